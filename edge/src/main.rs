@@ -1,0 +1,2 @@
+//! weir-edge
+fn main() {}

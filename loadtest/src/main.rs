@@ -1,0 +1,2 @@
+//! weir-loadtest
+fn main() {}

@@ -1,0 +1,2 @@
+//! weir-origin
+fn main() {}
