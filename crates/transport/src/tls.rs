@@ -1,0 +1,112 @@
+//! TLS: who a server is ([`Identity`]), and how servers and clients are configured.
+//!
+//! There is one crypto provider in the process, ring. Listeners of one [`Identity`] share one set
+//! of rotating ticket keys, so that a client resumes on whichever of them it meets next.
+
+mod identity;
+mod self_signed;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+pub use identity::{Identity, LoadIdentityError};
+pub use self_signed::SelfSignError;
+
+/// ALPN protocol of HTTP/3 (RFC 9114 section 3.1).
+pub const ALPN_H3: &[u8] = b"h3";
+/// ALPN protocol of HTTP/2 over TLS (RFC 9113 section 3.1).
+pub const ALPN_H2: &[u8] = b"h2";
+/// ALPN protocol of HTTP/1.1 (RFC 7301 section 6).
+pub const ALPN_HTTP1: &[u8] = b"http/1.1";
+
+/// A rustls configuration that could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsConfigError {
+    /// A file of extra certificate authorities could not be read as PEM.
+    #[error("cannot read certificate authorities from {path}: {source}")]
+    ReadAuthorities {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// A file of extra certificate authorities holds none.
+    #[error("no certificate in {path}")]
+    NoAuthority {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is nothing to trust: no extra authority was named and the system has none.
+    #[error("no certificate authority to trust: the system's store is empty ({0})")]
+    NoSystemAuthorities(String),
+    /// rustls refused the configuration.
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+}
+
+/// Installs ring as the process-wide crypto provider; later calls change nothing.
+///
+/// pingora and quinn ask for the process-wide provider. Call this first in `main`.
+pub fn install_crypto_provider() {
+    // An error only says that a provider is there already: a process has one provider crate.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Configuration of a client that offers the protocols `alpn`, best first.
+///
+/// Trusts `extra_authorities` (a PEM file) besides the system's store. Where the system has no
+/// store, the extra authorities alone are trusted.
+pub fn client_config(
+    alpn: &[&[u8]],
+    extra_authorities: Option<&Path>,
+) -> Result<Arc<rustls::ClientConfig>, TlsConfigError> {
+    let mut roots = rustls::RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs();
+    let system_error = match system {
+        Ok(certificates) => {
+            roots.add_parsable_certificates(certificates);
+            String::from("no certificate found")
+        }
+        Err(e) => e.to_string(),
+    };
+    if let Some(path) = extra_authorities {
+        for authority in read_certificates(path)? {
+            roots.add(authority)?;
+        }
+    }
+    if roots.is_empty() {
+        return Err(TlsConfigError::NoSystemAuthorities(system_error));
+    }
+    let mut config = rustls::ClientConfig::builder_with_provider(ring_provider())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
+    let read = |source| TlsConfigError::ReadAuthorities {
+        path: path.to_owned(),
+        source,
+    };
+    let certificates = CertificateDer::pem_file_iter(path)
+        .map_err(read)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(read)?;
+    if certificates.is_empty() {
+        return Err(TlsConfigError::NoAuthority {
+            path: path.to_owned(),
+        });
+    }
+    Ok(certificates)
+}
+
+fn ring_provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
