@@ -1,1 +1,12 @@
-//! loadtest
+//! Weir's load generator, prober and headless player, as a library.
+//!
+//! One client for HTTP/1.1, HTTP/2 and HTTP/3 ([`client`]) carries everything: the same code asks
+//! every server in a comparison and every tier in a test. Knows nothing of the origin's or the
+//! edge's insides; what it learns, it learns over the wire or from `/proc`.
+
+pub mod client;
+pub mod cpu;
+pub mod herd;
+pub mod load;
+
+pub mod safety;

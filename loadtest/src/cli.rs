@@ -1,0 +1,190 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use loadtest::client::{Client, Protocol, Target, Trust};
+use loadtest::{herd, load, safety};
+
+/// Load generator, prober and headless player for LL-HLS over HTTP/1.1, HTTP/2 and HTTP/3.
+#[derive(Debug, Parser)]
+#[command(name = "weir-loadtest", version)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Print the result as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Allow a target that is not a loopback address.
+    #[arg(long, global = true)]
+    allow_remote: bool,
+    /// Trust certificates signed by this PEM file, and no others. Without it, trust any.
+    #[arg(long, global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Worker threads of this client.
+    #[arg(long, global = true, default_value_t = 1)]
+    threads: usize,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask for one URL over and over.
+    Http(HttpArgs),
+    /// Ask for the same URLs from many clients in the same instant.
+    Herd(HerdArgs),
+}
+
+#[derive(Debug, Args)]
+struct HttpArgs {
+    /// What to ask for.
+    url: String,
+    /// h1, h2 or h3.
+    #[arg(long, default_value = "h2")]
+    protocol: Protocol,
+    /// Connections.
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// Requests in flight per connection (h1: always 1).
+    #[arg(long, default_value_t = 4)]
+    streams: usize,
+    /// Measured seconds.
+    #[arg(long, default_value_t = 4.0, value_name = "SECONDS")]
+    duration: f64,
+    /// Seconds of load before the measured ones.
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
+    warm_up: f64,
+    /// Charge the CPU time of this process, its threads and children; may be repeated.
+    #[arg(long, value_name = "PID")]
+    server_pid: Vec<u32>,
+}
+
+#[derive(Debug, Args)]
+struct HerdArgs {
+    /// What to ask for. Several URLs of one server share the herd out among themselves.
+    #[arg(required = true)]
+    urls: Vec<String>,
+    /// h1, h2 or h3; may be repeated.
+    #[arg(long, default_value = "h2")]
+    protocol: Vec<Protocol>,
+    /// Requests in the same instant.
+    #[arg(long, default_value_t = 1000)]
+    clients: usize,
+    /// Connections per protocol (h1 opens one per request, whatever this says).
+    #[arg(long, default_value_t = 10)]
+    connections: usize,
+    /// Give up after so many seconds.
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
+    patience: f64,
+}
+
+/// Parses the arguments and runs the command.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(output) => {
+            print(&output);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            print_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<String> {
+    let mut builder = if cli.common.threads > 1 {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(cli.common.threads);
+        builder
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = builder.enable_all().build()?;
+    runtime.block_on(async {
+        match &cli.command {
+            Command::Http(args) => http(&cli.common, args).await,
+            Command::Herd(args) => stampede(&cli.common, args).await,
+        }
+    })
+}
+
+async fn http(common: &Common, args: &HttpArgs) -> anyhow::Result<String> {
+    safety::check_target(&args.url, common.allow_remote).await?;
+    let plan = load::Plan {
+        url: args.url.clone(),
+        protocol: args.protocol,
+        trust: common.trust(),
+        connections: args.connections,
+        streams: match args.protocol {
+            Protocol::H1 => 1,
+            _ => args.streams,
+        },
+        warm_up: seconds(args.warm_up)?,
+        duration: seconds(args.duration)?,
+        server_pids: args.server_pid.clone(),
+    };
+    common.show(&load::run(&plan).await?)
+}
+
+async fn stampede(common: &Common, args: &HerdArgs) -> anyhow::Result<String> {
+    let mut server: Option<Target> = None;
+    let mut paths = Vec::new();
+    for url in &args.urls {
+        safety::check_target(url, common.allow_remote).await?;
+        let (target, path) = Target::split(url)?;
+        let server = server.get_or_insert_with(|| target.clone());
+        anyhow::ensure!(*server == target, "the URLs name several servers");
+        paths.push(path);
+    }
+    let url = args.urls.first().map_or("", String::as_str);
+    let mut clients = Vec::new();
+    for &protocol in &args.protocol {
+        let count = match protocol {
+            Protocol::H1 => 1,
+            _ => args.connections,
+        };
+        clients.extend(Client::connect_many(url, protocol, &common.trust(), count).await?);
+    }
+    let patience = seconds(args.patience)?;
+    common.show(&herd::run(&clients, &paths, args.clients, patience).await?)
+}
+
+impl Common {
+    fn trust(&self) -> Trust {
+        match &self.ca {
+            Some(path) => Trust::Ca(path.clone()),
+            None => Trust::Insecure,
+        }
+    }
+
+    fn show<T: serde::Serialize + std::fmt::Display>(&self, report: &T) -> anyhow::Result<String> {
+        Ok(if self.json {
+            serde_json::to_string_pretty(report)?
+        } else {
+            report.to_string()
+        })
+    }
+}
+
+fn seconds(value: f64) -> anyhow::Result<Duration> {
+    Ok(Duration::try_from_secs_f64(value)?)
+}
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+fn print(output: &str) {
+    println!("{output}");
+}
+
+#[expect(clippy::print_stderr, reason = "the command's failure")]
+fn print_error(error: &anyhow::Error) {
+    eprintln!("weir-loadtest: {error:#}");
+}
