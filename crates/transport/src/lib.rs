@@ -3,4 +3,6 @@
 //! Knows nothing of HLS, caching or pingora: the edge's frontend, the origin's RTMPS listener
 //! and the load tester build on the same three modules.
 
+pub mod h3;
+pub mod quic;
 pub mod tls;
