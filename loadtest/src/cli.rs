@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use loadtest::client::{Client, Protocol, Target, Trust};
-use loadtest::{herd, load, safety};
+use loadtest::{bench, herd, load, safety};
 
 /// Load generator, prober and headless player for LL-HLS over HTTP/1.1, HTTP/2 and HTTP/3.
 #[derive(Debug, Parser)]
@@ -40,6 +40,8 @@ enum Command {
     Http(HttpArgs),
     /// Ask for the same URLs from many clients in the same instant.
     Herd(HerdArgs),
+    /// Compare weir-edge with nginx and Caddy on cached objects.
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +87,28 @@ struct HerdArgs {
     patience: f64,
 }
 
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// The weir-edge program (a release build). Without it, only the others run.
+    #[arg(long, value_name = "FILE")]
+    edge: Option<PathBuf>,
+    /// Repetitions of every cell, interleaved.
+    #[arg(long, default_value_t = 3)]
+    repetitions: usize,
+    /// Measured seconds of one run.
+    #[arg(long, default_value_t = 3.0, value_name = "SECONDS")]
+    duration: f64,
+    /// Seconds of load before them.
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
+    warm_up: f64,
+    /// The first of ten free ports on 127.0.0.1.
+    #[arg(long, default_value_t = 27_100)]
+    base_port: u16,
+    /// Directory for bench.md, bench.json, configurations and logs.
+    #[arg(long, default_value = "bench-out", value_name = "DIRECTORY")]
+    out: PathBuf,
+}
+
 /// Parses the arguments and runs the command.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -113,6 +137,7 @@ fn run(cli: &Cli) -> anyhow::Result<String> {
         match &cli.command {
             Command::Http(args) => http(&cli.common, args).await,
             Command::Herd(args) => stampede(&cli.common, args).await,
+            Command::Bench(args) => compare(&cli.common, args).await,
         }
     })
 }
@@ -156,6 +181,27 @@ async fn stampede(common: &Common, args: &HerdArgs) -> anyhow::Result<String> {
     }
     let patience = seconds(args.patience)?;
     common.show(&herd::run(&clients, &paths, args.clients, patience).await?)
+}
+
+async fn compare(common: &Common, args: &BenchArgs) -> anyhow::Result<String> {
+    let settings = bench::Settings {
+        edge: args
+            .edge
+            .clone()
+            .map(|binary| bench::EdgeCommand { binary }),
+        repetitions: args.repetitions,
+        duration: seconds(args.duration)?,
+        warm_up: seconds(args.warm_up)?,
+        base_port: args.base_port,
+        directory: args.out.join("servers"),
+    };
+    let report = bench::run(&settings).await?;
+    std::fs::write(args.out.join("bench.md"), report.to_string())?;
+    std::fs::write(
+        args.out.join("bench.json"),
+        serde_json::to_string_pretty(&report)?,
+    )?;
+    common.show(&report)
 }
 
 impl Common {

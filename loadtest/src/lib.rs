@@ -4,9 +4,11 @@
 //! every server in a comparison and every tier in a test. Knows nothing of the origin's or the
 //! edge's insides; what it learns, it learns over the wire or from `/proc`.
 
+pub mod bench;
 pub mod client;
 pub mod cpu;
 pub mod herd;
 pub mod load;
 
+pub mod process;
 pub mod safety;

@@ -1,0 +1,140 @@
+//! The benchmark of cached objects: the edge beside nginx and Caddy, in one run, with one client.
+//!
+//! Every server gets the same certificate, the same objects and the same two cores. The runs are
+//! interleaved, so that a machine that grows slow grows slow for all.
+
+mod contestant;
+mod objects;
+mod parent;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::client::{Client, Protocol, Trust};
+use crate::load;
+
+pub use contestant::EdgeCommand;
+pub use report::{Cell, Report};
+
+use contestant::Contestant;
+use objects::Object;
+
+/// How the benchmark is run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The edge under test; without it, only the others run.
+    pub edge: Option<EdgeCommand>,
+    /// Repetitions of every cell.
+    pub repetitions: usize,
+    /// Measured time of one run.
+    pub duration: Duration,
+    /// Load before it.
+    pub warm_up: Duration,
+    /// The first of a few free ports on 127.0.0.1.
+    pub base_port: u16,
+    /// Where configurations, certificates and logs go.
+    pub directory: PathBuf,
+}
+
+/// The directory names under which objects are asked; a stream as any other.
+const STREAM_PATH: &str = "/live/bench/720p";
+
+/// How long a server may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Runs every server, protocol and object, several times in turn.
+pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
+    let directory = &settings.directory;
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("creating {}", directory.display()))?;
+    let objects = objects::all();
+    let certificates = Certificates::create(directory)?;
+    let parent = parent::Parent::start(&objects, settings.base_port).await?;
+    let contestants = contestant::start_all(settings, &certificates, &parent, &objects).await?;
+    let mut report = Report::new(settings);
+    for repetition in 0..settings.repetitions {
+        for object in &objects {
+            for protocol in Protocol::ALL {
+                for contestant in contestants.iter().filter(|c| c.speaks(protocol)) {
+                    let result = measure(settings, contestant, protocol, object)
+                        .await
+                        .with_context(|| {
+                            format!("{} over {protocol}, {}", contestant.name, object.name)
+                        })?;
+                    tracing::info!(
+                        server = contestant.name,
+                        object = object.name,
+                        repetition,
+                        "{result}"
+                    );
+                    report.add(contestant.name, object.name, result);
+                }
+            }
+        }
+    }
+    Ok(report)
+}
+
+async fn measure(
+    settings: &Settings,
+    contestant: &Contestant,
+    protocol: Protocol,
+    object: &Object,
+) -> anyhow::Result<load::Report> {
+    let url = contestant.url(protocol, &object.path);
+    check(&url, protocol, object).await?;
+    let (connections, streams) = object.concurrency(protocol);
+    let plan = load::Plan {
+        url,
+        protocol,
+        trust: Trust::Insecure,
+        connections,
+        streams,
+        warm_up: settings.warm_up,
+        duration: settings.duration,
+        server_pids: vec![contestant.pid()],
+    };
+    load::run(&plan).await
+}
+
+/// The comparison means nothing unless every server sends the same bytes.
+async fn check(url: &str, protocol: Protocol, object: &Object) -> anyhow::Result<()> {
+    let (_, path) = crate::client::Target::split(url)?;
+    let client = Client::connect(url, protocol, &Trust::Insecure).await?;
+    let fetched = client.fetch(&path, &[]).await?;
+    client.close();
+    anyhow::ensure!(
+        fetched.status == 200 && fetched.is_whole() && fetched.body == object.body,
+        "{url} answered {} with {} bytes ({:?}), not the object's {}: {:.200}",
+        fetched.status,
+        fetched.body.len(),
+        fetched.broken,
+        object.body.len(),
+        fetched.text()
+    );
+    Ok(())
+}
+
+/// One certificate for all.
+struct Certificates {
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+impl Certificates {
+    fn create(directory: &Path) -> anyhow::Result<Self> {
+        let directory = directory.join("certificates");
+        std::fs::create_dir_all(&directory)?;
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        transport::tls::Identity::self_signed(&directory, &names)?;
+        // One file holds the chain and the key; nginx and Caddy take it for both.
+        let identity = directory.join("identity.pem");
+        Ok(Self {
+            chain: identity.clone(),
+            key: identity,
+        })
+    }
+}
