@@ -14,7 +14,11 @@ fuzz_target!(|target: &str| {
     };
     assert!(key.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
     assert!(key.path().len() <= PATH_BYTES_MAX);
-    assert!(!key.path().split('/').any(|segment| matches!(segment, "." | "..")));
+    assert!(
+        !key.path()
+            .split('/')
+            .any(|segment| matches!(segment, "." | ".."))
+    );
     assert_eq!(CacheKey::new(key.path(), key.query()), Ok(key.clone()));
     // The key is what the parent is asked for: adding to the query must not change it.
     let more = format!("{}&token=x", key.query().unwrap_or_default());

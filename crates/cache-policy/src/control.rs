@@ -138,13 +138,15 @@ mod tests {
 
     use super::*;
 
+    type Change = fn(&mut CacheControl);
+
     fn seconds(seconds: u64) -> Option<Duration> {
         Some(Duration::from_secs(seconds))
     }
 
     #[test]
     fn directives_are_read_as_rfc_9111_5_2_says() {
-        let table: [(&str, fn(&mut CacheControl)); 12] = [
+        let table: [(&str, Change); 12] = [
             ("", |_| {}),
             ("community=\"UCI\", , only-if-cached", |_| {}),
             ("max-age=12", |c| c.max_age = seconds(12)),
