@@ -1,0 +1,225 @@
+//! [`GridPlan`]: the three durations of a stream's playlists and the number of frames in a part,
+//! chosen once from what the source is. It does not see samples.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::{FrameRate, MediaTime, TICKS_PER_SECOND};
+
+/// EXT-X-TARGETDURATION of every stream.
+pub const TARGET_DURATION: Duration = Duration::from_secs(2);
+
+/// What a segment may exceed TARGETDURATION by: 60 frames of 29.97 fps take 2.002 s, and RTMP
+/// rounds to milliseconds. EXTINF is compared rounded to whole seconds (RFC 8216bis 4.4.3.1).
+const SEGMENT_SLACK_MS: u64 = 10;
+/// The nominal parts of a segment.
+const SEGMENT_PARTS: u32 = 6;
+/// The nominal parts of a second.
+const SECOND_PARTS: u32 = 3;
+/// How far two boundaries move against each other when timestamps are whole milliseconds.
+const JITTER_MS: u64 = 1;
+/// A part lasts at least this much of PART-TARGET (RFC 8216bis 4.4.4.9).
+const PART_PERCENT_MIN: u64 = 85;
+/// PART-HOLD-BACK in parts (Apple HLS Authoring Specification 14.3).
+const HOLD_BACK_PARTS: u32 = 3;
+const FRAME_RATE_MAX: u32 = 240;
+const AAC_FRAME_SAMPLES: u32 = 1_024;
+
+/// What [`GridPlan::choose`] goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GridInput {
+    /// Frame rate of the leader, the video track that decides the boundaries.
+    pub frame_rate: FrameRate,
+    /// Frames from keyframe to keyframe, if the leader's GOP is regular (a passed-through source).
+    /// None if the encoder is ours and takes [`GridPlan::frames_per_segment`] as its GOP.
+    pub gop_frames: Option<u32>,
+    /// Sampling rate of the coded audio frames; None without audio.
+    pub audio_rate: Option<u32>,
+    /// Samples in an audio frame: [`crate::AudioConfig::frame_samples`].
+    pub audio_frame_samples: u32,
+}
+
+impl GridInput {
+    /// For a stream whose leader is encoded by us.
+    #[must_use]
+    pub fn new(frame_rate: FrameRate, audio_rate: Option<u32>) -> Self {
+        Self {
+            frame_rate,
+            gop_frames: None,
+            audio_rate,
+            audio_frame_samples: AAC_FRAME_SAMPLES,
+        }
+    }
+}
+
+/// Why no grid fits.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GridError {
+    /// No frame, or no sample, in a second or in a frame.
+    #[error("the audio format is not valid")]
+    Audio,
+    /// Below 1 or above 240 frames a second.
+    #[error("a frame rate of {0}/{1} is outside 1 to {FRAME_RATE_MAX}")]
+    FrameRate(u32, u32),
+}
+
+/// The durations of all playlists of a stream, constant for its life.
+///
+/// A video part of [`Self::frames_per_part`] frames, and an audio part of the whole AAC frames
+/// that start within it, both last 85 to 100 % of [`Self::part_target`], whatever their phase and
+/// with timestamps rounded to milliseconds. (AAC below about 22 kHz has frames too long for 85 %;
+/// its parts are INDEPENDENT, which exempts them.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GridPlan {
+    /// EXT-X-TARGETDURATION.
+    pub target_duration: Duration,
+    /// PART-TARGET, whole milliseconds.
+    pub part_target: Duration,
+    /// PART-HOLD-BACK: three times PART-TARGET.
+    pub part_hold_back: Duration,
+    /// Video frames in a part.
+    pub frames_per_part: u32,
+    /// Video frames in a segment: the GOP that an encoder of ours is to use.
+    pub frames_per_segment: u32,
+    /// Frame rate the plan was made for.
+    pub frame_rate: FrameRate,
+    /// Longest leader part whose audio still fits PART-TARGET; at most PART-TARGET.
+    pub part_max: MediaTime,
+}
+
+impl GridPlan {
+    /// Chooses parts of about a third of a second and segments of at most 2 s.
+    ///
+    /// # Errors
+    /// If the input is outside of what is packaged: see [`GridError`].
+    pub fn choose(input: &GridInput) -> Result<Self, GridError> {
+        let rate = input.frame_rate;
+        let (numerator, denominator) = (rate.numerator, rate.denominator);
+        let most = u64::from(denominator) * u64::from(FRAME_RATE_MAX);
+        if denominator == 0 || numerator < denominator || u64::from(numerator) > most {
+            return Err(GridError::FrameRate(numerator, denominator));
+        }
+        if input.audio_rate == Some(0) || input.audio_frame_samples == 0 {
+            return Err(GridError::Audio);
+        }
+        let mut best: Option<(u8, Self)> = None;
+        for (frames, per_segment) in candidates(input) {
+            let (score, plan) = Self::with_frames(input, frames, per_segment);
+            if best.is_none_or(|(best, _)| score > best) {
+                best = Some((score, plan));
+            }
+        }
+        best.map(|(_, plan)| plan)
+            .ok_or(GridError::FrameRate(numerator, denominator))
+    }
+
+    /// Nominal duration of one frame.
+    #[must_use]
+    pub fn frame_duration(&self) -> MediaTime {
+        let ticks = TICKS_PER_SECOND * i64::from(self.frame_rate.denominator);
+        MediaTime(ticks / i64::from(self.frame_rate.numerator.max(1)))
+    }
+
+    /// TARGETDURATION with the slack of 10 ms that NTSC rates and millisecond rounding need.
+    #[must_use]
+    pub fn segment_max(&self) -> MediaTime {
+        MediaTime::from_millis(segment_ms_max() as i64)
+    }
+
+    /// The plan with `frames` to a part, and how well it keeps the 85 % rule: 2 for video and
+    /// audio, 1 for video alone, 0 for neither.
+    fn with_frames(input: &GridInput, frames: u32, frames_per_segment: u32) -> (u8, Self) {
+        let span = PartSpan::new(input, frames);
+        let part_target_ms = span.longest_ticks.div_ceil(90);
+        let enough = |ticks: u64| ticks * 100 >= part_target_ms * 90 * PART_PERCENT_MIN;
+        let score = match (enough(span.video_ticks_min), enough(span.audio_ticks_min)) {
+            (true, true) => 2,
+            (true, false) => 1,
+            (false, _) => 0,
+        };
+        let part_target = Duration::from_millis(part_target_ms);
+        let plan = Self {
+            target_duration: TARGET_DURATION,
+            part_target,
+            part_hold_back: part_target * HOLD_BACK_PARTS,
+            frames_per_part: frames,
+            frames_per_segment,
+            frame_rate: input.frame_rate,
+            part_max: MediaTime(span.longest_ticks as i64),
+        };
+        (score, plan)
+    }
+}
+
+/// The extremes of a part's duration in 90 kHz ticks.
+struct PartSpan {
+    longest_ticks: u64,
+    video_ticks_min: u64,
+    audio_ticks_min: u64,
+}
+
+impl PartSpan {
+    fn new(input: &GridInput, frames: u32) -> Self {
+        const TICKS: u64 = TICKS_PER_SECOND as u64;
+        let jitter = JITTER_MS * 90;
+        let nominal = u64::from(frames) * TICKS * u64::from(input.frame_rate.denominator);
+        let numerator = u64::from(input.frame_rate.numerator);
+        let longest = nominal.div_ceil(numerator) + jitter;
+        let shortest = (nominal / numerator).saturating_sub(jitter);
+        let Some(rate) = input.audio_rate.map(u64::from) else {
+            return Self {
+                longest_ticks: longest,
+                video_ticks_min: shortest,
+                audio_ticks_min: u64::MAX / 100,
+            };
+        };
+        // A span holds the starts of floor(span / frame) or ceil(span / frame) frames.
+        let frame = TICKS * u64::from(input.audio_frame_samples);
+        let audio_frames_max = (longest * rate).div_ceil(frame);
+        let audio_frames_min = shortest * rate / frame;
+        Self {
+            longest_ticks: audio_frames_max * frame / rate,
+            video_ticks_min: shortest,
+            audio_ticks_min: audio_frames_min * frame / rate,
+        }
+    }
+}
+
+fn segment_ms_max() -> u64 {
+    TARGET_DURATION.as_millis() as u64 + SEGMENT_SLACK_MS
+}
+
+/// Frames per part and per segment worth trying, best liked first.
+fn candidates(input: &GridInput) -> Vec<(u32, u32)> {
+    let rate = input.frame_rate;
+    let (numerator, denominator) = (u64::from(rate.numerator), u64::from(rate.denominator));
+    let parts_rate = denominator * u64::from(SECOND_PARTS);
+    let liked = ((numerator * 2 + parts_rate) / (parts_rate * 2)).max(1) as u32;
+    let segment_frames_max = (segment_ms_max() * numerator / (denominator * 1_000)).max(1) as u32;
+    let gop = input
+        .gop_frames
+        .filter(|&gop| gop > 0 && gop <= segment_frames_max);
+    let gops_frames = gop.map(|gop| segment_frames_max / gop * gop);
+
+    let mut near: Vec<u32> = ((liked * 3).div_ceil(4)..=liked * 5 / 4).collect();
+    near.sort_by_key(|&frames| (frames.abs_diff(liked), frames));
+    let whole = |frames: u32| match gops_frames {
+        Some(total) => total.is_multiple_of(frames),
+        None => frames * SEGMENT_PARTS <= segment_frames_max,
+    };
+    // Whole parts in a segment first; a short last part is legal, only less even.
+    near.sort_by_key(|&frames| !whole(frames));
+    let per_segment = |frames: u32| match gops_frames {
+        Some(total) => total,
+        None => frames * SEGMENT_PARTS.min(segment_frames_max / frames).max(1),
+    };
+    near.into_iter()
+        .map(|frames| (frames, per_segment(frames)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
