@@ -17,6 +17,7 @@ mod control;
 mod request;
 mod response;
 mod server;
+mod state;
 
 use bytes::Bytes;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{EndpointConfig, IdleTimeout, TokioRuntime, TransportConfig, VarInt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 
 /// Requests that one connection may have open by default. A viewer of LL-HLS holds a handful.
 pub const BIDI_STREAMS_MAX: u32 = 256;
@@ -41,8 +41,6 @@ pub struct ServerOptions {
     pub idle_timeout: Duration,
     /// Interval of keep-alive packets; `None` lets idle viewers time out.
     pub keep_alive: Option<Duration>,
-    /// Socket buffer to ask for, each direction.
-    pub socket_buffer_bytes: usize,
 }
 
 impl Default for ServerOptions {
@@ -51,80 +49,82 @@ impl Default for ServerOptions {
             bidi_streams_max: BIDI_STREAMS_MAX,
             idle_timeout: IDLE_TIMEOUT,
             keep_alive: None,
-            socket_buffer_bytes: SOCKET_BUFFER_BYTES,
         }
     }
 }
 
-/// A bound endpoint and what the kernel granted it.
+/// A bound UDP socket that does not listen yet, so that a taken port is found before anything
+/// starts.
 #[derive(Debug)]
-pub struct ServerEndpoint {
-    /// The endpoint, listening.
-    pub endpoint: quinn::Endpoint,
-    /// The bound address, with the port that the kernel chose for port 0.
-    pub address: SocketAddr,
-    /// Receive buffer as read back, in bytes. Linux reports twice what it was asked for.
-    pub receive_buffer_bytes: usize,
-    /// Send buffer as read back, in bytes.
-    pub send_buffer_bytes: usize,
+pub struct Socket {
+    socket: UdpSocket,
+    address: SocketAddr,
+    receive_buffer_bytes: usize,
+    send_buffer_bytes: usize,
 }
 
-/// A server endpoint that could not be opened.
+/// A socket could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on udp {address}: {source}")]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// A QUIC configuration that could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BindError {
-    /// The address is taken, not ours, or needs a privilege.
-    #[error("cannot listen on udp {address}: {source}")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
+pub enum ConfigError {
     /// The idle timeout does not fit QUIC's 62-bit milliseconds.
     #[error("idle timeout out of range")]
     IdleTimeout,
-    /// There is no tokio runtime, or it refused the socket.
-    #[error("cannot start the endpoint: {0}")]
-    Start(io::Error),
     /// The TLS configuration lacks what QUIC needs (TLS 1.3, its initial cipher suite).
     #[error("the TLS configuration does not suit QUIC: {0}")]
     Tls(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
 }
 
-/// Opens a server endpoint at `address`; `[::]` listens on IPv4 too.
-///
-/// Must be called inside a tokio runtime: the endpoint's driver runs there.
-pub fn server_endpoint(
-    address: SocketAddr,
-    tls: Arc<rustls::ServerConfig>,
-    options: &ServerOptions,
-) -> Result<ServerEndpoint, BindError> {
-    let config = server_config(tls, options)?;
-    let (socket, receive_buffer_bytes, send_buffer_bytes) =
-        bind(address, options.socket_buffer_bytes)
-            .map_err(|source| BindError::Bind { address, source })?;
-    let endpoint = quinn::Endpoint::new(
-        EndpointConfig::default(),
-        Some(config),
-        socket,
-        Arc::new(TokioRuntime),
-    )
-    .map_err(BindError::Start)?;
-    let address = endpoint.local_addr().map_err(BindError::Start)?;
-    Ok(ServerEndpoint {
-        endpoint,
-        address,
-        receive_buffer_bytes,
-        send_buffer_bytes,
-    })
+impl Socket {
+    /// Binds `address`; `[::]` takes IPv4 too.
+    pub fn bind(address: SocketAddr, buffer_bytes: usize) -> Result<Self, BindError> {
+        bind(address, buffer_bytes).map_err(|source| BindError { address, source })
+    }
+
+    /// The bound address, with the port that the kernel chose for port 0.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Receive buffer as read back. Linux reports twice what it was asked for.
+    #[must_use]
+    pub fn receive_buffer_bytes(&self) -> usize {
+        self.receive_buffer_bytes
+    }
+
+    /// Send buffer as read back. Linux reports twice what it was asked for.
+    #[must_use]
+    pub fn send_buffer_bytes(&self) -> usize {
+        self.send_buffer_bytes
+    }
+
+    /// Starts an endpoint on the socket. Must be called inside the tokio runtime that is to run
+    /// the endpoint's driver.
+    pub fn listen(self, config: quinn::ServerConfig) -> io::Result<quinn::Endpoint> {
+        quinn::Endpoint::new(
+            EndpointConfig::default(),
+            Some(config),
+            self.socket,
+            Arc::new(TokioRuntime),
+        )
+    }
 }
 
-fn server_config(
+/// The configuration of a server endpoint: `tls` with the limits of `options`.
+pub fn server_config(
     tls: Arc<rustls::ServerConfig>,
     options: &ServerOptions,
-) -> Result<quinn::ServerConfig, BindError> {
-    let idle = IdleTimeout::try_from(options.idle_timeout).map_err(|_| BindError::IdleTimeout)?;
+) -> Result<quinn::ServerConfig, ConfigError> {
+    let idle = IdleTimeout::try_from(options.idle_timeout).map_err(|_| ConfigError::IdleTimeout)?;
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(options.bidi_streams_max))
@@ -145,8 +145,8 @@ fn server_config(
     Ok(config)
 }
 
-fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<(UdpSocket, usize, usize)> {
-    let (socket, address) = match Socket::new(
+fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<Socket> {
+    let (socket, address) = match socket2::Socket::new(
         Domain::for_address(address),
         Type::DGRAM,
         Some(Protocol::UDP),
@@ -154,7 +154,7 @@ fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<(UdpSocket, usiz
         Ok(socket) => (socket, address),
         // A kernel without IPv6 still has all of IPv4 to listen on.
         Err(_) if address.is_ipv6() && address.ip().is_unspecified() => (
-            Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?,
+            socket2::Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?,
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())),
         ),
         Err(e) => return Err(e),
@@ -166,6 +166,13 @@ fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<(UdpSocket, usiz
     socket.set_send_buffer_size(buffer_bytes)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    let (receive, send) = (socket.recv_buffer_size()?, socket.send_buffer_size()?);
-    Ok((socket.into(), receive, send))
+    let (receive_buffer_bytes, send_buffer_bytes) =
+        (socket.recv_buffer_size()?, socket.send_buffer_size()?);
+    let socket = UdpSocket::from(socket);
+    Ok(Socket {
+        address: socket.local_addr()?,
+        socket,
+        receive_buffer_bytes,
+        send_buffer_bytes,
+    })
 }

@@ -1,16 +1,14 @@
 //! `h3`'s transport traits over quinn.
 //!
-//! Both halves of a request stream live in one [`RequestState`]; `h3` gets handles to it. Reading
+//! Both halves of a request stream live in one [`RequestState`], of which `h3` gets handles. Reading
 //! polls quinn statelessly: no boxed future holds the stream, so it can be stopped at any time.
 //! Writing only queues: what `h3` encodes is complete at once, and the owner of the response
 //! sends it together with its DATA frames.
 
-use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures::{Stream, StreamExt, stream};
@@ -19,113 +17,16 @@ use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, Wri
 use parking_lot::Mutex;
 
 use super::control::ControlGuard;
+use super::state::{RequestState, connection_error, lost, poll_chunk, stream_error, write_error};
 use super::var_int;
 
-/// Bytes of a request that `h3` may hold unparsed: a HEADERS frame, trailers or an unknown frame.
-/// `h3` itself buffers a frame of any length whole before it looks at it.
-pub(super) const UNPARSED_BYTES_MAX: usize = 128 << 10;
 /// Unidirectional streams that one connection may open in its life: RFC 9114 has use for three,
 /// and leaves room for grease.
 const UNI_STREAMS_TOTAL_MAX: u32 = 64;
-/// Pieces of an unwanted request body that are read off before it is stopped.
-const DISCARD_CHUNKS_MAX: usize = 64;
 /// No GOAWAY has been sent: every stream is below the limit.
 pub(super) const NO_GOAWAY: u64 = u64::MAX;
 
 type Accepting<T> = Pin<Box<dyn Stream<Item = Result<T, quinn::ConnectionError>> + Send + Sync>>;
-
-/// Both directions of one request, until their owners take them.
-pub(super) struct RequestState {
-    pub(super) id: StreamId,
-    pub(super) streams: Mutex<Streams>,
-}
-
-pub(super) struct Streams {
-    /// `None` once the response's writer has it.
-    pub(super) send: Option<quinn::SendStream>,
-    recv: quinn::RecvStream,
-    /// What `h3` encoded and nobody sent yet.
-    pub(super) encoded: VecDeque<Bytes>,
-    /// Bytes given to `h3` since it last yielded a piece of body.
-    unparsed: usize,
-}
-
-impl RequestState {
-    /// Stops the client's sending; harmless when it has finished.
-    pub(super) fn stop_receiving(&self, code: Code) {
-        let _ = self.streams.lock().recv.stop(var_int(code.value()));
-    }
-
-    /// Reads off what has arrived, and stops the client's sending if that was not all.
-    ///
-    /// A STOP_SENDING after a complete request is allowed, but libcurl with ngtcp2 takes it for
-    /// a failure of the response.
-    pub(super) fn discard_received(&self) {
-        let mut streams = self.streams.lock();
-        let mut cx = Context::from_waker(Waker::noop());
-        for _ in 0..DISCARD_CHUNKS_MAX {
-            match poll_chunk(&mut streams.recv, &mut cx) {
-                Poll::Ready(Ok(Some(_))) => {}
-                Poll::Ready(Ok(None) | Err(_)) => return,
-                Poll::Pending => break,
-            }
-        }
-        let _ = streams.recv.stop(var_int(Code::H3_NO_ERROR.value()));
-    }
-
-    /// Resets the response, if nobody took it.
-    pub(super) fn reset(&self, code: Code) {
-        if let Some(mut send) = self.streams.lock().send.take() {
-            let _ = send.reset(var_int(code.value()));
-        }
-    }
-
-    /// `h3` has parsed all it was given.
-    pub(super) fn note_parsed(&self) {
-        self.streams.lock().unparsed = 0;
-    }
-
-    /// Whether `h3` was given more unparsed bytes than a request may have.
-    pub(super) fn is_excessive(&self) -> bool {
-        self.streams.lock().unparsed > UNPARSED_BYTES_MAX
-    }
-
-    fn poll_data(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-        let mut streams = self.streams.lock();
-        if streams.unparsed > UNPARSED_BYTES_MAX {
-            return Poll::Ready(Err(StreamErrorIncoming::StreamTerminated {
-                error_code: Code::H3_EXCESSIVE_LOAD.value(),
-            }));
-        }
-        let chunk = ready!(poll_chunk(&mut streams.recv, cx))?;
-        streams.unparsed += chunk.as_ref().map_or(0, Bytes::len);
-        Poll::Ready(Ok(chunk))
-    }
-}
-
-/// quinn's own drop would finish the response, and stop the request with a code that HTTP/3 does
-/// not know.
-impl Drop for RequestState {
-    fn drop(&mut self) {
-        self.reset(Code::H3_INTERNAL_ERROR);
-        self.discard_received();
-    }
-}
-
-fn poll_chunk(
-    stream: &mut quinn::RecvStream,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-    let chunk = ready!(pin!(stream.read_chunk(usize::MAX, true)).poll(cx));
-    Poll::Ready(match chunk {
-        Ok(chunk) => Ok(chunk.map(|chunk| chunk.bytes)),
-        Err(quinn::ReadError::Reset(code)) => Err(StreamErrorIncoming::StreamTerminated {
-            error_code: code.into_inner(),
-        }),
-        Err(quinn::ReadError::ConnectionLost(e)) => Err(stream_error(e)),
-        Err(e) => Err(StreamErrorIncoming::Unknown(Box::new(e))),
-    })
-}
 
 /// A connection as `h3` sees it.
 pub(super) struct Connection {
@@ -212,15 +113,7 @@ impl quic::Connection<Bytes> for Connection {
             }
             // RFC 9000 section 2.1: a client's bidirectional streams are four apart.
             self.gate.next.store(number + 4, Ordering::Release);
-            let state = Arc::new(RequestState {
-                id: stream_id(send.id())?,
-                streams: Mutex::new(Streams {
-                    send: Some(send),
-                    recv,
-                    encoded: VecDeque::new(),
-                    unparsed: 0,
-                }),
-            });
+            let state = Arc::new(RequestState::new(stream_id(send.id())?, send, recv));
             *self.gate.accepted.lock() = Some(Arc::clone(&state));
             return Poll::Ready(Ok(Bidi(state)));
         }
@@ -403,16 +296,6 @@ impl quic::RecvStream for Bidi {
     }
 }
 
-impl RequestState {
-    /// Queues one frame that `h3` encoded. It is small (never DATA), so it is copied.
-    fn queue<T: Into<WriteBuf<Bytes>>>(&self, data: T) {
-        let mut data: WriteBuf<Bytes> = data.into();
-        let length = data.remaining();
-        let bytes = data.copy_to_bytes(length);
-        self.streams.lock().encoded.push_back(bytes);
-    }
-}
-
 impl quic::SendStream<Bytes> for Bidi {
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StreamErrorIncoming>> {
         Poll::Ready(Ok(()))
@@ -493,34 +376,4 @@ fn stream_id(id: quinn::StreamId) -> Result<StreamId, ConnectionErrorIncoming> {
 /// quinn's accepting and opening never end without an error; `h3` is told, should they.
 fn ended() -> ConnectionErrorIncoming {
     ConnectionErrorIncoming::InternalError("no more streams".into())
-}
-
-fn lost(connection_error: ConnectionErrorIncoming) -> StreamErrorIncoming {
-    StreamErrorIncoming::ConnectionErrorIncoming { connection_error }
-}
-
-fn stream_error(e: quinn::ConnectionError) -> StreamErrorIncoming {
-    lost(connection_error(e))
-}
-
-fn write_error(e: quinn::WriteError) -> StreamErrorIncoming {
-    match e {
-        quinn::WriteError::ConnectionLost(e) => stream_error(e),
-        quinn::WriteError::Stopped(code) => StreamErrorIncoming::StreamTerminated {
-            error_code: code.into_inner(),
-        },
-        e => StreamErrorIncoming::Unknown(Box::new(e)),
-    }
-}
-
-fn connection_error(e: quinn::ConnectionError) -> ConnectionErrorIncoming {
-    match e {
-        quinn::ConnectionError::ApplicationClosed(close) => {
-            ConnectionErrorIncoming::ApplicationClose {
-                error_code: close.error_code.into_inner(),
-            }
-        }
-        quinn::ConnectionError::TimedOut => ConnectionErrorIncoming::Timeout,
-        e => ConnectionErrorIncoming::Undefined(Arc::new(e)),
-    }
 }

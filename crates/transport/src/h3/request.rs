@@ -7,8 +7,9 @@ use bytes::{Buf, Bytes};
 use futures::FutureExt;
 use h3::error::{Code, StreamError};
 
-use super::adapter::{Connection, RequestState};
+use super::adapter::Connection;
 use super::response::ResponseWriter;
+use super::state::RequestState;
 use super::{RequestRecv, var_int};
 
 /// A request whose head has not been read.

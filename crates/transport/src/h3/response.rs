@@ -9,7 +9,7 @@ use futures::FutureExt;
 use h3::error::{Code, StreamError};
 use http::HeaderMap;
 
-use super::adapter::RequestState;
+use super::state::RequestState;
 use super::{RequestSend, var_int};
 
 /// Frame type of DATA (RFC 9114 section 7.2.1).

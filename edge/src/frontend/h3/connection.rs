@@ -1,0 +1,250 @@
+//! One viewer's connection, from its handshake to its goodbye.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pingora_core::apps::HttpServerApp;
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::server::ShutdownWatch;
+use pingora_proxy::{HttpProxy, ProxyHttp};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use transport::h3::{ConnectionError, Incoming, Refusal, Server};
+
+use super::session::{Addresses, Session};
+use super::{Options, stopping};
+use crate::frontend::Metrics;
+use crate::frontend::metrics::RefusedReason;
+
+/// Heads that may be malformed, late or cut off before the connection is closed. A client that
+/// goes on sending them attacks (RFC 9114 section 10.5).
+const REFUSALS_MAX: usize = 1000;
+/// QUIC returns a stream's credit before our task has noticed its end, so that slightly more
+/// tasks than open streams are normal; many more mean a client that opens and resets.
+const REQUEST_TASKS_PER_STREAM: u32 = 2;
+/// After the GOAWAY, time for requests that crossed it to come and be rejected properly.
+const GOAWAY_LINGER_MIN: Duration = Duration::from_millis(50);
+/// The same, in round trips.
+const GOAWAY_LINGER_ROUND_TRIPS: u32 = 3;
+
+/// What all connections share.
+pub(super) struct Viewers<P> {
+    proxy: Arc<HttpProxy<P>>,
+    pub(super) metrics: Metrics,
+    pub(super) options: Options,
+    handshaking: AtomicUsize,
+}
+
+/// What all requests of a connection share.
+struct Viewer<P> {
+    viewers: Arc<Viewers<P>>,
+    addresses: Addresses,
+    shutdown: ShutdownWatch,
+    tasks: Arc<Semaphore>,
+    refusals: Semaphore,
+}
+
+impl<P> Viewers<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    pub(super) fn new(proxy: Arc<HttpProxy<P>>, metrics: Metrics, options: Options) -> Self {
+        Self {
+            proxy,
+            metrics,
+            options,
+            handshaking: AtomicUsize::new(0),
+        }
+    }
+
+    /// Handshakes in progress.
+    pub(super) fn handshaking(&self) -> usize {
+        self.handshaking.load(Ordering::Relaxed)
+    }
+
+    /// Serves a connection to its end.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        incoming: quinn::Incoming,
+        port: u16,
+        shutdown: ShutdownWatch,
+    ) {
+        let peer = incoming.remote_address();
+        self.handshaking.fetch_add(1, Ordering::Relaxed);
+        let connection = timeout(self.options.handshake_timeout, async { incoming.await }).await;
+        self.handshaking.fetch_sub(1, Ordering::Relaxed);
+        let connection = match connection {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(e)) => {
+                tracing::debug!(%peer, error = %e, "QUIC handshake failed");
+                return;
+            }
+            Err(_elapsed) => {
+                self.metrics.refused(RefusedReason::TooSlow);
+                return;
+            }
+        };
+        let _open = self.metrics.connection("h3");
+        if let Err(e) = self.serve_requests(connection, port, shutdown).await
+            && !e.is_h3_no_error()
+        {
+            tracing::debug!(%peer, error = %e, "HTTP/3 connection ended");
+        }
+    }
+
+    async fn serve_requests(
+        self: Arc<Self>,
+        connection: quinn::Connection,
+        port: u16,
+        mut shutdown: ShutdownWatch,
+    ) -> Result<(), ConnectionError> {
+        let streams_max = self.options.transport.bidi_streams_max;
+        let tasks_max = streams_max.saturating_mul(REQUEST_TASKS_PER_STREAM);
+        let viewer = Arc::new(Viewer {
+            addresses: Addresses::new(&connection, port),
+            shutdown: shutdown.clone(),
+            tasks: Arc::new(Semaphore::new(tasks_max as usize)),
+            refusals: Semaphore::new(REFUSALS_MAX),
+            viewers: Arc::clone(&self),
+        });
+        let mut server =
+            Server::handshake(connection.clone(), self.options.requests.clone()).await?;
+        loop {
+            let incoming = tokio::select! {
+                incoming = server.accept() => incoming?,
+                () = stopping(&mut shutdown) => {
+                    drain(&mut server, &connection, &viewer, tasks_max).await?;
+                    self.metrics.refused_by(RefusedReason::Draining, server.rejected());
+                    return Ok(());
+                }
+            };
+            match incoming {
+                Some(incoming) if viewer.refusals.available_permits() > 0 => {
+                    viewer.spawn(incoming);
+                }
+                Some(_) => return Ok(()),
+                // The client sends no more; what it asked for is still on its way.
+                None => {
+                    viewer.idle(tasks_max).await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Says goodbye: requests in flight complete, later ones are rejected. The caller's deadline is
+/// the bound.
+async fn drain<P>(
+    server: &mut Server,
+    connection: &quinn::Connection,
+    viewer: &Viewer<P>,
+    tasks_max: u32,
+) -> Result<(), ConnectionError>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    server.goaway().await?;
+    let linger = GOAWAY_LINGER_MIN.max(connection.rtt() * GOAWAY_LINGER_ROUND_TRIPS);
+    let idle = async {
+        sleep(linger).await;
+        viewer.idle(tasks_max).await;
+    };
+    let limit = timeout(viewer.viewers.options.drain_timeout, idle);
+    tokio::pin!(limit);
+    loop {
+        tokio::select! {
+            _ = &mut limit => return Ok(()),
+            incoming = server.accept() => match incoming? {
+                Some(incoming) => incoming.reject(),
+                None => {
+                    let _ = limit.await;
+                    return Ok(());
+                }
+            },
+        }
+    }
+}
+
+impl<P> Viewer<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    /// Waits until no request is in flight.
+    async fn idle(&self, tasks_max: u32) {
+        // An error means that the semaphore was closed, which nobody does.
+        let _ = self.tasks.acquire_many(tasks_max).await;
+    }
+
+    fn spawn(self: &Arc<Self>, incoming: Incoming) {
+        let Ok(permit) = Arc::clone(&self.tasks).try_acquire_owned() else {
+            self.refuse(RefusedReason::TooManyRequests);
+            incoming.reject();
+            return;
+        };
+        let viewer = Arc::clone(self);
+        tokio::spawn(async move { viewer.serve(incoming, permit).await });
+    }
+
+    async fn serve(&self, incoming: Incoming, permit: OwnedSemaphorePermit) {
+        let metrics = &self.viewers.metrics;
+        let _in_progress = metrics.h3_request();
+        let request = match incoming.resolve().await {
+            Ok(request) => request,
+            Err(refusal) => {
+                tracing::debug!(peer = %self.addresses.peer, %refusal, "HTTP/3 request refused");
+                self.refuse(match refusal {
+                    Refusal::FieldsTooLarge { .. } | Refusal::FrameTooLarge => {
+                        RefusedReason::TooLarge
+                    }
+                    Refusal::HeadTimeout => RefusedReason::TooSlow,
+                    _ => RefusedReason::Malformed,
+                });
+                return;
+            }
+        };
+        let delivery = request.response.delivery();
+        let write_timeout = self.viewers.options.write_timeout;
+        match Session::open(request, &self.addresses, write_timeout, metrics.clone()).await {
+            Ok(session) => {
+                metrics.h3_requests.inc();
+                let session = ServerSession::new_custom(Box::new(session));
+                self.viewers
+                    .proxy
+                    .process_new_http(session, &self.shutdown)
+                    .await;
+            }
+            Err(reason) => {
+                tracing::debug!(peer = %self.addresses.peer, %reason, "HTTP/3 request malformed");
+                self.refuse(RefusedReason::Malformed);
+            }
+        }
+        // The connection must not close before the client has the last byte.
+        delivery.await;
+        drop(permit);
+    }
+
+    fn refuse(&self, reason: RefusedReason) {
+        self.viewers.metrics.refused(reason);
+        if let Ok(permit) = self.refusals.try_acquire() {
+            permit.forget();
+        }
+    }
+}
+
+impl Addresses {
+    fn new(connection: &quinn::Connection, port: u16) -> Self {
+        let peer = connection.remote_address();
+        // A dual-stack socket reports IPv4 clients as ::ffff:a.b.c.d.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let local = connection
+            .local_ip()
+            .map(|ip| SocketAddr::new(ip.to_canonical(), port));
+        Self { peer, local }
+    }
+}
