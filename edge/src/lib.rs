@@ -1,1 +1,15 @@
-//! edge
+//! The edge: one request pipeline for HTTP/1.1, HTTP/2 and HTTP/3 in front of a cache that asks
+//! its parents once per object however many viewers wait.
+//!
+//! It knows nothing of media and never depends on the origin: to it a part is bytes with a
+//! lifetime.
+
+pub mod cache;
+pub mod config;
+pub mod frontend;
+pub mod metrics;
+pub mod pages;
+pub mod pipeline;
+pub mod problem;
+pub mod server;
+pub mod upstream;

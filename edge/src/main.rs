@@ -1,2 +1,106 @@
-//! weir-edge
-fn main() {}
+//! `weir-edge`: reads its configuration, runs an edge, or signs a playback token.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Parser, Subcommand};
+use edge::config;
+use playback_token::Scope;
+use settings::EXIT_USAGE;
+
+/// A caching edge for live streams: HTTP/3, HTTP/2 and HTTP/1.1 in front of an origin or of other
+/// edges.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The configuration file (TOML); without it the defaults.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    /// Check the configuration and exit: 0, or 64 with file, line and reason.
+    #[arg(long)]
+    check_config: bool,
+    /// Print the default configuration, every key explained, and exit.
+    #[arg(long)]
+    print_default_config: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sign a playback token with the first of the configuration's playback.token_keys.
+    Token {
+        /// The stream it opens, or `*` for all.
+        stream: String,
+        /// How long it is valid, in seconds.
+        #[arg(long, default_value_t = 3600)]
+        seconds: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            let code = if error.use_stderr() { EXIT_USAGE } else { 0 };
+            return ExitCode::from(code);
+        }
+    };
+    if arguments.print_default_config {
+        return print(config::DEFAULT_TOML);
+    }
+    let resolved = match &arguments.config {
+        Some(file) => config::load(file),
+        None => config::parse("(defaults)".as_ref(), ""),
+    };
+    let settings = match resolved {
+        Ok(settings) => settings,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
+    if arguments.check_config {
+        return ExitCode::SUCCESS;
+    }
+    if let Some(Command::Token { stream, seconds }) = arguments.command {
+        return sign(&settings, stream, seconds);
+    }
+    if let Err(error) = telemetry::log::init(settings.log.format) {
+        return fail(1, &error);
+    }
+    transport::tls::install_crypto_provider();
+    match edge::server::run(settings) {
+        Ok(never) => match never {},
+        Err(error) => fail(1, &error),
+    }
+}
+
+fn sign(settings: &config::Settings, stream: String, seconds: u64) -> ExitCode {
+    let Some(keyring) = &settings.playback.keyring else {
+        return fail(EXIT_USAGE, &"playback.auth is \"open\": no token is needed");
+    };
+    let scope = if stream == "*" {
+        Scope::All
+    } else {
+        Scope::Stream(stream)
+    };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    match keyring.sign(&scope, now.saturating_add(seconds)) {
+        Ok(token) => print(&format!("{token}\n")),
+        Err(error) => fail(EXIT_USAGE, &error),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for goes to stdout")]
+fn print(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
+}
+
+#[expect(clippy::print_stderr, reason = "there may be no logger yet")]
+fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("weir-edge: {error}");
+    ExitCode::from(code)
+}

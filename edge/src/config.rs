@@ -1,0 +1,36 @@
+//! The edge's configuration: the file as typed ([`Config`]) and what the rest of the edge sees
+//! ([`Settings`]): durations, addresses and keys that were checked before any port opens.
+
+mod resolve;
+mod sections;
+
+use std::path::Path;
+
+pub use resolve::{ListenSettings, PlaybackSettings, Settings, TlsSettings};
+pub use sections::{
+    AccessLog, CacheConfig, Config, DrainConfig, LimitsConfig, ListenConfig, LogConfig, NodeConfig,
+    ParentsConfig, PlaybackAuth, PlaybackConfig, ThreadsConfig, TlsConfig,
+};
+use settings::ConfigError;
+
+/// The shipped configuration: every key with its default, commented.
+pub const DEFAULT_TOML: &str = include_str!("../../config/edge.toml");
+
+/// Reads, checks and resolves the file.
+///
+/// # Errors
+/// File, line, key and reason.
+pub fn load(file: &Path) -> Result<Settings, ConfigError> {
+    settings::load(file, Config::resolve)
+}
+
+/// Checks and resolves configuration text; `file` only names it in errors.
+///
+/// # Errors
+/// File, line, key and reason.
+pub fn parse(file: &Path, text: &str) -> Result<Settings, ConfigError> {
+    settings::parse(file, text, Config::resolve)
+}
+
+#[cfg(test)]
+mod tests;

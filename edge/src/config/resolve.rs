@@ -1,0 +1,286 @@
+//! From the file as typed to values that were checked.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use settings::{Invalid, KeyPath};
+
+use super::sections::{
+    AccessLog, Config, LimitsConfig, ListenConfig, LogConfig, ParentsConfig, PlaybackAuth,
+    PlaybackConfig, ThreadsConfig, TlsConfig,
+};
+use crate::cache::CacheLimits;
+use crate::upstream::UpstreamSettings;
+use crate::upstream::parent::{ConnectSettings, ParentUrl};
+
+/// The longest of any timeout or grace period.
+const SECONDS_MAX: u64 = 3_600;
+
+/// The whole configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name in `Cache-Status`.
+    pub node_name: String,
+    /// Logs.
+    pub log: LogConfig,
+    /// Addresses.
+    pub listen: ListenSettings,
+    /// Certificate.
+    pub tls: TlsSettings,
+    /// Parents and how to ask them.
+    pub upstream: UpstreamSettings,
+    /// Bounds of the cache.
+    pub cache: CacheLimits,
+    /// Who may watch.
+    pub playback: PlaybackSettings,
+    /// Bounds on viewers.
+    pub limits: LimitsConfig,
+    /// A viewer who takes nothing for this long is dropped.
+    pub write_timeout: Duration,
+    /// Threads of each runtime, resolved: never 0.
+    pub threads: ThreadsConfig,
+    /// How long requests in flight may take after SIGTERM.
+    pub drain_grace: Duration,
+}
+
+/// Addresses to listen on.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenSettings {
+    /// TCP and UDP.
+    pub https: SocketAddr,
+    /// Plain HTTP, if any.
+    pub http: Option<SocketAddr>,
+    /// Admin.
+    pub admin: SocketAddr,
+}
+
+/// Where the certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsSettings {
+    /// From files.
+    Files {
+        /// PEM chain.
+        certificate: PathBuf,
+        /// PEM key.
+        key: PathBuf,
+    },
+    /// Made at first start.
+    SelfSigned {
+        /// Where it is kept.
+        dir: PathBuf,
+        /// Further names.
+        names: Vec<String>,
+    },
+}
+
+/// Who may watch.
+#[derive(Clone, Debug)]
+pub struct PlaybackSettings {
+    /// Keys that sign and verify tokens; `None`: open to everybody.
+    pub keyring: Option<playback_token::Keyring>,
+}
+
+impl Config {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first value that is outside its range, and what it may be.
+    pub fn resolve(self) -> Result<Settings, Invalid> {
+        let at = |table, key| KeyPath::new(table).key(key);
+        let name_ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if self.node.name.is_empty() || !self.node.name.chars().all(name_ok) {
+            return Err(Invalid::new(
+                at("node", "name"),
+                "has to be letters, digits, '-', '_' or '.'",
+            ));
+        }
+        let cache = &self.cache;
+        if cache.object_bytes_max == 0 || cache.object_bytes_max > cache.memory_bytes {
+            return Err(Invalid::new(
+                at("cache", "object_bytes_max"),
+                "has to be from 1 to cache.memory_bytes",
+            ));
+        }
+        if !(1..=1_000_000).contains(&cache.flights_max) {
+            return Err(Invalid::new(
+                at("cache", "flights_max"),
+                "has to be from 1 to 1000000",
+            ));
+        }
+        let error_memo = millis(at("cache", "error_memo_ms"), cache.error_memo_ms)?;
+        let drain = at("drain", "grace_seconds");
+        let drain_grace = millis(drain, self.drain.grace_seconds.saturating_mul(1000))?;
+        let limits = &self.limits;
+        if limits.h3_connections_max == 0 {
+            let key = at("limits", "h3_connections_max");
+            return Err(Invalid::new(key, "has to be at least 1"));
+        }
+        if limits.requests_per_connection_max == 0 {
+            let key = at("limits", "requests_per_connection_max");
+            return Err(Invalid::new(key, "has to be at least 1"));
+        }
+        Ok(Settings {
+            node_name: self.node.name,
+            log: self.log,
+            listen: self.listen.resolve()?,
+            tls: self.tls.resolve()?,
+            cache: CacheLimits {
+                memory_bytes: cache.memory_bytes,
+                object_bytes_max: cache.object_bytes_max,
+                flights_max: cache.flights_max,
+            },
+            upstream: self.parents.resolve(error_memo)?,
+            playback: self.playback.resolve()?,
+            write_timeout: millis(at("limits", "write_timeout_ms"), limits.write_timeout_ms)?,
+            limits: self.limits,
+            threads: self.threads.resolve(),
+            drain_grace,
+        })
+    }
+}
+
+impl ListenConfig {
+    fn resolve(&self) -> Result<ListenSettings, Invalid> {
+        let address = |key, text: &str| {
+            text.parse::<SocketAddr>().map_err(|_| {
+                let key = KeyPath::new("listen").key(key);
+                Invalid::new(key, format!("{text:?} is not ADDRESS:PORT, such as \"[::]:8443\""))
+            })
+        };
+        let http = if self.http.is_empty() {
+            None
+        } else {
+            Some(address("http", &self.http)?)
+        };
+        Ok(ListenSettings {
+            https: address("https", &self.https)?,
+            http,
+            admin: address("admin", &self.admin)?,
+        })
+    }
+}
+
+impl TlsConfig {
+    fn resolve(self) -> Result<TlsSettings, Invalid> {
+        let empty = |path: &PathBuf| path.as_os_str().is_empty();
+        match (empty(&self.certificate_file), empty(&self.key_file)) {
+            (false, false) => Ok(TlsSettings::Files {
+                certificate: self.certificate_file,
+                key: self.key_file,
+            }),
+            (true, true) if empty(&self.self_signed_dir) => Err(Invalid::new(
+                KeyPath::new("tls").key("self_signed_dir"),
+                "has to name a directory when there is no certificate_file",
+            )),
+            (true, true) => Ok(TlsSettings::SelfSigned {
+                dir: self.self_signed_dir,
+                names: self.self_signed_names,
+            }),
+            (cert_missing, _) => {
+                let key = if cert_missing { "certificate_file" } else { "key_file" };
+                Err(Invalid::new(
+                    KeyPath::new("tls").key(key),
+                    "certificate_file and key_file come together",
+                ))
+            }
+        }
+    }
+}
+
+impl ParentsConfig {
+    fn resolve(self, error_memo: Duration) -> Result<UpstreamSettings, Invalid> {
+        let at = |key| KeyPath::new("parents").key(key);
+        if self.urls.is_empty() {
+            return Err(Invalid::new(at("urls"), "needs at least one parent"));
+        }
+        let parents = self
+            .urls
+            .iter()
+            .enumerate()
+            .map(|(index, url)| {
+                ParentUrl::parse(url)
+                    .map_err(|error| Invalid::new(at("urls").index(index), error.to_string()))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let ca_file = if self.ca_file.as_os_str().is_empty() {
+            None
+        } else {
+            let Some(path) = self.ca_file.to_str() else {
+                return Err(Invalid::new(at("ca_file"), "has to be UTF-8"));
+            };
+            Some(path.to_owned())
+        };
+        if self.streams_per_connection_max == 0 {
+            let key = at("streams_per_connection_max");
+            return Err(Invalid::new(key, "has to be at least 1"));
+        }
+        Ok(UpstreamSettings {
+            parents,
+            connect: ConnectSettings {
+                ca_file,
+                connect_timeout: millis(at("connect_timeout_ms"), self.connect_timeout_ms)?,
+                streams_per_connection_max: self.streams_per_connection_max,
+                h2c: self.h2c,
+                ping_interval: millis(at("ping_interval_ms"), self.ping_interval_ms)?,
+            },
+            head_timeout: millis(at("head_timeout_ms"), self.head_timeout_ms)?,
+            body_timeout: millis(at("body_timeout_ms"), self.body_timeout_ms)?,
+            error_memo,
+        })
+    }
+}
+
+impl PlaybackConfig {
+    fn resolve(&self) -> Result<PlaybackSettings, Invalid> {
+        let at = || KeyPath::new("playback").key("token_keys");
+        let keys = self
+            .token_keys
+            .iter()
+            .enumerate()
+            .map(|(index, key)| {
+                playback_token::Key::new(None, key.expose().as_bytes())
+                    .map_err(|error| Invalid::new(at().index(index), error.to_string()))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let keyring = match self.auth {
+            PlaybackAuth::Open => None,
+            PlaybackAuth::Signed => Some(
+                playback_token::Keyring::new(keys)
+                    .map_err(|error| Invalid::new(at(), error.to_string()))?,
+            ),
+        };
+        Ok(PlaybackSettings { keyring })
+    }
+}
+
+impl ThreadsConfig {
+    fn resolve(self) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let or_cores = |threads| if threads == 0 { cores } else { threads };
+        Self {
+            tcp: or_cores(self.tcp),
+            quic: or_cores(self.quic),
+            upstream: self.upstream.max(1),
+        }
+    }
+}
+
+impl AccessLog {
+    /// Whether a request that ended so is logged.
+    pub fn wants(self, failed: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Errors => failed,
+            Self::Off => false,
+        }
+    }
+}
+
+fn millis(key: KeyPath, value: u64) -> Result<Duration, Invalid> {
+    if (1..=SECONDS_MAX * 1000).contains(&value) {
+        Ok(Duration::from_millis(value))
+    } else {
+        Err(Invalid::new(key, "has to be from 1 ms to 1 hour"))
+    }
+}

@@ -1,0 +1,273 @@
+//! The file as typed: one struct per table, with its defaults.
+//!
+//! Every key's meaning, unit and range stand in `config/edge.toml`; a test holds the two equal.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use settings::Secret;
+use telemetry::log::LogFormat;
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `[node]`
+    pub node: NodeConfig,
+    /// `[log]`
+    pub log: LogConfig,
+    /// `[listen]`
+    pub listen: ListenConfig,
+    /// `[tls]`
+    pub tls: TlsConfig,
+    /// `[parents]`
+    pub parents: ParentsConfig,
+    /// `[cache]`
+    pub cache: CacheConfig,
+    /// `[playback]`
+    pub playback: PlaybackConfig,
+    /// `[limits]`
+    pub limits: LimitsConfig,
+    /// `[threads]`
+    pub threads: ThreadsConfig,
+    /// `[drain]`
+    pub drain: DrainConfig,
+}
+
+/// `[node]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeConfig {
+    /// Name in `Cache-Status` (RFC 9211 §2).
+    pub name: String,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            name: "weir-edge".to_owned(),
+        }
+    }
+}
+
+/// Whether each request is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLog {
+    /// Every request.
+    All,
+    /// Requests answered with a status of 400 or more, and responses that broke off.
+    #[default]
+    Errors,
+    /// None.
+    Off,
+}
+
+impl AccessLog {
+    /// The name in the configuration file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Errors => "errors",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// `all`, `errors` or `off`.
+    pub access: AccessLog,
+}
+
+/// `[listen]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenConfig {
+    /// TCP (HTTP/1.1, HTTP/2) and UDP (HTTP/3).
+    pub https: String,
+    /// Plain HTTP/1.1; empty: none.
+    pub http: String,
+    /// Metrics, health, readiness.
+    pub admin: String,
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        Self {
+            https: "[::]:8443".to_owned(),
+            http: String::new(),
+            admin: "127.0.0.1:9443".to_owned(),
+        }
+    }
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// PEM chain; empty: self-signed.
+    pub certificate_file: PathBuf,
+    /// PEM key.
+    pub key_file: PathBuf,
+    /// Where the self-signed certificate is kept.
+    pub self_signed_dir: PathBuf,
+    /// Further names in the self-signed certificate.
+    pub self_signed_names: Vec<String>,
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self {
+            certificate_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            self_signed_dir: PathBuf::from("tls"),
+            self_signed_names: Vec::new(),
+        }
+    }
+}
+
+/// `[parents]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ParentsConfig {
+    /// In order of preference.
+    pub urls: Vec<String>,
+    /// Further trusted certificates, PEM; empty: the system's alone.
+    pub ca_file: PathBuf,
+    /// HTTP/2 with prior knowledge to `http://` parents.
+    pub h2c: bool,
+    /// TCP and TLS handshakes.
+    pub connect_timeout_ms: u64,
+    /// Parent asked to head read; longer than the longest blocked reload.
+    pub head_timeout_ms: u64,
+    /// Silence inside a body.
+    pub body_timeout_ms: u64,
+    /// Concurrent requests on one HTTP/2 connection.
+    pub streams_per_connection_max: usize,
+    /// Between two PINGs.
+    pub ping_interval_ms: u64,
+}
+
+impl Default for ParentsConfig {
+    fn default() -> Self {
+        Self {
+            urls: vec!["http://127.0.0.1:8080".to_owned()],
+            ca_file: PathBuf::new(),
+            h2c: true,
+            connect_timeout_ms: 1_000,
+            head_timeout_ms: 10_000,
+            body_timeout_ms: 5_000,
+            streams_per_connection_max: 100,
+            ping_interval_ms: 5_000,
+        }
+    }
+}
+
+/// `[cache]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// Whole objects in memory.
+    pub memory_bytes: u64,
+    /// The largest object taken.
+    pub object_bytes_max: u64,
+    /// Objects in flight.
+    pub flights_max: usize,
+    /// How long a failure answers those who ask next.
+    pub error_memo_ms: u64,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 512 << 20,
+            object_bytes_max: 64 << 20,
+            flights_max: 20_000,
+            error_memo_ms: 500,
+        }
+    }
+}
+
+/// Who may watch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlaybackAuth {
+    /// Everybody.
+    #[default]
+    Open,
+    /// Whoever has a signed token for the stream.
+    Signed,
+}
+
+/// `[playback]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlaybackConfig {
+    /// `open` or `signed`.
+    pub auth: PlaybackAuth,
+    /// The first signs, all verify.
+    pub token_keys: Vec<Secret>,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// HTTP/3 connections.
+    pub h3_connections_max: usize,
+    /// Concurrent requests on one HTTP/2 or HTTP/3 connection.
+    pub requests_per_connection_max: u32,
+    /// A viewer who takes nothing for this long is dropped.
+    pub write_timeout_ms: u64,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            h3_connections_max: 100_000,
+            requests_per_connection_max: 256,
+            write_timeout_ms: 30_000,
+        }
+    }
+}
+
+/// `[threads]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThreadsConfig {
+    /// HTTP/1.1 and HTTP/2; 0: one per core.
+    pub tcp: usize,
+    /// HTTP/3; 0: one per core.
+    pub quic: usize,
+    /// Fetching from parents, admin.
+    pub upstream: usize,
+}
+
+impl Default for ThreadsConfig {
+    fn default() -> Self {
+        Self {
+            tcp: 0,
+            quic: 0,
+            upstream: 1,
+        }
+    }
+}
+
+/// `[drain]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DrainConfig {
+    /// How long requests in flight may take after SIGTERM.
+    pub grace_seconds: u64,
+}
+
+impl Default for DrainConfig {
+    fn default() -> Self {
+        Self { grace_seconds: 15 }
+    }
+}

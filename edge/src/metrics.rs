@@ -1,0 +1,135 @@
+//! The edge's own figures. The frontend's (connections, resets) live with the frontend.
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
+use telemetry::metrics::{self, RegisterError};
+
+/// Upper bounds of the latency buckets, in seconds: from a memory hit to a held reload.
+const LATENCY_BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// Everything the pipeline and the upstream side count.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// `edge_requests_total{protocol,kind,status,cache}`.
+    pub requests: IntCounterVec,
+    /// `edge_response_body_bytes_total{protocol}`.
+    pub body_bytes: IntCounterVec,
+    /// `edge_requests_in_progress`.
+    pub in_progress: IntGauge,
+    /// `edge_waiters`: requests that wait for a flight to bring a head or more body.
+    pub waiters: IntGauge,
+    /// `edge_response_head_seconds`: request read to response head written.
+    pub head_seconds: Histogram,
+    /// `edge_upstream_requests_total{parent,outcome}`.
+    pub upstream_requests: IntCounterVec,
+    /// `edge_upstream_connections_total{parent,reused}`.
+    pub upstream_connections: IntCounterVec,
+    /// `edge_upstream_head_seconds`: parent asked to parent's head read.
+    pub upstream_head_seconds: Histogram,
+    /// `edge_fill_bytes_total`: body bytes read from parents.
+    pub fill_bytes: IntCounter,
+    /// `edge_broken_fills_total{reason}`: fills that ended before the whole object was there.
+    pub broken_fills: IntCounterVec,
+    /// `edge_flights_rejected_total`: lookups turned away because `cache.flights_max` was reached.
+    pub flights_rejected: IntCounter,
+    /// `edge_flights`: objects in flight.
+    pub flights: IntGauge,
+    /// `edge_cache_memory_bytes`.
+    pub memory_bytes: IntGauge,
+    /// `edge_cache_memory_objects`.
+    pub memory_objects: IntGauge,
+    /// `edge_auth_refused_total{reason}`.
+    pub auth_refused: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers every metric.
+    ///
+    /// # Errors
+    /// A name that is already taken: a bug.
+    pub fn new(registry: &Registry) -> Result<Self, RegisterError> {
+        let r = registry;
+        Ok(Self {
+            requests: metrics::counter_vec(
+                r,
+                "edge_requests_total",
+                "Requests answered, by protocol (h1, h2, h3), kind of object, status and cache outcome.",
+                &["protocol", "kind", "status", "cache"],
+            )?,
+            body_bytes: metrics::counter_vec(
+                r,
+                "edge_response_body_bytes_total",
+                "Body bytes sent to viewers.",
+                &["protocol"],
+            )?,
+            in_progress: metrics::gauge(
+                r,
+                "edge_requests_in_progress",
+                "Requests being answered.",
+            )?,
+            waiters: metrics::gauge(
+                r,
+                "edge_waiters",
+                "Requests waiting for an object that is being fetched.",
+            )?,
+            head_seconds: metrics::histogram(
+                r,
+                "edge_response_head_seconds",
+                "From a request read to the head of its response written.",
+                LATENCY_BUCKETS,
+            )?,
+            upstream_requests: metrics::counter_vec(
+                r,
+                "edge_upstream_requests_total",
+                "Requests sent to parents, by parent and outcome (a status, or why there was none).",
+                &["parent", "outcome"],
+            )?,
+            upstream_connections: metrics::counter_vec(
+                r,
+                "edge_upstream_connections_total",
+                "Turns on connections to parents, by whether the connection was reused.",
+                &["parent", "reused"],
+            )?,
+            upstream_head_seconds: metrics::histogram(
+                r,
+                "edge_upstream_head_seconds",
+                "From a parent asked to the head of its answer read.",
+                LATENCY_BUCKETS,
+            )?,
+            fill_bytes: metrics::counter(
+                r,
+                "edge_fill_bytes_total",
+                "Body bytes read from parents.",
+            )?,
+            broken_fills: metrics::counter_vec(
+                r,
+                "edge_broken_fills_total",
+                "Fills that ended before the whole object was there.",
+                &["reason"],
+            )?,
+            flights_rejected: metrics::counter(
+                r,
+                "edge_flights_rejected_total",
+                "Requests refused because cache.flights_max objects were in flight.",
+            )?,
+            flights: metrics::gauge(r, "edge_flights", "Objects being fetched from parents.")?,
+            memory_bytes: metrics::gauge(
+                r,
+                "edge_cache_memory_bytes",
+                "Bytes of whole objects in memory.",
+            )?,
+            memory_objects: metrics::gauge(
+                r,
+                "edge_cache_memory_objects",
+                "Whole objects in memory.",
+            )?,
+            auth_refused: metrics::counter_vec(
+                r,
+                "edge_auth_refused_total",
+                "Requests without a valid playback token, by reason.",
+                &["reason"],
+            )?,
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! The edge's own pages: the built web application, carried inside the binary.
+//!
+//! It knows no streams: the pages ask `/api/streams` and `/live/` like any other client.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{HeaderMap, HeaderValue, header};
+use rust_embed::RustEmbed;
+
+/// The output of `npm run build` (`make web`).
+#[derive(RustEmbed)]
+#[folder = "web/dist"]
+struct Dist;
+
+/// What a page may load: itself, its stream, and hls.js's worker and media source.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; media-src 'self' blob:; \
+     worker-src 'self' blob:; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+     form-action 'none'";
+
+/// Every page and asset, ready to send.
+#[derive(Debug)]
+pub struct Pages {
+    by_path: HashMap<String, Page>,
+    watch: Option<Page>,
+}
+
+/// One page or asset. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Page {
+    headers: HeaderMap,
+    plain: Bytes,
+    gzip: Option<Bytes>,
+}
+
+impl Pages {
+    /// Loads what was built into the binary, and compresses each text once.
+    pub fn embedded() -> Self {
+        let mut by_path = HashMap::new();
+        for name in Dist::iter() {
+            if let Some(file) = Dist::get(&name) {
+                let hash = file.metadata.sha256_hash();
+                let page = Page::new(&name, Bytes::from(file.data.into_owned()), &hash);
+                by_path.insert(format!("/{name}"), page);
+            }
+        }
+        if let Some(index) = by_path.remove("/index.html") {
+            by_path.insert("/".to_owned(), index);
+        }
+        let watch = by_path.remove("/watch.html");
+        Self { by_path, watch }
+    }
+
+    /// The page at `path`; `/watch/{stream}` is one page for every stream.
+    pub fn find(&self, path: &str) -> Option<Page> {
+        let watched = path
+            .strip_prefix("/watch/")
+            .is_some_and(|stream| hls::RenditionName::new(stream.trim_end_matches('/')).is_ok());
+        if watched {
+            return self.watch.clone();
+        }
+        self.by_path.get(path).cloned()
+    }
+}
+
+impl Page {
+    fn new(name: &str, plain: Bytes, hash: &[u8; 32]) -> Self {
+        let mime = mime_guess::from_path(name).first_or_octet_stream();
+        let text = mime.type_() == mime_guess::mime::TEXT
+            || matches!(mime.subtype().as_str(), "javascript" | "json" | "svg");
+        let mut headers = HeaderMap::new();
+        let content_type = if text && mime.get_param("charset").is_none() {
+            format!("{mime}; charset=utf-8")
+        } else {
+            mime.to_string()
+        };
+        // Names under assets/ hold a hash of their content.
+        let cache_control = if name.starts_with("assets/") {
+            "public, max-age=31536000, immutable"
+        } else {
+            "no-cache"
+        };
+        let tag: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        for (field, value) in [
+            (header::CONTENT_TYPE, content_type.as_str()),
+            (header::CACHE_CONTROL, cache_control),
+            (header::ETAG, &format!("W/\"{tag}\"")),
+            (header::VARY, "Accept-Encoding"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::REFERRER_POLICY, "same-origin"),
+            (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(field, value);
+            }
+        }
+        let gzip = if text { compress(&plain) } else { None };
+        Self {
+            headers,
+            plain,
+            gzip,
+        }
+    }
+
+    /// Its fields.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body for a client, and its `Content-Encoding` if it has one.
+    pub fn body(&self, request: &HeaderMap) -> (Bytes, Option<HeaderValue>) {
+        match &self.gzip {
+            Some(gzip) if takes_gzip(request) => {
+                (gzip.clone(), Some(HeaderValue::from_static("gzip")))
+            }
+            _ => (self.plain.clone(), None),
+        }
+    }
+}
+
+fn takes_gzip(request: &HeaderMap) -> bool {
+    request
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| {
+            let mut parameters = coding.split(';').map(str::trim);
+            parameters.next() == Some("gzip")
+                && !parameters.any(|parameter| matches!(parameter, "q=0" | "q=0.0"))
+        })
+}
+
+/// `None` if compression gains nothing.
+fn compress(plain: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(plain).ok()?;
+    let gzip = encoder.finish().ok()?;
+    (gzip.len() < plain.len()).then(|| Bytes::from(gzip))
+}

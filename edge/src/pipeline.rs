@@ -1,0 +1,211 @@
+//! The life of a request, whichever protocol brought it.
+//!
+//! pingora's `ProxyHttp` is the phase table and this file is the whole of it: every phase calls a
+//! stage below. HTTP/1.1 and HTTP/2 come from pingora's listeners, HTTP/3 from `frontend::h3`;
+//! nothing past the frontend knows which.
+//!
+//! | stage | decides |
+//! |---|---|
+//! | `route` | what is asked for, by method and URL alone |
+//! | `admit` | whether this viewer may have it |
+//! | `cache::lookup` | hit, join a flight, or lead one (`upstream` fills it) |
+//! | `respond` | writes the answer, whole or as it arrives |
+//! | `log` | counts it |
+
+/// Playback tokens.
+mod admit;
+/// Counting and access logs.
+mod log;
+/// Writing answers.
+mod respond;
+/// Understanding URLs.
+pub mod route;
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use cache_policy::CacheName;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, ErrorType, Result};
+use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+
+use crate::cache::{Cache, Lookup};
+use crate::config::{AccessLog, PlaybackSettings};
+use crate::metrics::Metrics;
+use crate::pages::Pages;
+use crate::problem::Problem;
+use crate::upstream::Upstream;
+use admit::Admission;
+pub use log::Context;
+use route::{Kind, Route};
+
+/// Everything the stages share.
+#[derive(Debug)]
+pub struct EdgeProxy {
+    /// Name in `Cache-Status`.
+    pub name: CacheName,
+    /// `Alt-Svc` for answers over TCP, if HTTP/3 is served.
+    pub alt_svc: Option<http::HeaderValue>,
+    /// Memory and flights.
+    pub cache: Cache,
+    /// Parents.
+    pub upstream: Upstream,
+    /// The edge's own pages.
+    pub pages: Arc<Pages>,
+    /// Who may watch.
+    pub playback: PlaybackSettings,
+    /// Figures.
+    pub metrics: Metrics,
+    /// Which requests are logged.
+    pub access_log: AccessLog,
+    /// A viewer who takes nothing for this long is dropped.
+    pub write_timeout: std::time::Duration,
+}
+
+#[async_trait]
+impl ProxyHttp for EdgeProxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(&self.metrics)
+    }
+
+    /// No pingora modules: answers are small and shared, or media that does not compress.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        let downstream = session.as_downstream_mut();
+        downstream.set_write_timeout(Some(self.write_timeout));
+        // A client that sends its next request early is not a client that left.
+        downstream.set_pipelining_enabled(true);
+        self.answer(session, context).await?;
+        Ok(true)
+    }
+
+    /// Never reached: `request_filter` answers everything. Requests that pass through uncached
+    /// will start here.
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        _context: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        Err(Error::new(ErrorType::HTTPStatus(404)))
+    }
+
+    /// The answer was begun: what is left is to break it off, which dropping the session does.
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
+        let mut error_code = 0;
+        if session.response_written().is_none() && context.viewer_is_there(error) {
+            error_code = 500;
+            let problem = Problem::new(
+                http::StatusCode::INTERNAL_SERVER_ERROR,
+                "this edge failed; its log says why",
+            );
+            if let Err(error) = self.respond_problem(session, context, problem).await {
+                tracing::debug!(%error, "writing an error answer");
+            }
+        }
+        FailToProxy {
+            error_code,
+            can_reuse_downstream: false,
+        }
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+        true // `logging` below says it, once and with the request.
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        self.log(session, error, context);
+    }
+}
+
+impl EdgeProxy {
+    async fn answer(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+        let request = session.req_header();
+        let uri = &request.uri;
+        match Route::of(&request.method, uri.path(), uri.query()) {
+            Route::Object { kind, stream, key } => {
+                context.kind = kind;
+                let admission = match self.admit(session, stream.as_deref()) {
+                    Ok(admission) => admission,
+                    Err(problem) => return self.respond_problem(session, context, problem).await,
+                };
+                context.set_cookie = admission.set_cookie;
+                let lookup = self.cache.lookup(&key, Instant::now());
+                self.serve(session, context, lookup, stream.as_deref()).await
+            }
+            Route::Page => {
+                context.kind = Kind::Page;
+                self.respond_page(session, context).await
+            }
+            Route::Preflight => self.respond_preflight(session, context).await,
+            Route::Refused(problem) => self.respond_problem(session, context, problem).await,
+        }
+    }
+
+    async fn serve(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        lookup: Lookup,
+        stream: Option<&str>,
+    ) -> Result<()> {
+        match lookup {
+            Lookup::Hit(object) => self.respond_hit(session, context, &object).await,
+            Lookup::Joined(reader) => self.respond_flight(session, context, reader, None).await,
+            Lookup::Leader {
+                writer,
+                reader,
+                stale,
+            } => {
+                let authorization = self.playback.keyring.as_ref().and_then(|keyring| {
+                    admit::parent_authorization(keyring, stream, now_unix())
+                });
+                self.upstream.spawn_fill(writer, authorization);
+                self.respond_flight(session, context, reader, Some(stale)).await
+            }
+            Lookup::Full => {
+                self.metrics.flights_rejected.inc();
+                let problem = Problem::new(
+                    http::StatusCode::SERVICE_UNAVAILABLE,
+                    "this edge is fetching as many objects as it may",
+                );
+                self.respond_problem(session, context, problem).await
+            }
+        }
+    }
+
+    fn admit(&self, session: &Session, stream: Option<&str>) -> Result<Admission, Problem> {
+        let (Some(keyring), Some(stream)) = (&self.playback.keyring, stream) else {
+            return Ok(Admission::default());
+        };
+        let request = session.req_header();
+        let secure = respond::is_secure(session);
+        admit::admit(
+            keyring,
+            stream,
+            request.uri.query(),
+            &request.headers,
+            secure,
+            now_unix(),
+        )
+        .map_err(|(problem, reason)| {
+            self.metrics.auth_refused.with_label_values(&[reason]).inc();
+            problem
+        })
+    }
+}
+
+fn now_unix() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

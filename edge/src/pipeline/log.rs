@@ -1,0 +1,124 @@
+//! What is remembered of a request, counted and logged at its end.
+
+use std::time::Instant;
+
+use pingora_error::{Error, ErrorSource, ErrorType};
+use pingora_proxy::Session;
+use prometheus::IntGauge;
+
+use super::EdgeProxy;
+use crate::frontend::protocol;
+use super::route::Kind;
+use crate::metrics::Metrics;
+
+/// How the cache dealt with a request; a label in metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Joined a flight that another request had started.
+    Collapsed,
+    /// Served from memory.
+    Hit,
+    /// Started a flight.
+    Miss,
+    /// The cache was not asked.
+    None,
+}
+
+impl Outcome {
+    /// Label in metrics.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Collapsed => "collapsed",
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::None => "none",
+        }
+    }
+}
+
+/// One request's notes.
+#[derive(Debug)]
+pub struct Context {
+    pub(super) kind: Kind,
+    pub(super) outcome: Outcome,
+    pub(super) set_cookie: Option<String>,
+    pub(super) started: Instant,
+    in_progress: IntGauge,
+}
+
+impl Context {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        metrics.in_progress.inc();
+        Self {
+            kind: Kind::Refused,
+            outcome: Outcome::None,
+            set_cookie: None,
+            started: Instant::now(),
+            in_progress: metrics.in_progress.clone(),
+        }
+    }
+
+    /// Whether an error leaves somebody to answer.
+    pub(super) fn viewer_is_there(&self, error: &Error) -> bool {
+        !matches!(
+            (error.esource(), error.etype()),
+            (
+                ErrorSource::Downstream,
+                ErrorType::WriteError
+                    | ErrorType::ReadError
+                    | ErrorType::ConnectionClosed
+                    | ErrorType::WriteTimedout
+            )
+        )
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        self.in_progress.dec();
+    }
+}
+
+impl EdgeProxy {
+    pub(super) fn log(&self, session: &Session, error: Option<&Error>, context: &Context) {
+        let protocol = protocol(session.as_downstream());
+        let downstream = session.as_downstream();
+        let status = downstream
+            .response_written()
+            .map(|response| response.status);
+        let bytes = downstream.body_bytes_sent();
+        let status_label = status.as_ref().map_or("none", http::StatusCode::as_str);
+        self.metrics
+            .requests
+            .with_label_values(&[
+                protocol,
+                context.kind.as_str(),
+                status_label,
+                context.outcome.as_str(),
+            ])
+            .inc();
+        self.metrics
+            .body_bytes
+            .with_label_values(&[protocol])
+            .inc_by(bytes as u64);
+        let failed = error.is_some() || status.is_none_or(|status| status.as_u16() >= 400);
+        if !self.access_log.wants(failed) {
+            return;
+        }
+        let request = session.req_header();
+        tracing::info!(
+            target: "access",
+            protocol,
+            client = downstream.client_addr().map(tracing::field::display),
+            method = %request.method,
+            // The query may hold a playback token.
+            path = request.uri.path(),
+            status = status_label,
+            cache = context.outcome.as_str(),
+            bytes,
+            milliseconds = u64::try_from(context.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            error = error.map(tracing::field::display),
+            "request"
+        );
+    }
+}

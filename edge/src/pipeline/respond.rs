@@ -1,0 +1,392 @@
+//! Writes answers: whole ones from memory, growing ones from a flight, pages and problems.
+//!
+//! A growing answer is written at the viewer's own pace from the flight's shared pieces. When the
+//! flight breaks off so does the answer, in the protocol's own way (a closed connection, a reset
+//! stream): returning an error makes pingora drop the session unfinished.
+
+use std::future::Future;
+use std::time::Instant;
+
+use bytes::Bytes;
+use cache_policy::{
+    CacheStatus, Forward, RangeDecision, decide_range, if_none_match, unsatisfied_content_range,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
+use pingora_error::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+use super::log::{Context, Outcome};
+use super::EdgeProxy;
+use crate::cache::flight::{FillError, FlightReader};
+use crate::cache::object::{Object, ObjectHead};
+use crate::frontend::protocol;
+use crate::problem::Problem;
+
+/// Fields an answer may carry beyond the object's own; room is made for them at once.
+const OWN_FIELDS: usize = 8;
+
+/// `Access-Control-Max-Age` of a preflight, in seconds: what browsers take at most.
+const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("7200");
+
+impl EdgeProxy {
+    /// A whole object from memory.
+    pub(super) async fn respond_hit(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        object: &Object,
+    ) -> Result<()> {
+        context.outcome = Outcome::Hit;
+        let now = Instant::now();
+        let left = object.head.fresh_left(now).as_secs();
+        let status = CacheStatus::hit().ttl_seconds(i64::try_from(left).unwrap_or(i64::MAX));
+        self.respond_whole(session, context, &object.head, &object.body, status)
+            .await
+    }
+
+    /// An object in flight. `led`: this request started the flight, and whether a stale object was
+    /// there.
+    pub(super) async fn respond_flight(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        mut reader: FlightReader,
+        led: Option<bool>,
+    ) -> Result<()> {
+        context.outcome = match led {
+            Some(_) => Outcome::Miss,
+            None => Outcome::Collapsed,
+        };
+        let head = match self.wait(session, reader.head()).await? {
+            Ok(head) => head,
+            Err(error) => {
+                let problem = problem_of(error);
+                return self.respond_problem(session, context, problem).await;
+            }
+        };
+        let reason = match led {
+            Some(true) => Forward::Stale,
+            Some(false) | None => Forward::UriMiss,
+        };
+        let status = CacheStatus::forwarded(reason)
+            .stored(!head.fresh_for.is_zero())
+            .collapsed(led.is_none());
+        let request = session.req_header();
+        // HTTP/1.0 cannot tell a whole body of unknown length from a broken one; a range needs the
+        // whole length, and a HEAD or 304 no body. All wait for the end of the fill.
+        if reader.is_complete()
+            || request.version == Version::HTTP_10
+            || request.method == Method::HEAD
+            || request.headers.contains_key(header::RANGE)
+        {
+            return match self.wait(session, read_all(&mut reader)).await? {
+                Ok(body) => {
+                    self.respond_whole(session, context, &head, &body, status).await
+                }
+                Err(error) => {
+                    let problem = problem_of(error);
+                    self.respond_problem(session, context, problem).await
+                }
+            };
+        }
+        self.respond_growing(session, context, &head, reader, status).await
+    }
+
+    async fn respond_growing(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        head: &ObjectHead,
+        mut reader: FlightReader,
+        status: CacheStatus,
+    ) -> Result<()> {
+        let mut response = self.response(session, context, head, status)?;
+        if protocol(session.as_downstream()) == "h1" {
+            // pingora holds back what it writes under a Content-Length until its buffer is full;
+            // every chunk of a chunked body goes out at once.
+            response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        } else if let Some(length) = head.content_length {
+            response.insert_header(header::CONTENT_LENGTH, length)?;
+        }
+        self.write_head(session, context, response, false).await?;
+        loop {
+            match self.wait(session, reader.chunk()).await? {
+                Ok(Some(chunk)) => session.write_response_body(Some(chunk), false).await?,
+                Ok(None) => return session.write_response_body(None, true).await,
+                Err(error) => {
+                    let mut error = Error::because(ErrorType::ReadError, "fill", error);
+                    error.esource = ErrorSource::Upstream;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn respond_whole(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        head: &ObjectHead,
+        body: &Bytes,
+        status: CacheStatus,
+    ) -> Result<()> {
+        let mut response = self.response(session, context, head, status)?;
+        let request = session.req_header();
+        let mut body = body.clone();
+        if head.status == StatusCode::OK {
+            if if_none_match(&request.headers, &head.headers) {
+                response.set_status(StatusCode::NOT_MODIFIED)?;
+                return self.write_head(session, context, response, true).await;
+            }
+            response.insert_header(header::ACCEPT_RANGES, "bytes")?;
+            let length = body.len() as u64;
+            match decide_range(&request.headers, &head.headers, length) {
+                RangeDecision::Full | RangeDecision::Ignored => {}
+                RangeDecision::Partial(range) => {
+                    response.set_status(StatusCode::PARTIAL_CONTENT)?;
+                    response.insert_header(header::CONTENT_RANGE, range.content_range(length))?;
+                    body = slice(&body, range.first, range.len());
+                }
+                RangeDecision::Unsatisfiable => {
+                    response.set_status(StatusCode::RANGE_NOT_SATISFIABLE)?;
+                    response
+                        .insert_header(header::CONTENT_RANGE, unsatisfied_content_range(length))?;
+                    body = Bytes::new();
+                }
+            }
+        }
+        response.insert_header(header::CONTENT_LENGTH, body.len())?;
+        self.write_whole(session, context, response, body).await
+    }
+
+    /// A page, an asset, or 404.
+    pub(super) async fn respond_page(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+    ) -> Result<()> {
+        let request = session.req_header();
+        let Some(page) = self.pages.find(request.uri.path()) else {
+            let problem = Problem::new(StatusCode::NOT_FOUND, "there is nothing of this name");
+            return self.respond_problem(session, context, problem).await;
+        };
+        let mut response = ResponseHeader::build_no_case(StatusCode::OK, Some(16))?;
+        for (name, value) in page.headers() {
+            response.insert_header(name, value)?;
+        }
+        if let Some(alt_svc) = self.alt_svc(session) {
+            response.insert_header(header::ALT_SVC, alt_svc)?;
+        }
+        if if_none_match(&request.headers, page.headers()) {
+            response.set_status(StatusCode::NOT_MODIFIED)?;
+            return self.write_head(session, context, response, true).await;
+        }
+        let (body, encoding) = page.body(&request.headers);
+        if let Some(encoding) = encoding {
+            response.insert_header(header::CONTENT_ENCODING, encoding)?;
+        }
+        response.insert_header(header::CONTENT_LENGTH, body.len())?;
+        self.write_whole(session, context, response, body).await
+    }
+
+    /// An error of the edge's own.
+    pub(super) async fn respond_problem(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        problem: Problem,
+    ) -> Result<()> {
+        let mut fields = HeaderMap::new();
+        problem.write_headers(&mut fields);
+        match problem.status {
+            StatusCode::METHOD_NOT_ALLOWED => {
+                let methods = HeaderValue::from_static("GET, HEAD, OPTIONS");
+                fields.insert(header::ALLOW, methods);
+            }
+            StatusCode::UNAUTHORIZED => {
+                let scheme = HeaderValue::from_static("Bearer realm=\"weir\"");
+                fields.insert(header::WWW_AUTHENTICATE, scheme);
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                fields.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        let mut response = ResponseHeader::build_no_case(problem.status, Some(8))?;
+        for (name, value) in &fields {
+            response.insert_header(name, value)?;
+        }
+        let body = Bytes::from(problem.body());
+        response.insert_header(header::CONTENT_LENGTH, body.len())?;
+        self.write_whole(session, context, response, body).await
+    }
+
+    /// A CORS preflight: any origin may read, with the fields players send.
+    pub(super) async fn respond_preflight(
+        &self,
+        session: &mut Session,
+        context: &Context,
+    ) -> Result<()> {
+        let mut response = ResponseHeader::build_no_case(StatusCode::NO_CONTENT, Some(8))?;
+        response.insert_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")?;
+        response.insert_header(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS")?;
+        response.insert_header(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "Authorization, Range, CMCD-Object, CMCD-Request, CMCD-Session, CMCD-Status",
+        )?;
+        response.insert_header(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS)?;
+        self.write_head(session, context, response, true).await
+    }
+
+    /// The head of an answer with an object: its own fields, and this hop's.
+    fn response(
+        &self,
+        session: &Session,
+        context: &Context,
+        head: &ObjectHead,
+        status: CacheStatus,
+    ) -> Result<ResponseHeader> {
+        let fields = head.headers.len() + OWN_FIELDS;
+        let mut response = ResponseHeader::build_no_case(head.status, Some(fields))?;
+        for (name, value) in &head.headers {
+            response.append_header(name, value)?;
+        }
+        let age = head.age(Instant::now()).as_secs();
+        if age > 0 || !head.own_error {
+            response.insert_header(header::AGE, age)?;
+        }
+        let mut list = HeaderMap::with_capacity(1);
+        for value in head.headers.get_all(cache_policy::CACHE_STATUS) {
+            list.append(cache_policy::CACHE_STATUS, value.clone());
+        }
+        status.append_to(&mut list, &self.name);
+        response.remove_header(&cache_policy::CACHE_STATUS);
+        for (name, value) in &list {
+            response.append_header(name, value)?;
+        }
+        response.insert_header("priority", context.kind.priority())?;
+        if let Some(alt_svc) = self.alt_svc(session) {
+            response.insert_header(header::ALT_SVC, alt_svc)?;
+        }
+        if let Some(cookie) = &context.set_cookie {
+            response.append_header(header::SET_COOKIE, cookie.as_str())?;
+        }
+        Ok(response)
+    }
+
+    /// `Alt-Svc` invites to HTTP/3 whoever came over TLS on TCP.
+    fn alt_svc(&self, session: &Session) -> Option<&HeaderValue> {
+        self.alt_svc
+            .as_ref()
+            .filter(|_| !session.as_downstream().is_custom() && is_secure(session))
+    }
+
+    async fn write_whole(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        response: ResponseHeader,
+        body: Bytes,
+    ) -> Result<()> {
+        let bodiless = body.is_empty() || session.req_header().method == Method::HEAD;
+        self.write_head(session, context, response, bodiless).await?;
+        if bodiless {
+            return Ok(());
+        }
+        session.write_response_body(Some(body), true).await
+    }
+
+    async fn write_head(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        response: ResponseHeader,
+        end: bool,
+    ) -> Result<()> {
+        session.write_response_header(Box::new(response), end).await?;
+        self.metrics
+            .head_seconds
+            .observe(context.started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Waits for a flight, unless the viewer leaves first.
+    async fn wait<T>(&self, session: &mut Session, ready: impl Future<Output = T>) -> Result<T> {
+        let mut ready = std::pin::pin!(ready);
+        if let Some(now) = futures::FutureExt::now_or_never(ready.as_mut()) {
+            return Ok(now);
+        }
+        let _counted = Waiting::new(&self.metrics.waiters);
+        tokio::select! {
+            biased;
+            value = ready => Ok(value),
+            gone = session.as_downstream_mut().read_body_or_idle(true) => Err(match gone {
+                Err(error) => error.into_down(),
+                Ok(_) => {
+                    let mut error = Error::explain(
+                        ErrorType::ConnectionClosed,
+                        "the viewer sent a body with a request that has none",
+                    );
+                    error.esource = ErrorSource::Downstream;
+                    error
+                }
+            }),
+        }
+    }
+}
+
+/// Counts a request as waiting for as long as it lives.
+struct Waiting<'a>(&'a prometheus::IntGauge);
+
+impl<'a> Waiting<'a> {
+    fn new(gauge: &'a prometheus::IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Whether the viewer's connection is encrypted.
+pub(super) fn is_secure(session: &Session) -> bool {
+    let downstream = session.as_downstream();
+    downstream.is_custom()
+        || downstream
+            .digest()
+            .is_some_and(|digest| digest.ssl_digest.is_some())
+}
+
+async fn read_all(reader: &mut FlightReader) -> Result<Bytes, FillError> {
+    let mut whole = bytes::BytesMut::new();
+    while let Some(chunk) = reader.chunk().await? {
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+fn problem_of(error: FillError) -> Problem {
+    let (status, detail) = match error {
+        FillError::Broken => (StatusCode::BAD_GATEWAY, "the parent's answer broke off"),
+        FillError::Silent => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "the parent fell silent in the middle of its answer",
+        ),
+        FillError::TooLarge => (
+            StatusCode::BAD_GATEWAY,
+            "the object is larger than this edge takes",
+        ),
+        FillError::Abandoned => (StatusCode::SERVICE_UNAVAILABLE, "this edge is stopping"),
+    };
+    Problem::new(status, detail)
+}
+
+fn slice(body: &Bytes, first: u64, length: u64) -> Bytes {
+    let first = usize::try_from(first).unwrap_or(usize::MAX).min(body.len());
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    body.slice(first..first.saturating_add(length).min(body.len()))
+}

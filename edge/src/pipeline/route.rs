@@ -1,0 +1,212 @@
+//! What a request asks for, from its method and URL alone.
+//!
+//! Only the names that Weir serves get past here, so that no invented path ever costs a parent a
+//! request or the cache a key.
+
+use cache_policy::CacheKey;
+use hls::{DeliveryDirectives, ObjectName, PLAYLIST_NAME, RenditionName};
+use http::{Method, StatusCode};
+
+use crate::problem::Problem;
+
+/// The kinds of objects the edge serves; a label in metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A media initialization section.
+    Init,
+    /// The Multivariant Playlist.
+    Multivariant,
+    /// A page or one of its assets.
+    Page,
+    /// A Partial Segment.
+    Part,
+    /// A Media Playlist.
+    Playlist,
+    /// Anything refused.
+    Refused,
+    /// A segment.
+    Segment,
+    /// The list of live streams.
+    Streams,
+}
+
+impl Kind {
+    /// Label in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Multivariant => "multivariant",
+            Self::Page => "page",
+            Self::Part => "part",
+            Self::Playlist => "playlist",
+            Self::Refused => "refused",
+            Self::Segment => "segment",
+            Self::Streams => "streams",
+        }
+    }
+
+    /// RFC 9218 urgency, by RFC 8216bis Appendix B.1: playlists 1, media after them.
+    pub fn priority(self) -> &'static str {
+        match self {
+            Self::Multivariant | Self::Playlist => "u=1",
+            Self::Init | Self::Part => "u=2",
+            Self::Segment => "u=3",
+            Self::Page | Self::Streams | Self::Refused => "u=4",
+        }
+    }
+}
+
+/// A request, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// An object that comes from the parents.
+    Object {
+        /// Its kind.
+        kind: Kind,
+        /// The stream it belongs to, for playback tokens.
+        stream: Option<String>,
+        /// What the parent is asked for, and what the answer is kept under.
+        key: CacheKey,
+    },
+    /// A page or asset of the edge's own.
+    Page,
+    /// A CORS preflight.
+    Preflight,
+    /// Refused.
+    Refused(Problem),
+}
+
+impl Route {
+    /// Understands a request.
+    pub fn of(method: &Method, path: &str, query: Option<&str>) -> Self {
+        match *method {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS => return Self::Preflight,
+            _ => {
+                return Self::Refused(Problem::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "only GET, HEAD and OPTIONS are served here",
+                ));
+            }
+        }
+        if path == "/api/streams" {
+            return object(Kind::Streams, None, path, None);
+        }
+        match path.strip_prefix("/live/") {
+            Some(rest) => live(path, rest, query.unwrap_or_default()),
+            None => Self::Page,
+        }
+    }
+}
+
+fn live(path: &str, rest: &str, query: &str) -> Route {
+    let plain = |name: &str| RenditionName::new(name).is_ok();
+    let mut names = rest.splitn(3, '/');
+    let (stream, second, third) = (names.next(), names.next(), names.next());
+    let (Some(stream), Some(second)) = (stream.filter(|name| plain(name)), second) else {
+        return unknown();
+    };
+    let Some(file) = third else {
+        return if second == PLAYLIST_NAME {
+            object(Kind::Multivariant, Some(stream), path, None)
+        } else {
+            unknown()
+        };
+    };
+    if !plain(second) {
+        return unknown();
+    }
+    let kind = match ObjectName::parse(file) {
+        None => return unknown(),
+        Some(ObjectName::Init(_)) => Kind::Init,
+        Some(ObjectName::Segment(_)) => Kind::Segment,
+        Some(ObjectName::Part(..)) => Kind::Part,
+        Some(ObjectName::Playlist) => match DeliveryDirectives::parse(query) {
+            Ok(_) => return object(Kind::Playlist, Some(stream), path, Some(query)),
+            Err(error) => {
+                return Route::Refused(Problem::new(
+                    StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST),
+                    "the delivery directives (_HLS_msn, _HLS_part, _HLS_skip) are malformed",
+                ));
+            }
+        },
+    };
+    object(kind, Some(stream), path, None)
+}
+
+fn object(kind: Kind, stream: Option<&str>, path: &str, query: Option<&str>) -> Route {
+    match CacheKey::new(path, query) {
+        Ok(key) => Route::Object {
+            kind,
+            stream: stream.map(str::to_owned),
+            key,
+        },
+        Err(error) => Route::Refused(Problem::new(
+            error.status(),
+            "the path or the delivery directives are malformed",
+        )),
+    }
+}
+
+fn unknown() -> Route {
+    Route::Refused(Problem::new(
+        StatusCode::NOT_FOUND,
+        "there is nothing of this name",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(url: &str) -> Result<(Kind, String), u16> {
+        let (path, query) = url.split_once('?').map_or((url, None), |(p, q)| (p, Some(q)));
+        match Route::of(&Method::GET, path, query) {
+            Route::Object { kind, key, .. } => Ok((kind, key.to_string())),
+            Route::Refused(problem) => Err(problem.status.as_u16()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn objects_and_their_one_spelling() {
+        for (url, kind, expect) in [
+            ("/live/a/index.m3u8", Kind::Multivariant, "/live/a/index.m3u8"),
+            ("/live/a/index.m3u8?token=x", Kind::Multivariant, "/live/a/index.m3u8"),
+            ("/live/a/720p/index.m3u8?x=1", Kind::Playlist, "/live/a/720p/index.m3u8"),
+            (
+                "/live/a/720p/index.m3u8?token=x&_HLS_part=2&_HLS_msn=7",
+                Kind::Playlist,
+                "/live/a/720p/index.m3u8?_HLS_msn=7&_HLS_part=2",
+            ),
+            ("/live/a/720p/7.m4s?cmcd=1", Kind::Segment, "/live/a/720p/7.m4s"),
+            ("/live/a/720p/7.2.m4s", Kind::Part, "/live/a/720p/7.2.m4s"),
+            ("/live/a/audio/init-7.mp4", Kind::Init, "/live/a/audio/init-7.mp4"),
+            ("/api/streams?now", Kind::Streams, "/api/streams"),
+        ] {
+            assert_eq!(target(url), Ok((kind, expect.to_owned())), "{url}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_here() {
+        for (url, status) in [
+            ("/live/", 404),
+            ("/live/a", 404),
+            ("/live/a/other.m3u8", 404),
+            ("/live/../a/index.m3u8", 404),
+            ("/live/a%2f/index.m3u8", 404),
+            ("/live/a/720p/07.m4s", 404),
+            ("/live/a/720p/x/7.m4s", 404),
+            ("/live/a/720p/index.m3u8?_HLS_part=1", 400),
+            ("/live/a/720p/index.m3u8?_HLS_msn=-1", 400),
+            ("/live/a/720p/index.m3u8?_HLS_msn=1&_HLS_msn=2", 400),
+        ] {
+            assert_eq!(target(url), Err(status), "{url}");
+        }
+        assert!(matches!(
+            Route::of(&Method::POST, "/live/a/index.m3u8", None),
+            Route::Refused(problem) if problem.status == 405
+        ));
+    }
+}

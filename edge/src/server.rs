@@ -1,0 +1,312 @@
+//! Puts an edge together from its settings, runs it, and drains it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cache_policy::CacheName;
+use http::HeaderValue;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
+use prometheus::IntGauge;
+use telemetry::{BuildInfo, Health, Registry, admin};
+use tokio::runtime::{Handle, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use transport::tls::Identity;
+
+use crate::cache::Cache;
+use crate::config::{Settings, TlsSettings};
+use crate::frontend::{self, h3, tcp};
+use crate::metrics::Metrics;
+use crate::pages::Pages;
+use crate::pipeline::EdgeProxy;
+use crate::upstream::Upstream;
+
+/// Between two looks at whether a draining edge is idle.
+const TICK: Duration = Duration::from_millis(50);
+/// Between two readings of the cache's figures.
+const FIGURES_EVERY: Duration = Duration::from_secs(1);
+/// Name of the readiness condition.
+const LISTENING: &str = "listening";
+
+/// Why an edge could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The admin address.
+    #[error("cannot listen on {address} (admin): {source}")]
+    Admin {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// HTTP/3.
+    #[error("HTTP/3: {0}")]
+    H3(#[from] h3::SetupError),
+    /// The certificate.
+    #[error("certificate: {0}")]
+    Load(#[from] transport::tls::LoadIdentityError),
+    /// A metric that is registered twice: a bug.
+    #[error("metrics: {0}")]
+    Metrics(#[from] telemetry::metrics::RegisterError),
+    /// `node.name`.
+    #[error("node.name: {0}")]
+    Name(#[from] cache_policy::CacheNameError),
+    /// A runtime.
+    #[error("threads: {0}")]
+    Runtime(#[from] std::io::Error),
+    /// The self-made certificate.
+    #[error("self-signed certificate: {0}")]
+    SelfSign(#[from] transport::tls::SelfSignError),
+    /// An address of HTTP/1.1 and HTTP/2 that cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Tcp {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// TLS of the TCP listeners.
+    #[error("TLS: {0}")]
+    Tls(Box<pingora_error::Error>),
+}
+
+/// Runs an edge until it is told to stop. Returns only if it could not start.
+///
+/// # Errors
+/// See [`StartError`]: an address in use, a certificate that cannot be read.
+pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
+    let registry = telemetry::metrics::registry(BuildInfo {
+        binary: "weir-edge",
+        version: env!("CARGO_PKG_VERSION"),
+    })?;
+    let health = Health::new();
+    health.set_ready(LISTENING, false);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(settings.threads.upstream)
+        .thread_name("upstream")
+        .enable_all()
+        .build()?;
+    let identity = identity(&settings.tls)?;
+    // pingora panics on an address in use, far from here: try each first.
+    let tcp = std::iter::once(settings.listen.https).chain(settings.listen.http);
+    for address in tcp {
+        std::net::TcpListener::bind(address)
+            .map_err(|source| StartError::Tcp { address, source })?;
+    }
+
+    let metrics = Metrics::new(&registry)?;
+    let frontend_metrics = frontend::Metrics::new(&registry)?;
+    let cache = Cache::new(settings.cache);
+    let mut server = server(&settings);
+    let proxy = frontend::shared_proxy(
+        &server.configuration,
+        pipeline(&settings, &cache, &metrics, runtime.handle())?,
+        settings.limits.requests_per_connection_max,
+    );
+    let tcp_options = tcp::Options {
+        https: vec![settings.listen.https],
+        http: settings.listen.http.into_iter().collect(),
+        threads: Some(settings.threads.tcp),
+    };
+    let tcp = tcp::service(
+        Arc::clone(&proxy),
+        &identity,
+        frontend_metrics.clone(),
+        &tcp_options,
+    )
+    .map_err(StartError::Tls)?;
+    let h3 = h3::service(
+        proxy,
+        &identity,
+        frontend_metrics.clone(),
+        h3_options(&settings),
+    )?;
+    server.add_service(tcp);
+    server.add_service(h3);
+
+    serve_admin(&settings, &runtime, registry, health.clone())?;
+    runtime.spawn(read_figures(cache, metrics.clone()));
+    announce(&settings, &identity);
+    health.set_ready(LISTENING, true);
+    let drain = Drain {
+        health,
+        in_progress: metrics.in_progress,
+        h3_in_progress: frontend_metrics.h3_in_progress.clone(),
+        grace: settings.drain_grace,
+        runtime: runtime.handle().clone(),
+    };
+    server.run(RunArgs {
+        shutdown_signal: Box::new(drain),
+    });
+    drop(runtime);
+    std::process::exit(0)
+}
+
+fn identity(tls: &TlsSettings) -> Result<Identity, StartError> {
+    Ok(match tls {
+        TlsSettings::Files { certificate, key } => Identity::load(certificate, key)?,
+        TlsSettings::SelfSigned { dir, names } => Identity::self_signed(dir, names)?,
+    })
+}
+
+fn server(settings: &Settings) -> Server {
+    let conf = ServerConf {
+        threads: settings.threads.tcp,
+        grace_period_seconds: Some(settings.drain_grace.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(1),
+        ..ServerConf::default()
+    };
+    let mut server = Server::new_with_opt_and_conf(None, conf);
+    server.bootstrap();
+    server
+}
+
+fn pipeline(
+    settings: &Settings,
+    cache: &Cache,
+    metrics: &Metrics,
+    runtime: &Handle,
+) -> Result<EdgeProxy, StartError> {
+    let alt_svc = frontend::alt_svc(settings.listen.https.port());
+    Ok(EdgeProxy {
+        name: CacheName::new(&settings.node_name)?,
+        alt_svc: HeaderValue::from_str(&alt_svc).ok(),
+        cache: cache.clone(),
+        upstream: Upstream::new(
+            settings.upstream.clone(),
+            metrics.clone(),
+            runtime.clone(),
+        ),
+        pages: Arc::new(Pages::embedded()),
+        playback: settings.playback.clone(),
+        metrics: metrics.clone(),
+        access_log: settings.log.access,
+        write_timeout: settings.write_timeout,
+    })
+}
+
+fn h3_options(settings: &Settings) -> h3::Options {
+    let mut options = h3::Options::new(settings.listen.https);
+    options.threads = settings.threads.quic;
+    options.connections_max = settings.limits.h3_connections_max;
+    options.drain_timeout = settings.drain_grace;
+    options.write_timeout = settings.write_timeout;
+    options.transport.bidi_streams_max = settings.limits.requests_per_connection_max;
+    options
+}
+
+fn serve_admin(
+    settings: &Settings,
+    runtime: &Runtime,
+    registry: Registry,
+    health: Health,
+) -> Result<(), StartError> {
+    let address = settings.listen.admin;
+    let listener = runtime
+        .block_on(tokio::net::TcpListener::bind(address))
+        .map_err(|source| StartError::Admin { address, source })?;
+    // The admin listener stays to the last moment: it is how a drain is watched.
+    let forever = std::future::pending();
+    runtime.spawn(async move {
+        let extra = axum::Router::new();
+        if let Err(error) = admin::serve(listener, registry, health, extra, forever).await {
+            tracing::error!(%error, "the admin listener stopped");
+        }
+    });
+    Ok(())
+}
+
+fn announce(settings: &Settings, identity: &Identity) {
+    let parents: Vec<String> = settings
+        .upstream
+        .parents
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    tracing::info!(
+        node = settings.node_name,
+        https = %settings.listen.https,
+        http = settings.listen.http.map(tracing::field::display),
+        admin = %settings.listen.admin,
+        parents = parents.join(" "),
+        playback = if settings.playback.keyring.is_some() { "signed" } else { "open" },
+        spki = identity.spki_sha256_base64(),
+        "edge listening"
+    );
+}
+
+/// The cache's figures are read, not pushed: nothing on the path of a request does it.
+async fn read_figures(cache: Cache, metrics: Metrics) {
+    let mut every = tokio::time::interval(FIGURES_EVERY);
+    let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    loop {
+        every.tick().await;
+        cache.memory().settle();
+        metrics.memory_bytes.set(gauge(cache.memory().bytes()));
+        metrics.memory_objects.set(gauge(cache.memory().objects()));
+        metrics.flights.set(gauge(cache.flights() as u64));
+    }
+}
+
+/// Waits for a signal; after SIGTERM ends the process as soon as nobody is being served.
+///
+/// pingora stops listening and says goodbye on every connection, but then sleeps the whole grace
+/// period however idle it is.
+struct Drain {
+    health: Health,
+    in_progress: IntGauge,
+    /// Counts until the client has acknowledged the last byte, which `in_progress` does not.
+    h3_in_progress: IntGauge,
+    grace: Duration,
+    runtime: Handle,
+}
+
+#[async_trait::async_trait]
+impl ShutdownSignalWatch for Drain {
+    async fn recv(&self) -> ShutdownSignal {
+        let (mut terminate, mut interrupt) = match (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "signals cannot be watched");
+                return std::future::pending().await;
+            }
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {
+                tracing::info!("interrupted: stopping at once");
+                return ShutdownSignal::FastShutdown;
+            }
+        }
+        self.health.start_draining();
+        tracing::info!(
+            in_progress = self.in_progress.get(),
+            grace_seconds = self.grace.as_secs(),
+            "draining"
+        );
+        let (in_progress, h3) = (self.in_progress.clone(), self.h3_in_progress.clone());
+        let deadline = Instant::now() + self.grace;
+        self.runtime.spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            ticks.tick().await;
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                }
+                let idle = in_progress.get() == 0 && h3.get() == 0;
+                if idle || Instant::now() >= deadline {
+                    break;
+                }
+            }
+            tracing::info!(left = in_progress.get(), "drained");
+            std::process::exit(0);
+        });
+        ShutdownSignal::GracefulTerminate
+    }
+}

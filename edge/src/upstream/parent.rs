@@ -1,0 +1,281 @@
+//! One parent: another edge or an origin, reached through pingora's pooled connector.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Uri;
+use parking_lot::Mutex;
+use pingora_core::connectors::ConnectorOptions;
+use pingora_core::connectors::http::Connector;
+use pingora_core::protocols::ALPN;
+use pingora_core::protocols::http::client::HttpSession;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, ErrorType};
+
+/// How long looked-up addresses of a parent's host name are used.
+const ADDRESSES_LIFETIME: Duration = Duration::from_secs(30);
+/// How long a parent that could not be reached is asked only after the others.
+const DOWN_FOR: Duration = Duration::from_secs(1);
+/// Addresses of one host name that are tried.
+const ADDRESSES_MAX: usize = 4;
+/// Idle connections to a parent are closed after this long.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Connections kept idle per parent.
+const IDLE_CONNECTIONS_MAX: usize = 64;
+
+/// A validated parent address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParentUrl {
+    /// TLS or not.
+    pub tls: bool,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// Why a string is not a parent's URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{url:?} is not a parent's URL: {reason}")]
+pub struct ParentUrlError {
+    url: String,
+    reason: &'static str,
+}
+
+impl ParentUrl {
+    /// Parses `http://host[:port]` or `https://host[:port]`, without a path.
+    ///
+    /// # Errors
+    /// Anything else, with the reason.
+    pub fn parse(url: &str) -> Result<Self, ParentUrlError> {
+        let error = |reason| ParentUrlError {
+            url: url.to_owned(),
+            reason,
+        };
+        let uri: Uri = url.parse().map_err(|_| error("not a URL"))?;
+        let tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(error("the scheme has to be http or https")),
+        };
+        if uri.query().is_some() || !matches!(uri.path(), "" | "/") {
+            return Err(error("a path or query has no meaning here"));
+        }
+        let host = uri.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() {
+            return Err(error("no host"));
+        }
+        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        Ok(Self {
+            tls,
+            host: host.to_owned(),
+            port,
+        })
+    }
+
+    /// `host:port` as it stands in a `Host` field.
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl std::fmt::Display for ParentUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority())
+    }
+}
+
+/// How parents are connected to.
+#[derive(Clone, Debug)]
+pub struct ConnectSettings {
+    /// Certificates to trust beside the system's, as a PEM file.
+    pub ca_file: Option<String>,
+    /// Bound on TCP and TLS handshakes together.
+    pub connect_timeout: Duration,
+    /// Concurrent requests on one HTTP/2 connection.
+    pub streams_per_connection_max: usize,
+    /// Speak HTTP/2 with prior knowledge to `http://` parents (RFC 9113 §3.3).
+    pub h2c: bool,
+    /// An HTTP/2 PING is sent this often on a connection in use, so that a dead one is noticed.
+    pub ping_interval: Duration,
+}
+
+/// One parent and the connections to it.
+pub struct Parent {
+    /// Where it is.
+    pub url: ParentUrl,
+    authority: String,
+    settings: ConnectSettings,
+    connector: Connector,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    addresses: Vec<SocketAddr>,
+    looked_up: Option<Instant>,
+    down_until: Option<Instant>,
+}
+
+/// A request's turn on a connection.
+pub struct Turn {
+    /// The session to write the request to and read the answer from.
+    pub session: HttpSession,
+    /// The connection had served others before.
+    pub reused: bool,
+    peer: Box<HttpPeer>,
+}
+
+impl std::fmt::Debug for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turn")
+            .field("reused", &self.reused)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Parent {
+    /// A parent without connections yet.
+    pub fn new(url: ParentUrl, settings: ConnectSettings) -> Self {
+        let mut options = ConnectorOptions::new(IDLE_CONNECTIONS_MAX);
+        options.ca_file.clone_from(&settings.ca_file);
+        Self {
+            authority: url.authority(),
+            connector: Connector::new(Some(options)),
+            url,
+            settings,
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    /// `host:port` for the `Host` field.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Whether the parent could not be reached a moment ago.
+    pub fn is_down(&self, now: Instant) -> bool {
+        self.state.lock().down_until.is_some_and(|until| now < until)
+    }
+
+    /// Gets a connection, pooled or new, trying each address of the host.
+    ///
+    /// # Errors
+    /// The last address's failure.
+    pub async fn turn(&self) -> pingora_error::Result<Turn> {
+        let mut last = None;
+        for address in self.addresses().await? {
+            let peer = Box::new(self.peer(address));
+            match self.connector.get_http_session(peer.as_ref()).await {
+                Ok((session, reused)) => {
+                    self.reached(address);
+                    return Ok(Turn {
+                        session,
+                        reused,
+                        peer,
+                    });
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        let mut state = self.state.lock();
+        state.down_until = Some(Instant::now() + DOWN_FOR);
+        state.looked_up = None;
+        Err(last.unwrap_or_else(|| {
+            Error::explain(ErrorType::ConnectError, "the host name has no address")
+        }))
+    }
+
+    /// Gives a connection back after an answer was read to its end, or after an HTTP/2 stream
+    /// ended in any way (the connection outlives the stream).
+    pub async fn give_back(&self, turn: Turn) {
+        self.connector
+            .release_http_session(turn.session, turn.peer.as_ref(), Some(IDLE_TIMEOUT))
+            .await;
+    }
+
+    async fn addresses(&self) -> pingora_error::Result<Vec<SocketAddr>> {
+        let now = Instant::now();
+        {
+            let state = self.state.lock();
+            let known = state
+                .looked_up
+                .is_some_and(|at| now.duration_since(at) < ADDRESSES_LIFETIME);
+            if known && !state.addresses.is_empty() {
+                return Ok(state.addresses.clone());
+            }
+        }
+        let found = tokio::time::timeout(
+            self.settings.connect_timeout,
+            tokio::net::lookup_host((self.url.host.as_str(), self.url.port)),
+        )
+        .await
+        .map_err(|_| Error::explain(ErrorType::ConnectTimedout, "looking up the host name"))?
+        .map_err(|error| {
+            Error::because(ErrorType::ConnectError, "looking up the host name", error)
+        })?;
+        let addresses: Vec<_> = found.take(ADDRESSES_MAX).collect();
+        let mut state = self.state.lock();
+        state.addresses.clone_from(&addresses);
+        state.looked_up = Some(now);
+        Ok(addresses)
+    }
+
+    /// Remembers which address answered, so that it is tried first from now on.
+    fn reached(&self, address: SocketAddr) {
+        let mut state = self.state.lock();
+        state.down_until = None;
+        if let Some(place) = state.addresses.iter().position(|known| *known == address) {
+            state.addresses.swap(0, place);
+        }
+    }
+
+    fn peer(&self, address: SocketAddr) -> HttpPeer {
+        let mut peer = HttpPeer::new(address, self.url.tls, self.url.host.clone());
+        let options = &mut peer.options;
+        options.alpn = match (self.url.tls, self.settings.h2c) {
+            (true, _) => ALPN::H2H1,
+            (false, true) => ALPN::H2,
+            (false, false) => ALPN::H1,
+        };
+        options.connection_timeout = Some(self.settings.connect_timeout);
+        options.total_connection_timeout = Some(self.settings.connect_timeout);
+        options.max_h2_streams = self.settings.streams_per_connection_max;
+        options.h2_ping_interval = Some(self.settings.ping_interval);
+        peer
+    }
+}
+
+impl std::fmt::Debug for Parent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parent")
+            .field("url", &self.url.to_string())
+            .finish_non_exhaustive()
+    }
+}
+
+/// All parents, in order of preference.
+pub type Parents = Arc<[Parent]>;
+
+#[cfg(test)]
+mod tests {
+    use super::ParentUrl;
+
+    #[test]
+    fn urls() {
+        let url = |text: &str| ParentUrl::parse(text).map(|url| url.to_string());
+        assert_eq!(url("https://a.example").unwrap(), "https://a.example:443");
+        assert_eq!(url("http://127.0.0.1:8080/").unwrap(), "http://127.0.0.1:8080");
+        assert_eq!(url("https://[::1]:8444").unwrap(), "https://[::1]:8444");
+        for bad in ["ftp://a", "a:80", "https://a/path", "https://a?x", "", "https://"] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+}
