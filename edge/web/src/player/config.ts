@@ -1,0 +1,68 @@
+/** How hls.js plays a live stream here, and why. */
+
+import type { HlsConfig, LoaderResponse, RetryConfig } from "hls.js";
+import { worthRetrying } from "../lib/failure";
+
+/** Behind by more than this many Target Durations: jump to the live position instead of playing faster. */
+export const MAX_LATENCY_TARGET_DURATIONS = 10;
+
+/** A part or segment that is gone does not come back; ask once more in case an edge was behind, then move on. */
+const GONE_RETRIES = 1;
+
+function retry(maxNumRetry: number, retryDelayMs: number, maxRetryDelayMs: number, goneRetries: number): RetryConfig {
+  return {
+    maxNumRetry,
+    retryDelayMs,
+    maxRetryDelayMs,
+    backoff: "exponential",
+    shouldRetry: (_config, retryCount, isTimeout, response: LoaderResponse | undefined) => {
+      const limit = response?.code === 404 || response?.code === 410 ? goneRetries : maxNumRetry;
+      return retryCount < limit && (isTimeout || worthRetrying(response?.code));
+    },
+  };
+}
+
+/** Settings for hls.js. `bandwidth` is the first guess in bits per second; `authorize` sets request headers. */
+export function playerConfig(
+  bandwidth: number,
+  authorize: (request: XMLHttpRequest, url: string) => void,
+): Partial<HlsConfig> {
+  return {
+    // No liveSyncDuration(Count): the target is the playlist's own PART-HOLD-BACK.
+    lowLatencyMode: true,
+    // Catch up after a stall without an audible change of pitch or a skip.
+    maxLiveSyncPlaybackRate: 1.2,
+    // A stall moves the target back by this much (at most by one Target Duration in all).
+    liveSyncOnStallIncrease: 0.5,
+    liveDurationInfinity: true,
+    // CMAF needs no transmuxing, so a worker would only add a hop.
+    enableWorker: false,
+    backBufferLength: 8,
+    maxBufferLength: 10,
+    maxMaxBufferLength: 20,
+    abrEwmaDefaultEstimate: bandwidth,
+    capLevelToPlayerSize: true,
+    xhrSetup: authorize,
+    // The session decides what an unloadable Multivariant Playlist means, and when to try again.
+    manifestLoadPolicy: {
+      default: { maxTimeToFirstByteMs: 6000, maxLoadTimeMs: 10_000, timeoutRetry: null, errorRetry: null },
+    },
+    // A blocking reload is answered within 3 Target Durations or with 503.
+    playlistLoadPolicy: {
+      default: {
+        maxTimeToFirstByteMs: 10_000,
+        maxLoadTimeMs: 15_000,
+        timeoutRetry: retry(3, 0, 0, 3),
+        errorRetry: retry(10, 250, 2000, 4),
+      },
+    },
+    fragLoadPolicy: {
+      default: {
+        maxTimeToFirstByteMs: 8000,
+        maxLoadTimeMs: 20_000,
+        timeoutRetry: retry(3, 0, 0, GONE_RETRIES),
+        errorRetry: retry(6, 250, 2000, GONE_RETRIES),
+      },
+    },
+  };
+}

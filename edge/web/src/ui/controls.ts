@@ -1,0 +1,158 @@
+/** The bar of buttons under the picture, and the gestures on it. */
+
+import { seconds } from "../lib/format";
+import { recallSound, recallVolume, rememberSound, rememberVolume } from "../player/memory";
+import type { Session } from "../player/session";
+import { byId, setAttribute, setIcon, setText } from "./dom";
+
+/** Without a pointer or key for this long, the bar goes away. */
+const IDLE_MS = 2600;
+/** Behind the target by more than this, the live button offers the way back. */
+const BEHIND_S = 2;
+const VOLUME_STEP = 0.1;
+
+/** iOS has full screen only for the video element itself. */
+type AppleVideo = HTMLVideoElement & { webkitEnterFullscreen?: () => void };
+
+export class Controls {
+  readonly #session: Session;
+  readonly #video: AppleVideo;
+  readonly #player = byId("player", HTMLElement);
+  readonly #play = byId("play", HTMLButtonElement);
+  readonly #mute = byId("mute", HTMLButtonElement);
+  readonly #unmute = byId("unmute", HTMLButtonElement);
+  readonly #volume = byId("volume", HTMLInputElement);
+  readonly #live = byId("live", HTMLButtonElement);
+  readonly #liveText = byId("live-text", HTMLElement);
+  readonly #pip = byId("pip", HTMLButtonElement);
+  readonly #fullscreen = byId("fullscreen", HTMLButtonElement);
+  #idleTimer: number | undefined;
+
+  constructor(session: Session, video: HTMLVideoElement) {
+    this.#session = session;
+    this.#video = video;
+    video.volume = recallVolume();
+    // With sound if the viewer had it on; the session falls back to muted where the browser objects.
+    video.muted = !recallSound();
+    this.#play.addEventListener("click", () => this.togglePlay());
+    this.#mute.addEventListener("click", () => this.toggleMute());
+    this.#unmute.addEventListener("click", () => this.toggleMute());
+    this.#volume.addEventListener("input", () => this.#setVolume(Number(this.#volume.value)));
+    this.#live.addEventListener("click", () => session.goLive());
+    this.#pip.addEventListener("click", () => this.togglePictureInPicture());
+    this.#fullscreen.addEventListener("click", () => this.toggleFullscreen());
+    this.#pip.hidden = !document.pictureInPictureEnabled;
+    video.addEventListener("volumechange", () => this.update());
+    document.addEventListener("fullscreenchange", () => this.update());
+    this.#watchPointer();
+  }
+
+  togglePlay(): void {
+    this.#session.setWanted(this.#video.paused);
+  }
+
+  toggleMute(): void {
+    const on = this.#video.muted || this.#video.volume === 0;
+    if (on && this.#video.volume === 0) {
+      this.#video.volume = 0.5;
+    }
+    this.#video.muted = !on;
+    rememberSound(on);
+  }
+
+  stepVolume(direction: 1 | -1): void {
+    this.#setVolume(Math.min(1, Math.max(0, this.#video.volume + direction * VOLUME_STEP)));
+  }
+
+  togglePictureInPicture(): void {
+    if (document.pictureInPictureElement !== null) {
+      void document.exitPictureInPicture().catch(() => undefined);
+    } else if (document.pictureInPictureEnabled) {
+      // Refused while there is no picture yet.
+      void this.#video.requestPictureInPicture().catch(() => undefined);
+    }
+  }
+
+  toggleFullscreen(): void {
+    if (document.fullscreenElement !== null) {
+      void document.exitFullscreen();
+    } else if (document.fullscreenEnabled) {
+      void this.#player.requestFullscreen().catch(() => undefined);
+    } else {
+      this.#video.webkitEnterFullscreen?.();
+    }
+  }
+
+  /** Shows the bar, and hides it again later. */
+  wake(): void {
+    this.#player.classList.remove("idle");
+    window.clearTimeout(this.#idleTimer);
+    this.#idleTimer = window.setTimeout(() => this.#rest(), IDLE_MS);
+  }
+
+  /** Redraws what has changed. */
+  update(): void {
+    const { muted, volume, paused } = this.#video;
+    const silent = muted || volume === 0;
+    setIcon(this.#play, paused ? "play" : "pause");
+    this.#name(this.#play, paused ? "Play" : "Pause", "space");
+    setIcon(this.#mute, silent ? "muted" : "sound");
+    this.#name(this.#mute, silent ? "Sound on" : "Sound off", "m");
+    this.#volume.value = String(muted ? 0 : volume);
+    this.#unmute.hidden = !(muted && this.#session.state === "playing" && !paused);
+    const full = document.fullscreenElement !== null;
+    setIcon(this.#fullscreen, full ? "shrink" : "expand");
+    this.#name(this.#fullscreen, full ? "Leave full screen" : "Full screen", "f");
+    this.#updateLive();
+  }
+
+  #updateLive(): void {
+    const engine = this.#session.engine;
+    const latency = engine?.latency ?? null;
+    const behind = latency !== null && (latency > (engine?.targetLatency ?? 3) + BEHIND_S || this.#video.paused);
+    this.#live.classList.toggle("behind", behind);
+    setText(this.#liveText, behind ? `Go live −${seconds(latency)}` : "Live");
+    this.#name(this.#live, behind ? "Go to the live position" : "At the live position", "l");
+  }
+
+  #name(button: HTMLButtonElement, name: string, key: string): void {
+    setAttribute(button, "aria-label", name);
+    setAttribute(button, "title", `${name} (${key})`);
+  }
+
+  #setVolume(volume: number): void {
+    this.#video.volume = volume;
+    this.#video.muted = volume === 0;
+    rememberSound(volume > 0);
+    if (volume > 0) {
+      rememberVolume(volume);
+    }
+  }
+
+  #watchPointer(): void {
+    this.#player.addEventListener("pointermove", () => this.wake());
+    this.#player.addEventListener("focusin", () => this.wake());
+    this.#player.addEventListener("pointerleave", (event) => {
+      if (event.pointerType === "mouse") {
+        this.#rest();
+      }
+    });
+    this.#video.addEventListener("click", (event) => {
+      // A tap brings the bar (pointermove did); a click of the mouse pauses.
+      if ((event as PointerEvent).pointerType === "mouse") {
+        this.togglePlay();
+      } else if (this.#player.classList.contains("idle")) {
+        this.wake();
+      } else {
+        this.#rest();
+      }
+    });
+    this.#video.addEventListener("dblclick", () => this.toggleFullscreen());
+    this.wake();
+  }
+
+  #rest(): void {
+    const menuOpen = this.#player.querySelector(".menu:not([hidden])") !== null;
+    this.#player.classList.toggle("idle", !this.#video.paused && !menuOpen);
+  }
+}

@@ -1,0 +1,114 @@
+/** `GET /watch/{stream}`: plays one stream. */
+
+import { publishInspection } from "./inspect";
+import { fetchStreams } from "./lib/api";
+import { liveSince, resolution } from "./lib/format";
+import { ProtocolCounter } from "./lib/protocols";
+import { livePath, streamOfPath, tokenOfQuery } from "./lib/route";
+import type { LiveStream } from "./lib/streams";
+import { Session } from "./player/session";
+import { Controls } from "./ui/controls";
+import { byId, setText } from "./ui/dom";
+import { QualityMenu } from "./ui/menu";
+import { Overlay } from "./ui/overlay";
+import { installShortcuts } from "./ui/shortcuts";
+import { StatsPanel } from "./ui/stats";
+
+const REDRAW_MS = 250;
+const STATS_MS = 1000;
+const FACTS_MS = 10_000;
+
+/** Counts the media requests of this page from now on, and those there have been. */
+function observeProtocols(stream: string): ProtocolCounter {
+  const counter = new ProtocolCounter(location.origin + livePath(stream));
+  new PerformanceObserver((entries) => {
+    for (const entry of entries.getEntries()) {
+      if (entry instanceof PerformanceResourceTiming) {
+        counter.observe(entry);
+      }
+    }
+  }).observe({ type: "resource", buffered: true });
+  // The browser's own list is bounded, and nobody else reads it.
+  performance.addEventListener("resourcetimingbufferfull", () => performance.clearResourceTimings());
+  return counter;
+}
+
+function showFacts(facts: LiveStream | null): void {
+  if (facts === null) {
+    setText(byId("facts", HTMLElement), "");
+    return;
+  }
+  const size = resolution(facts.width, facts.height, facts.fps);
+  const since = facts.startedMs === null ? "" : `Live ${liveSince(facts.startedMs, Date.now())}`;
+  setText(byId("facts", HTMLElement), [since, size].filter((text) => text !== "").join(" · "));
+}
+
+function run(stream: string): void {
+  const video = byId("video", HTMLVideoElement);
+  const protocols = observeProtocols(stream);
+  let title = stream;
+  let redraw = (): void => undefined;
+  const session = new Session({ video, stream, token: tokenOfQuery(location.search), onChange: () => redraw() });
+  const controls = new Controls(session, video);
+  const menu = new QualityMenu(session);
+  const overlay = new Overlay(session, () => title);
+  const stats = new StatsPanel(session, video, protocols);
+  redraw = () => {
+    controls.update();
+    menu.update();
+    overlay.update(performance.now());
+  };
+
+  const showTitle = (): void => {
+    setText(byId("title", HTMLElement), title);
+    document.title = `${title} · Weir`;
+  };
+  const refreshFacts = async (): Promise<void> => {
+    if (document.visibilityState === "hidden") {
+      return;
+    }
+    try {
+      const facts = (await fetchStreams()).find((candidate) => candidate.name === stream) ?? null;
+      title = facts?.title ?? title;
+      showTitle();
+      showFacts(facts);
+    } catch {
+      // The player says what is wrong; the facts stay as they were.
+    }
+  };
+
+  const help = byId("help", HTMLDialogElement);
+  byId("help-open", HTMLButtonElement).addEventListener("click", () => help.showModal());
+  installShortcuts({
+    " ": () => controls.togglePlay(),
+    k: () => controls.togglePlay(),
+    m: () => controls.toggleMute(),
+    f: () => controls.toggleFullscreen(),
+    p: () => controls.togglePictureInPicture(),
+    l: () => session.goLive(),
+    q: () => menu.toggle(),
+    s: () => stats.toggle(),
+    arrowup: () => controls.stepVolume(1),
+    arrowdown: () => controls.stepVolume(-1),
+    "?": () => help.showModal(),
+  });
+
+  publishInspection(session, video, protocols);
+  showTitle();
+  session.retry();
+  void refreshFacts();
+  window.setInterval(redraw, REDRAW_MS);
+  window.setInterval(() => stats.update(performance.now()), STATS_MS);
+  window.setInterval(() => void refreshFacts(), FACTS_MS);
+}
+
+// The list keeps the token of this page, as this page keeps that of the list.
+for (const id of ["all-streams", "curtain-back"]) {
+  byId(id, HTMLAnchorElement).search = location.search;
+}
+const stream = streamOfPath(location.pathname);
+if (stream === null) {
+  location.replace("/");
+} else {
+  run(stream);
+}

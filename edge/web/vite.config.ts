@@ -1,0 +1,47 @@
+import { defineConfig, type Plugin } from "vite";
+
+// The edge to develop against: `WEIR_EDGE=https://localhost:8443 npm run dev`. A self-signed certificate is accepted.
+declare const process: { env: Record<string, string | undefined> };
+const edge = process.env["WEIR_EDGE"] ?? "http://localhost:8088";
+
+/** Serves watch.html for every `/watch/{stream}`, as the edge does. */
+function watchRoute(): Plugin {
+  const rewrite = (request: { url?: string }, _response: unknown, next: () => void): void => {
+    if (request.url?.startsWith("/watch/")) {
+      request.url = "/watch.html";
+    }
+    next();
+  };
+  return {
+    name: "weir-watch-route",
+    configureServer(server) {
+      server.middlewares.use(rewrite);
+    },
+    configurePreviewServer(server) {
+      server.middlewares.use(rewrite);
+    },
+  };
+}
+
+const proxy = {
+  "/api": { target: edge, changeOrigin: true, secure: false },
+  "/live": { target: edge, changeOrigin: true, secure: false },
+};
+
+export default defineConfig({
+  appType: "mpa",
+  plugins: [watchRoute()],
+  build: {
+    target: "es2022",
+    // The Content-Security-Policy allows no data: URLs and no inline code, so nothing is inlined.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // hls.js alone is about 550 kB before compression.
+    chunkSizeWarningLimit: 700,
+    rollupOptions: {
+      input: { index: "index.html", watch: "watch.html" },
+    },
+  },
+  server: { proxy },
+  preview: { proxy },
+});
