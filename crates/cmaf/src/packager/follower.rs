@@ -43,6 +43,8 @@ pub(super) struct Follower {
     needs_keyframe: bool,
     /// Source time of the stream's zero.
     base: MediaTime,
+    /// Where the run starts.
+    start: MediaTime,
     /// Boundary before which all parts are closed; None while no run is on.
     floor: Option<MediaTime>,
 }
@@ -70,6 +72,7 @@ impl Follower {
             delay: None,
             needs_keyframe: true,
             base: MediaTime::ZERO,
+            start: MediaTime::ZERO,
             floor: None,
         };
         if let Some(config) = follower.writer.config().cloned() {
@@ -104,11 +107,17 @@ impl Follower {
     ) -> mp4_atom::Result<()> {
         self.base = base;
         self.needs_keyframe = self.writer.kind() == TrackKind::Video;
+        let before = self.queue.len();
         let floor = self.limit(boundary);
         let ceiling = self.limit(boundary + AHEAD_MAX);
         self.queue
             .retain(|queued| (floor..ceiling).contains(&queued.units));
         self.queue_bytes = self.queue.iter().map(|queued| queued.data.len()).sum();
+        let dropped = before - self.queue.len();
+        if dropped > 0 {
+            self.dropped(dropped as u32, DropReason::BeforeStart, out);
+        }
+        self.start = boundary;
         self.floor = Some(boundary);
         self.writer.start(segment, discontinuity, out)
     }
@@ -133,7 +142,13 @@ impl Follower {
         let units = self.place(&sample, out);
         if self.floor.is_some_and(|floor| units < self.limit(floor)) {
             self.needs_keyframe |= self.writer.kind() == TrackKind::Video;
-            return self.dropped(1, DropReason::Late, out);
+            let started = self.floor > Some(self.start);
+            let reason = if started {
+                DropReason::Late
+            } else {
+                DropReason::BeforeStart
+            };
+            return self.dropped(1, reason, out);
         }
         self.take_back(units, out);
         self.queue_bytes += sample.data.len();
@@ -220,7 +235,11 @@ impl Follower {
     ) -> mp4_atom::Result<()> {
         let limit = self.limit(end);
         self.floor = Some(end);
-        let samples = self.take_until(limit, out);
+        let mut samples = self.take_until(limit, out);
+        if samples.is_empty() && self.clock.is_some() {
+            // A leader's part shorter than an AAC frame: the frame behind it is no gap.
+            samples = self.take_one(limit + self.sample_units);
+        }
         let Some(first) = samples.first() else {
             let span = (start - self.base, end - start);
             self.writer.gap(span, out);
@@ -244,7 +263,10 @@ impl Follower {
     fn take_until(&mut self, limit: i64, out: &mut VecDeque<Output>) -> Vec<Queued> {
         let mut taken = Vec::new();
         let mut undecodable = 0;
-        while let Some(sample) = self.queue.pop_front_if(|next| next.units < limit) {
+        while self.queue.front().is_some_and(|next| next.units < limit) {
+            let Some(sample) = self.queue.pop_front() else {
+                break;
+            };
             self.queue_bytes -= sample.data.len();
             if !self.writer.is_initialised() || (self.needs_keyframe && !sample.sync) {
                 undecodable += 1;
@@ -264,6 +286,16 @@ impl Follower {
             self.dropped(undecodable, reason, out);
         }
         taken
+    }
+
+    fn take_one(&mut self, limit: i64) -> Vec<Queued> {
+        let near = self.queue.front().is_some_and(|next| next.units < limit);
+        let ready = near && self.writer.is_initialised();
+        let taken = if ready { self.queue.pop_front() } else { None };
+        if let Some(sample) = &taken {
+            self.queue_bytes -= sample.data.len();
+        }
+        taken.into_iter().collect()
     }
 
     /// Each sample lasts until the next one. The last one's follower may be unknown, or not its
@@ -293,8 +325,9 @@ impl Follower {
     /// Timestamps that go back take back what they overlap: decode order has to hold.
     fn take_back(&mut self, units: i64, out: &mut VecDeque<Output>) {
         let mut count = 0;
-        while let Some(sample) = self.queue.pop_back_if(|last| last.units >= units) {
-            self.queue_bytes -= sample.data.len();
+        while self.queue.back().is_some_and(|last| last.units >= units) {
+            let taken = self.queue.pop_back();
+            self.queue_bytes -= taken.map_or(0, |sample| sample.data.len());
             count += 1;
         }
         if count > 0 {

@@ -125,6 +125,9 @@ pub enum Event {
 pub enum DropReason {
     /// The timestamp went back over samples already queued.
     Backwards,
+    /// It lies before the start of the stream, or of what follows a discontinuity. Usual for a few
+    /// audio frames.
+    BeforeStart,
     /// The part it belongs to is closed.
     Late,
     /// Waiting for a keyframe, or for the leader's first one.
@@ -156,6 +159,7 @@ impl DropReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Backwards => "dropped_backwards",
+            Self::BeforeStart => "dropped_before_start",
             Self::Late => "dropped_late",
             Self::NoKeyframe => "dropped_no_keyframe",
             Self::QueueFull => "dropped_queue_full",
