@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use loadtest::client::{Client, Protocol, Target, Trust};
-use loadtest::{bench, herd, load, safety};
+use loadtest::{bench, herd, load, play, safety};
 
 /// Load generator, prober and headless player for LL-HLS over HTTP/1.1, HTTP/2 and HTTP/3.
 #[derive(Debug, Parser)]
@@ -40,6 +40,8 @@ enum Command {
     Http(HttpArgs),
     /// Ask for the same URLs from many clients in the same instant.
     Herd(HerdArgs),
+    /// Watch a stream the way a player does, without a picture.
+    Play(PlayArgs),
     /// Compare weir-edge with nginx and Caddy on cached objects.
     Bench(BenchArgs),
 }
@@ -85,6 +87,18 @@ struct HerdArgs {
     /// Give up after so many seconds.
     #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
     patience: f64,
+}
+
+#[derive(Debug, Args)]
+struct PlayArgs {
+    /// A Multivariant or a Media Playlist.
+    url: String,
+    /// h1, h2 or h3.
+    #[arg(long, default_value = "h3")]
+    protocol: Protocol,
+    /// For how long.
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
+    duration: f64,
 }
 
 #[derive(Debug, Args)]
@@ -137,6 +151,7 @@ fn run(cli: &Cli) -> anyhow::Result<String> {
         match &cli.command {
             Command::Http(args) => http(&cli.common, args).await,
             Command::Herd(args) => stampede(&cli.common, args).await,
+            Command::Play(args) => watch(&cli.common, args).await,
             Command::Bench(args) => compare(&cli.common, args).await,
         }
     })
@@ -181,6 +196,17 @@ async fn stampede(common: &Common, args: &HerdArgs) -> anyhow::Result<String> {
     }
     let patience = seconds(args.patience)?;
     common.show(&herd::run(&clients, &paths, args.clients, patience).await?)
+}
+
+async fn watch(common: &Common, args: &PlayArgs) -> anyhow::Result<String> {
+    safety::check_target(&args.url, common.allow_remote).await?;
+    let plan = play::Plan {
+        url: args.url.clone(),
+        protocol: args.protocol,
+        trust: common.trust(),
+        duration: seconds(args.duration)?,
+    };
+    common.show(&play::run(&plan).await?)
 }
 
 async fn compare(common: &Common, args: &BenchArgs) -> anyhow::Result<String> {

@@ -9,6 +9,7 @@ pub mod client;
 pub mod cpu;
 pub mod herd;
 pub mod load;
+pub mod play;
 
 pub mod process;
 pub mod safety;

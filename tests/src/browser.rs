@@ -1,0 +1,69 @@
+//! Headless Chromium, driven by `browser/watch.mjs`: it watches a page for a while and prints what
+//! it saw as JSON.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+
+/// Debian's Chromium.
+pub const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// What the script saw.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Watched {
+    /// Seconds from the first played frame to the end of the watch.
+    pub watched_seconds: f64,
+    /// Seconds from opening the page to the first played frame.
+    pub startup_seconds: f64,
+    /// How often playback stood still after it had begun (`waiting` events).
+    pub stalls: u32,
+    /// How far the playhead moved.
+    pub played_seconds: f64,
+    /// Glass to glass: wall clock minus the time in the picture's barcode, one per sample.
+    pub latency_seconds: Vec<f64>,
+    /// Samples in which no barcode could be read.
+    pub unreadable: u32,
+    /// Frames shown, and frames dropped.
+    pub frames: u32,
+    /// Frames the browser could not show in time.
+    pub dropped_frames: u32,
+    /// Media and playlist requests by `nextHopProtocol`.
+    pub protocols: std::collections::BTreeMap<String, u32>,
+    /// Console errors and failed requests.
+    pub errors: Vec<String>,
+}
+
+/// Opens `url` on the edge at `port` over forced QUIC, trusting the certificate with the SPKI hash
+/// `spki`, and watches for `seconds`.
+pub async fn watch(url: &str, port: u16, spki: &str, seconds: u32) -> anyhow::Result<Watched> {
+    let directory = script_directory();
+    ensure!(
+        directory.join("node_modules/playwright-core").exists(),
+        "no playwright-core: run `npm ci` in {}",
+        directory.display()
+    );
+    let mut command = Command::new("node");
+    command
+        .arg("watch.mjs")
+        .arg(url)
+        .arg(port.to_string())
+        .arg(spki)
+        .arg(seconds.to_string())
+        .current_dir(&directory);
+    let output = tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("running node")?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "watch.mjs: {stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&stdout).with_context(|| format!("watch.mjs printed {stdout}{stderr}"))
+}
+
+fn script_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("browser")
+}
