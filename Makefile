@@ -1,0 +1,100 @@
+# Everything anybody does with this tree. `make help` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+web := edge/web
+web_sources := $(shell find $(web) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+step = @printf '\n=== %s (%s)\n' '$(1)' "$$(date +%T)"
+
+.PHONY: help setup setup-test setup-bench web build demo demo-up demo-down test test-rust test-web \
+	lint lint-rust fuzz bench deny clean-state
+
+help: ## Lists the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Makes a fresh Debian machine ready to build and run.
+	@scripts/setup.sh demo
+
+setup-test:
+	@scripts/setup.sh test
+
+setup-bench:
+	@scripts/setup.sh bench
+
+# npm writes the first file itself; it is older than the lock file when that has changed.
+$(web)/node_modules/.package-lock.json: $(web)/package-lock.json | setup
+	$(call step,npm ci)
+	cd $(web) && npm ci --no-audit --no-fund
+	touch $@
+
+$(web)/dist/index.html: $(web)/node_modules/.package-lock.json $(web_sources)
+	$(call step,the page)
+	cd $(web) && npm run build
+	touch $@
+
+web: $(web)/dist/index.html ## Builds the page, when it has changed.
+
+build: setup web ## Builds the release binaries.
+	$(call step,release binaries)
+	cargo build --release --locked -p origin -p edge --bins
+
+demo: build ## Origin, shield, leaf and a test picture, until Ctrl-C.
+	@scripts/demo.sh run
+
+demo-up: build ## The same in the background.
+	@scripts/demo.sh up
+
+demo-down: ## Stops it.
+	@scripts/demo.sh down
+
+test: setup-test web lint-rust test-rust test-web ## Everything that must hold before a push.
+	$(call step,fuzz targets for 10 s each)
+	fuzz/run.sh 10
+	$(call step,all well)
+
+lint: web lint-rust ## Formatting and clippy; warnings are errors.
+
+# The edge embeds the page, so it compiles only when that is built.
+lint-rust: web
+	$(call step,formatting)
+	cargo fmt --all --check
+	$(call step,clippy)
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Without cargo-nextest the same tests run, all of them one at a time.
+test-rust: web lint-rust
+	$(call step,binaries)
+	cargo build --workspace --bins --locked
+	$(call step,tests)
+	if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --workspace --locked; \
+	else \
+		echo 'cargo-nextest is not installed: cargo test instead'; \
+		cargo test --workspace --lib --bins --tests --locked -- --test-threads=1; \
+	fi
+	$(call step,documentation tests)
+	cargo test --workspace --doc --locked
+
+test-web: web
+	$(call step,tests of the page)
+	cd $(web) && npm test --if-present
+
+fuzz: ## Fuzzes each parser for a minute; FUZZ_SECONDS=n for longer.
+	fuzz/run.sh $${FUZZ_SECONDS:-60}
+
+bench: setup-bench build ## Measures, against nginx and Caddy too; see BENCHMARKS.md.
+	cargo build --release --locked -p loadtest --bins
+	$(call step,packaging)
+	cargo bench --locked -p cmaf -p hls -p rtmp --benches
+	$(call step,serving)
+	target/release/weir-loadtest bench --edge target/release/weir-edge --out bench-out
+
+deny: ## Checks licences, bans and sources of all dependencies; needs cargo-deny.
+	@cargo deny --version || { echo 'install it with: cargo install --locked cargo-deny'; exit 1; }
+	cargo deny --locked check bans licenses sources
+
+clean-state: demo-down ## Forgets certificates, logs and configuration of the demonstration.
+	rm -rf .state
