@@ -83,7 +83,11 @@ impl Page {
         } else {
             "no-cache"
         };
-        let tag: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let tag: String = hash
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         for (field, value) in [
             (header::CONTENT_TYPE, content_type.as_str()),
             (header::CACHE_CONTROL, cache_control),

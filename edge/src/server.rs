@@ -173,11 +173,7 @@ fn pipeline(
         name: CacheName::new(&settings.node_name)?,
         alt_svc: HeaderValue::from_str(&alt_svc).ok(),
         cache: cache.clone(),
-        upstream: Upstream::new(
-            settings.upstream.clone(),
-            metrics.clone(),
-            runtime.clone(),
-        ),
+        upstream: Upstream::new(settings.upstream.clone(), metrics.clone(), runtime.clone()),
         pages: Arc::new(Pages::embedded()),
         playback: settings.playback.clone(),
         metrics: metrics.clone(),

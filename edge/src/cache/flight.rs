@@ -151,7 +151,8 @@ impl FlightWriter {
     pub fn complete(self) -> Option<Object> {
         let head = self.shared.head.get().cloned();
         let whole = head.as_ref().is_some_and(|head| {
-            head.content_length.is_none_or(|length| length == self.bytes)
+            head.content_length
+                .is_none_or(|length| length == self.bytes)
         });
         let Some(head) = head.filter(|_| whole) else {
             self.end(Phase::Aborted(FillError::Broken));

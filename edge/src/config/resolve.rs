@@ -145,7 +145,10 @@ impl ListenConfig {
         let address = |key, text: &str| {
             text.parse::<SocketAddr>().map_err(|_| {
                 let key = KeyPath::new("listen").key(key);
-                Invalid::new(key, format!("{text:?} is not ADDRESS:PORT, such as \"[::]:8443\""))
+                Invalid::new(
+                    key,
+                    format!("{text:?} is not ADDRESS:PORT, such as \"[::]:8443\""),
+                )
             })
         };
         let http = if self.http.is_empty() {
@@ -178,7 +181,11 @@ impl TlsConfig {
                 names: self.self_signed_names,
             }),
             (cert_missing, _) => {
-                let key = if cert_missing { "certificate_file" } else { "key_file" };
+                let key = if cert_missing {
+                    "certificate_file"
+                } else {
+                    "key_file"
+                };
                 Err(Invalid::new(
                     KeyPath::new("tls").key(key),
                     "certificate_file and key_file come together",

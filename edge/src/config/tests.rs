@@ -40,9 +40,14 @@ fn errors_name_the_line_and_the_reason() {
 
 #[test]
 fn signed_playback_needs_a_key_and_hides_it() {
-    assert!(check("[playback]\nauth = \"signed\"\n").starts_with("edge.toml:1: playback.token_keys: "));
+    assert!(
+        check("[playback]\nauth = \"signed\"\n").starts_with("edge.toml:1: playback.token_keys: ")
+    );
     let short = check("[playback]\nauth = \"signed\"\ntoken_keys = [\"short\"]\n");
-    assert!(short.starts_with("edge.toml:3: playback.token_keys[1]: "), "{short}");
+    assert!(
+        short.starts_with("edge.toml:3: playback.token_keys[1]: "),
+        "{short}"
+    );
     assert!(!short.contains("\"short\""), "{short}");
     let key = "0123456789abcdef0123456789abcdef";
     let text = format!("[playback]\nauth = \"signed\"\ntoken_keys = [\"{key}\"]\n");

@@ -131,10 +131,15 @@ mod tests {
     }
 
     fn token(stream: &str, expires: u64) -> String {
-        keyring().sign(&Scope::Stream(stream.to_owned()), expires).unwrap()
+        keyring()
+            .sign(&Scope::Stream(stream.to_owned()), expires)
+            .unwrap()
     }
 
-    fn status(query: Option<&str>, fields: &[(http::HeaderName, String)]) -> Result<Admission, u16> {
+    fn status(
+        query: Option<&str>,
+        fields: &[(http::HeaderName, String)],
+    ) -> Result<Admission, u16> {
         let headers = fields
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()))
@@ -164,7 +169,11 @@ mod tests {
             "rubbish".to_owned(),
             format!("{}x", token("demo", NOW + 60)),
         ] {
-            assert_eq!(status(Some(&format!("token={bad}")), &[]), Err(403), "{bad}");
+            assert_eq!(
+                status(Some(&format!("token={bad}")), &[]),
+                Err(403),
+                "{bad}"
+            );
         }
     }
 

@@ -7,8 +7,8 @@ use pingora_proxy::Session;
 use prometheus::IntGauge;
 
 use super::EdgeProxy;
-use crate::frontend::protocol;
 use super::route::Kind;
+use crate::frontend::protocol;
 use crate::metrics::Metrics;
 
 /// How the cache dealt with a request; a label in metrics.

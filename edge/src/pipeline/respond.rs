@@ -16,8 +16,8 @@ use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
-use super::log::{Context, Outcome};
 use super::EdgeProxy;
+use super::log::{Context, Outcome};
 use crate::cache::flight::{FillError, FlightReader};
 use crate::cache::object::{Object, ObjectHead};
 use crate::frontend::protocol;
@@ -82,7 +82,8 @@ impl EdgeProxy {
         {
             return match self.wait(session, read_all(&mut reader)).await? {
                 Ok(body) => {
-                    self.respond_whole(session, context, &head, &body, status).await
+                    self.respond_whole(session, context, &head, &body, status)
+                        .await
                 }
                 Err(error) => {
                     let problem = problem_of(error);
@@ -90,7 +91,8 @@ impl EdgeProxy {
                 }
             };
         }
-        self.respond_growing(session, context, &head, reader, status).await
+        self.respond_growing(session, context, &head, reader, status)
+            .await
     }
 
     async fn respond_growing(
@@ -164,7 +166,7 @@ impl EdgeProxy {
     pub(super) async fn respond_page(
         &self,
         session: &mut Session,
-        context: &mut Context,
+        context: &Context,
     ) -> Result<()> {
         let request = session.req_header();
         let Some(page) = self.pages.find(request.uri.path()) else {
@@ -290,7 +292,8 @@ impl EdgeProxy {
         body: Bytes,
     ) -> Result<()> {
         let bodiless = body.is_empty() || session.req_header().method == Method::HEAD;
-        self.write_head(session, context, response, bodiless).await?;
+        self.write_head(session, context, response, bodiless)
+            .await?;
         if bodiless {
             return Ok(());
         }
@@ -304,7 +307,9 @@ impl EdgeProxy {
         response: ResponseHeader,
         end: bool,
     ) -> Result<()> {
-        session.write_response_header(Box::new(response), end).await?;
+        session
+            .write_response_header(Box::new(response), end)
+            .await?;
         self.metrics
             .head_seconds
             .observe(context.started.elapsed().as_secs_f64());

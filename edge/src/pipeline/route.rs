@@ -160,7 +160,9 @@ mod tests {
     use super::*;
 
     fn target(url: &str) -> Result<(Kind, String), u16> {
-        let (path, query) = url.split_once('?').map_or((url, None), |(p, q)| (p, Some(q)));
+        let (path, query) = url
+            .split_once('?')
+            .map_or((url, None), |(p, q)| (p, Some(q)));
         match Route::of(&Method::GET, path, query) {
             Route::Object { kind, key, .. } => Ok((kind, key.to_string())),
             Route::Refused(problem) => Err(problem.status.as_u16()),
@@ -171,17 +173,37 @@ mod tests {
     #[test]
     fn objects_and_their_one_spelling() {
         for (url, kind, expect) in [
-            ("/live/a/index.m3u8", Kind::Multivariant, "/live/a/index.m3u8"),
-            ("/live/a/index.m3u8?token=x", Kind::Multivariant, "/live/a/index.m3u8"),
-            ("/live/a/720p/index.m3u8?x=1", Kind::Playlist, "/live/a/720p/index.m3u8"),
+            (
+                "/live/a/index.m3u8",
+                Kind::Multivariant,
+                "/live/a/index.m3u8",
+            ),
+            (
+                "/live/a/index.m3u8?token=x",
+                Kind::Multivariant,
+                "/live/a/index.m3u8",
+            ),
+            (
+                "/live/a/720p/index.m3u8?x=1",
+                Kind::Playlist,
+                "/live/a/720p/index.m3u8",
+            ),
             (
                 "/live/a/720p/index.m3u8?token=x&_HLS_part=2&_HLS_msn=7",
                 Kind::Playlist,
                 "/live/a/720p/index.m3u8?_HLS_msn=7&_HLS_part=2",
             ),
-            ("/live/a/720p/7.m4s?cmcd=1", Kind::Segment, "/live/a/720p/7.m4s"),
+            (
+                "/live/a/720p/7.m4s?cmcd=1",
+                Kind::Segment,
+                "/live/a/720p/7.m4s",
+            ),
             ("/live/a/720p/7.2.m4s", Kind::Part, "/live/a/720p/7.2.m4s"),
-            ("/live/a/audio/init-7.mp4", Kind::Init, "/live/a/audio/init-7.mp4"),
+            (
+                "/live/a/audio/init-7.mp4",
+                Kind::Init,
+                "/live/a/audio/init-7.mp4",
+            ),
             ("/api/streams?now", Kind::Streams, "/api/streams"),
         ] {
             assert_eq!(target(url), Ok((kind, expect.to_owned())), "{url}");

@@ -11,14 +11,14 @@ use bytes::Bytes;
 use cache_policy::{
     ERROR_LIFETIME_MIN, Received, StoreDecision, age_value, decide_store, strip_for_storage,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_error::{Error, ErrorType};
 use pingora_http::RequestHeader;
 use tokio::time::timeout;
 
-use super::parent::{Parent, Turn};
 use super::Inner;
+use super::parent::{Parent, Turn};
 use crate::cache::Fill;
 use crate::cache::flight::FillError;
 use crate::cache::object::{Object, ObjectHead};
@@ -26,6 +26,15 @@ use crate::problem::Problem;
 
 /// Attempts at one parent: one, and one more when the first was on a pooled connection.
 const ATTEMPTS_PER_PARENT_MAX: usize = 2;
+
+/// Fields of a parent's answer that say something of that hop alone; this edge writes its own.
+const OF_ONE_HOP: [HeaderName; 5] = [
+    header::ALT_SVC,
+    header::CONTENT_LENGTH,
+    header::DATE,
+    HeaderName::from_static("priority"),
+    header::SERVER,
+];
 
 /// What is asked of a parent.
 struct Request {
@@ -325,7 +334,7 @@ fn head(session: &HttpSession) -> Result<ObjectHead, NoAnswer> {
         .and_then(|value| value.parse().ok());
     let mut headers = response.headers.clone();
     strip_for_storage(&mut headers);
-    for name in [header::CONTENT_LENGTH, header::DATE, header::SERVER] {
+    for name in OF_ONE_HOP {
         headers.remove(name);
     }
     Ok(ObjectHead {

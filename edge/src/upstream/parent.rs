@@ -162,7 +162,10 @@ impl Parent {
 
     /// Whether the parent could not be reached a moment ago.
     pub fn is_down(&self, now: Instant) -> bool {
-        self.state.lock().down_until.is_some_and(|until| now < until)
+        self.state
+            .lock()
+            .down_until
+            .is_some_and(|until| now < until)
     }
 
     /// Gets a connection, pooled or new, trying each address of the host.
@@ -272,9 +275,19 @@ mod tests {
     fn urls() {
         let url = |text: &str| ParentUrl::parse(text).map(|url| url.to_string());
         assert_eq!(url("https://a.example").unwrap(), "https://a.example:443");
-        assert_eq!(url("http://127.0.0.1:8080/").unwrap(), "http://127.0.0.1:8080");
+        assert_eq!(
+            url("http://127.0.0.1:8080/").unwrap(),
+            "http://127.0.0.1:8080"
+        );
         assert_eq!(url("https://[::1]:8444").unwrap(), "https://[::1]:8444");
-        for bad in ["ftp://a", "a:80", "https://a/path", "https://a?x", "", "https://"] {
+        for bad in [
+            "ftp://a",
+            "a:80",
+            "https://a/path",
+            "https://a?x",
+            "",
+            "https://",
+        ] {
             assert!(url(bad).is_err(), "{bad}");
         }
     }

@@ -66,10 +66,7 @@ async fn the_bound_aborts() {
         writer.push(Bytes::from_static(b"12345")),
         Err(FillError::TooLarge)
     );
-    assert_eq!(
-        flight.reader().chunk().await,
-        Err(FillError::TooLarge)
-    );
+    assert_eq!(flight.reader().chunk().await, Err(FillError::TooLarge));
 }
 
 #[tokio::test]
