@@ -140,7 +140,8 @@ impl EdgeProxy {
                 };
                 context.set_cookie = admission.set_cookie;
                 let lookup = self.cache.lookup(&key, Instant::now());
-                self.serve(session, context, lookup, stream.as_deref()).await
+                self.serve(session, context, lookup, stream.as_deref())
+                    .await
             }
             Route::Page => {
                 context.kind = Kind::Page;
@@ -166,11 +167,13 @@ impl EdgeProxy {
                 reader,
                 stale,
             } => {
-                let authorization = self.playback.keyring.as_ref().and_then(|keyring| {
-                    admit::parent_authorization(keyring, stream, now_unix())
-                });
+                let authorization =
+                    self.playback.keyring.as_ref().and_then(|keyring| {
+                        admit::parent_authorization(keyring, stream, now_unix())
+                    });
                 self.upstream.spawn_fill(writer, authorization);
-                self.respond_flight(session, context, reader, Some(stale)).await
+                self.respond_flight(session, context, reader, Some(stale))
+                    .await
             }
             Lookup::Full => {
                 self.metrics.flights_rejected.inc();

@@ -23,6 +23,9 @@ use crate::upstream::Upstream;
 
 /// Between two looks at whether a draining edge is idle.
 const TICK: Duration = Duration::from_millis(50);
+/// A draining edge leaves when it has been idle for this long: an answer that is done for the
+/// pipeline may still be on its way through an HTTP/2 connection's buffer.
+const IDLE_FOR: Duration = Duration::from_millis(500);
 /// Between two readings of the cache's figures.
 const FIGURES_EVERY: Duration = Duration::from_secs(1);
 /// Name of the readiness condition.
@@ -288,15 +291,20 @@ impl ShutdownSignalWatch for Drain {
         let deadline = Instant::now() + self.grace;
         self.runtime.spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
-            ticks.tick().await;
+            let mut idle_since = None;
             loop {
                 tokio::select! {
                     _ = ticks.tick() => {}
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
                 }
-                let idle = in_progress.get() == 0 && h3.get() == 0;
-                if idle || Instant::now() >= deadline {
+                let now = Instant::now();
+                if in_progress.get() > 0 || h3.get() > 0 {
+                    idle_since = None;
+                } else if now.duration_since(*idle_since.get_or_insert(now)) >= IDLE_FOR {
+                    break;
+                }
+                if now >= deadline {
                     break;
                 }
             }
