@@ -169,10 +169,6 @@ impl Multivariant {
         if !self.audio.is_empty() {
             write!(f, ",AUDIO=\"{AUDIO_GROUP}\"")?;
         }
-        // No captions inside the video: without this, AVPlayer offers them for choice.
-        if variant.resolution.is_some() {
-            f.push_str(",CLOSED-CAPTIONS=NONE");
-        }
         writeln!(f, "\n{}", variant.rendition.uri_from_multivariant())
     }
 }

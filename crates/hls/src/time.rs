@@ -12,7 +12,8 @@ use crate::sequence::parse_decimal_integer;
 pub const DURATION_MAX: Duration = Duration::from_secs(86_400);
 
 const NANOS_PER_MICRO: u128 = 1_000;
-const FRACTION_DIGITS: usize = 9;
+/// What the parser keeps is what the renderer writes: a value that was read reads back the same.
+const FRACTION_DIGITS: usize = 6;
 
 /// Turns exact durations into durations of whole microseconds whose sums do not drift.
 ///
@@ -70,21 +71,23 @@ impl fmt::Display for DecimalSeconds {
 }
 
 /// Reads a non-negative decimal number of seconds, at most [`DURATION_MAX`]. Digits behind the
-/// nanosecond are dropped.
+/// microsecond are dropped.
 pub(crate) fn parse_decimal_seconds(text: &str) -> Option<Duration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let seconds = parse_decimal_integer(whole)?;
     if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let nanos = fraction
+    let micros = fraction
         .bytes()
         .chain(std::iter::repeat(b'0'))
         .take(FRACTION_DIGITS)
-        .fold(0, |nanos: u32, digit| nanos * 10 + u32::from(digit - b'0'));
+        .fold(0, |micros: u32, digit| {
+            micros * 10 + u32::from(digit - b'0')
+        });
     // The bound on whole seconds comes first so that the addition cannot overflow.
     (seconds <= DURATION_MAX.as_secs())
-        .then(|| Duration::new(seconds, nanos))
+        .then(|| Duration::new(seconds, micros * 1_000))
         .filter(|duration| *duration <= DURATION_MAX)
 }
 
@@ -128,10 +131,10 @@ mod tests {
         ] {
             assert_eq!(parse_decimal_seconds(bad), None, "{bad}");
         }
-        assert_eq!(parse_decimal_seconds("86400.000000001"), None);
+        assert_eq!(parse_decimal_seconds("86400.000001"), None);
         assert_eq!(
-            parse_decimal_seconds("1.0000000019"),
-            Some(Duration::new(1, 1))
+            parse_decimal_seconds("1.0000019"),
+            Some(Duration::from_micros(1_000_001))
         );
     }
 

@@ -45,6 +45,10 @@ pub enum ParseErrorKind {
         /// The attribute; empty if the list cannot be read at all.
         name: &'static str,
     },
+    /// A control character: "Clients SHOULD fail to parse Playlists that contain [...] UTF-8
+    /// control characters" other than CR and LF.
+    #[error("a control character")]
+    Control,
     /// EXT-X-PRELOAD-HINT in an ended playlist.
     #[error("EXT-X-PRELOAD-HINT with EXT-X-ENDLIST")]
     HintAfterEnd,
@@ -157,6 +161,9 @@ impl Reader {
     fn line(&mut self, line: &str) -> Result<(), Kind> {
         if line.is_empty() {
             return Ok(());
+        }
+        if line.contains(char::is_control) {
+            return Err(Kind::Control);
         }
         let Some(tag) = line.strip_prefix('#') else {
             return self.uri(line);
@@ -332,7 +339,10 @@ impl Reader {
         Ok(MediaPlaylist {
             version: self.version.unwrap_or(1),
             target_duration,
-            server_control: self.server_control,
+            // A tag that says nothing we know says as much as no tag.
+            server_control: self
+                .server_control
+                .filter(|control| *control != ServerControl::default()),
             part_target: self.part_target,
             media_sequence: self.media_sequence.unwrap_or_default(),
             discontinuity_sequence: self.discontinuity_sequence.unwrap_or_default(),
