@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use mp4_atom::{
-    Audio, Avc1, Codec, Dinf, Dref, Encode, Esds, Ftyp, Hdlr, Mdhd, Mdia, Minf, Moov, Mp4a, Mvex,
-    Mvhd, Pasp, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd, esds,
+    Audio, Avc1, BufMut, Codec, Dinf, Dref, Encode, Esds, Ftyp, Hdlr, Mdhd, Mp4a, Mvex, Mvhd, Pasp,
+    Smhd, Stbl, Stco, Stsd, Tkhd, Trex, Url, Visual, Vmhd, esds,
 };
 
 use crate::{AudioConfig, TICKS_PER_SECOND, VideoConfig};
@@ -15,6 +15,8 @@ pub(crate) const TRACK_NUMBER: u32 = 1;
 const OBJECT_TYPE_MPEG4_AUDIO: u8 = 0x40;
 const STREAM_TYPE_AUDIO: u8 = 5;
 const PCM_BITS: u16 = 16;
+/// Enough for every usual configuration.
+const INIT_BYTES: usize = 1_024;
 
 /// The decoder configuration of a track.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,85 +46,78 @@ impl TrackConfig {
         }
     }
 
+    /// Container boxes are written by hand, as `mp4-atom` would put required children before
+    /// optional ones; the order here is that of ISO/IEC 14496-12 table 1, which players are used to.
     pub(crate) fn init_section(&self) -> mp4_atom::Result<Bytes> {
-        let mut out = Vec::with_capacity(1_024);
+        let mut out = Vec::with_capacity(INIT_BYTES);
         file_type().encode(&mut out)?;
-        self.movie().encode(&mut out)?;
+        out.encode_atom(b"moov", |out| {
+            movie_header().encode(out)?;
+            out.encode_atom(b"trak", |out| self.track(out))?;
+            extends().encode(out)
+        })?;
         Ok(out.into())
     }
 
-    fn movie(&self) -> Moov {
-        Moov {
-            mvhd: Mvhd {
-                timescale: TICKS_PER_SECOND as u32,
-                rate: 1.into(),
-                volume: 1.into(),
-                next_track_id: TRACK_NUMBER + 1,
+    fn track(&self, out: &mut Vec<u8>) -> mp4_atom::Result<()> {
+        self.track_header().encode(out)?;
+        out.encode_atom(b"mdia", |out| {
+            let header = Mdhd {
+                timescale: self.timescale(),
+                language: "und".into(),
                 ..Default::default()
-            },
-            mvex: Some(Mvex {
-                trex: vec![Trex {
-                    track_id: TRACK_NUMBER,
-                    default_sample_description_index: 1,
-                    ..Default::default()
-                }],
-                ..Default::default()
-            }),
-            trak: vec![self.track()],
-            ..Default::default()
-        }
+            };
+            header.encode(out)?;
+            self.handler().encode(out)?;
+            out.encode_atom(b"minf", |out| {
+                match self {
+                    Self::Audio(_) => Smhd::default().encode(out)?,
+                    Self::Video(_) => Vmhd::default().encode(out)?,
+                }
+                self_contained().encode(out)?;
+                self.sample_table().encode(out)
+            })
+        })
     }
 
-    fn track(&self) -> Trak {
-        let mut tkhd = Tkhd {
+    fn track_header(&self) -> Tkhd {
+        let header = Tkhd {
             track_id: TRACK_NUMBER,
             enabled: true,
             in_movie: true,
             ..Default::default()
         };
-        let (handler, name) = match self {
-            Self::Audio(_) => {
-                tkhd.volume = 1.into();
-                (b"soun", "audio")
-            }
-            Self::Video(video) => {
-                tkhd.width = display_width(video).into();
-                tkhd.height = video.height().into();
-                (b"vide", "video")
-            }
-        };
-        let dinf = Dinf {
-            dref: Dref {
-                entries: vec![Url::default().into()],
+        match self {
+            Self::Audio(_) => Tkhd {
+                volume: 1.into(),
+                ..header
             },
+            Self::Video(video) => Tkhd {
+                width: display_width(video).into(),
+                height: video.height().into(),
+                ..header
+            },
+        }
+    }
+
+    fn handler(&self) -> Hdlr {
+        let (handler, name) = match self {
+            Self::Audio(_) => (b"soun", "audio"),
+            Self::Video(_) => (b"vide", "video"),
         };
-        let stbl = Stbl {
+        Hdlr {
+            handler: handler.into(),
+            name: name.into(),
+        }
+    }
+
+    /// Empty but for the sample entry: the samples are in the chunks.
+    fn sample_table(&self) -> Stbl {
+        Stbl {
             stsd: Stsd {
                 codecs: vec![self.sample_entry()],
             },
             stco: Some(Stco::default()),
-            ..Default::default()
-        };
-        Trak {
-            tkhd,
-            mdia: Mdia {
-                mdhd: Mdhd {
-                    timescale: self.timescale(),
-                    language: "und".into(),
-                    ..Default::default()
-                },
-                hdlr: Hdlr {
-                    handler: handler.into(),
-                    name: name.into(),
-                },
-                minf: Minf {
-                    vmhd: matches!(self, Self::Video(_)).then(Vmhd::default),
-                    smhd: matches!(self, Self::Audio(_)).then(Smhd::default),
-                    dinf,
-                    stbl,
-                    ..Default::default()
-                },
-            },
             ..Default::default()
         }
     }
@@ -152,6 +147,37 @@ fn file_type() -> Ftyp {
         major_brand: b"cmfc".into(),
         minor_version: 0,
         compatible_brands: vec![b"iso6".into(), b"cmfc".into(), b"mp41".into()],
+    }
+}
+
+fn movie_header() -> Mvhd {
+    Mvhd {
+        timescale: TICKS_PER_SECOND as u32,
+        rate: 1.into(),
+        volume: 1.into(),
+        next_track_id: TRACK_NUMBER + 1,
+        ..Default::default()
+    }
+}
+
+/// Says that chunks follow.
+fn extends() -> Mvex {
+    Mvex {
+        trex: vec![Trex {
+            track_id: TRACK_NUMBER,
+            default_sample_description_index: 1,
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+/// The media is in the same file.
+fn self_contained() -> Dinf {
+    Dinf {
+        dref: Dref {
+            entries: vec![Url::default().into()],
+        },
     }
 }
 

@@ -1,5 +1,11 @@
 //! Properties of the part grid: what holds for every regular source, and for any input at all.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 #[expect(
     dead_code,
     reason = "each test binary uses its own half of the support module"

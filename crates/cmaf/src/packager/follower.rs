@@ -43,6 +43,8 @@ pub(super) struct Follower {
     needs_keyframe: bool,
     /// Source time of the stream's zero.
     base: MediaTime,
+    /// End of the run's last part, in units.
+    written: Option<i64>,
     /// Where the run starts.
     start: MediaTime,
     /// Boundary before which all parts are closed; None while no run is on.
@@ -72,6 +74,7 @@ impl Follower {
             delay: None,
             needs_keyframe: true,
             base: MediaTime::ZERO,
+            written: None,
             start: MediaTime::ZERO,
             floor: None,
         };
@@ -129,6 +132,7 @@ impl Follower {
         }
         self.floor = None;
         self.delay = None;
+        self.written = None;
         Ok(())
     }
 
@@ -194,9 +198,11 @@ impl Follower {
     /// The sample's decode time in units; audio by counting frames.
     fn place(&mut self, sample: &Sample, out: &mut VecDeque<Output>) -> i64 {
         let Some(clock) = &mut self.clock else {
-            return self.queue.back().map_or(sample.dts.ticks(), |last| {
-                leader::in_order(MediaTime(last.units), sample.dts).ticks()
-            });
+            let dts = match self.queue.back() {
+                Some(last) => leader::in_order(MediaTime(last.units), sample.dts),
+                None => sample.dts,
+            };
+            return dts.ticks();
         };
         let placed = clock.place(sample.dts);
         if let Some(departure) = placed.departure {
@@ -237,22 +243,25 @@ impl Follower {
         self.floor = Some(end);
         let mut samples = self.take_until(limit, out);
         if samples.is_empty() && self.clock.is_some() {
-            // A leader's part shorter than an AAC frame: the frame behind it is no gap.
-            samples = self.take_one(limit + self.sample_units);
+            // No AAC frame starts in a leader's part that is shorter than one; that is no gap.
+            samples = self.take_neighbour();
         }
         let Some(first) = samples.first() else {
+            self.written = None;
             let span = (start - self.base, end - start);
             self.writer.gap(span, out);
             return Ok(());
         };
         let base = self.base.to_timescale(self.timescale);
-        let decode_time = first.units - base;
+        let first_units = first.units;
+        let decode_time = first_units - base;
         let next = self.queue.front().map(|next| next.units);
         let samples = self.timed(samples, next);
         let units: i64 = samples
             .iter()
             .map(|sample| i64::from(sample.duration))
             .sum();
+        self.written = Some(first_units + units);
         let start = MediaTime::from_timescale(decode_time, self.timescale);
         let end = MediaTime::from_timescale(decode_time + units, self.timescale);
         self.writer
@@ -288,10 +297,14 @@ impl Follower {
         taken
     }
 
-    fn take_one(&mut self, limit: i64) -> Vec<Queued> {
-        let near = self.queue.front().is_some_and(|next| next.units < limit);
-        let ready = near && self.writer.is_initialised();
-        let taken = if ready { self.queue.pop_front() } else { None };
+    /// The next sample, if it starts where the last part ended.
+    fn take_neighbour(&mut self) -> Vec<Queued> {
+        let adjoins = |next: &Queued| self.written.is_some_and(|written| next.units <= written);
+        let taken = if self.queue.front().is_some_and(adjoins) {
+            self.queue.pop_front()
+        } else {
+            None
+        };
         if let Some(sample) = &taken {
             self.queue_bytes -= sample.data.len();
         }

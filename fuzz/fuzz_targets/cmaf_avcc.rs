@@ -1,0 +1,21 @@
+//! An avcC from the network: refused or read, and what is read can be packaged.
+#![no_main]
+
+use bytes::Bytes;
+use cmaf::{AVCC_BYTES_MAX, TrackConfig, VideoConfig};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(config) = VideoConfig::from_avcc(Bytes::copy_from_slice(data)) else {
+        return;
+    };
+    assert!(data.len() <= AVCC_BYTES_MAX);
+    assert_eq!(config.record(), data);
+    assert!(config.width() > 0 && config.height() > 0);
+    assert!(matches!(config.length_size(), 1 | 2 | 4));
+    assert_eq!(config.codec().len(), "avc1.PPCCLL".len());
+    if let Some(rate) = config.frame_rate() {
+        assert!(rate.numerator > 0 && rate.denominator > 0);
+    }
+    assert_eq!(TrackConfig::from(config).timescale(), 90_000);
+});
