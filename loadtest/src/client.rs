@@ -197,9 +197,27 @@ impl Client {
         let parts = match &self.kind {
             Kind::H1(pool) => pool.send(request).await?,
             Kind::H2(connection) => connection.send(request).await?,
-            Kind::H3(connection) => connection.send(request).await?,
+            Kind::H3(connection) => connection.send(request, None).await?,
         };
         Ok(Response::new(parts, &method, asked_at))
+    }
+
+    /// Sends a GET whose end, the FIN, follows its header only after `delay`. A burst of packets
+    /// can do that to any HTTP/3 request; the other protocols say END_STREAM with the header.
+    pub async fn get_with_late_fin(
+        &self,
+        path: &str,
+        delay: Duration,
+    ) -> Result<Response, RequestError> {
+        let request = self.build(Method::GET, path, &[])?;
+        let asked_at = Instant::now();
+        let Kind::H3(connection) = &self.kind else {
+            return Err(RequestError::NoResponse(
+                "only HTTP/3 has a late FIN".into(),
+            ));
+        };
+        let parts = connection.send(request, Some(delay)).await?;
+        Ok(Response::new(parts, &Method::GET, asked_at))
     }
 
     /// Sends a GET and reads the body to its end, whole or broken.

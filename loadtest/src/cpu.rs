@@ -47,7 +47,8 @@ fn tree_ticks(pid: u32, depth: u32) -> anyhow::Result<u64> {
     Ok(sum)
 }
 
-fn children(pid: u32) -> Vec<u32> {
+/// The living children of a process.
+pub fn children(pid: u32) -> Vec<u32> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return Vec::new();
     };

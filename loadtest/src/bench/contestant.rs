@@ -186,9 +186,17 @@ impl Setup<'_> {
         )
     }
 
-    /// A leaf whose only parent is the static one.
+    /// A leaf whose only parent is the static one, with the shipped defaults otherwise.
     fn edge_config(&self, port: u16) -> String {
-        format!("{port}")
+        format!(
+            "[listen]\nhttps = \"127.0.0.1:{port}\"\nadmin = \"127.0.0.1:{}\"\n\
+             [tls]\ncertificate_file = \"{}\"\nkey_file = \"{}\"\n\
+             [parents]\nurls = [\"http://{}\"]\n",
+            port + 4,
+            self.certificates.chain.display(),
+            self.certificates.key.display(),
+            self.parent.address
+        )
     }
 
     fn caddy_config(&self, port: u16) -> String {

@@ -69,10 +69,18 @@ impl Connection {
         })
     }
 
-    pub(super) async fn send(&self, request: Request<()>) -> Result<Parts, RequestError> {
+    /// Sends a request; its FIN follows the header at once, or `fin_after` later.
+    pub(super) async fn send(
+        &self,
+        request: Request<()>,
+        fin_after: Option<Duration>,
+    ) -> Result<Parts, RequestError> {
         let none = |e: h3::error::StreamError| RequestError::NoResponse(chain(&e));
         let mut sender = self.sender.clone();
         let mut stream = sender.send_request(request).await.map_err(none)?;
+        if let Some(delay) = fin_after {
+            tokio::time::sleep(delay).await;
+        }
         stream.finish().await.map_err(none)?;
         let (head, ()) = stream.recv_response().await.map_err(none)?.into_parts();
         Ok(Parts {
