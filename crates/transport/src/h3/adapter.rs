@@ -85,6 +85,7 @@ impl quic::Connection<Bytes> for Connection {
             if self.uni_accepted <= UNI_STREAMS_TOTAL_MAX {
                 let id = stream_id(stream.id())?;
                 return Poll::Ready(Ok(UniRecv {
+                    conn: self.conn.clone(),
                     stream,
                     id,
                     guard: ControlGuard::default(),
@@ -198,6 +199,7 @@ impl quic::OpenStreams<Bytes> for Opener {
 
 /// A client's unidirectional stream.
 pub(super) struct UniRecv {
+    conn: quinn::Connection,
     stream: quinn::RecvStream,
     id: StreamId,
     guard: ControlGuard,
@@ -211,10 +213,14 @@ impl quic::RecvStream for UniRecv {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
         let chunk = ready!(poll_chunk(&mut self.stream, cx))?;
-        if let Some(bytes) = &chunk {
-            self.guard
-                .observe(bytes)
-                .map_err(|e| StreamErrorIncoming::Unknown(Box::new(e)))?;
+        if let Some(bytes) = &chunk
+            && let Err(e) = self.guard.observe(bytes)
+        {
+            // `h3` forgives an error before the stream's type is known; the connection ends here.
+            let reason = e.to_string();
+            let code = var_int(Code::H3_EXCESSIVE_LOAD.value());
+            self.conn.close(code, reason.as_bytes());
+            return Poll::Ready(Err(StreamErrorIncoming::Unknown(Box::new(e))));
         }
         Poll::Ready(Ok(chunk))
     }
