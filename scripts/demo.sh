@@ -49,9 +49,8 @@ mark_of() {
 pid_of() {
     local pid
     pid=$(cat "$STATE_DIR/$1.pid" 2>/dev/null) || return 0
-    if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$(mark_of "$1")"; then
-        echo "$pid"
-    fi
+    { tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- "$(mark_of "$1")"; } 2>/dev/null || return 0
+    echo "$pid"
 }
 
 # In a session of its own, so that Ctrl-C reaches this script alone, which then stops the nodes in order.
@@ -60,6 +59,7 @@ launch() {
     shift
     setsid "$@" </dev/null >"$STATE_DIR/$node.log" 2>&1 &
     echo $! >"$STATE_DIR/$node.pid"
+    disown
     # Until it is itself, it is a copy of this script. One that fails at once is never seen.
     for attempt in {1..20}; do
         [ -z "$(pid_of "$node")" ] || break
@@ -214,7 +214,8 @@ stop_all() {
 
 # The hash of the leaf's public key, which Chromium can be told to trust.
 leaf_spki() {
-    openssl x509 -in "$STATE_DIR/leaf-tls/cert.pem" -pubkey -noout |
+    # The leaf's own certificate is the first in the file.
+    openssl x509 -in "$STATE_DIR/leaf-tls/identity.pem" -pubkey -noout |
         openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | openssl base64
 }
 
