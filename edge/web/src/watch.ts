@@ -71,7 +71,7 @@ function run(stream: string): void {
       const facts = (await fetchStreams()).find((candidate) => candidate.name === stream) ?? null;
       title = facts?.title ?? title;
       showTitle();
-      showFacts(facts);
+      showFacts(session.state === "over" || session.state === "absent" ? null : facts);
     } catch {
       // The player says what is wrong; the facts stay as they were.
     }

@@ -23,7 +23,7 @@ export function patternOf(name: string): Pattern {
   };
   const hue = Math.floor(next() * HUES_COUNT);
   const crest = 80 + next() * 90;
-  const fall = 44 + next() * 34;
+  const fall = 36 + next() * 22;
   const lines: string[] = [];
   for (let index = 0; index < LINES_COUNT; index += 1) {
     const y = 26 + index * 11 + next() * 3;

@@ -78,8 +78,8 @@ describe("sparkline", () => {
   it("draws the newest value at the right edge and leaves gaps", () => {
     const series = new Series(5);
     [1, null, 2, 4].forEach((value) => series.push(value));
-    expect(sparklineTop(series, 2)).toBe(4);
-    expect(sparklinePath(series, { width: 40, height: 20, topMin: 2 })).toBe("M10 15M30 10L40 0");
+    expect(sparklineTop(series, 2)).toBe(5);
+    expect(sparklinePath(series, { width: 40, height: 20, topMin: 2 })).toBe("M10 16M30 12L40 4");
   });
   it("forgets the oldest", () => {
     const series = new Series(2);

@@ -36,7 +36,8 @@ export interface SparklineBox {
 export function sparklineTop(series: Series, topMin: number): number {
   let top = topMin;
   for (const value of series.values) {
-    top = Math.max(top, value ?? 0);
+    // A quarter of room above the highest value: a line along the border looks cut off.
+    top = Math.max(top, (value ?? 0) * 1.25);
   }
   return top;
 }

@@ -4,7 +4,7 @@ import type { HlsConfig, LoaderResponse, RetryConfig } from "hls.js";
 import { worthRetrying } from "../lib/failure";
 
 /** Behind by more than this many Target Durations: jump to the live position instead of playing faster. */
-export const MAX_LATENCY_TARGET_DURATIONS = 10;
+export const MAX_LATENCY_TARGET_DURATIONS = 8;
 
 /** A part or segment that is gone does not come back; ask once more in case an edge was behind, then move on. */
 const GONE_RETRIES = 1;
@@ -53,7 +53,7 @@ export function playerConfig(
         maxTimeToFirstByteMs: 10_000,
         maxLoadTimeMs: 15_000,
         timeoutRetry: retry(3, 0, 0, 3),
-        errorRetry: retry(10, 250, 2000, 4),
+        errorRetry: retry(12, 250, 1500, 4),
       },
     },
     fragLoadPolicy: {
@@ -61,7 +61,7 @@ export function playerConfig(
         maxTimeToFirstByteMs: 8000,
         maxLoadTimeMs: 20_000,
         timeoutRetry: retry(3, 0, 0, GONE_RETRIES),
-        errorRetry: retry(6, 250, 2000, GONE_RETRIES),
+        errorRetry: retry(8, 250, 1500, GONE_RETRIES),
       },
     },
   };

@@ -33,6 +33,9 @@ const ENDING_GRACE_MS = 4000;
 const ERRORS_COUNT_MAX = 50;
 /** Behind the target by more than this when the viewer resumes: go to the live position. */
 const RESUME_BEHIND_S_MAX = 12;
+/** Behind the target by more than this after a stall: skip what was missed. hls.js catches up by speed only within
+ * one Target Duration of its target. */
+const STALL_BEHIND_S_MAX = 1.5;
 
 export interface SessionOptions {
   readonly video: HTMLVideoElement;
@@ -151,9 +154,7 @@ export class Session {
     if (!wanted) {
       this.#video.pause();
     } else {
-      if ((this.#engine?.latency ?? 0) > (this.#engine?.targetLatency ?? 0) + RESUME_BEHIND_S_MAX) {
-        this.#engine?.seekLive();
-      }
+      this.#skipBeyond(RESUME_BEHIND_S_MAX);
       void this.#play();
     }
     this.#options.onChange();
@@ -169,6 +170,13 @@ export class Session {
   selectLevel(index: number): void {
     this.#chosenHeight = this.#engine?.levels[index]?.height ?? null;
     this.#engine?.selectLevel(index);
+  }
+
+  #skipBeyond(behindMax: number): void {
+    const engine = this.#engine;
+    if (engine !== null && !engine.ending && (engine.latency ?? 0) > (engine.targetLatency ?? 0) + behindMax) {
+      engine.seekLive();
+    }
   }
 
   #engineEvents(): EngineEvents {
@@ -319,12 +327,16 @@ export class Session {
     // Without data the playhead may read 0; while the player is being rebuilt it stands where it stood.
     this.#position = open ? video.currentTime : this.#position;
     const watching = this.#state === "playing" || this.#state === "recovering";
+    const stalled = this.stalls.stalled;
     this.stalls.observe({
       nowMs,
       position: this.#position,
       held: !watching || !this.#wanted || (this.#engine !== null && video.paused) || video.ended,
       seeking: open && video.seeking,
     });
+    if (stalled && advancing && !this.stalls.stalled) {
+      this.#skipBeyond(STALL_BEHIND_S_MAX);
+    }
     if (advancing && this.#state !== "playing" && video.currentTime > 0) {
       this.#firstFrameMs ??= nowMs;
       this.#attempt = 0;

@@ -10,6 +10,8 @@ const IDLE_MS = 2600;
 /** Behind the target by more than this, the live button offers the way back. */
 const BEHIND_S = 2;
 const VOLUME_STEP = 0.1;
+/** The offer of sound is spelled out for this long; then its icon is enough, and the picture is free. */
+const UNMUTE_TEXT_MS = 8000;
 
 /** iOS has full screen only for the video element itself. */
 type AppleVideo = HTMLVideoElement & { webkitEnterFullscreen?: () => void };
@@ -27,6 +29,7 @@ export class Controls {
   readonly #pip = byId("pip", HTMLButtonElement);
   readonly #fullscreen = byId("fullscreen", HTMLButtonElement);
   #idleTimer: number | undefined;
+  #idleAtPress = false;
 
   constructor(session: Session, video: HTMLVideoElement) {
     this.#session = session;
@@ -47,8 +50,13 @@ export class Controls {
     this.#watchPointer();
   }
 
+  /** Playback goes on, or will as soon as there is something to play. */
+  get #playing(): boolean {
+    return this.#session.wanted && !this.#session.needsGesture;
+  }
+
   togglePlay(): void {
-    this.#session.setWanted(this.#video.paused);
+    this.#session.setWanted(!this.#playing);
   }
 
   toggleMute(): void {
@@ -92,24 +100,33 @@ export class Controls {
 
   /** Redraws what has changed. */
   update(): void {
-    const { muted, volume, paused } = this.#video;
+    const { muted, volume } = this.#video;
+    const paused = !this.#playing;
     const silent = muted || volume === 0;
     setIcon(this.#play, paused ? "play" : "pause");
     this.#name(this.#play, paused ? "Play" : "Pause", "space");
     setIcon(this.#mute, silent ? "muted" : "sound");
     this.#name(this.#mute, silent ? "Sound on" : "Sound off", "m");
     this.#volume.value = String(muted ? 0 : volume);
-    this.#unmute.hidden = !(muted && this.#session.state === "playing" && !paused);
+    this.#updateUnmute(muted && this.#session.state === "playing" && !paused);
     const full = document.fullscreenElement !== null;
     setIcon(this.#fullscreen, full ? "shrink" : "expand");
     this.#name(this.#fullscreen, full ? "Leave full screen" : "Full screen", "f");
     this.#updateLive();
   }
 
+  #updateUnmute(offered: boolean): void {
+    if (offered && this.#unmute.hidden) {
+      window.setTimeout(() => this.#unmute.classList.add("small"), UNMUTE_TEXT_MS);
+    }
+    this.#unmute.hidden = !offered;
+  }
+
   #updateLive(): void {
     const engine = this.#session.engine;
     const latency = engine?.latency ?? null;
-    const behind = latency !== null && (latency > (engine?.targetLatency ?? 3) + BEHIND_S || this.#video.paused);
+    const behind = latency !== null && (latency > (engine?.targetLatency ?? 3) + BEHIND_S || !this.#playing);
+    this.#live.hidden = this.#session.state !== "playing";
     this.#live.classList.toggle("behind", behind);
     setText(this.#liveText, behind ? `Go live −${seconds(latency)}` : "Live");
     this.#name(this.#live, behind ? "Go to the live position" : "At the live position", "l");
@@ -130,7 +147,13 @@ export class Controls {
   }
 
   #watchPointer(): void {
-    this.#player.addEventListener("pointermove", () => this.wake());
+    // Before the press itself wakes the bar (it moves the focus, too).
+    this.#player.addEventListener("pointerdown", () => (this.#idleAtPress = this.#player.classList.contains("idle")), true);
+    this.#player.addEventListener("pointermove", (event) => {
+      if (event.pointerType === "mouse") {
+        this.wake();
+      }
+    });
     this.#player.addEventListener("focusin", () => this.wake());
     this.#player.addEventListener("pointerleave", (event) => {
       if (event.pointerType === "mouse") {
@@ -138,10 +161,10 @@ export class Controls {
       }
     });
     this.#video.addEventListener("click", (event) => {
-      // A tap brings the bar (pointermove did); a click of the mouse pauses.
+      // A tap brings the bar or sends it away; a click of the mouse pauses.
       if ((event as PointerEvent).pointerType === "mouse") {
         this.togglePlay();
-      } else if (this.#player.classList.contains("idle")) {
+      } else if (this.#idleAtPress) {
         this.wake();
       } else {
         this.#rest();
@@ -153,6 +176,6 @@ export class Controls {
 
   #rest(): void {
     const menuOpen = this.#player.querySelector(".menu:not([hidden])") !== null;
-    this.#player.classList.toggle("idle", !this.#video.paused && !menuOpen);
+    this.#player.classList.toggle("idle", this.#playing && !menuOpen);
   }
 }

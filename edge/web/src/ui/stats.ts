@@ -56,7 +56,7 @@ export class StatsPanel {
     this.#set("s-stalls", lost);
     this.#set("s-dropped", this.#dropped());
     this.#set("s-first", milliseconds(this.#session.firstFrameMs));
-    this.#set("s-rate", `${this.#video.playbackRate.toFixed(2)}×`);
+    this.#set("s-rate", engine === null ? "–" : `${this.#video.playbackRate.toFixed(2)}×`);
   }
 
   #updateLatency(latency: number | null, target: number | null): void {
