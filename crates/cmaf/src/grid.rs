@@ -129,6 +129,12 @@ impl GridPlan {
         MediaTime::from_millis(segment_ms_max() as i64)
     }
 
+    /// Shortest part that is not the last of its segment.
+    pub(crate) fn part_min(&self) -> MediaTime {
+        let millis = self.part_target.as_millis() as i64 * PART_PERCENT_MIN as i64;
+        MediaTime((millis * 90).div_euclid(100) + 1)
+    }
+
     /// The plan with `frames` to a part, and how well it keeps the 85 % rule: 2 for video and
     /// audio, 1 for video alone, 0 for neither.
     fn with_frames(input: &GridInput, frames: u32, frames_per_segment: u32) -> (u8, Self) {

@@ -35,9 +35,9 @@ const USUAL: [(u32, u32); 14] = [
 
 /// Watches the first GOP of a source.
 ///
-/// Push every video sample; after each, and whenever time passes without one,
-/// [`report`](Self::report) gives the verdict once there is one: at the first keyframe after
-/// 0.9 s of video, or after 2.6 s.
+/// Push every video sample, and note audio. After each, [`report`](Self::report) gives the verdict
+/// once there is one: at the first keyframe after 0.9 s of video, or after 2.6 s. How long to wait
+/// for a source that sends nothing is the caller's business: a probe knows media time alone.
 #[derive(Debug, Default)]
 pub struct Probe {
     seen: Option<Seen>,

@@ -12,6 +12,14 @@ pub struct FrameRate {
     pub denominator: u32,
 }
 
+impl FrameRate {
+    /// Frames per second, for people and for FRAME-RATE.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.numerator) / f64::from(self.denominator)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sps {
     pub(super) profile: u8,

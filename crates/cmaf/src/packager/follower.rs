@@ -141,7 +141,7 @@ impl Follower {
             return self.dropped(1, DropReason::Unconfigured, out);
         }
         if sample.keyframe && self.delay.is_none() {
-            self.delay = Some(sample.cts_offset);
+            self.delay = Some(leader::reordering_delay(&sample));
         }
         let units = self.place(&sample, out);
         if self.floor.is_some_and(|floor| units < self.limit(floor)) {

@@ -44,6 +44,7 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Leader {
     frames_per_part: usize,
+    part_min: MediaTime,
     part_max: MediaTime,
     segment_max: MediaTime,
     frame: MediaTime,
@@ -71,6 +72,7 @@ impl Leader {
     pub(super) fn new(plan: &GridPlan) -> Self {
         Self {
             frames_per_part: plan.frames_per_part as usize,
+            part_min: plan.part_min(),
             part_max: plan.part_max,
             segment_max: plan.segment_max(),
             frame: plan.frame_duration(),
@@ -142,13 +144,21 @@ impl Leader {
             run.close_part(now, steps);
             self.close_segment(&run, now, true, steps);
             run.segment_start = now;
-        } else if run.open.len() >= self.frames_per_part.min(PART_SAMPLES_MAX)
-            || run.open_bytes + sample.data.len() > PART_BYTES_MAX
-        {
+        } else if self.part_is_full(&run, &sample) {
             run.close_part(now, steps);
         }
         run.open_with(sample);
         run
+    }
+
+    /// Counted in frames, so that all parts are alike; but a source that changed to shorter frames
+    /// than the grid was made for still has to fill its parts.
+    fn part_is_full(&self, run: &Run, next: &Sample) -> bool {
+        let counted = run.open.len() >= self.frames_per_part;
+        let filled = next.dts - run.part_start >= self.part_min;
+        (counted && filled)
+            || run.open.len() >= PART_SAMPLES_MAX
+            || run.open_bytes + next.data.len() > PART_BYTES_MAX
     }
 
     /// At a keyframe: would the segment be too long at the next one?
@@ -174,12 +184,8 @@ impl Leader {
 
 fn start(sample: Sample, steps: &mut Vec<Step>) -> Run {
     let at = sample.dts;
-    let delay = sample.cts_offset;
-    let believable = (MediaTime::ZERO..=DELAY_MAX).contains(&delay);
-    steps.push(Step::Start {
-        at,
-        delay: if believable { delay } else { MediaTime::ZERO },
-    });
+    let delay = reordering_delay(&sample);
+    steps.push(Step::Start { at, delay });
     let mut run = Run {
         open: Vec::new(),
         part_start: at,
@@ -220,6 +226,16 @@ impl Run {
             self.close_part(last.dts, steps);
             self.open_with(last);
         }
+    }
+}
+
+/// Presentation minus decode time at a keyframe; what cannot be is taken for none.
+pub(super) fn reordering_delay(keyframe: &Sample) -> MediaTime {
+    let delay = keyframe.cts_offset;
+    if (MediaTime::ZERO..=DELAY_MAX).contains(&delay) {
+        delay
+    } else {
+        MediaTime::ZERO
     }
 }
 

@@ -344,11 +344,11 @@ fn misuse_is_an_error_and_unusable_samples_are_events() {
 #[test]
 fn a_leader_part_shorter_than_an_aac_frame_is_no_gap() {
     let mut studio = Studio::new();
-    // 60 fps on the grid of 30: parts of 10 frames, and one of a single frame of 16.7 ms, in which
+    // 60 fps on the grid of 30: parts of 18 frames, and one of a single frame of 16.7 ms, in which
     // an AAC frame of 21.3 ms may not start.
     let mut audio = 0;
     for frame in 0..1_200i64 {
-        studio.push(VIDEO, frame * 1_000 / 60, frame % 101 == 0);
+        studio.push(VIDEO, frame * 1_000 / 60, frame % 109 == 0);
         while audio * 1_024 / 48 <= frame * 1_000 / 60 {
             studio.push(AUDIO, audio * 1_024 / 48, true);
             audio += 1;
@@ -356,6 +356,11 @@ fn a_leader_part_shorter_than_an_aac_frame_is_no_gap() {
     }
     let shortest = studio.parts(VIDEO).iter().map(|part| part.samples).min();
     assert_eq!(shortest, Some(1));
+    assert_eq!(
+        studio.parts(VIDEO)[0].samples,
+        18,
+        "at least 85 % of PART-TARGET"
+    );
     assert!(studio.gaps(AUDIO).is_empty());
     assert!(studio.events().is_empty());
 }
