@@ -3,13 +3,13 @@
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use hls::{
-    LiveConfig, LivePlaylist, Msn, NewPart, ObjectName, ObjectState, ProgramDateTime,
-    RenderRequest, RenditionName, Skip,
+    DeliveryDirectives, LiveConfig, LivePlaylist, Msn, NewPart, ObjectName, ObjectState,
+    ProgramDateTime, RenderRequest, RenditionName, Skip,
     media::{self, MediaPlaylist},
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use crate::world::Coverage;
+use crate::{player::lists, world::Coverage};
 
 pub(crate) const PART_TARGET: Duration = Duration::from_millis(350);
 const PARTS_PER_SEGMENT: u32 = 6;
@@ -35,6 +35,8 @@ pub(crate) struct Origin {
     store: HashMap<ObjectName, Option<Media>>,
     cancelled: Vec<ObjectName>,
     timeline: Duration,
+    /// What the complete Segments' EXTINF add up to.
+    listed: Duration,
     segment_from: Duration,
     segment_parts: u32,
     gap_parts: u32,
@@ -61,6 +63,7 @@ impl Origin {
             store: HashMap::new(),
             cancelled: Vec::new(),
             timeline: Duration::ZERO,
+            listed: Duration::ZERO,
             segment_from: Duration::ZERO,
             segment_parts: PARTS_PER_SEGMENT,
             gap_parts: 0,
@@ -149,7 +152,14 @@ impl Origin {
     fn close(&mut self) {
         self.store_segment();
         // Fails on an empty Segment, which is as good as closed.
-        let _ = self.live.close_segment();
+        if let Ok(closed) = self.live.close_segment() {
+            self.listed += closed.duration;
+        }
+        let drift = self.listed.abs_diff(self.timeline);
+        assert!(
+            drift <= Duration::from_nanos(500),
+            "the text drifts by {drift:?}"
+        );
         self.segment_from = self.timeline;
         self.segment_parts = self.rng.random_range(4..=PARTS_PER_SEGMENT);
     }
@@ -216,6 +226,13 @@ impl Origin {
             ObjectState::Hold => None,
             ObjectState::NotFound => Some(None),
         }
+    }
+
+    /// Whether a request is held although the playlist lists what it waits for.
+    pub(crate) fn is_late(&mut self, query: &str) -> bool {
+        let until = DeliveryDirectives::parse(query).unwrap().block_until();
+        let whole = self.rendered(None);
+        until.is_some_and(|until| lists(&whole, until)) && !whole.segments.is_empty()
     }
 
     pub(crate) fn was_cancelled(&self, object: ObjectName) -> bool {

@@ -152,6 +152,9 @@ impl World {
                 }
                 for (serial, request) in std::mem::take(&mut self.held) {
                     if !self.answer(&request) {
+                        if let Target::Playlist(query) = &request.target {
+                            assert!(!self.origin.is_late(query), "{query} is still held");
+                        }
                         self.held.push((serial, request));
                     }
                 }
