@@ -104,12 +104,33 @@ impl CloseReason {
         }
     }
 
+    /// A socket's error: a peer that closes with a reset, or without TLS's closure alert, has
+    /// closed all the same.
+    pub(super) fn lost(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::UnexpectedEof => Self::PeerClosed,
+            _ => Self::Io(error),
+        }
+    }
+
     /// What to tell a publisher whose stream ends from this side; `None` when it knows, or when it
     /// would not listen.
     pub(super) fn farewell(&self) -> Option<String> {
         match self {
             Self::Draining | Self::Ended(_) | Self::Stalled => Some(self.to_string()),
             _ => None,
+        }
+    }
+
+    /// Whether to let the peer close first, so that it hears why, or that its end was heard. What
+    /// strangers still send is not worth a read.
+    pub(super) fn awaits_the_peer(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Unpublished => true,
+            _ => self.farewell().is_some(),
         }
     }
 }

@@ -90,7 +90,7 @@ impl Connection {
         loop {
             match timeout(self.shared.limits.write_timeout, self.flush(io)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => return CloseReason::Io(error),
+                Ok(Err(error)) => return CloseReason::lost(error),
                 Err(_) => return CloseReason::WriteTimeout,
             }
             let count = match self.read(io, &mut buffer).await {
@@ -134,7 +134,7 @@ impl Connection {
             reason = ended(self.publication.as_mut()) => Err(CloseReason::Ended(reason)),
             read = timeout_at(deadline, io.read(buffer)) => match read {
                 Ok(Ok(count)) => Ok(count),
-                Ok(Err(error)) => Err(CloseReason::Io(error)),
+                Ok(Err(error)) => Err(CloseReason::lost(error)),
                 Err(_) => Err(late),
             },
         }
@@ -219,8 +219,7 @@ impl Connection {
     {
         self.flush(io).await?;
         io.shutdown().await?;
-        // Only where the peer should hear why: strangers' bytes are not worth a read.
-        if matches!(reason, CloseReason::Refused(_)) || reason.farewell().is_some() {
+        if reason.awaits_the_peer() {
             let mut sink = [0; 4096];
             let mut left = FAREWELL_READ_BYTES_MAX;
             while left > 0 {
