@@ -67,7 +67,8 @@ export class HlsEngine implements Engine {
   }
 
   get latency(): number | null {
-    return this.#hls.latestLevelDetails === null ? null : this.#hls.latency;
+    // hls.js extrapolates the edge of a playlist that is late; the playhead cannot be ahead of it.
+    return this.#hls.latestLevelDetails === null ? null : Math.max(0, this.#hls.latency);
   }
 
   get targetLatency(): number | null {

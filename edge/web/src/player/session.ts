@@ -33,9 +33,13 @@ const ENDING_GRACE_MS = 4000;
 const ERRORS_COUNT_MAX = 50;
 /** Behind the target by more than this when the viewer resumes: go to the live position. */
 const RESUME_BEHIND_S_MAX = 12;
-/** Behind the target by more than this after a stall: skip what was missed. hls.js catches up by speed only within
- * one Target Duration of its target. */
-const STALL_BEHIND_S_MAX = 1.5;
+/**
+ * Behind the target by more than this for `BEHIND_MS_MAX`, and not by the viewer's own pause: go to the live position.
+ * hls.js plays faster only within one Target Duration of its target; beyond that it would stay behind for good.
+ */
+const BEHIND_S_MAX = 2.5;
+const BEHIND_MS_MAX = 1000;
+const SKIP_INTERVAL_MS = 5000;
 
 export interface SessionOptions {
   readonly video: HTMLVideoElement;
@@ -61,6 +65,10 @@ export class Session {
   #position = 0;
   #wanted = true;
   #needsGesture = false;
+  /** The viewer paused and resumed: being behind is their choice. */
+  #shifted = false;
+  #behindMs: number | null = null;
+  #skippedMs = Number.NEGATIVE_INFINITY;
   #chosenHeight: number | null = null;
 
   constructor(options: SessionOptions) {
@@ -135,6 +143,7 @@ export class Session {
   retry(): void {
     this.#close();
     this.#openedMs = performance.now();
+    this.#shifted = false;
     const events = this.#engineEvents();
     const { video, stream, token } = this.#options;
     if (HlsEngine.isSupported()) {
@@ -154,7 +163,10 @@ export class Session {
     if (!wanted) {
       this.#video.pause();
     } else {
-      this.#skipBeyond(RESUME_BEHIND_S_MAX);
+      this.#shifted ||= this.#state === "playing";
+      if (this.#behind(RESUME_BEHIND_S_MAX)) {
+        this.#skip();
+      }
       void this.#play();
     }
     this.#options.onChange();
@@ -162,8 +174,8 @@ export class Session {
 
   /** To the live position, playing. */
   goLive(): void {
-    this.#engine?.seekLive();
     this.setWanted(true);
+    this.#skip();
   }
 
   /** The viewer's choice of rendition; it outlives a reopening. */
@@ -172,10 +184,29 @@ export class Session {
     this.#engine?.selectLevel(index);
   }
 
-  #skipBeyond(behindMax: number): void {
+  #behind(secondsMax: number): boolean {
     const engine = this.#engine;
-    if (engine !== null && !engine.ending && (engine.latency ?? 0) > (engine.targetLatency ?? 0) + behindMax) {
-      engine.seekLive();
+    const target = engine?.targetLatency ?? null;
+    return engine !== null && !engine.ending && target !== null && (engine.latency ?? 0) > target + secondsMax;
+  }
+
+  #skip(): void {
+    this.#shifted = false;
+    this.#behindMs = null;
+    this.#skippedMs = performance.now();
+    this.#engine?.seekLive();
+  }
+
+  /** Where hls.js has given up catching up, skips what was missed. */
+  #keepUp(nowMs: number): void {
+    const lagging = this.#state === "playing" && !this.#shifted && !this.#video.paused && this.#behind(BEHIND_S_MAX);
+    if (!lagging) {
+      this.#behindMs = null;
+    } else {
+      this.#behindMs ??= nowMs;
+      if (nowMs - this.#behindMs >= BEHIND_MS_MAX && nowMs - this.#skippedMs >= SKIP_INTERVAL_MS) {
+        this.#skip();
+      }
     }
   }
 
@@ -327,21 +358,18 @@ export class Session {
     // Without data the playhead may read 0; while the player is being rebuilt it stands where it stood.
     this.#position = open ? video.currentTime : this.#position;
     const watching = this.#state === "playing" || this.#state === "recovering";
-    const stalled = this.stalls.stalled;
     this.stalls.observe({
       nowMs,
       position: this.#position,
       held: !watching || !this.#wanted || (this.#engine !== null && video.paused) || video.ended,
       seeking: open && video.seeking,
     });
-    if (stalled && advancing && !this.stalls.stalled) {
-      this.#skipBeyond(STALL_BEHIND_S_MAX);
-    }
     if (advancing && this.#state !== "playing" && video.currentTime > 0) {
       this.#firstFrameMs ??= nowMs;
       this.#attempt = 0;
       this.#enter("playing");
     }
+    this.#keepUp(nowMs);
     this.#watchdog(nowMs);
   }
 
