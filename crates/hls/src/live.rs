@@ -89,7 +89,8 @@ pub struct NewPart {
     pub duration: Duration,
     /// It contains an independent frame.
     pub independent: bool,
-    /// It stands for media that is missing; there is no object for it.
+    /// It stands for media that is missing; there is no object for it. A Segment of nothing else
+    /// is listed with EXT-X-GAP and has no object either.
     pub gap: bool,
 }
 
@@ -363,11 +364,6 @@ impl LivePlaylist {
 
     fn check_push(&self, part: NewPart, duration: Duration) -> Result<(), PushError> {
         let target = self.config.target_duration;
-        let is_mixed = self
-            .open
-            .parts
-            .last()
-            .is_some_and(|last| last.gap != part.gap);
         // "The EXTINF duration, when rounded to the nearest integer, MUST be less than or equal
         // to the Target Duration" (RFC 8216bis 4.4.3.1).
         let fits = |total: Duration| total < target + Duration::from_millis(500);
@@ -380,8 +376,6 @@ impl LivePlaylist {
                 duration: part.duration,
                 target,
             })
-        } else if is_mixed {
-            Err(PushError::MixedGap)
         } else if self.open.parts.len() >= PARTS_PER_SEGMENT_MAX
             || !fits(self.open.duration + duration)
         {
@@ -393,13 +387,14 @@ impl LivePlaylist {
 
     fn part_violation(&self, part: NewPart, duration: Duration) -> Option<Violation> {
         let target = self.config.part_target;
-        if duration > target && !part.gap {
+        if duration > target {
             return Some(Violation::PartAboveTarget { duration, target });
         }
         // Only now is it known that the Part before is not the last of its Segment.
         let before = self.open.parts.last()?;
         let is_short = before.duration * 100 < target * PART_SHORT_PERCENT;
-        (is_short && !before.independent && !before.gap).then_some(Violation::PartShort {
+        let is_exempt = before.independent || before.gap || part.gap;
+        (is_short && !is_exempt).then_some(Violation::PartShort {
             part: PartIndex::new(self.open.part_count.saturating_sub(1)),
             duration: before.duration,
             target,

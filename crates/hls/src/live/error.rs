@@ -13,9 +13,6 @@ pub enum PushError {
     /// The playlist has ended.
     #[error("the playlist has ended")]
     Ended,
-    /// A Segment is either media or a gap: close it before changing over.
-    #[error("a segment cannot have both media and gap parts")]
-    MixedGap,
     /// With this Part the open Segment would exceed TARGETDURATION, or have too many Parts.
     #[error("segment {msn} is full and has to be closed first")]
     SegmentFull {
@@ -65,7 +62,8 @@ pub enum Violation {
         /// PART-TARGET.
         target: Duration,
     },
-    /// A Part is below 85 % of PART-TARGET and neither the last of its Segment nor independent.
+    /// A Part is below 85 % of PART-TARGET, and neither the last of its Segment, nor independent,
+    /// nor next to a gap.
     /// Found when the next Part is pushed.
     #[error("part {part} of {duration:?} is below 85 % of the Part Target of {target:?}")]
     PartShort {

@@ -416,19 +416,12 @@ fn a_discontinuity_leaves_no_part_behind() {
 fn gaps_have_no_media() {
     let mut live = live();
     push_segments(&mut live, 1);
-    push_parts(&mut live, 1);
     let gap = NewPart {
         duration: PART,
         independent: false,
         gap: true,
     };
-    assert_eq!(live.push_part(gap), Err(PushError::MixedGap));
-    live.close_segment().unwrap();
     live.push_part(gap).unwrap();
-    assert_eq!(
-        live.push_part(NewPart { gap: false, ..gap }),
-        Err(PushError::MixedGap)
-    );
     let closed = live.close_segment().unwrap();
     assert_eq!(closed.violation, None);
     let last = snapshot(&live).segments.pop().unwrap();
@@ -437,6 +430,47 @@ fn gaps_have_no_media() {
     assert_eq!(
         live.part_state(closed.msn, PartIndex::ZERO),
         ObjectState::NotFound
+    );
+}
+
+/// A track that pauses (audio, say) leaves a hole in a Segment that is there all the same.
+#[test]
+fn a_segment_may_have_a_gap_within() {
+    let mut live = live();
+    let gap = NewPart {
+        duration: PART,
+        independent: false,
+        gap: true,
+    };
+    push_parts(&mut live, 1);
+    let short = NewPart {
+        duration: PART / 2,
+        ..part(&live)
+    };
+    assert_eq!(live.push_part(short).unwrap().violation, None);
+    assert_eq!(
+        live.push_part(gap).unwrap().violation,
+        None,
+        "short before a gap is fine"
+    );
+    push_parts(&mut live, 1);
+    let msn = live.close_segment().unwrap().msn;
+    let gaps: Vec<bool> = snapshot(&live).segments[0]
+        .head
+        .parts
+        .iter()
+        .map(|part| part.gap)
+        .collect();
+    assert_eq!(gaps, [false, false, true, false]);
+    assert!(!snapshot(&live).segments[0].gap);
+    assert_eq!(live.segment_state(msn), ObjectState::Available);
+    assert_eq!(
+        live.part_state(msn, PartIndex::new(2)),
+        ObjectState::NotFound
+    );
+    assert_eq!(
+        live.part_state(msn, PartIndex::new(3)),
+        ObjectState::Available
     );
 }
 

@@ -37,7 +37,8 @@ pub(super) struct Entry {
     /// Empty once the Parts are no longer downloadable.
     pub(super) parts: Vec<PartEntry>,
     pub(super) part_count: u32,
-    gap: bool,
+    /// Some Part is not a gap.
+    has_media: bool,
     /// Position of the playlist's end when the Parts left the list.
     parts_unlisted_at: Option<Duration>,
     /// Position of the playlist's end when the Segment left the list.
@@ -62,14 +63,14 @@ impl Entry {
             duration: Duration::ZERO,
             parts: Vec::new(),
             part_count: 0,
-            gap: false,
+            has_media: false,
             parts_unlisted_at: None,
             removed_at: Duration::ZERO,
         }
     }
 
     pub(super) fn push(&mut self, part: PartEntry) {
-        self.gap |= part.gap;
+        self.has_media |= !part.gap;
         self.duration += part.duration;
         self.part_count += 1;
         self.parts.push(part);
@@ -80,8 +81,9 @@ impl Entry {
         self.parts.get(usize::try_from(index.value()).ok()?)
     }
 
+    /// There is no media, and so no object.
     pub(super) const fn is_gap(&self) -> bool {
-        self.gap
+        !self.has_media
     }
 
     pub(super) const fn lists_parts(&self) -> bool {

@@ -119,7 +119,8 @@ impl Origin {
             nanos_max * 86 / 100
         };
         let duration = Duration::from_nanos(self.rng.random_range(nanos_min..=nanos_max));
-        let gap = self.gap_parts > 0;
+        // Now and then a single Part is missing, as when audio pauses.
+        let gap = self.gap_parts > 0 || self.rng.random_range(0..40) == 0;
         let new = NewPart {
             duration,
             independent: part.value() == 0,

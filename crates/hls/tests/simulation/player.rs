@@ -258,11 +258,14 @@ impl Player {
             }
             let part_at = usize::try_from(part.value()).unwrap();
             let listed = head.parts.get(part_at);
-            if closed.is_some_and(|segment| segment.gap) || listed.is_some_and(|part| part.gap) {
-                self.next = Some(match closed {
-                    Some(_) => (msn.next(), PartIndex::ZERO),
-                    None => (msn, part.next()),
-                });
+            let is_gap = closed.is_some_and(|segment| segment.gap);
+            if is_gap || listed.is_some_and(|part| part.gap) {
+                let after = if is_gap {
+                    (msn.next(), PartIndex::ZERO)
+                } else {
+                    (msn, part.next())
+                };
+                self.next = Some(after);
                 self.expected = None;
                 continue;
             }
@@ -363,7 +366,8 @@ fn check_playlist(playlist: &MediaPlaylist) {
     for segment in &playlist.segments {
         let parts = &segment.head.parts;
         assert!(segment.head.program_date_time.is_some());
-        assert!(parts.iter().all(|part| part.gap == segment.gap));
+        let is_gap = parts.iter().all(|part| part.gap);
+        assert!(parts.is_empty() || is_gap == segment.gap);
         assert!(!segment.head.discontinuity || segment.head.map.is_some());
         // Once one Segment lists its Parts, all later ones do.
         assert!(
