@@ -188,7 +188,9 @@ async fn a_dropped_response_is_a_reset() {
         } else {
             served.response.flush().await.unwrap();
         }
+        let delivery = served.response.delivery();
         drop(served);
+        assert_eq!(deadline(delivery).await, Delivery::Reset);
         let code = Code::H3_INTERNAL_ERROR.value();
         assert_eq!(stream.outcome().await, Outcome::Reset(code));
     }

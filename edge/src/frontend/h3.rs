@@ -168,12 +168,22 @@ where
             self.admit(incoming, &handshakes, &alive, &shutdown, &endpoint);
         }
         drop(alive);
-        // New connections find nobody; those that exist say goodbye to their clients.
-        endpoint.set_server_config(None);
         let drain = self.viewers.options.drain_timeout;
-        if timeout(drain, all_gone.recv()).await.is_err() {
-            tracing::warn!(?drain, "closing HTTP/3 connections that did not drain");
+        // Existing connections say goodbye to their clients; new ones are told at once to go
+        // elsewhere, where silence would cost them a timeout.
+        let refuse = async {
+            while let Some(incoming) = endpoint.accept().await {
+                self.viewers.metrics.refused(RefusedReason::Draining);
+                incoming.refuse();
+            }
+        };
+        tokio::select! {
+            gone = timeout(drain, all_gone.recv()) => if gone.is_err() {
+                tracing::warn!(?drain, "closing HTTP/3 connections that did not drain");
+            },
+            () = refuse => {}
         }
+        endpoint.set_server_config(None);
         let code = quinn::VarInt::from_u64(Code::H3_NO_ERROR.value());
         endpoint.close(code.unwrap_or(quinn::VarInt::MAX), b"shutdown");
         if timeout(CLOSE_TIMEOUT, endpoint.wait_idle()).await.is_err() {

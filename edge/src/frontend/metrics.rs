@@ -104,9 +104,15 @@ impl Metrics {
         self.open.with_label_values(&[protocol])
     }
 
+    /// Connections of `protocol` so far.
+    #[must_use]
+    pub fn connections_total(&self, protocol: &'static str) -> IntCounter {
+        self.opened.with_label_values(&[protocol])
+    }
+
     /// Counts a connection until the guard is dropped.
     pub(super) fn connection(&self, protocol: &'static str) -> InProgress {
-        self.opened.with_label_values(&[protocol]).inc();
+        self.connections_total(protocol).inc();
         InProgress::new(self.connections(protocol))
     }
 

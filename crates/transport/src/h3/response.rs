@@ -59,10 +59,12 @@ pub enum WriteError {
 /// How a response's delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// Finished or reset, and the client has acknowledged it.
+    /// Finished, and the client has acknowledged all of it.
     Acknowledged,
     /// The connection is gone.
     ConnectionLost,
+    /// Reset from this side.
+    Reset,
     /// The client stopped it with this code.
     Stopped(u64),
 }
@@ -157,6 +159,7 @@ impl ResponseWriter {
             self.queue.clear();
             let _ = self.send.reset(var_int(code.value()));
             self.phase = Phase::Reset;
+            self.state.note_reset();
         }
     }
 
@@ -170,11 +173,17 @@ impl ResponseWriter {
     /// nothing until it is polled, and does not borrow the writer.
     pub fn delivery(&self) -> impl Future<Output = Delivery> + Send + Sync + 'static {
         let stopped = self.send.stopped();
-        async {
-            match stopped.await {
-                Ok(None) => Delivery::Acknowledged,
-                Ok(Some(code)) => Delivery::Stopped(code.into_inner()),
-                Err(_) => Delivery::ConnectionLost,
+        let state = Arc::clone(&self.state);
+        async move {
+            // quinn reports nothing when the acknowledgement of a reset comes.
+            tokio::select! {
+                biased;
+                stopped = stopped => match stopped {
+                    Ok(None) => Delivery::Acknowledged,
+                    Ok(Some(code)) => Delivery::Stopped(code.into_inner()),
+                    Err(_) => Delivery::ConnectionLost,
+                },
+                () = state.until_reset() => Delivery::Reset,
             }
         }
     }

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
 use h3::error::Code;
 use h3::quic::{ConnectionErrorIncoming, StreamErrorIncoming, StreamId, WriteBuf};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::var_int;
 
@@ -22,6 +24,8 @@ const DISCARD_CHUNKS_MAX: usize = 64;
 pub(super) struct RequestState {
     pub(super) id: StreamId,
     pub(super) streams: Mutex<Streams>,
+    was_reset: AtomicBool,
+    told_reset: Notify,
 }
 
 pub(super) struct Streams {
@@ -44,6 +48,23 @@ impl RequestState {
                 encoded: VecDeque::new(),
                 unparsed: 0,
             }),
+            was_reset: AtomicBool::new(false),
+            told_reset: Notify::new(),
+        }
+    }
+
+    /// The response has been reset from this side.
+    pub(super) fn note_reset(&self) {
+        self.was_reset.store(true, Ordering::Release);
+        self.told_reset.notify_waiters();
+    }
+
+    /// Waits for [`Self::note_reset`].
+    pub(super) async fn until_reset(&self) {
+        // Created first: it hears of every reset after the check.
+        let told = self.told_reset.notified();
+        if !self.was_reset.load(Ordering::Acquire) {
+            told.await;
         }
     }
 
