@@ -1,1 +1,20 @@
-//! origin
+//! The origin: takes a broadcast, makes the ladder, packages Low-Latency HLS, serves it.
+//!
+//! ```text
+//!  ingest --> publish --> packager --------------------------> window <-- serve <-- edges
+//!                            |  ^                              (playlists and media, in memory)
+//!                            v  |
+//!                          transcode (one supervised ffmpeg per stream)
+//! ```
+//!
+//! It caches nothing for others and knows no viewer: that is the edge's work.
+
+pub mod app;
+pub mod config;
+pub mod ingest;
+pub mod metrics;
+pub mod packager;
+pub mod publish;
+pub mod serve;
+pub mod transcode;
+pub mod window;

@@ -1,0 +1,242 @@
+//! The running origin: binds, wires, serves, drains.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use telemetry::metrics::{BuildInfo, RegisterError};
+use telemetry::{Health, Registry};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use transport::tls::{Identity, LoadIdentityError, SelfSignError};
+
+use crate::config::{Settings, TlsSettings};
+use crate::ingest::{Ingest, Transport};
+use crate::metrics::Metrics;
+use crate::packager::Studio;
+use crate::publish::Streams;
+use crate::serve;
+use crate::window::Catalog;
+
+/// The admin pages stay up this long into a drain's end, so that the last metrics can be read.
+const ADMIN_CONDITION: &str = "listeners";
+
+/// Why the origin could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A port could not be opened.
+    #[error("cannot listen for {what} on {address}: {source}")]
+    Bind {
+        /// Which listener.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A metric is registered twice: a bug.
+    #[error(transparent)]
+    Metrics(#[from] RegisterError),
+    /// The certificate files cannot be used.
+    #[error("certificate: {0}")]
+    Identity(#[from] LoadIdentityError),
+    /// The self-signed certificate could not be made.
+    #[error("self-signed certificate: {0}")]
+    SelfSigned(#[from] SelfSignError),
+    /// rustls refused the configuration.
+    #[error("TLS: {0}")]
+    Tls(String),
+}
+
+/// An origin whose ports are open. Nothing is served before [`App::run`].
+#[derive(Debug)]
+pub struct App {
+    settings: Settings,
+    rtmp: Option<TcpListener>,
+    rtmps: Option<(TcpListener, Arc<rustls::ServerConfig>)>,
+    http: TcpListener,
+    admin: TcpListener,
+    registry: Registry,
+    metrics: Metrics,
+    health: Health,
+}
+
+/// Where an [`App`] listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// RTMP.
+    pub rtmp: Option<SocketAddr>,
+    /// RTMPS.
+    pub rtmps: Option<SocketAddr>,
+    /// HTTP for edges and players.
+    pub http: SocketAddr,
+    /// Metrics and health.
+    pub admin: SocketAddr,
+}
+
+impl App {
+    /// Opens every port and registers every metric.
+    pub async fn bind(settings: Settings) -> Result<Self, StartError> {
+        let registry = telemetry::metrics::registry(BuildInfo {
+            binary: "weir-origin",
+            version: env!("CARGO_PKG_VERSION"),
+        })?;
+        let metrics = Metrics::register(&registry)?;
+        let health = Health::new();
+        health.set_ready(ADMIN_CONDITION, false);
+        let rtmp = match settings.rtmp.listen {
+            Some(address) => Some(bind("RTMP", address).await?),
+            None => None,
+        };
+        let rtmps = match settings.rtmp.listen_tls {
+            Some(address) => {
+                let config = tls_config(&settings.tls)?;
+                Some((bind("RTMPS", address).await?, config))
+            }
+            None => None,
+        };
+        Ok(Self {
+            rtmp,
+            rtmps,
+            http: bind("HTTP", settings.http.listen).await?,
+            admin: bind("admin", settings.admin_listen).await?,
+            settings,
+            registry,
+            metrics,
+            health,
+        })
+    }
+
+    /// Where it listens; ports that were 0 are those the system chose.
+    pub fn addresses(&self) -> io::Result<Addresses> {
+        let local = |listener: &TcpListener| listener.local_addr();
+        Ok(Addresses {
+            rtmp: self.rtmp.as_ref().map(local).transpose()?,
+            rtmps: self
+                .rtmps
+                .as_ref()
+                .map(|(listener, _)| local(listener))
+                .transpose()?,
+            http: local(&self.http)?,
+            admin: local(&self.admin)?,
+        })
+    }
+
+    /// Serves until `shutdown`, then drains within the configured time: streams end with
+    /// EXT-X-ENDLIST, held requests are answered, connections close.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), StartError> {
+        let catalog = Catalog::default();
+        let stop_http = CancellationToken::new();
+        let stop_ingest = CancellationToken::new();
+        let stop_lingering = CancellationToken::new();
+        let broadcasts = TaskTracker::new();
+        let studio = Studio {
+            transcode: self.settings.transcode.clone(),
+            packaging: self.settings.packaging.clone(),
+            catalog: catalog.clone(),
+            metrics: self.metrics.clone(),
+            shutdown: stop_lingering.clone(),
+        };
+        let tasks = broadcasts.clone();
+        let start = Box::new(move |claim| {
+            tasks.spawn(studio.clone().run(claim));
+        });
+        let streams = Streams::new(&self.settings.streams, start);
+        let limits = self.settings.rtmp.limits;
+        let ingest = Ingest::new(limits, streams.clone(), &self.registry)?;
+        let listeners = TaskTracker::new();
+        spawn_ingest(&listeners, ingest, self.rtmp, self.rtmps, &stop_ingest);
+        let router = serve::router(
+            &self.settings.http,
+            &self.settings.packaging,
+            self.settings.playback.clone(),
+            catalog,
+            self.metrics.clone(),
+        );
+        listeners.spawn(serve::serve(
+            self.http,
+            router,
+            self.settings.http.clone(),
+            self.metrics.http_connections.clone(),
+            stop_http.clone(),
+        ));
+        let stop_admin = CancellationToken::new();
+        let admin = tokio::spawn(telemetry::admin::serve(
+            self.admin,
+            self.registry.clone(),
+            self.health.clone(),
+            Router::new(),
+            stop_admin.clone().cancelled_owned(),
+        ));
+        self.health.set_ready(ADMIN_CONDITION, true);
+
+        shutdown.cancelled().await;
+        tracing::info!("draining");
+        self.health.start_draining();
+        let drained = async {
+            // In this order: a stream's end is still answered to whoever waits for it.
+            streams.drain();
+            stop_lingering.cancel();
+            broadcasts.close();
+            broadcasts.wait().await;
+            stop_ingest.cancel();
+            stop_http.cancel();
+            listeners.close();
+            listeners.wait().await;
+        };
+        drain(drained, self.settings.drain_timeout).await;
+        stop_admin.cancel();
+        drop(admin);
+        Ok(())
+    }
+}
+
+async fn drain(drained: impl Future<Output = ()>, within: Duration) {
+    match tokio::time::timeout(within, drained).await {
+        Ok(()) => tracing::info!("drained"),
+        Err(_) => tracing::warn!(?within, "the drain took too long; leaving the rest"),
+    }
+}
+
+fn spawn_ingest(
+    listeners: &TaskTracker,
+    ingest: Ingest,
+    rtmp: Option<TcpListener>,
+    rtmps: Option<(TcpListener, Arc<rustls::ServerConfig>)>,
+    stop: &CancellationToken,
+) {
+    if let Some(listener) = rtmp {
+        let ingest = ingest.clone();
+        listeners.spawn(ingest.serve(listener, Transport::Plain, stop.clone()));
+    }
+    if let Some((listener, config)) = rtmps {
+        listeners.spawn(ingest.serve(listener, Transport::Tls(config), stop.clone()));
+    }
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| StartError::Bind {
+        what,
+        address,
+        source,
+    })
+}
+
+fn tls_config(settings: &TlsSettings) -> Result<Arc<rustls::ServerConfig>, StartError> {
+    let identity = match settings {
+        TlsSettings::Files {
+            certificate,
+            private_key,
+        } => Identity::load(certificate, private_key)?,
+        TlsSettings::SelfSigned(directory) => Identity::self_signed(directory, &[])?,
+    };
+    // RTMPS has no ALPN protocol of its own.
+    identity
+        .server_config(&[])
+        .map_err(|error| StartError::Tls(error.to_string()))
+}

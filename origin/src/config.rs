@@ -1,0 +1,35 @@
+//! The origin's configuration: read from TOML, checked, and resolved before any port opens.
+//!
+//! [`Config`] is the file as typed; [`Settings`] is what the rest of the origin sees: durations,
+//! addresses and keys that were checked. Nothing here opens a port or reads a key file.
+
+mod resolve;
+mod sections;
+
+use std::path::Path;
+
+pub use resolve::{
+    HttpSettings, LadderRung, PackagingSettings, PlaybackSettings, RtmpSettings, Settings,
+    StreamSettings, TlsSettings, TranscodeSettings,
+};
+pub use sections::{
+    AdminConfig, Config, DrainConfig, HttpConfig, LogConfig, PackagingConfig, PlaybackAuth,
+    PlaybackConfig, RtmpConfig, RtmpsConfig, RungConfig, StreamConfig, TlsConfig, TranscodeConfig,
+};
+pub use settings::{ConfigError, Secret};
+
+/// The shipped configuration: every key with its default, commented.
+pub const DEFAULT_TOML: &str = include_str!("../../config/origin.toml");
+
+/// Reads, checks and resolves the file.
+pub fn load(file: &Path) -> Result<Settings, ConfigError> {
+    settings::load(file, Config::resolve)
+}
+
+/// Checks and resolves configuration text; `file` only names it in errors.
+pub fn parse(file: &Path, text: &str) -> Result<Settings, ConfigError> {
+    settings::parse(file, text, Config::resolve)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,493 @@
+//! As typed -> checked: the only place that knows the ranges.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use playback_token::{Key, Keyring};
+use settings::{Invalid, KeyPath};
+use telemetry::log::LogFormat;
+
+use super::{Config, PlaybackAuth, Secret};
+use crate::ingest::IngestLimits;
+
+/// Rungs of the ladder at most: each costs an encoder.
+const RUNGS_MAX: usize = 8;
+/// The rendition name that audio has.
+const AUDIO_NAME: &str = "audio";
+/// x264's presets that encode in real time on some machine.
+const PRESETS: [&str; 6] = [
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+];
+
+/// Everything the origin needs to run, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How logs are written.
+    pub log_format: LogFormat,
+    /// The RTMP listeners and their limits.
+    pub rtmp: RtmpSettings,
+    /// The certificate of RTMPS.
+    pub tls: TlsSettings,
+    /// The HTTP listener.
+    pub http: HttpSettings,
+    /// Where the admin pages are served.
+    pub admin_listen: SocketAddr,
+    /// The streams that may be published.
+    pub streams: Vec<StreamSettings>,
+    /// The ffmpeg child.
+    pub transcode: TranscodeSettings,
+    /// The live window.
+    pub packaging: PackagingSettings,
+    /// Who may play.
+    pub playback: PlaybackSettings,
+    /// From SIGTERM to the exit, at most.
+    pub drain_timeout: Duration,
+}
+
+/// The RTMP listeners; `None` is a disabled one.
+#[derive(Clone, Debug)]
+pub struct RtmpSettings {
+    /// Plain RTMP.
+    pub listen: Option<SocketAddr>,
+    /// RTMPS.
+    pub listen_tls: Option<SocketAddr>,
+    /// What ends a connection that does not behave.
+    pub limits: IngestLimits,
+}
+
+/// Where the certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsSettings {
+    /// PEM files.
+    Files {
+        /// The chain.
+        certificate: PathBuf,
+        /// The key.
+        private_key: PathBuf,
+    },
+    /// Made at first start and kept in this directory.
+    SelfSigned(PathBuf),
+}
+
+/// The HTTP listener.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// Where.
+    pub listen: SocketAddr,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Bytes of one request's head.
+    pub header_bytes_max: usize,
+    /// For a whole request head.
+    pub header_read_timeout: Duration,
+    /// HTTP/2 streams at once on one connection.
+    pub concurrent_streams_max: u32,
+    /// HTTP/2 PING interval and patience.
+    pub keep_alive: Duration,
+    /// Requests held at once.
+    pub held_requests_max: usize,
+}
+
+/// One stream that may be published.
+#[derive(Clone, Debug)]
+pub struct StreamSettings {
+    /// The name in URLs.
+    pub name: String,
+    /// What the broadcaster publishes to.
+    pub publish_key: Secret,
+    /// For people.
+    pub title: Option<String>,
+}
+
+/// The ffmpeg child and the ladder it makes.
+#[derive(Clone, Debug)]
+pub struct TranscodeSettings {
+    /// The program.
+    pub ffmpeg: PathBuf,
+    /// x264 preset.
+    pub preset: String,
+    /// Threads per encoder; 0: x264 decides.
+    pub threads: u32,
+    /// Whether a source that fits a rung is passed through.
+    pub passthrough: bool,
+    /// Source bytes waiting for the child.
+    pub queue_bytes_max: usize,
+    /// Source time waiting for the child.
+    pub lag_max: Duration,
+    /// Source bytes of the current GOP kept for a restart.
+    pub replay_bytes_max: usize,
+    /// Longest pause before a restart.
+    pub restart_pause_max: Duration,
+    /// Starts in a row without output, after which the stream is given up.
+    pub failures_max: u32,
+    /// Best rung first.
+    pub ladder: Vec<LadderRung>,
+}
+
+/// One rung of the ladder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LadderRung {
+    /// The rendition's name in URLs.
+    pub name: String,
+    /// The shorter side of the picture.
+    pub height: u32,
+    /// Average video bitrate.
+    pub video_bitrate_kbps: u32,
+}
+
+/// The live window.
+#[derive(Clone, Debug)]
+pub struct PackagingSettings {
+    /// Segments listed in a Media Playlist.
+    pub window_segments: usize,
+    /// Media bytes held for one stream.
+    pub window_bytes_max: usize,
+    /// How long an ended stream can still be played.
+    pub linger: Duration,
+}
+
+/// Who may play.
+#[derive(Clone, Debug)]
+pub enum PlaybackSettings {
+    /// Everybody.
+    Open,
+    /// Who presents a token signed with one of these keys.
+    Signed(Arc<Keyring>),
+}
+
+impl Config {
+    pub(super) fn resolve(self) -> Result<Settings, Invalid> {
+        let streams = self.resolve_streams()?;
+        let ladder = self.resolve_ladder()?;
+        Ok(Settings {
+            log_format: self.log.format,
+            rtmp: self.resolve_rtmp()?,
+            tls: self.resolve_tls()?,
+            http: self.resolve_http()?,
+            admin_listen: self.admin.listen,
+            streams,
+            transcode: self.resolve_transcode(ladder)?,
+            packaging: self.resolve_packaging()?,
+            playback: self.resolve_playback()?,
+            drain_timeout: milliseconds("drain", "timeout_ms", self.drain.timeout_ms, 0..=600_000)?,
+        })
+    }
+
+    fn resolve_rtmp(&self) -> Result<RtmpSettings, Invalid> {
+        let rtmp = &self.rtmp;
+        let table = "rtmp";
+        if self.rtmp.enabled && self.rtmps.enabled && rtmp.listen == self.rtmps.listen {
+            return Err(Invalid::new(
+                KeyPath::new("rtmps").key("listen"),
+                "is the address of [rtmp] too",
+            ));
+        }
+        Ok(RtmpSettings {
+            listen: rtmp.enabled.then_some(rtmp.listen),
+            listen_tls: self.rtmps.enabled.then_some(self.rtmps.listen),
+            limits: IngestLimits {
+                connections_max: within(
+                    table,
+                    "connections_max",
+                    rtmp.connections_max,
+                    1..=100_000,
+                )?,
+                connections_per_address_max: within(
+                    table,
+                    "connections_per_address_max",
+                    rtmp.connections_per_address_max,
+                    1..=100_000,
+                )?,
+                handshake_timeout: milliseconds(
+                    table,
+                    "handshake_timeout_ms",
+                    rtmp.handshake_timeout_ms,
+                    100..=60_000,
+                )?,
+                publish_timeout: milliseconds(
+                    table,
+                    "publish_timeout_ms",
+                    rtmp.publish_timeout_ms,
+                    100..=60_000,
+                )?,
+                idle_timeout: milliseconds(
+                    table,
+                    "idle_timeout_ms",
+                    rtmp.idle_timeout_ms,
+                    1_000..=600_000,
+                )?,
+                ..IngestLimits::default()
+            },
+        })
+    }
+
+    fn resolve_tls(&self) -> Result<TlsSettings, Invalid> {
+        let tls = &self.tls;
+        let empty = |path: &PathBuf| path.as_os_str().is_empty();
+        match (empty(&tls.certificate_file), empty(&tls.private_key_file)) {
+            (false, false) => Ok(TlsSettings::Files {
+                certificate: tls.certificate_file.clone(),
+                private_key: tls.private_key_file.clone(),
+            }),
+            (true, true) if !empty(&tls.self_signed_directory) => {
+                Ok(TlsSettings::SelfSigned(tls.self_signed_directory.clone()))
+            }
+            (true, true) => Err(Invalid::new(
+                KeyPath::new("tls").key("self_signed_directory"),
+                "is empty, and there is no certificate_file either",
+            )),
+            (true, false) | (false, true) => Err(Invalid::new(
+                KeyPath::new("tls").key("certificate_file"),
+                "certificate_file and private_key_file go together",
+            )),
+        }
+    }
+
+    fn resolve_http(&self) -> Result<HttpSettings, Invalid> {
+        let http = &self.http;
+        let table = "http";
+        Ok(HttpSettings {
+            listen: http.listen,
+            connections_max: within(
+                table,
+                "connections_max",
+                http.connections_max,
+                1..=1_000_000,
+            )?,
+            // Below 8 KiB hyper refuses to run at all.
+            header_bytes_max: within(
+                table,
+                "header_bytes_max",
+                http.header_bytes_max,
+                8_192..=1_048_576,
+            )?,
+            header_read_timeout: milliseconds(
+                table,
+                "header_read_timeout_ms",
+                http.header_read_timeout_ms,
+                1_000..=600_000,
+            )?,
+            concurrent_streams_max: within(
+                table,
+                "concurrent_streams_max",
+                http.concurrent_streams_max,
+                1..=100_000,
+            )?,
+            keep_alive: milliseconds(table, "keep_alive_ms", http.keep_alive_ms, 1_000..=600_000)?,
+            held_requests_max: within(
+                table,
+                "held_requests_max",
+                http.held_requests_max,
+                1..=1_000_000,
+            )?,
+        })
+    }
+
+    fn resolve_streams(&self) -> Result<Vec<StreamSettings>, Invalid> {
+        let mut names = HashSet::new();
+        let mut keys = HashSet::new();
+        for (index, stream) in self.streams.iter().enumerate() {
+            let at = |key| KeyPath::new("streams").index(index).key(key);
+            if !is_name(&stream.name, 64) {
+                return Err(Invalid::new(at("name"), name_reason(64)));
+            }
+            if !names.insert(stream.name.as_str()) {
+                return Err(Invalid::new(at("name"), "is another stream's name too"));
+            }
+            let key = stream.publish_key.expose();
+            if !(8..=256).contains(&key.len())
+                || !key.bytes().all(|byte| is_name_byte(byte) || byte == b'.')
+            {
+                let reason = "must be 8 to 256 of a-z, A-Z, 0-9, \"-\", \"_\", \".\"";
+                return Err(Invalid::new(at("publish_key"), reason));
+            }
+            if !keys.insert(key) {
+                return Err(Invalid::new(
+                    at("publish_key"),
+                    "is another stream's key too",
+                ));
+            }
+        }
+        Ok(self
+            .streams
+            .iter()
+            .map(|stream| StreamSettings {
+                name: stream.name.clone(),
+                publish_key: stream.publish_key.clone(),
+                title: Some(stream.title.clone()).filter(|title| !title.is_empty()),
+            })
+            .collect())
+    }
+
+    fn resolve_ladder(&self) -> Result<Vec<LadderRung>, Invalid> {
+        if self.ladder.is_empty() || self.ladder.len() > RUNGS_MAX {
+            return Err(Invalid::new(
+                KeyPath::new("ladder"),
+                format!("must have 1 to {RUNGS_MAX} rungs"),
+            ));
+        }
+        let mut names = HashSet::new();
+        let mut above = u32::MAX;
+        for (index, rung) in self.ladder.iter().enumerate() {
+            let at = |key| KeyPath::new("ladder").index(index).key(key);
+            if !is_name(&rung.name, 32) || rung.name == AUDIO_NAME {
+                let reason = format!("{}, and not \"{AUDIO_NAME}\"", name_reason(32));
+                return Err(Invalid::new(at("name"), reason));
+            }
+            if !names.insert(rung.name.as_str()) {
+                return Err(Invalid::new(at("name"), "is another rung's name too"));
+            }
+            // H.264 4:2:0 has chroma for every second line only.
+            if !(16..=4_320).contains(&rung.height) || rung.height % 2 != 0 {
+                return Err(Invalid::new(at("height"), "must be even, 16 to 4320"));
+            }
+            if rung.height >= above {
+                return Err(Invalid::new(
+                    at("height"),
+                    "must be below that of the rung before",
+                ));
+            }
+            above = rung.height;
+            if !(50..=100_000).contains(&rung.video_bitrate_kbps) {
+                return Err(Invalid::new(
+                    at("video_bitrate_kbps"),
+                    "must be 50 to 100000",
+                ));
+            }
+        }
+        Ok(self
+            .ladder
+            .iter()
+            .map(|rung| LadderRung {
+                name: rung.name.clone(),
+                height: rung.height,
+                video_bitrate_kbps: rung.video_bitrate_kbps,
+            })
+            .collect())
+    }
+
+    fn resolve_transcode(&self, ladder: Vec<LadderRung>) -> Result<TranscodeSettings, Invalid> {
+        let transcode = &self.transcode;
+        let table = "transcode";
+        let bytes = 1_048_576..=1_073_741_824;
+        if transcode.ffmpeg.as_os_str().is_empty() {
+            return Err(Invalid::new(KeyPath::new(table).key("ffmpeg"), "is empty"));
+        }
+        if !PRESETS.contains(&transcode.preset.as_str()) {
+            return Err(Invalid::new(
+                KeyPath::new(table).key("preset"),
+                format!("must be one of {}", PRESETS.join(", ")),
+            ));
+        }
+        Ok(TranscodeSettings {
+            ffmpeg: transcode.ffmpeg.clone(),
+            preset: transcode.preset.clone(),
+            threads: within(table, "threads", transcode.threads, 0..=64)?,
+            passthrough: transcode.passthrough,
+            queue_bytes_max: within(
+                table,
+                "queue_bytes_max",
+                transcode.queue_bytes_max,
+                bytes.clone(),
+            )?,
+            lag_max: milliseconds(table, "lag_max_ms", transcode.lag_max_ms, 1_000..=60_000)?,
+            replay_bytes_max: within(table, "replay_bytes_max", transcode.replay_bytes_max, bytes)?,
+            restart_pause_max: milliseconds(
+                table,
+                "restart_pause_max_ms",
+                transcode.restart_pause_max_ms,
+                100..=60_000,
+            )?,
+            failures_max: within(table, "failures_max", transcode.failures_max, 1..=1_000)?,
+            ladder,
+        })
+    }
+
+    fn resolve_packaging(&self) -> Result<PackagingSettings, Invalid> {
+        let packaging = &self.packaging;
+        let table = "packaging";
+        Ok(PackagingSettings {
+            window_segments: within(table, "window_segments", packaging.window_segments, 6..=300)?,
+            window_bytes_max: within(
+                table,
+                "window_bytes_max",
+                packaging.window_bytes_max,
+                16_777_216..=68_719_476_736,
+            )?,
+            linger: Duration::from_secs(within(
+                table,
+                "linger_seconds",
+                packaging.linger_seconds,
+                0..=3_600,
+            )?),
+        })
+    }
+
+    fn resolve_playback(&self) -> Result<PlaybackSettings, Invalid> {
+        let keys = &self.playback.token_keys;
+        let at = KeyPath::new("playback").key("token_keys");
+        match self.playback.auth {
+            PlaybackAuth::Open => Ok(PlaybackSettings::Open),
+            PlaybackAuth::Signed => {
+                let mut ring = Vec::with_capacity(keys.len());
+                for (index, key) in keys.iter().enumerate() {
+                    let key = Key::new(None, key.expose().as_bytes());
+                    ring.push(key.map_err(|error| {
+                        Invalid::new(at.clone().index(index), error.to_string())
+                    })?);
+                }
+                Keyring::new(ring)
+                    .map(|ring| PlaybackSettings::Signed(Arc::new(ring)))
+                    .map_err(|error| Invalid::new(at, error.to_string()))
+            }
+        }
+    }
+}
+
+fn within<T>(
+    table: &'static str,
+    key: &'static str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<T, Invalid>
+where
+    T: PartialOrd + std::fmt::Display,
+{
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(Invalid::new(
+        KeyPath::new(table).key(key),
+        format!("must be {} to {}", range.start(), range.end()),
+    ))
+}
+
+fn milliseconds(
+    table: &'static str,
+    key: &'static str,
+    value: u64,
+    range: RangeInclusive<u64>,
+) -> Result<Duration, Invalid> {
+    within(table, key, value, range).map(Duration::from_millis)
+}
+
+fn is_name(name: &str, length_max: usize) -> bool {
+    (1..=length_max).contains(&name.len()) && name.bytes().all(is_name_byte)
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+fn name_reason(length_max: usize) -> String {
+    format!("must be 1 to {length_max} of a-z, A-Z, 0-9, \"-\", \"_\"")
+}

@@ -1,0 +1,334 @@
+//! The file as typed: one struct per table, `Default` beside each key.
+//!
+//! Every key's meaning, unit and range stand in `config/origin.toml`; a test holds the two equal.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use telemetry::log::LogFormat;
+
+use super::Secret;
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `[log]`
+    pub log: LogConfig,
+    /// `[rtmp]`
+    pub rtmp: RtmpConfig,
+    /// `[rtmps]`
+    pub rtmps: RtmpsConfig,
+    /// `[tls]`
+    pub tls: TlsConfig,
+    /// `[http]`
+    pub http: HttpConfig,
+    /// `[admin]`
+    pub admin: AdminConfig,
+    /// `[[streams]]`
+    pub streams: Vec<StreamConfig>,
+    /// `[transcode]`
+    pub transcode: TranscodeConfig,
+    /// `[[ladder]]`
+    pub ladder: Vec<RungConfig>,
+    /// `[packaging]`
+    pub packaging: PackagingConfig,
+    /// `[playback]`
+    pub playback: PlaybackConfig,
+    /// `[drain]`
+    pub drain: DrainConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            log: LogConfig::default(),
+            rtmp: RtmpConfig::default(),
+            rtmps: RtmpsConfig::default(),
+            tls: TlsConfig::default(),
+            http: HttpConfig::default(),
+            admin: AdminConfig::default(),
+            streams: Vec::new(),
+            transcode: TranscodeConfig::default(),
+            ladder: vec![
+                RungConfig::new("1080p", 1080, 5_000),
+                RungConfig::new("720p", 720, 2_800),
+                RungConfig::new("480p", 480, 1_200),
+                RungConfig::new("360p", 360, 700),
+            ],
+            packaging: PackagingConfig::default(),
+            playback: PlaybackConfig::default(),
+            drain: DrainConfig::default(),
+        }
+    }
+}
+
+/// How logs are written. `RUST_LOG` decides what is logged.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+/// The RTMP listener and the limits that RTMPS shares.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RtmpConfig {
+    /// Whether plain RTMP is listened for.
+    pub enabled: bool,
+    /// Where.
+    pub listen: SocketAddr,
+    /// Connections at once, both listeners together.
+    pub connections_max: usize,
+    /// Connections at once from one address.
+    pub connections_per_address_max: usize,
+    /// From the connection to the end of the RTMP handshake.
+    pub handshake_timeout_ms: u64,
+    /// From there to the publish.
+    pub publish_timeout_ms: u64,
+    /// Silence after which a publisher is cut off.
+    pub idle_timeout_ms: u64,
+}
+
+impl Default for RtmpConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: any_address(1935),
+            connections_max: 256,
+            connections_per_address_max: 64,
+            handshake_timeout_ms: 5_000,
+            publish_timeout_ms: 10_000,
+            idle_timeout_ms: 15_000,
+        }
+    }
+}
+
+/// The RTMPS listener.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RtmpsConfig {
+    /// Whether RTMPS is listened for; needs `[tls]`.
+    pub enabled: bool,
+    /// Where.
+    pub listen: SocketAddr,
+}
+
+impl Default for RtmpsConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            listen: any_address(1936),
+        }
+    }
+}
+
+/// The certificate of RTMPS.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// PEM chain; empty: self-signed.
+    pub certificate_file: PathBuf,
+    /// PEM private key; empty: self-signed.
+    pub private_key_file: PathBuf,
+    /// Where the self-signed pair is kept between starts.
+    pub self_signed_directory: PathBuf,
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self {
+            certificate_file: PathBuf::new(),
+            private_key_file: PathBuf::new(),
+            self_signed_directory: PathBuf::from(".state/origin-tls"),
+        }
+    }
+}
+
+/// The HTTP listener for edges and players.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Where HTTP/1.1 and h2c are listened for.
+    pub listen: SocketAddr,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// A request's head.
+    pub header_bytes_max: usize,
+    /// From the first byte of a connection, or the last answer, to a whole request head.
+    pub header_read_timeout_ms: u64,
+    /// HTTP/2 streams at once on one connection.
+    pub concurrent_streams_max: u32,
+    /// HTTP/2 PING interval; a peer silent for as long again is cut off.
+    pub keep_alive_ms: u64,
+    /// Requests held at once (blocked reloads and hinted parts).
+    pub held_requests_max: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: any_address(8080),
+            connections_max: 10_000,
+            header_bytes_max: 16 * 1024,
+            header_read_timeout_ms: 30_000,
+            concurrent_streams_max: 1_000,
+            keep_alive_ms: 15_000,
+            held_requests_max: 10_000,
+        }
+    }
+}
+
+/// The admin listener.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// Where `/metrics`, `/healthz` and `/readyz` are served.
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9080)),
+        }
+    }
+}
+
+/// One stream that may be published.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamConfig {
+    /// The name in URLs.
+    pub name: String,
+    /// What the broadcaster publishes to.
+    pub publish_key: Secret,
+    /// For people; empty: none.
+    #[serde(default)]
+    pub title: String,
+}
+
+/// One rung of the ladder.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RungConfig {
+    /// The rendition's name in URLs.
+    pub name: String,
+    /// The shorter side of the picture.
+    pub height: u32,
+    /// Average video bitrate.
+    pub video_bitrate_kbps: u32,
+}
+
+impl RungConfig {
+    fn new(name: &str, height: u32, video_bitrate_kbps: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            height,
+            video_bitrate_kbps,
+        }
+    }
+}
+
+/// The ffmpeg child.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TranscodeConfig {
+    /// The program.
+    pub ffmpeg: PathBuf,
+    /// x264 preset.
+    pub preset: String,
+    /// Threads per encoder; 0: x264 decides.
+    pub threads: u32,
+    /// Whether a source that fits a rung is passed through.
+    pub passthrough: bool,
+    /// Source bytes waiting for the child.
+    pub queue_bytes_max: usize,
+    /// Source time waiting for the child, after which it is restarted.
+    pub lag_max_ms: u64,
+    /// Source bytes of the current GOP kept for a restart.
+    pub replay_bytes_max: usize,
+    /// Longest pause before a restart.
+    pub restart_pause_max_ms: u64,
+    /// Starts in a row without output, after which the publisher is sent away.
+    pub failures_max: u32,
+}
+
+impl Default for TranscodeConfig {
+    fn default() -> Self {
+        Self {
+            ffmpeg: PathBuf::from("ffmpeg"),
+            preset: "veryfast".to_owned(),
+            threads: 0,
+            passthrough: true,
+            queue_bytes_max: 32 * 1024 * 1024,
+            lag_max_ms: 8_000,
+            replay_bytes_max: 16 * 1024 * 1024,
+            restart_pause_max_ms: 2_000,
+            failures_max: 8,
+        }
+    }
+}
+
+/// The live window.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PackagingConfig {
+    /// Segments listed in a Media Playlist.
+    pub window_segments: usize,
+    /// Media bytes held for one stream.
+    pub window_bytes_max: usize,
+    /// How long an ended stream can still be played.
+    pub linger_seconds: u64,
+}
+
+impl Default for PackagingConfig {
+    fn default() -> Self {
+        Self {
+            window_segments: 15,
+            window_bytes_max: 256 * 1024 * 1024,
+            linger_seconds: 60,
+        }
+    }
+}
+
+/// Who may play.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlaybackAuth {
+    /// Everybody.
+    #[default]
+    Open,
+    /// Who presents a token signed with one of the keys.
+    Signed,
+}
+
+/// Playback authorisation.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlaybackConfig {
+    /// `open` or `signed`.
+    pub auth: PlaybackAuth,
+    /// Keys whose tokens are accepted.
+    pub token_keys: Vec<Secret>,
+}
+
+/// The end of the process.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DrainConfig {
+    /// From SIGTERM to the exit, at most.
+    pub timeout_ms: u64,
+}
+
+impl Default for DrainConfig {
+    fn default() -> Self {
+        Self { timeout_ms: 10_000 }
+    }
+}
+
+fn any_address(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
+}

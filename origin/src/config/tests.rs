@@ -1,0 +1,115 @@
+use std::path::Path;
+
+use super::*;
+
+fn error(text: &str) -> String {
+    parse(Path::new("origin.toml"), text)
+        .expect_err(text)
+        .to_string()
+}
+
+#[test]
+fn the_shipped_file_holds_every_default() {
+    let shipped: Config = toml::from_str(DEFAULT_TOML).unwrap();
+    assert_eq!(shipped, Config::default());
+    parse(Path::new("config/origin.toml"), DEFAULT_TOML).unwrap();
+}
+
+#[test]
+fn the_shipped_file_names_every_key() {
+    // Debug prints every field's name: each must stand at a line's start, or in a commented table.
+    let config = Config {
+        streams: vec![StreamConfig {
+            name: String::new(),
+            publish_key: Secret::new(""),
+            title: String::new(),
+        }],
+        ..Config::default()
+    };
+    let debug = format!("{config:#?}");
+    for line in debug.lines() {
+        let Some((key, _)) = line.trim().split_once(": ") else {
+            continue;
+        };
+        let named = DEFAULT_TOML.lines().any(|line| {
+            let line = line.trim_start_matches("# ");
+            line.starts_with(&format!("{key} = "))
+                || line == format!("[{key}]")
+                || line == format!("[[{key}]]")
+        });
+        assert!(named, "{key} is not in config/origin.toml");
+    }
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    let settings = parse(Path::new("empty.toml"), "").unwrap();
+    assert_eq!(settings.transcode.ladder.len(), 4);
+    assert!(settings.streams.is_empty());
+    assert!(settings.rtmp.listen_tls.is_none());
+}
+
+#[test]
+fn errors_name_file_line_and_reason() {
+    assert_eq!(
+        error("[http]\nlisten = \"[::]:8080\"\nport = 3\n"),
+        "origin.toml:3: unknown field `port`, expected one of `listen`, `connections_max`, \
+         `header_bytes_max`, `header_read_timeout_ms`, `concurrent_streams_max`, `keep_alive_ms`, \
+         `held_requests_max`"
+    );
+    assert_eq!(
+        error("\n[packaging]\nwindow_segments = 2"),
+        "origin.toml:3: packaging.window_segments: must be 6 to 300"
+    );
+    assert!(error("[http").starts_with("origin.toml:1: "));
+    assert!(error("[http]\nlisten = \"nowhere\"").starts_with("origin.toml:2: "));
+}
+
+#[test]
+fn streams_have_distinct_names_and_keys() {
+    let stream = |name: &str, key: &str| {
+        format!("[[streams]]\nname = \"{name}\"\npublish_key = \"{key}\"\n")
+    };
+    let two = stream("a", "key-one-1") + &stream("b", "key-one-1");
+    let message = error(&two);
+    assert_eq!(
+        message,
+        "origin.toml:6: streams[2].publish_key: is another stream's key too"
+    );
+    assert!(!message.contains("key-one-1"), "a secret is shown");
+    assert!(error(&stream("a/b", "key-one-1")).contains("streams[1].name"));
+    assert!(error(&stream("a", "short")).contains(":3: streams[1].publish_key"));
+    let settings = parse(Path::new("x"), &stream("a", "key-one-1")).unwrap();
+    assert!(!format!("{settings:?}").contains("key-one-1"));
+}
+
+#[test]
+fn the_ladder_goes_down() {
+    let rung = |name: &str, height: u32| {
+        format!("[[ladder]]\nname = \"{name}\"\nheight = {height}\nvideo_bitrate_kbps = 500\n")
+    };
+    assert!(error(&(rung("a", 360) + &rung("b", 480))).contains(":7: ladder[2].height"));
+    assert!(error(&rung("audio", 360)).contains("ladder[1].name"));
+    assert!(error(&rung("a", 361)).contains("even"));
+    assert!(error("ladder = []").contains("origin.toml:1: ladder: must have"));
+}
+
+#[test]
+fn signed_playback_needs_keys() {
+    assert!(error("[playback]\nauth = \"signed\"").contains("playback.token_keys"));
+    let message = error("[playback]\nauth = \"signed\"\ntoken_keys = [\"abc\"]");
+    assert!(
+        message.contains(":3: playback.token_keys[1]: the secret has 3 bytes"),
+        "{message}"
+    );
+    let key = "0123456789abcdef0123456789abcdef";
+    let text = format!("[playback]\nauth = \"signed\"\ntoken_keys = [\"{key}\"]");
+    let settings = parse(Path::new("x"), &text).unwrap();
+    assert!(matches!(settings.playback, PlaybackSettings::Signed(_)));
+    assert!(!format!("{settings:?}").contains(key));
+}
+
+#[test]
+fn certificate_and_key_go_together() {
+    assert!(error("[tls]\ncertificate_file = \"a.pem\"").contains("go together"));
+}

@@ -1,0 +1,335 @@
+//! The first seconds of a broadcast: what is it? Kept until known, then packaged like the rest.
+//!
+//! Also the place where a broadcast is refused for what it is. Pure but for the arrival times
+//! that it is given.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use cmaf::{AudioConfig, MediaTime, Passthrough, Probe, ProbeReport, Sample, VideoConfig};
+use rtmp::flv::{AudioBody, VideoBody};
+use tokio::time::Instant;
+
+use crate::publish::{PublishedBody, PublishedTag};
+use crate::transcode::SourceFrame;
+
+/// Bytes kept while the source is being looked at: 2.6 s at 100 Mbit/s.
+const BACKLOG_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// A source timestamp this far from the one before is a broken clock, not a gap.
+const JUMP_MS_MAX: i64 = 5_000;
+
+/// Why a broadcast is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IntakeError {
+    /// The `avcC` or AudioSpecificConfig cannot be used.
+    #[error("the {0} configuration cannot be used: {1}")]
+    Configuration(&'static str, String),
+    /// Another configuration than at the start.
+    #[error("the {0} configuration changed; publish again to go on with it")]
+    ConfigurationChanged(&'static str),
+    /// The source clock is broken.
+    #[error("the {kind} timestamps jumped by {by_ms} ms")]
+    Jump {
+        /// Audio or video.
+        kind: &'static str,
+        /// New minus previous.
+        by_ms: i64,
+    },
+    /// No keyframe within the bound on bytes.
+    #[error("no keyframe in the first {BACKLOG_BYTES_MAX} bytes")]
+    NoKeyframe,
+    /// A codec other than H.264 and AAC.
+    #[error("the codec {0} is not supported: send H.264 video and AAC audio")]
+    UnsupportedCodec(&'static str),
+}
+
+/// One frame of the source, on the stream's timeline.
+#[derive(Clone, Debug)]
+pub(super) enum Media {
+    Audio {
+        dts_ms: i64,
+        data: Bytes,
+    },
+    Video {
+        frame: SourceFrame,
+        arrival: Instant,
+    },
+}
+
+/// A source that is known.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) avcc: Bytes,
+    pub(super) video: VideoConfig,
+    pub(super) audio: Option<AudioConfig>,
+    pub(super) report: ProbeReport,
+    /// When the picture at time zero arrived.
+    pub(super) started_at: SystemTime,
+    /// What came meanwhile.
+    pub(super) backlog: Vec<Media>,
+}
+
+impl Source {
+    /// Frames in a GOP, when the source may pass through.
+    pub(super) fn gop_frames(&self) -> Option<u32> {
+        match self.report.passthrough {
+            Passthrough::Yes { gop_frames } => Some(gop_frames),
+            _ => None,
+        }
+    }
+
+    /// Average bits per second of the source so far, video and audio.
+    pub(super) fn bitrates(&self) -> (u64, u64) {
+        let (mut video, mut audio, mut until_ms) = (0_usize, 0_usize, 1_i64);
+        for media in &self.backlog {
+            match media {
+                Media::Audio { data, .. } => audio += data.len(),
+                Media::Video { frame, .. } => {
+                    video += frame.data.len();
+                    until_ms = until_ms.max(frame.dts_ms);
+                }
+            }
+        }
+        let bits = |bytes: usize| {
+            let bits = u64::try_from(bytes)
+                .unwrap_or(u64::MAX)
+                .saturating_mul(8_000);
+            bits / u64::try_from(until_ms).unwrap_or(1).max(1)
+        };
+        (bits(video), bits(audio))
+    }
+}
+
+/// Turns tags into [`Media`], and knows the configuration.
+#[derive(Debug, Default)]
+pub(super) struct Intake {
+    video: Option<(Bytes, VideoConfig)>,
+    audio: Option<(Bytes, AudioConfig)>,
+    probe: Probe,
+    /// Source time of the first keyframe: zero of the stream's timeline.
+    zero_ms: Option<i64>,
+    started_at: Option<SystemTime>,
+    last_video_ms: Option<i64>,
+    last_audio_ms: Option<i64>,
+    backlog: Vec<Media>,
+    backlog_bytes: usize,
+}
+
+impl Intake {
+    /// Reads one tag. `None` for a tag without media, or before the first keyframe.
+    pub(super) fn read(
+        &mut self,
+        tag: PublishedTag,
+        arrival: Instant,
+        now: SystemTime,
+    ) -> Result<Option<Media>, IntakeError> {
+        let timestamp_ms = tag.timestamp_ms;
+        match tag.body {
+            PublishedBody::Audio(AudioBody::SequenceHeader(record)) => {
+                self.configure_audio(record)?;
+                Ok(None)
+            }
+            PublishedBody::Audio(AudioBody::Frame(data)) => self.audio(timestamp_ms, data),
+            PublishedBody::Video(VideoBody::SequenceHeader(record)) => {
+                self.configure_video(record)?;
+                Ok(None)
+            }
+            PublishedBody::Video(VideoBody::Frame {
+                keyframe,
+                composition_ms,
+                data,
+            }) => {
+                let frame = SourceFrame {
+                    dts_ms: timestamp_ms,
+                    composition_ms,
+                    keyframe,
+                    data,
+                };
+                self.video(frame, arrival, now)
+            }
+            PublishedBody::Audio(AudioBody::Unsupported { codec, .. })
+            | PublishedBody::Video(VideoBody::Unsupported { codec, .. }) => {
+                Err(IntakeError::UnsupportedCodec(codec))
+            }
+            // End of sequence and the like carry nothing.
+            PublishedBody::Audio(_) | PublishedBody::Video(_) => Ok(None),
+        }
+    }
+
+    /// Keeps media until the source is known.
+    pub(super) fn keep(&mut self, media: Media) -> Result<(), IntakeError> {
+        match &media {
+            Media::Audio { data, .. } => {
+                self.probe.push_audio();
+                self.backlog_bytes += data.len();
+            }
+            Media::Video { frame, .. } => {
+                self.probe.push_video(&video_sample(frame));
+                self.backlog_bytes += frame.data.len();
+            }
+        }
+        self.backlog.push(media);
+        if self.backlog_bytes > BACKLOG_BYTES_MAX {
+            return Err(IntakeError::NoKeyframe);
+        }
+        Ok(())
+    }
+
+    /// The source, once it is known; takes the backlog.
+    pub(super) fn source(&mut self) -> Option<Source> {
+        let report = self.probe.report()?;
+        let (avcc, video) = self.video.clone()?;
+        Some(Source {
+            avcc,
+            video,
+            audio: self.audio.as_ref().map(|(_, audio)| audio.clone()),
+            report,
+            started_at: self.started_at?,
+            backlog: std::mem::take(&mut self.backlog),
+        })
+    }
+
+    fn configure_video(&mut self, record: Bytes) -> Result<(), IntakeError> {
+        match &self.video {
+            Some((known, _)) if *known == record => Ok(()),
+            // Before the first picture an encoder may correct itself.
+            Some(_) if self.zero_ms.is_some() => Err(IntakeError::ConfigurationChanged("video")),
+            _ => {
+                let config = VideoConfig::from_avcc(record.clone())
+                    .map_err(|error| IntakeError::Configuration("video", error.to_string()))?;
+                self.video = Some((record, config));
+                Ok(())
+            }
+        }
+    }
+
+    fn configure_audio(&mut self, record: Bytes) -> Result<(), IntakeError> {
+        match &self.audio {
+            Some((known, _)) if *known == record => Ok(()),
+            Some(_) if self.last_audio_ms.is_some() => {
+                Err(IntakeError::ConfigurationChanged("audio"))
+            }
+            _ => {
+                let config = AudioConfig::from_asc(record.clone())
+                    .map_err(|error| IntakeError::Configuration("audio", error.to_string()))?;
+                self.audio = Some((record, config));
+                Ok(())
+            }
+        }
+    }
+
+    fn video(
+        &mut self,
+        mut frame: SourceFrame,
+        arrival: Instant,
+        now: SystemTime,
+    ) -> Result<Option<Media>, IntakeError> {
+        check_jump("video", &mut self.last_video_ms, frame.dts_ms)?;
+        if self.zero_ms.is_none() {
+            if !frame.keyframe || self.video.is_none() {
+                return Ok(None);
+            }
+            self.zero_ms = Some(frame.dts_ms);
+            self.started_at = Some(now);
+        }
+        frame.dts_ms -= self.zero_ms.unwrap_or_default();
+        Ok(Some(Media::Video { frame, arrival }))
+    }
+
+    fn audio(&mut self, timestamp_ms: i64, data: Bytes) -> Result<Option<Media>, IntakeError> {
+        check_jump("audio", &mut self.last_audio_ms, timestamp_ms)?;
+        // What sounds before the first picture has no place on the timeline.
+        let dts_ms = self.zero_ms.map(|zero_ms| timestamp_ms - zero_ms);
+        let dts_ms = dts_ms.filter(|dts_ms| *dts_ms >= 0 && self.audio.is_some());
+        Ok(dts_ms.map(|dts_ms| Media::Audio { dts_ms, data }))
+    }
+}
+
+fn check_jump(
+    kind: &'static str,
+    last_ms: &mut Option<i64>,
+    timestamp_ms: i64,
+) -> Result<(), IntakeError> {
+    let by_ms = last_ms.map_or(0, |last_ms| timestamp_ms - last_ms);
+    if by_ms.abs() > JUMP_MS_MAX {
+        return Err(IntakeError::Jump { kind, by_ms });
+    }
+    *last_ms = Some(timestamp_ms);
+    Ok(())
+}
+
+/// The packager's form of a picture.
+pub(super) fn video_sample(frame: &SourceFrame) -> Sample {
+    Sample::video(
+        MediaTime::from_millis(frame.dts_ms),
+        MediaTime::from_millis(i64::from(frame.composition_ms)),
+        frame.keyframe,
+        frame.data.clone(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(
+        intake: &mut Intake,
+        timestamp_ms: i64,
+        body: PublishedBody,
+    ) -> Result<Option<Media>, IntakeError> {
+        let tag = PublishedTag { timestamp_ms, body };
+        intake.read(tag, Instant::now(), SystemTime::UNIX_EPOCH)
+    }
+
+    fn frame(keyframe: bool) -> PublishedBody {
+        PublishedBody::Video(VideoBody::Frame {
+            keyframe,
+            composition_ms: 0,
+            data: Bytes::from_static(b"frame"),
+        })
+    }
+
+    #[test]
+    fn other_codecs_are_refused_by_name() {
+        let body = PublishedBody::Video(VideoBody::Unsupported {
+            codec: "HEVC",
+            fourcc: None,
+        });
+        let refused = read(&mut Intake::default(), 0, body).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the codec HEVC is not supported: send H.264 video and AAC audio"
+        );
+    }
+
+    #[test]
+    fn a_broken_configuration_is_refused() {
+        let body = PublishedBody::Video(VideoBody::SequenceHeader(Bytes::from_static(b"\x01")));
+        let refused = read(&mut Intake::default(), 0, body).unwrap_err();
+        assert!(matches!(refused, IntakeError::Configuration("video", _)));
+    }
+
+    #[test]
+    fn a_jump_is_refused_and_a_gap_is_not() {
+        let mut intake = Intake::default();
+        assert!(read(&mut intake, 0, frame(true)).is_ok());
+        assert!(read(&mut intake, 4_000, frame(false)).is_ok());
+        let refused = read(&mut intake, 10_000, frame(false)).unwrap_err();
+        assert_eq!(
+            refused,
+            IntakeError::Jump {
+                kind: "video",
+                by_ms: 6_000
+            }
+        );
+    }
+
+    #[test]
+    fn nothing_counts_before_the_first_keyframe() {
+        let mut intake = Intake::default();
+        assert!(read(&mut intake, 70, frame(false)).unwrap().is_none());
+        assert!(intake.zero_ms.is_none());
+        assert!(intake.source().is_none());
+    }
+}

@@ -1,0 +1,314 @@
+//! Where ingest hands a broadcast over: the key is checked, the stream claimed, media sent.
+//!
+//! Protocol, for whatever speaks to the broadcaster (`ingest`):
+//!
+//! 1. [`Streams::claim`] with the publish key, before a byte of media is taken. An error is the
+//!    reason to refuse with; it never contains the key.
+//! 2. For each FLV body [`Publication::send`]. It waits only when this process is overloaded; an
+//!    error says why the stream was ended (codec not supported, timestamps broken, drain), which is the
+//!    reason to close the connection with.
+//! 3. While the connection is idle, [`Publication::ended`] tells when to close it.
+//! 4. Dropping the [`Publication`] ends the stream: its last parts are flushed, EXT-X-ENDLIST is
+//!    set, and it can be played for a while.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rtmp::flv::{AudioBody, VideoBody};
+use tokio::sync::{mpsc, watch};
+
+use crate::config::StreamSettings;
+
+/// Tags between a connection and its stream. A second of video and audio is about 80.
+const TAGS_MAX: usize = 512;
+
+/// One FLV body with its time.
+#[derive(Clone, Debug)]
+pub struct PublishedTag {
+    /// Decode time as the broadcaster counts it, unwrapped.
+    pub timestamp_ms: i64,
+    /// The body.
+    pub body: PublishedBody,
+}
+
+/// What a [`PublishedTag`] holds.
+#[derive(Clone, Debug)]
+pub enum PublishedBody {
+    /// An audio tag's body.
+    Audio(AudioBody),
+    /// A video tag's body.
+    Video(VideoBody),
+}
+
+/// Why a broadcaster may not publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClaimError {
+    /// The origin is shutting down.
+    #[error("the server is shutting down")]
+    Draining,
+    /// Somebody publishes to this key already.
+    #[error("the stream is being published already")]
+    InUse,
+    /// No stream has this key.
+    #[error("the publish key is wrong")]
+    WrongKey,
+}
+
+/// Why a stream was ended from this side.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// The origin is shutting down.
+    #[error("the server is shutting down")]
+    Draining,
+    /// Something failed here.
+    #[error("{0}")]
+    Internal(String),
+    /// What the broadcaster sends cannot be taken.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The stream's side of a claim: what [`crate::packager`] reads from.
+#[derive(Debug)]
+pub struct Claim {
+    /// Which stream.
+    pub stream: StreamSettings,
+    /// The media.
+    pub tags: mpsc::Receiver<PublishedTag>,
+    /// To tell the publisher why the stream ended; see [`Claim::end`].
+    verdict: watch::Sender<Option<EndReason>>,
+}
+
+impl Claim {
+    /// Tells the publisher why the stream ends. The first reason counts.
+    pub fn end(&self, reason: EndReason) {
+        self.verdict.send_if_modified(|verdict| {
+            let first = verdict.is_none();
+            if first {
+                *verdict = Some(reason);
+            }
+            first
+        });
+    }
+
+    /// Waits until the stream is to end, for whatever reason but the publisher's leaving.
+    pub fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let mut verdict = self.verdict.subscribe();
+        async move {
+            // The sender has gone only with the claim, and with it whoever waits here.
+            drop(verdict.wait_for(Option::is_some).await);
+        }
+    }
+}
+
+/// Something that runs a claimed stream until its publisher has gone.
+pub type StartStream = Box<dyn Fn(Claim) + Send + Sync>;
+
+/// The streams that may be published, and which of them are.
+#[derive(Clone)]
+pub struct Streams {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    by_key: HashMap<String, StreamSettings>,
+    state: Mutex<State>,
+    start: StartStream,
+}
+
+#[derive(Default)]
+struct State {
+    draining: bool,
+    claimed: HashMap<String, watch::Sender<Option<EndReason>>>,
+}
+
+impl std::fmt::Debug for Streams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The keys are secret.
+        f.debug_struct("Streams").finish_non_exhaustive()
+    }
+}
+
+impl Streams {
+    /// The configured streams; `start` is called with every claim.
+    pub fn new(streams: &[StreamSettings], start: StartStream) -> Self {
+        let by_key = streams
+            .iter()
+            .map(|stream| (stream.publish_key.expose().to_owned(), stream.clone()))
+            .collect();
+        Self {
+            shared: Arc::new(Shared {
+                by_key,
+                state: Mutex::default(),
+                start,
+            }),
+        }
+    }
+
+    /// Claims the stream of a publish key. The keys are looked up in a hash map with a random
+    /// seed: how long that takes says nothing about how much of a key is right.
+    pub fn claim(&self, publish_key: &str) -> Result<Publication, ClaimError> {
+        let stream = self
+            .shared
+            .by_key
+            .get(publish_key)
+            .ok_or(ClaimError::WrongKey)?
+            .clone();
+        let (tags_in, tags) = mpsc::channel(TAGS_MAX);
+        let (verdict, ended) = watch::channel(None);
+        {
+            let mut state = self.shared.state.lock();
+            if state.draining {
+                return Err(ClaimError::Draining);
+            }
+            if state.claimed.contains_key(&stream.name) {
+                return Err(ClaimError::InUse);
+            }
+            state.claimed.insert(stream.name.clone(), verdict.clone());
+        }
+        let held = Held {
+            shared: Arc::clone(&self.shared),
+            name: stream.name.clone(),
+        };
+        let name = stream.name.clone();
+        (self.shared.start)(Claim {
+            stream,
+            tags,
+            verdict,
+        });
+        Ok(Publication {
+            stream: name,
+            tags: tags_in,
+            ended,
+            _held: held,
+        })
+    }
+
+    /// Ends all streams and refuses new ones.
+    pub fn drain(&self) {
+        let mut state = self.shared.state.lock();
+        state.draining = true;
+        for verdict in state.claimed.values() {
+            verdict.send_if_modified(|verdict| {
+                let first = verdict.is_none();
+                verdict.get_or_insert(EndReason::Draining);
+                first
+            });
+        }
+    }
+
+    /// How many streams are claimed.
+    pub fn claimed(&self) -> usize {
+        self.shared.state.lock().claimed.len()
+    }
+}
+
+/// Frees the stream's name when its publisher goes: a broadcaster who reconnects at once must not
+/// wait for the last parts of before.
+struct Held {
+    shared: Arc<Shared>,
+    name: String,
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Held")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.state.lock().claimed.remove(&self.name);
+    }
+}
+
+/// A broadcaster's hold on its stream. Dropping it ends the stream.
+#[derive(Debug)]
+pub struct Publication {
+    stream: String,
+    tags: mpsc::Sender<PublishedTag>,
+    ended: watch::Receiver<Option<EndReason>>,
+    _held: Held,
+}
+
+impl Publication {
+    /// The stream's name, for logs.
+    pub fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    /// Hands media over. An error ends the connection.
+    pub async fn send(&mut self, tag: PublishedTag) -> Result<(), EndReason> {
+        if let Some(reason) = self.ended.borrow().clone() {
+            return Err(reason);
+        }
+        match self.tags.send(tag).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.reason()),
+        }
+    }
+
+    /// Waits until the stream is ended from this side; cancel-safe.
+    pub async fn ended(&mut self) -> EndReason {
+        loop {
+            if let Some(reason) = self.ended.borrow_and_update().clone() {
+                return reason;
+            }
+            if self.ended.changed().await.is_err() {
+                return self.reason();
+            }
+        }
+    }
+
+    fn reason(&self) -> EndReason {
+        let given = self.ended.borrow().clone();
+        given.unwrap_or_else(|| EndReason::Internal("the stream has stopped".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    fn streams() -> (Streams, Arc<Mutex<Vec<Claim>>>) {
+        let claims = Arc::new(Mutex::new(Vec::new()));
+        let started = Arc::clone(&claims);
+        let settings = StreamSettings {
+            name: "demo".to_owned(),
+            publish_key: Secret::new("demo-key"),
+            title: None,
+        };
+        let start = Box::new(move |claim| started.lock().push(claim));
+        (Streams::new(&[settings], start), claims)
+    }
+
+    #[test]
+    fn a_key_opens_its_stream_once() {
+        let (streams, claims) = streams();
+        assert_eq!(streams.claim("other").unwrap_err(), ClaimError::WrongKey);
+        let publication = streams.claim("demo-key").unwrap();
+        assert_eq!(publication.stream(), "demo");
+        assert_eq!(streams.claim("demo-key").unwrap_err(), ClaimError::InUse);
+        drop(publication);
+        assert!(
+            streams.claim("demo-key").is_ok(),
+            "freed with its publication"
+        );
+        assert!(!format!("{streams:?} {:?}", claims.lock()).contains("demo-key"));
+    }
+
+    #[tokio::test]
+    async fn a_drain_ends_and_refuses() {
+        let (streams, _claims) = streams();
+        let mut publication = streams.claim("demo-key").unwrap();
+        streams.drain();
+        assert_eq!(publication.ended().await, EndReason::Draining);
+        assert_eq!(streams.claim("demo-key").unwrap_err(), ClaimError::Draining);
+    }
+}

@@ -1,0 +1,160 @@
+//! The HTTP side: playlists and media for edges and players.
+//!
+//! Every answer is made from memory. A request for what is about to come is held until it is
+//! there, and for no longer than three Target Durations.
+
+mod auth;
+mod body;
+mod cors;
+mod error;
+mod hold;
+mod listener;
+mod media;
+mod playlist;
+mod streams;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hls::ObjectName;
+use http::{HeaderMap, Uri};
+
+use crate::config::{HttpSettings, PackagingSettings, PlaybackSettings};
+use crate::metrics::{Metrics, RequestKind};
+use crate::window::{Catalog, LiveStream};
+
+pub use error::{Fault, ServeError};
+pub use listener::serve;
+
+use auth::Gate;
+use hold::Holds;
+
+/// What every request needs.
+#[derive(Debug)]
+pub(crate) struct Site {
+    catalog: Catalog,
+    metrics: Metrics,
+    gate: Gate,
+    holds: Holds,
+    /// Freshness lifetime of media: as long as it stays downloadable.
+    media_seconds: u64,
+}
+
+impl Site {
+    /// The stream of that name, if it can be played.
+    fn stream(&self, name: &str) -> Result<Arc<LiveStream>, ServeError> {
+        self.catalog.get(name).ok_or(ServeError::UnknownStream)
+    }
+}
+
+/// All routes.
+pub fn router(
+    http: &HttpSettings,
+    packaging: &PackagingSettings,
+    playback: PlaybackSettings,
+    catalog: Catalog,
+    metrics: Metrics,
+) -> Router {
+    // A segment lasts at most 2 s, and stays for another playlist's length after it left.
+    let segments = u64::try_from(packaging.window_segments).unwrap_or(u64::MAX);
+    let site = Arc::new(Site {
+        holds: Holds::new(http.held_requests_max, metrics.held_requests.clone()),
+        catalog,
+        metrics,
+        gate: Gate::new(playback),
+        media_seconds: segments.saturating_mul(2 * cmaf::TARGET_DURATION.as_secs()),
+    });
+    Router::new()
+        .route("/api/streams", get(streams::list).options(cors::preflight))
+        .route(
+            "/live/{stream}/index.m3u8",
+            get(playlist::multivariant).options(cors::preflight),
+        )
+        .route(
+            "/live/{stream}/{rendition}/{object}",
+            get(object).options(cors::preflight),
+        )
+        .fallback(async || Counted::refusal(RequestKind::Other, ServeError::UnknownPage))
+        .method_not_allowed_fallback(async || {
+            Counted::refusal(RequestKind::Other, ServeError::Method)
+        })
+        .layer(from_fn_with_state(Arc::clone(&site), count))
+        .layer(map_response(cors::add))
+        .with_state(site)
+}
+
+/// An answer that says what was asked for, to be counted.
+#[derive(Debug)]
+struct Counted {
+    kind: RequestKind,
+    response: Response,
+}
+
+impl Counted {
+    fn new(kind: RequestKind, result: Result<Response, ServeError>) -> Self {
+        let response = result.unwrap_or_else(|error| {
+            if error.fault() != Fault::Downstream {
+                tracing::warn!(kind = kind.as_str(), %error, "a request could not be answered");
+            }
+            error.into_response()
+        });
+        Self { kind, response }
+    }
+
+    fn refusal(kind: RequestKind, error: ServeError) -> Self {
+        Self::new(kind, Err(error))
+    }
+}
+
+impl IntoResponse for Counted {
+    fn into_response(self) -> Response {
+        let mut response = self.response;
+        response.extensions_mut().insert(self.kind);
+        response
+    }
+}
+
+async fn count(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let kind = response.extensions().get().copied();
+    let kind = kind.unwrap_or(RequestKind::Other);
+    site.metrics.request(kind, response.status().as_u16());
+    response
+}
+
+/// `/live/{stream}/{rendition}/{object}`: a Media Playlist or media.
+async fn object(
+    State(site): State<Arc<Site>>,
+    Path((stream, rendition, object)): Path<(String, String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Counted {
+    let name = ObjectName::parse(&object);
+    let kind = match name {
+        Some(ObjectName::Playlist) => RequestKind::Playlist,
+        Some(ObjectName::Init(_)) => RequestKind::Init,
+        Some(ObjectName::Segment(_)) => RequestKind::Segment,
+        Some(ObjectName::Part(..)) => RequestKind::Part,
+        None => RequestKind::Other,
+    };
+    let answer = async {
+        site.gate.admit(&stream, &uri, &headers)?;
+        let live = site.stream(&stream)?;
+        let index = live
+            .rendition(&rendition)
+            .ok_or(ServeError::UnknownRendition)?;
+        match name {
+            Some(ObjectName::Playlist) => {
+                let query = uri.query().unwrap_or_default();
+                playlist::media_playlist(&site, &live, index, query).await
+            }
+            Some(name) => media::media(&site, &live, index, name).await,
+            None => Err(ServeError::UnknownObject),
+        }
+    };
+    Counted::new(kind, answer.await)
+}

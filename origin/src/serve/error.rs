@@ -1,0 +1,147 @@
+//! Why a request is refused, and the one place where that becomes an answer.
+
+use axum::response::{IntoResponse, Response};
+use hls::Rejection;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+/// Whose fault a refusal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The client's.
+    Downstream,
+    /// This process's.
+    Internal,
+    /// The publisher's: it delivers nothing.
+    Upstream,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// A method other than GET, HEAD and OPTIONS.
+    #[error("only GET, HEAD and OPTIONS are answered")]
+    Method,
+    /// The token is missing or not good for this stream.
+    #[error("a valid playback token for this stream is needed")]
+    Token,
+    /// No such page.
+    #[error("there is no such page")]
+    UnknownPage,
+    /// Not live, or never was.
+    #[error("this stream is not live")]
+    UnknownStream,
+    /// The stream has no such rendition.
+    #[error("this stream has no such rendition")]
+    UnknownRendition,
+    /// The object has gone, or is not expected soon.
+    #[error("this object is gone, or not expected soon")]
+    UnknownObject,
+    /// The playlist's state forbids it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The part did not come in time.
+    #[error("the media did not come in time")]
+    HeldTooLong,
+    /// The setting `http.held_requests_max`.
+    #[error("too many requests are held")]
+    TooManyHeld,
+}
+
+/// RFC 9457.
+#[derive(Serialize)]
+struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+}
+
+impl ServeError {
+    /// Whose fault it is.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::Method
+            | Self::Token
+            | Self::UnknownPage
+            | Self::UnknownStream
+            | Self::UnknownRendition
+            | Self::UnknownObject => Fault::Downstream,
+            Self::Rejected(Rejection::BlockedTooLong) | Self::HeldTooLong => Fault::Upstream,
+            Self::Rejected(_) => Fault::Downstream,
+            Self::TooManyHeld => Fault::Internal,
+        }
+    }
+
+    /// The status to answer with.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Token => StatusCode::UNAUTHORIZED,
+            Self::UnknownPage
+            | Self::UnknownStream
+            | Self::UnknownRendition
+            | Self::UnknownObject => StatusCode::NOT_FOUND,
+            Self::Rejected(rejection) => StatusCode::from_u16(rejection.status())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            Self::HeldTooLong | Self::TooManyHeld => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl IntoResponse for ServeError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let problem = Problem {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: self.to_string(),
+        };
+        let mut response = (status, axum::Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        // Short: a cached 404 must not outlive the appearance of the part.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=1"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        match self {
+            Self::Method => {
+                headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+            }
+            Self::Token => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blame_and_status_agree() {
+        for (error, status, fault) in [
+            (ServeError::UnknownStream, 404, Fault::Downstream),
+            (Rejection::MsnTooFar.into(), 400, Fault::Downstream),
+            (Rejection::BlockedTooLong.into(), 503, Fault::Upstream),
+            (ServeError::TooManyHeld, 503, Fault::Internal),
+            (ServeError::Token, 401, Fault::Downstream),
+        ] {
+            assert_eq!((error.status().as_u16(), error.fault()), (status, fault));
+            let response = error.into_response();
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
+        }
+    }
+}

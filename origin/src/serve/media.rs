@@ -1,0 +1,56 @@
+//! Initialization Sections, Segments and Parts.
+
+use axum::body::Body;
+use axum::response::Response;
+use hls::ObjectName;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue};
+
+use super::body::Pieces;
+use super::hold::Asked;
+use super::{ServeError, Site};
+use crate::window::{LiveStream, MediaAnswer, RenditionKind};
+
+/// Sends an object, now or when it is complete.
+pub(super) async fn media(
+    site: &Site,
+    live: &LiveStream,
+    rendition: usize,
+    object: ObjectName,
+) -> Result<Response, ServeError> {
+    let changes = live
+        .subscribe(rendition)
+        .ok_or(ServeError::UnknownRendition)?;
+    let ask = || match live.media(rendition, object) {
+        MediaAnswer::Ready(pieces) => Ok(Asked::Answer(pieces)),
+        MediaAnswer::Hold => Ok(Asked::Later),
+        MediaAnswer::NotFound => Err(ServeError::UnknownObject),
+    };
+    let too_long = ServeError::HeldTooLong;
+    let held = site
+        .holds
+        .until(changes, live.blocked_max(), too_long, ask)
+        .await?;
+    let (_, kind) = live
+        .renditions()
+        .get(rendition)
+        .ok_or(ServeError::UnknownRendition)?;
+    // RFC 8216bis Appendix B.1 asks for urgencies from 2 to 6, and none higher for a higher
+    // bitrate: audio first, for a stutter is worse than a frozen picture.
+    let (content_type, urgency) = match kind {
+        RenditionKind::Audio => ("audio/mp4", "u=2"),
+        RenditionKind::Video => ("video/mp4", "u=3"),
+    };
+    let mut response = Response::new(Body::new(Pieces::new(held.answer)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(
+        HeaderName::from_static("priority"),
+        HeaderValue::from_static(urgency),
+    );
+    let lifetime = format!("max-age={}, immutable", site.media_seconds);
+    if let Ok(lifetime) = HeaderValue::try_from(lifetime) {
+        headers.insert(CACHE_CONTROL, lifetime);
+    }
+    Ok(response)
+}

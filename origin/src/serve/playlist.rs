@@ -1,0 +1,102 @@
+//! Multivariant and Media Playlists, blocking reloads included.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use bytes::Bytes;
+use hls::Rejection;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use tokio::time::Instant;
+
+use super::hold::Asked;
+use super::{Counted, ServeError, Site};
+use crate::metrics::RequestKind;
+use crate::window::{LiveStream, PlaylistAnswer};
+
+/// RFC 8216 section 4.
+const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
+/// Six Target Durations: the same position gives the same text for ever (Appendix B).
+const BLOCKING_LIFETIME: &str = "max-age=12";
+/// Half a Target Duration.
+const PLAIN_LIFETIME: &str = "max-age=1";
+
+/// `/live/{stream}/index.m3u8`.
+pub(super) async fn multivariant(
+    State(site): State<Arc<Site>>,
+    Path(stream): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Counted {
+    let answer = async {
+        site.gate.admit(&stream, &uri, &headers)?;
+        let live = site.stream(&stream)?;
+        // There is none until ffmpeg has said what it makes.
+        let changes = live.subscribe(0).ok_or(ServeError::UnknownStream)?;
+        let ask = || {
+            Ok(match live.multivariant() {
+                Some(text) => Asked::Answer(text),
+                None if live.is_ended() => return Err(ServeError::UnknownStream),
+                None => Asked::Later,
+            })
+        };
+        let patience = live.blocked_max();
+        let held = site
+            .holds
+            .until(changes, patience, ServeError::HeldTooLong, ask);
+        Ok(respond(held.await?.answer, PLAIN_LIFETIME))
+    };
+    Counted::new(RequestKind::Multivariant, answer.await)
+}
+
+/// `/live/{stream}/{rendition}/index.m3u8`.
+pub(super) async fn media_playlist(
+    site: &Site,
+    live: &LiveStream,
+    rendition: usize,
+    query: &str,
+) -> Result<Response, ServeError> {
+    let changes = live
+        .subscribe(rendition)
+        .ok_or(ServeError::UnknownRendition)?;
+    let ask = || match live.playlist(rendition, query) {
+        PlaylistAnswer::Reject(rejection) => Err(rejection.into()),
+        PlaylistAnswer::Wait => Ok(Asked::Later),
+        PlaylistAnswer::Ready {
+            text,
+            blocking,
+            newest_part_arrival,
+        } => Ok(Asked::Answer((text, blocking, newest_part_arrival))),
+    };
+    let too_long = Rejection::BlockedTooLong.into();
+    let held = site
+        .holds
+        .until(changes, live.blocked_max(), too_long, ask)
+        .await?;
+    let (text, blocking, newest_part_arrival) = held.answer;
+    if held.was_held
+        && let Some(arrival) = newest_part_arrival
+    {
+        site.metrics.reload_latency(Instant::now() - arrival);
+    }
+    let lifetime = if blocking {
+        BLOCKING_LIFETIME
+    } else {
+        PLAIN_LIFETIME
+    };
+    Ok(respond(text, lifetime))
+}
+
+fn respond(text: Bytes, lifetime: &'static str) -> Response {
+    let mut response = Response::new(text.into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PLAYLIST_TYPE));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(lifetime));
+    // RFC 9218: playlists before all media (RFC 8216bis Appendix B.1).
+    headers.insert(
+        HeaderName::from_static("priority"),
+        HeaderValue::from_static("u=1"),
+    );
+    response
+}

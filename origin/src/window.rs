@@ -1,0 +1,324 @@
+//! The live window of one stream: its playlists and its media, in memory, behind one lock.
+//!
+//! The packager writes in batches ([`LiveStream::update`]), so that a player never sees one
+//! rendition ahead of another within a batch; requests read and, when told to wait, subscribe to
+//! their rendition. Nothing here waits or speaks HTTP.
+
+mod catalog;
+mod store;
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use hls::media::RenditionReport;
+use hls::{
+    Decision, LivePlaylist, Msn, ObjectName, ObjectState, PartIndex, Rejection, RenderRequest,
+    RenditionName, Skip,
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use catalog::Catalog;
+pub use store::MediaStore;
+
+/// What a rendition carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenditionKind {
+    /// AAC.
+    Audio,
+    /// H.264.
+    Video,
+}
+
+/// What is said about a stream beside its playlists.
+#[derive(Clone, Debug)]
+pub struct StreamInfo {
+    /// The name in URLs.
+    pub name: String,
+    /// For people.
+    pub title: Option<String>,
+    /// When its first picture arrived.
+    pub started_at: SystemTime,
+    /// The source picture.
+    pub width: u32,
+    /// The source picture.
+    pub height: u32,
+    /// The source's frames per second.
+    pub frames_per_second: f64,
+    /// Whether a rendition is the source itself.
+    pub passthrough: bool,
+}
+
+/// One stream: see the module's documentation.
+#[derive(Debug)]
+pub struct LiveStream {
+    info: StreamInfo,
+    names: Vec<(RenditionName, RenditionKind)>,
+    inner: Mutex<Inner>,
+    /// One per rendition, bumped after each batch that touched it.
+    changes: Vec<watch::Sender<u64>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    renditions: Vec<Rendition>,
+    multivariant: Option<Bytes>,
+    /// Texts rendered since the last batch: a playlist is a function of the pushes.
+    rendered: HashMap<(usize, Option<Skip>), Bytes>,
+}
+
+/// One rendition's playlist and media.
+#[derive(Debug)]
+pub struct Rendition {
+    /// What is listed.
+    pub playlist: LivePlaylist,
+    /// What is kept.
+    pub store: MediaStore,
+    /// When the last source frame of the newest part arrived here.
+    pub newest_part_arrival: Option<Instant>,
+}
+
+/// The renditions of one batch.
+#[derive(Debug)]
+pub struct Update<'a> {
+    inner: parking_lot::MutexGuard<'a, Inner>,
+    changes: &'a [watch::Sender<u64>],
+    touched: Vec<bool>,
+}
+
+/// The answer to a playlist request.
+#[derive(Clone, Debug)]
+pub enum PlaylistAnswer {
+    /// Refuse it.
+    Reject(Rejection),
+    /// Send it.
+    Ready {
+        /// The playlist.
+        text: Bytes,
+        /// Whether directives made it one that can be cached for long.
+        blocking: bool,
+        /// When the last source frame of the newest part arrived.
+        newest_part_arrival: Option<Instant>,
+    },
+    /// Hold it until the rendition changes.
+    Wait,
+}
+
+/// The answer to a media request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MediaAnswer {
+    /// Hold it until the rendition changes.
+    Hold,
+    /// There is none and will be none.
+    NotFound,
+    /// Send these one after the other.
+    Ready(Vec<Bytes>),
+}
+
+impl LiveStream {
+    /// A stream before its first part. The renditions are named as their playlists are.
+    pub fn new(info: StreamInfo, renditions: Vec<(LivePlaylist, RenditionKind)>) -> Self {
+        let names = renditions
+            .iter()
+            .map(|(playlist, kind)| (playlist.config().rendition.clone(), *kind))
+            .collect();
+        let changes = renditions.iter().map(|_| watch::channel(0).0).collect();
+        let renditions = renditions
+            .into_iter()
+            .map(|(playlist, _)| Rendition {
+                playlist,
+                store: MediaStore::default(),
+                newest_part_arrival: None,
+            })
+            .collect();
+        Self {
+            info,
+            names,
+            inner: Mutex::new(Inner {
+                renditions,
+                multivariant: None,
+                rendered: HashMap::new(),
+            }),
+            changes,
+        }
+    }
+
+    /// What is said about it.
+    pub fn info(&self) -> &StreamInfo {
+        &self.info
+    }
+
+    /// Names and kinds, best video first.
+    pub fn renditions(&self) -> &[(RenditionName, RenditionKind)] {
+        &self.names
+    }
+
+    /// The index of a rendition.
+    pub fn rendition(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|(own, _)| own.as_str() == name)
+    }
+
+    /// Wakes whoever waits for a rendition's next change. Subscribe before asking.
+    pub fn subscribe(&self, rendition: usize) -> Option<watch::Receiver<u64>> {
+        self.changes.get(rendition).map(watch::Sender::subscribe)
+    }
+
+    /// Begins a batch. Nobody sees anything of it before it is dropped.
+    pub fn update(&self) -> Update<'_> {
+        Update {
+            inner: self.inner.lock(),
+            changes: &self.changes,
+            touched: vec![false; self.changes.len()],
+        }
+    }
+
+    /// Sets the Multivariant Playlist, once every rendition's configuration is known.
+    pub fn set_multivariant(&self, text: String) {
+        self.inner.lock().multivariant = Some(Bytes::from(text));
+        for change in &self.changes {
+            change.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// The Multivariant Playlist, once there is one and a first segment to play.
+    pub fn multivariant(&self) -> Option<Bytes> {
+        self.inner.lock().multivariant.clone()
+    }
+
+    /// Whether EXT-X-ENDLIST is set.
+    pub fn is_ended(&self) -> bool {
+        let inner = self.inner.lock();
+        inner
+            .renditions
+            .iter()
+            .all(|rendition| rendition.playlist.is_ended())
+    }
+
+    /// The first Media Sequence Number that no rendition has used.
+    pub fn next_msn(&self) -> Msn {
+        let inner = self.inner.lock();
+        let next = |rendition: &Rendition| rendition.playlist.next_part().0.next();
+        inner.renditions.iter().map(next).max().unwrap_or_default()
+    }
+
+    /// How long a request may be held.
+    pub fn blocked_max(&self) -> Duration {
+        let inner = self.inner.lock();
+        let blocked_max = |rendition: &Rendition| rendition.playlist.blocked_max();
+        inner.renditions.first().map_or(Duration::ZERO, blocked_max)
+    }
+
+    /// Answers a Media Playlist request with this query string.
+    pub fn playlist(&self, rendition: usize, query: &str) -> PlaylistAnswer {
+        let mut inner = self.inner.lock();
+        let Some(own) = inner.renditions.get(rendition) else {
+            return PlaylistAnswer::Wait;
+        };
+        let (decision, directives) = own.playlist.decide_query(query);
+        match decision {
+            Decision::Reject(rejection) => PlaylistAnswer::Reject(rejection),
+            Decision::Wait => PlaylistAnswer::Wait,
+            Decision::Ready => PlaylistAnswer::Ready {
+                newest_part_arrival: own.newest_part_arrival,
+                blocking: directives.block_until().is_some(),
+                text: inner.render(rendition, directives.skip()),
+            },
+        }
+    }
+
+    /// Answers a request for an Initialization Section, a Segment or a Part.
+    pub fn media(&self, rendition: usize, object: ObjectName) -> MediaAnswer {
+        let inner = self.inner.lock();
+        let Some(own) = inner.renditions.get(rendition) else {
+            return MediaAnswer::NotFound;
+        };
+        match own.playlist.object_state(object) {
+            ObjectState::Hold => MediaAnswer::Hold,
+            ObjectState::NotFound => MediaAnswer::NotFound,
+            ObjectState::Available => own
+                .store
+                .object(object)
+                .map_or(MediaAnswer::NotFound, MediaAnswer::Ready),
+        }
+    }
+}
+
+impl Inner {
+    fn render(&mut self, rendition: usize, skip: Option<Skip>) -> Bytes {
+        if let Some(text) = self.rendered.get(&(rendition, skip)) {
+            return text.clone();
+        }
+        let reports: Vec<RenditionReport> = self
+            .renditions
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != rendition)
+            .filter_map(|(_, other)| other.playlist.report())
+            .collect();
+        let request = RenderRequest {
+            skip,
+            reports: &reports,
+        };
+        let text = self
+            .renditions
+            .get(rendition)
+            .map(|own| Bytes::from(own.playlist.render(&request)))
+            .unwrap_or_default();
+        self.rendered.insert((rendition, skip), text.clone());
+        text
+    }
+}
+
+impl Update<'_> {
+    /// A rendition, to be changed.
+    pub fn rendition(&mut self, rendition: usize) -> Option<&mut Rendition> {
+        let touched = self.touched.get_mut(rendition)?;
+        *touched = true;
+        self.inner.rendered.clear();
+        self.inner.renditions.get_mut(rendition)
+    }
+
+    /// All renditions, to be changed.
+    pub fn renditions(&mut self) -> impl Iterator<Item = &mut Rendition> {
+        self.touched.fill(true);
+        self.inner.rendered.clear();
+        self.inner.renditions.iter_mut()
+    }
+
+    /// Media bytes held in all renditions.
+    pub fn stored_bytes(&self) -> usize {
+        let renditions = self.inner.renditions.iter();
+        renditions.map(|rendition| rendition.store.bytes()).sum()
+    }
+}
+
+impl Drop for Update<'_> {
+    fn drop(&mut self) {
+        // A waiter that wakes now waits for the lock, which falls right after.
+        for (change, touched) in self.changes.iter().zip(&self.touched) {
+            if *touched {
+                change.send_modify(|version| *version += 1);
+            }
+        }
+    }
+}
+
+impl Rendition {
+    /// Stores a part and lists it.
+    pub fn push_part(
+        &mut self,
+        part: hls::NewPart,
+        media: Bytes,
+    ) -> Result<hls::PartAdded, hls::PushError> {
+        let (msn, index): (Msn, PartIndex) = self.playlist.next_part();
+        self.store.insert_part(msn, index, media);
+        let added = self.playlist.push_part(part);
+        if added.is_err() {
+            self.store.remove_part(msn, index);
+        }
+        self.store.trim(&self.playlist.retention());
+        added
+    }
+}
