@@ -1,11 +1,6 @@
 //! The front end against real clients: HTTP/3 above all, and HTTP/1.1 and HTTP/2 beside it on the
 //! same port and the same pipeline.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "frontend_h3/harness.rs"]
 mod harness;

@@ -130,7 +130,14 @@ impl ResponseWriter {
 
     /// Hands all that is queued to QUIC, waiting for flow control. Cancel-safe.
     pub async fn flush(&mut self) -> Result<(), WriteError> {
-        while !self.queue.is_empty() {
+        while self.flush_some().await? {}
+        Ok(())
+    }
+
+    /// Hands some of what is queued to QUIC, as soon as it takes any; whether more is queued.
+    /// Cancel-safe. For callers that bound the time without progress.
+    pub async fn flush_some(&mut self) -> Result<bool, WriteError> {
+        if !self.queue.is_empty() {
             let written = self.send.write_chunks(self.queue.make_contiguous()).await;
             match written {
                 Ok(written) => drop(self.queue.drain(..written.chunks)),
@@ -139,15 +146,18 @@ impl ResponseWriter {
                     return Err(e.into());
                 }
             }
+            if !self.queue.is_empty() {
+                return Ok(true);
+            }
         }
         match self.phase {
             Phase::Finishing => {
                 // Fails only if the client stopped the stream: there is nobody to tell.
                 let _ = self.send.finish();
                 self.phase = Phase::Finished;
-                Ok(())
+                Ok(false)
             }
-            Phase::Open | Phase::Finished => Ok(()),
+            Phase::Open | Phase::Finished => Ok(false),
             Phase::Reset => Err(WriteError::Ended),
         }
     }

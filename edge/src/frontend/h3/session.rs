@@ -101,14 +101,20 @@ impl Session {
         })
     }
 
+    /// The timeout is for a viewer that takes nothing, however long the whole takes.
     async fn flush(&mut self) -> Result<()> {
-        let flush = self.reply.flush();
-        match self.write_timeout {
-            None => flush.await,
-            Some(limit) => match timeout(limit, flush).await {
-                Ok(flushed) => flushed,
-                Err(_elapsed) => Err(downstream(ErrorType::WriteTimedout, "HTTP/3 write")),
-            },
+        loop {
+            let step = self.reply.flush_some();
+            let more = match self.write_timeout {
+                None => step.await,
+                Some(limit) => match timeout(limit, step).await {
+                    Ok(more) => more,
+                    Err(_elapsed) => Err(downstream(ErrorType::WriteTimedout, "HTTP/3 write")),
+                },
+            }?;
+            if !more {
+                return Ok(());
+            }
         }
     }
 

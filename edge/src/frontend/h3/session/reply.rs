@@ -137,9 +137,9 @@ impl Reply {
         }
     }
 
-    /// Hands to QUIC what is queued. Cancel-safe.
-    pub(super) async fn flush(&mut self) -> Result<()> {
-        self.writer.flush().await.map_err(|e| write_error(&e))
+    /// Hands to QUIC some of what is queued; whether there is more. Cancel-safe.
+    pub(super) async fn flush_some(&mut self) -> Result<bool> {
+        self.writer.flush_some().await.map_err(|e| write_error(&e))
     }
 
     /// Breaks the response off, visibly.
