@@ -16,10 +16,10 @@ use rust_embed::RustEmbed;
 #[folder = "web/dist"]
 struct Dist;
 
-/// What a page may load: itself, its stream, and hls.js's worker and media source.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; media-src 'self' blob:; \
-     worker-src 'self' blob:; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
-     form-action 'none'";
+/// What a page may load: itself, its stream, and the media source that hls.js makes.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
+     style-src 'self'; img-src 'self'; media-src 'self' blob:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 /// Every page and asset, ready to send.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Page {
             (header::ETAG, &format!("W/\"{tag}\"")),
             (header::VARY, "Accept-Encoding"),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (header::REFERRER_POLICY, "same-origin"),
+            (header::REFERRER_POLICY, "no-referrer"),
             (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         ] {
             if let Ok(value) = HeaderValue::from_str(value) {
