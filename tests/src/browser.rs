@@ -34,6 +34,40 @@ pub struct Watched {
     pub protocols: std::collections::BTreeMap<String, u32>,
     /// Console errors and failed requests.
     pub errors: Vec<String>,
+    /// The page's own figures (`window.__weir`), for whoever reads a failure.
+    pub player: serde_json::Value,
+}
+
+impl Watched {
+    /// All of it on a few lines, latencies as their distribution.
+    pub fn summary(&self) -> String {
+        let mut latencies = self.latency_seconds.clone();
+        latencies.sort_by(f64::total_cmp);
+        let at = |percent: usize| {
+            let index = latencies.len() * percent / 101;
+            latencies.get(index).copied().unwrap_or(f64::NAN)
+        };
+        format!(
+            "watched {:.1} s, played {:.1} s, startup {:.2} s, {} stalls, {} frames ({} dropped), \
+             glass to glass min {:.2} p50 {:.2} p95 {:.2} max {:.2} s over {} samples \
+             ({} unreadable), protocols {:?}, errors {:?}, player {}",
+            self.watched_seconds,
+            self.played_seconds,
+            self.startup_seconds,
+            self.stalls,
+            self.frames,
+            self.dropped_frames,
+            at(0),
+            at(50),
+            at(95),
+            at(100),
+            latencies.len(),
+            self.unreadable,
+            self.protocols,
+            self.errors,
+            self.player,
+        )
+    }
 }
 
 /// Opens `url` on the edge at `port` over forced QUIC, trusting the certificate with the SPKI hash

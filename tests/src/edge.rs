@@ -3,11 +3,16 @@
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use loadtest::client::{Client, Protocol, Trust};
 use toml::Value;
 
 use crate::node::{self, Node, Settings};
+
+/// How long after `/readyz` a port may stay closed here. `tests/operations.rs` allows nothing.
+const LISTENING_WITHIN: Duration = Duration::from_secs(5);
 
 /// A running edge.
 #[derive(Debug)]
@@ -40,7 +45,14 @@ impl Edge {
             .set("listen", "admin", format!("127.0.0.1:{admin}"))
             .set("tls", "self_signed_dir", "tls")
             .set("parents", "urls", urls);
-        let node = Node::start("weir-edge", directory, &base.overlaid(settings), admin).await?;
+        let settings = base.overlaid(settings);
+        let mut node = Node::start("weir-edge", directory, &settings, admin).await?;
+        for port in [https, http] {
+            let address = format!("127.0.0.1:{port}");
+            node.process_mut()?
+                .listening(&address, LISTENING_WITHIN)
+                .await?;
+        }
         Ok(Self {
             node,
             https_port: https,
@@ -79,6 +91,14 @@ impl Edge {
     /// The authority that signed this edge's certificate.
     pub fn ca_file(&self) -> PathBuf {
         self.node.directory().join("tls").join("ca.pem")
+    }
+
+    /// The SPKI hash of this edge's certificate, as it tells an operator at its start.
+    pub fn spki(&self) -> anyhow::Result<String> {
+        let log = self.node.log();
+        let (_, rest) = log.split_once("spki=").context("no SPKI hash in the log")?;
+        let hash = rest.split_whitespace().next().unwrap_or_default();
+        Ok(hash.trim_matches('"').to_owned())
     }
 
     /// A client that checks this edge's certificate.

@@ -18,7 +18,10 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Ports are taken from here: below the kernel's ephemeral range, so that no outgoing connection
 /// takes one between its choice and its use.
-const PORTS: std::ops::Range<u16> = 27_200..27_999;
+const PORTS: std::ops::Range<u16> = 20_000..31_000;
+
+/// More than one test's processes listen on.
+const PORTS_PER_PROCESS: u32 = 16;
 
 /// A configuration that is built key by key.
 #[derive(Debug, Clone, Default)]
@@ -200,8 +203,9 @@ pub fn directory(label: &str) -> anyhow::Result<PathBuf> {
 pub fn free_port() -> anyhow::Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let span = PORTS.end - PORTS.start;
-    // Processes start at different places, so that tests side by side seldom meet.
-    let start = u16::try_from(std::process::id() % u32::from(span))?;
+    // Tests side by side are processes with neighbouring ids: their ports lie apart.
+    let start = std::process::id().wrapping_mul(PORTS_PER_PROCESS) % u32::from(span);
+    let start = u16::try_from(start)?;
     for _ in 0..span {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = PORTS.start + (start.wrapping_add(step)) % span;

@@ -37,9 +37,20 @@ impl Publisher {
             .args(["-pix_fmt", "yuv420p", "-b:v", "600k", "-bf", "0"])
             .args(["-c:a", "aac", "-b:a", "64k", "-ac", "2"])
             .args(["-flags", "+low_delay", "-f", "flv", url]);
+        Self::spawn(&mut command)
+    }
+
+    /// Publishes the picture with the barcode clock: 1280x720 at 30 frames/s, GOPs of 2 s.
+    pub fn start_barcode(url: &str) -> anyhow::Result<Self> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/broadcast.sh");
+        // The script ends in `exec ffmpeg`: the process is ffmpeg's own.
+        Self::spawn(Command::new(script).arg(url))
+    }
+
+    fn spawn(command: &mut Command) -> anyhow::Result<Self> {
         let log = node::directory("publisher")?.join("log");
         Ok(Self {
-            process: Process::spawn("ffmpeg", &mut command, &log)?,
+            process: Process::spawn("ffmpeg", command, &log)?,
         })
     }
 

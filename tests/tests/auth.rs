@@ -16,11 +16,11 @@ use toml::Value;
 const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";
 const SEGMENT: &str = "/live/demo/720p/100.m4s";
 
-fn signed(key_name: &str) -> Settings {
+fn signed() -> Settings {
     let keys = Value::Array(vec![SECRET.into()]);
     Settings::default()
         .set("playback", "auth", "signed")
-        .set("playback", key_name, keys)
+        .set("playback", "token_keys", keys)
 }
 
 fn keyring(secret: &str) -> anyhow::Result<Keyring> {
@@ -46,8 +46,9 @@ async fn status(client: &Client, path: &str, headers: &[(&str, &str)]) -> anyhow
 async fn a_token_opens_and_its_absence_does_not() -> anyhow::Result<()> {
     let parent = Parent::start().await?;
     parent.on(SEGMENT, Reply::ok(pattern(10_000)));
-    let leaf = Edge::start_with("leaf", &[parent.url()], &signed("token_keys")).await?;
-    let good = token(SECRET, &demo(), 60)?;
+    let leaf = Edge::start_with("leaf", &[parent.url()], &signed()).await?;
+    // A lifetime unlike that of the edge's own tokens, to tell them apart upstream.
+    let good = token(SECRET, &demo(), 1234)?;
     let with = |token: &str| format!("{SEGMENT}?token={token}");
     for client in leaf.clients_of_all(1).await? {
         let over = client.protocol();
@@ -86,7 +87,7 @@ async fn a_token_opens_and_its_absence_does_not() -> anyhow::Result<()> {
 async fn a_token_in_the_url_becomes_a_cookie_of_the_stream() -> anyhow::Result<()> {
     let parent = Parent::start().await?;
     parent.on("/live/demo/index.m3u8", Reply::ok("#EXTM3U\n"));
-    let leaf = Edge::start_with("leaf", &[parent.url()], &signed("token_keys")).await?;
+    let leaf = Edge::start_with("leaf", &[parent.url()], &signed()).await?;
     let client = leaf.client(Protocol::H2).await?;
     let token = token(SECRET, &demo(), 60)?;
     let path = format!("/live/demo/index.m3u8?token={token}");
@@ -101,9 +102,9 @@ async fn a_token_in_the_url_becomes_a_cookie_of_the_stream() -> anyhow::Result<(
 
 #[tokio::test]
 async fn tiers_ask_each_other_with_tokens_of_their_own() -> anyhow::Result<()> {
-    let origin = Origin::start_with(&signed("keys")).await?;
+    let origin = Origin::start_with(&signed()).await?;
     let _publisher = Publisher::start(&origin.publish_url(PUBLISH_KEY))?;
-    let keys = signed("token_keys");
+    let keys = signed();
     let shield = Edge::start_with("shield", &[origin.http_url()], &keys).await?;
     let leaf = Edge::start_below("leaf", &shield, &keys).await?;
     let good = token(SECRET, &demo(), 600)?;

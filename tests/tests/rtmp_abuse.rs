@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// `rtmp.handshake_timeout_ms` of these tests.
+/// `rtmp.handshake_timeout_ms` and `rtmp.publish_timeout_ms` of these tests.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// By then, every abuser has been sent away.
@@ -29,7 +29,9 @@ const HANDSHAKE_BYTES: usize = 1536;
 
 async fn origin() -> anyhow::Result<Origin> {
     let timeout = i64::try_from(HANDSHAKE_TIMEOUT.as_millis())?;
-    let settings = Settings::default().set("rtmp", "handshake_timeout_ms", timeout);
+    let settings = Settings::default()
+        .set("rtmp", "handshake_timeout_ms", timeout)
+        .set("rtmp", "publish_timeout_ms", timeout);
     Origin::start_with(&settings).await
 }
 

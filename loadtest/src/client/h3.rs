@@ -80,8 +80,12 @@ impl Connection {
         let mut stream = sender.send_request(request).await.map_err(none)?;
         if let Some(delay) = fin_after {
             tokio::time::sleep(delay).await;
+            // RFC 9114 section 4.1: a server may answer before the request has ended, and then
+            // say STOP_SENDING with H3_NO_ERROR; the answer stands.
+            let _ = stream.finish().await;
+        } else {
+            stream.finish().await.map_err(none)?;
         }
-        stream.finish().await.map_err(none)?;
         let (head, ()) = stream.recv_response().await.map_err(none)?.into_parts();
         Ok(Parts {
             status: head.status,

@@ -1,0 +1,115 @@
+//! The whole path: ffmpeg publishes a clock, Chromium shows it, and the two clocks are compared.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use loadtest::client::Protocol;
+use tests::browser;
+use tests::edge::Edge;
+use tests::node::Settings;
+use tests::origin::{self, Origin, PUBLISH_KEY, STREAM};
+use tests::playlist;
+use tests::publisher::Publisher;
+
+const WATCH_SECONDS: u32 = 60;
+
+/// From glass to glass, at most.
+const LATENCY_SECONDS_MAX: f64 = 2.5;
+
+/// The picture of scripts/broadcast.sh is passed through; one rung below it is encoded.
+fn ladder() -> Settings {
+    Settings::default()
+        .set_root(
+            "ladder",
+            origin::ladder(&[("720p", 720, 2800), ("360p", 360, 700)]),
+        )
+        .set("transcode", "preset", "ultrafast")
+}
+
+#[tokio::test]
+async fn chromium_plays_through_two_tiers_over_h3() -> anyhow::Result<()> {
+    let origin = Origin::start_with(&ladder()).await?;
+    let shield = Edge::start("shield", &[origin.http_url()]).await?;
+    let leaf = Edge::start_below("leaf", &shield, &Settings::default()).await?;
+    let _publisher = Publisher::start_barcode(&origin.publish_url(PUBLISH_KEY))?;
+    let client = leaf.client(Protocol::H2).await?;
+    for rendition in ["720p", "360p", "audio"] {
+        playlist::playing(&client, rendition).await?;
+    }
+
+    let url = format!("{}/watch/{STREAM}", leaf.https_url());
+    let spki = leaf.spki()?;
+    let watched = browser::watch(&url, leaf.https_port(), &spki, WATCH_SECONDS).await?;
+    let seen = watched.summary();
+    assert_eq!(watched.stalls, 0, "{seen}");
+    assert_eq!(watched.errors, Vec::<String>::new(), "{seen}");
+    // Playback may catch up, or steer a little slower; it may not stand still.
+    let pace = watched.played_seconds / watched.watched_seconds;
+    assert!((0.95..1.1).contains(&pace), "{seen}");
+    let read = watched.latency_seconds.len();
+    assert!(read > 100, "{seen}");
+    assert!(usize::try_from(watched.unreadable)? * 20 < read, "{seen}");
+    let worst = watched.latency_seconds.iter().copied().fold(0.0, f64::max);
+    assert!(worst <= LATENCY_SECONDS_MAX, "{worst} s: {seen}");
+    let only_h3: BTreeMap<_, _> = watched
+        .protocols
+        .iter()
+        .filter(|(protocol, _)| *protocol != "h3")
+        .collect();
+    assert!(only_h3.is_empty(), "{seen}");
+    assert!(watched.protocols.contains_key("h3"), "{seen}");
+    Ok(())
+}
+
+/// Every rendition by itself, and all of them through the Multivariant Playlist.
+#[tokio::test]
+async fn ffprobe_reads_every_rendition() -> anyhow::Result<()> {
+    let origin = Origin::start_with(&ladder()).await?;
+    let _publisher = Publisher::start_barcode(&origin.publish_url(PUBLISH_KEY))?;
+    let leaf = Edge::start("leaf", &[origin.http_url()]).await?;
+    let client = leaf.client(Protocol::H2).await?;
+    for (rendition, expected) in [
+        ("720p", "video,h264,1280,720"),
+        ("360p", "video,h264,640,360"),
+        ("audio", "audio,aac"),
+    ] {
+        playlist::playing(&client, rendition).await?;
+        let url = format!("{}/live/{STREAM}/{rendition}/index.m3u8", leaf.http_url());
+        assert_eq!(ffprobe(&url).await?, [expected], "{rendition}");
+    }
+    let url = format!("{}/live/{STREAM}/index.m3u8", leaf.http_url());
+    let streams = ffprobe(&url).await?;
+    for expected in ["video,h264,1280,720", "video,h264,640,360", "audio,aac"] {
+        assert!(streams.iter().any(|s| s == expected), "{streams:?}");
+    }
+    Ok(())
+}
+
+/// One line per stream: kind, codec, and for video the size.
+async fn ffprobe(url: &str) -> anyhow::Result<Vec<String>> {
+    let mut command = Command::new("ffprobe");
+    command.args(["-v", "error", "-of", "json", "-show_streams", url]);
+    let probing = tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(30), probing)
+        .await
+        .context("ffprobe does not end")??;
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{url}: {complaints}");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let streams = told["streams"].as_array().context("no streams")?;
+    Ok(streams
+        .iter()
+        .map(|stream| {
+            ["codec_type", "codec_name", "width", "height"]
+                .iter()
+                .filter_map(|key| stream.get(key))
+                .map(|value| value.to_string().trim_matches('"').to_owned())
+                .collect::<Vec<_>>()
+                .join(",")
+        })
+        .collect())
+}
