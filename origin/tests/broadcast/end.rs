@@ -1,0 +1,48 @@
+//! The end of a broadcast, and the next one on the same key.
+
+use http::StatusCode;
+
+use crate::harness::{KEY, Origin, Publisher, eventually};
+
+#[tokio::test]
+async fn a_stream_ends_lingers_goes_and_comes_again() {
+    let more = "[packaging]\nlinger_seconds = 3\n";
+    let origin = Origin::start(&[("360p", 360, 700), ("144p", 144, 100)], more).await;
+    let publisher = Publisher::start(&origin.publish_url(KEY), 30);
+    origin.segments("144p", 1).await;
+    publisher.interrupt();
+    let ended = eventually("EXT-X-ENDLIST", async || {
+        let playlist = origin.playlist("144p", "").await;
+        playlist.end_list.then_some(playlist)
+    })
+    .await;
+    assert!(ended.preload_hints.is_empty() && ended.rendition_reports.is_empty());
+    let full = origin.playlist("360p", "").await;
+    assert_eq!(
+        full.open_msn(),
+        ended.open_msn(),
+        "one rendition ends before another"
+    );
+    let last = ended.segments.last().unwrap();
+    let path = format!("/live/demo/144p/{}", last.uri);
+    assert_eq!(origin.get(&path).await.status, StatusCode::OK, "it lingers");
+    assert!(!origin.get("/api/streams").await.text().contains("demo"));
+    eventually("end of lingering", async || {
+        let answer = origin.get("/live/demo/index.m3u8").await;
+        (answer.status == StatusCode::NOT_FOUND).then_some(())
+    })
+    .await;
+    assert_eq!(
+        origin.metric("origin_window_bytes{stream=\"demo\"}").await,
+        Some(0.0)
+    );
+
+    let _again = Publisher::start(&origin.publish_url(KEY), 30);
+    let again = origin.segments("360p", 1).await;
+    assert!(
+        again.media_sequence >= ended.open_msn(),
+        "a number is used twice"
+    );
+    assert!(again.discontinuity_sequence >= ended.discontinuity_sequence);
+    assert!(!again.end_list);
+}

@@ -1,0 +1,69 @@
+//! Who may not publish, and who may not play.
+
+use http::StatusCode;
+use playback_token::{Key, Keyring, Scope};
+
+use crate::harness::{KEY, Origin, Publisher, eventually};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_before_media() {
+    let origin = Origin::start(&[("360p", 360, 700)], "").await;
+    let mut publisher = Publisher::start(&origin.publish_url("not-the-key"), 30);
+    assert!(!publisher.exited().await, "ffmpeg was content");
+    let closed = "origin_ingest_connections_closed_total{reason=\"wrong_key\"}";
+    assert_eq!(origin.metric(closed).await, Some(1.0));
+    let media = origin
+        .metric("origin_ingest_bytes_total{stream=\"demo\"}")
+        .await;
+    assert_eq!(media, None, "media was taken");
+    assert_eq!(
+        origin.get("/live/demo/index.m3u8").await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn another_codec_is_refused() {
+    let origin = Origin::start(&[("360p", 360, 700)], "").await;
+    let mp3 = ["-c:a", "libmp3lame", "-ar", "44100"];
+    let mut publisher = Publisher::with(&origin.publish_url(KEY), 30, &mp3);
+    assert!(!publisher.exited().await, "ffmpeg was content");
+    eventually("end by the stream", async || {
+        let closed = "origin_ingest_connections_closed_total{reason=\"ended\"}";
+        origin.metric(closed).await
+    })
+    .await;
+    assert_eq!(
+        origin.get("/live/demo/index.m3u8").await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn signed_playback_needs_a_token() {
+    let more = format!("[playback]\nauth = \"signed\"\ntoken_keys = [\"{SECRET}\"]\n");
+    let origin = Origin::start(&[("360p", 360, 700)], &more).await;
+    let _publisher = Publisher::start(&origin.publish_url(KEY), 30);
+    let refused = origin.get("/live/demo/index.m3u8").await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(refused.header("www-authenticate"), "Bearer");
+
+    let keys = Keyring::new([Key::new(None, SECRET.as_bytes()).unwrap()]).unwrap();
+    let token = keys
+        .sign(&Scope::Stream("demo".to_owned()), u64::MAX)
+        .unwrap();
+    let path = format!("/live/demo/360p/index.m3u8?token={token}");
+    eventually("playlist", async || {
+        let status = origin.get(&path).await.status;
+        assert_ne!(status, StatusCode::UNAUTHORIZED);
+        (status == StatusCode::OK).then_some(())
+    })
+    .await;
+    let other = keys
+        .sign(&Scope::Stream("other".to_owned()), u64::MAX)
+        .unwrap();
+    let path = format!("/live/demo/360p/index.m3u8?token={other}");
+    assert_eq!(origin.get(&path).await.status, StatusCode::UNAUTHORIZED);
+}
