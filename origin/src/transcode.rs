@@ -31,6 +31,11 @@ use replay::Replay;
 /// The pause before the second restart in a row without a picture; it doubles from there.
 const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
 
+/// A child this little behind has caught up.
+const CAUGHT_UP_LAG: Duration = Duration::from_millis(500);
+/// A child that starts has a whole GOP before it: it may be so many times `lag_max` behind.
+const START_LAG_FACTOR: u32 = 2;
+
 /// One coded picture of the source, on the stream's timeline in milliseconds.
 #[derive(Clone, Debug)]
 pub struct SourceFrame {
@@ -106,6 +111,8 @@ struct Running {
     child: Child,
     /// It has been given a keyframe.
     synchronised: bool,
+    /// It has worked off what had to wait for it; from then on `lag_max` counts.
+    caught_up: bool,
     /// Newest frame given, and oldest newest frame got back, to tell the lag.
     fed_ms: i64,
     made_ms: Vec<Option<i64>>,
@@ -181,8 +188,14 @@ impl Transcoder {
         running.fed_first_ms.get_or_insert(frame.dts_ms);
         let lag = running.lag();
         self.metrics.lag(lag);
+        running.caught_up |= running.has_made() && lag < CAUGHT_UP_LAG;
+        let lag_max = if running.caught_up {
+            self.settings.lag_max
+        } else {
+            self.settings.lag_max * START_LAG_FACTOR
+        };
         let queued = running.child.queued_bytes();
-        if queued > self.settings.queue_bytes_max || lag > self.settings.lag_max {
+        if queued > self.settings.queue_bytes_max || lag > lag_max {
             if !running.has_made() {
                 self.failures += 1;
             }
@@ -295,6 +308,7 @@ impl Transcoder {
         self.state = State::Running(Running {
             child,
             synchronised: !self.replay.is_empty(),
+            caught_up: false,
             fed_ms: self.replay.last_ms().unwrap_or(0),
             fed_first_ms: self.replay.first_ms(),
             made_ms: vec![None; self.spec.rungs.len()],

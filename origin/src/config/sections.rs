@@ -264,7 +264,7 @@ impl Default for TranscodeConfig {
             threads: 0,
             passthrough: true,
             queue_bytes_max: 32 * 1024 * 1024,
-            lag_max_ms: 8_000,
+            lag_max_ms: 4_000,
             replay_bytes_max: 16 * 1024 * 1024,
             restart_pause_max_ms: 2_000,
             failures_max: 8,

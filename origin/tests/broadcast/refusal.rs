@@ -67,3 +67,13 @@ async fn signed_playback_needs_a_token() {
     let path = format!("/live/demo/360p/index.m3u8?token={other}");
     assert_eq!(origin.get(&path).await.status, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn without_ffmpeg_the_broadcast_is_ended() {
+    let more = "[transcode]\nffmpeg = \"/nonexistent/ffmpeg\"\nfailures_max = 2\n";
+    let origin = Origin::start(&[("240p", 240, 300)], more).await;
+    let mut publisher = Publisher::start(&origin.publish_url(KEY), 30);
+    assert!(!publisher.exited().await, "ffmpeg was content");
+    let list = origin.get("/api/streams").await;
+    assert!(!list.text().contains("demo"), "{}", list.text());
+}

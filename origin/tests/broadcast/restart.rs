@@ -76,3 +76,23 @@ async fn when_everything_is_encoded() {
     let ladder = [("248p", 248, 400), ("184p", 184, 200)];
     kill_and_come_back("scale=440:248", &ladder, &["248p", "184p", "audio"]).await;
 }
+
+#[tokio::test]
+async fn a_child_that_hangs_is_replaced() {
+    let more = "[transcode]\npreset = \"ultrafast\"\nlag_max_ms = 1000\n";
+    let origin = Origin::start(&[("256p", 256, 400)], more).await;
+    let _publisher = Publisher::start(&origin.publish_url(KEY), 30);
+    origin.segments("256p", 1).await;
+    let pid = child_with("scale=456:256", std::process::id()).expect("a transcoder");
+    kill("-STOP", pid);
+    eventually("a discontinuity", async || {
+        let playlist = origin.playlist("256p", "").await;
+        (discontinuities(&playlist) > 0).then_some(())
+    })
+    .await;
+    let gone = child_with("scale=456:256", std::process::id());
+    assert!(
+        gone.is_some_and(|other| other != pid),
+        "the old one is still there"
+    );
+}
