@@ -3,12 +3,13 @@
 //! [`Config`] is the file as typed; [`Settings`] is what the rest of the origin sees: durations,
 //! addresses and keys that were checked. Nothing here opens a port or reads a key file.
 
+mod checked;
 mod resolve;
 mod sections;
 
 use std::path::Path;
 
-pub use resolve::{
+pub use checked::{
     HttpSettings, LadderRung, PackagingSettings, PlaybackSettings, RtmpSettings, Settings,
     StreamSettings, TlsSettings, TranscodeSettings,
 };

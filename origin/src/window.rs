@@ -322,3 +322,6 @@ impl Rendition {
         added
     }
 }
+
+#[cfg(test)]
+mod tests;

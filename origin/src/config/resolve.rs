@@ -1,7 +1,6 @@
 //! As typed -> checked: the only place that knows the ranges.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,9 +8,11 @@ use std::time::Duration;
 
 use playback_token::{Key, Keyring};
 use settings::{Invalid, KeyPath};
-use telemetry::log::LogFormat;
 
-use super::{Config, PlaybackAuth, Secret};
+use super::{
+    Config, HttpSettings, LadderRung, PackagingSettings, PlaybackAuth, PlaybackSettings,
+    RtmpSettings, Settings, StreamSettings, TlsSettings, TranscodeSettings,
+};
 use crate::ingest::IngestLimits;
 
 /// Rungs of the ladder at most: each costs an encoder.
@@ -27,142 +28,6 @@ const PRESETS: [&str; 6] = [
     "fast",
     "medium",
 ];
-
-/// Everything the origin needs to run, checked.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How logs are written.
-    pub log_format: LogFormat,
-    /// The RTMP listeners and their limits.
-    pub rtmp: RtmpSettings,
-    /// The certificate of RTMPS.
-    pub tls: TlsSettings,
-    /// The HTTP listener.
-    pub http: HttpSettings,
-    /// Where the admin pages are served.
-    pub admin_listen: SocketAddr,
-    /// The streams that may be published.
-    pub streams: Vec<StreamSettings>,
-    /// The ffmpeg child.
-    pub transcode: TranscodeSettings,
-    /// The live window.
-    pub packaging: PackagingSettings,
-    /// Who may play.
-    pub playback: PlaybackSettings,
-    /// From SIGTERM to the exit, at most.
-    pub drain_timeout: Duration,
-}
-
-/// The RTMP listeners; `None` is a disabled one.
-#[derive(Clone, Debug)]
-pub struct RtmpSettings {
-    /// Plain RTMP.
-    pub listen: Option<SocketAddr>,
-    /// RTMPS.
-    pub listen_tls: Option<SocketAddr>,
-    /// What ends a connection that does not behave.
-    pub limits: IngestLimits,
-}
-
-/// Where the certificate comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TlsSettings {
-    /// PEM files.
-    Files {
-        /// The chain.
-        certificate: PathBuf,
-        /// The key.
-        private_key: PathBuf,
-    },
-    /// Made at first start and kept in this directory.
-    SelfSigned(PathBuf),
-}
-
-/// The HTTP listener.
-#[derive(Clone, Debug)]
-pub struct HttpSettings {
-    /// Where.
-    pub listen: SocketAddr,
-    /// Connections at once.
-    pub connections_max: usize,
-    /// Bytes of one request's head.
-    pub header_bytes_max: usize,
-    /// For a whole request head.
-    pub header_read_timeout: Duration,
-    /// HTTP/2 streams at once on one connection.
-    pub concurrent_streams_max: u32,
-    /// HTTP/2 PING interval and patience.
-    pub keep_alive: Duration,
-    /// Requests held at once.
-    pub held_requests_max: usize,
-}
-
-/// One stream that may be published.
-#[derive(Clone, Debug)]
-pub struct StreamSettings {
-    /// The name in URLs.
-    pub name: String,
-    /// What the broadcaster publishes to.
-    pub publish_key: Secret,
-    /// For people.
-    pub title: Option<String>,
-}
-
-/// The ffmpeg child and the ladder it makes.
-#[derive(Clone, Debug)]
-pub struct TranscodeSettings {
-    /// The program.
-    pub ffmpeg: PathBuf,
-    /// x264 preset.
-    pub preset: String,
-    /// Threads per encoder; 0: x264 decides.
-    pub threads: u32,
-    /// Whether a source that fits a rung is passed through.
-    pub passthrough: bool,
-    /// Source bytes waiting for the child.
-    pub queue_bytes_max: usize,
-    /// Source time waiting for the child.
-    pub lag_max: Duration,
-    /// Source bytes of the current GOP kept for a restart.
-    pub replay_bytes_max: usize,
-    /// Longest pause before a restart.
-    pub restart_pause_max: Duration,
-    /// Starts in a row without output, after which the stream is given up.
-    pub failures_max: u32,
-    /// Best rung first.
-    pub ladder: Vec<LadderRung>,
-}
-
-/// One rung of the ladder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LadderRung {
-    /// The rendition's name in URLs.
-    pub name: String,
-    /// The shorter side of the picture.
-    pub height: u32,
-    /// Average video bitrate.
-    pub video_bitrate_kbps: u32,
-}
-
-/// The live window.
-#[derive(Clone, Debug)]
-pub struct PackagingSettings {
-    /// Segments listed in a Media Playlist.
-    pub window_segments: usize,
-    /// Media bytes held for one stream.
-    pub window_bytes_max: usize,
-    /// How long an ended stream can still be played.
-    pub linger: Duration,
-}
-
-/// Who may play.
-#[derive(Clone, Debug)]
-pub enum PlaybackSettings {
-    /// Everybody.
-    Open,
-    /// Who presents a token signed with one of these keys.
-    Signed(Arc<Keyring>),
-}
 
 impl Config {
     pub(super) fn resolve(self) -> Result<Settings, Invalid> {

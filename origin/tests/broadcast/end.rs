@@ -46,3 +46,25 @@ async fn a_stream_ends_lingers_goes_and_comes_again() {
     assert!(again.discontinuity_sequence >= ended.discontinuity_sequence);
     assert!(!again.end_list);
 }
+
+#[tokio::test]
+async fn a_drain_answers_who_is_held() {
+    let origin = Origin::start(&[("360p", 360, 700)], "").await;
+    let _publisher = Publisher::start(&origin.publish_url(KEY), 30);
+    let open = origin.segments("360p", 1).await.open_msn();
+    let path = format!("/live/demo/360p/index.m3u8?_HLS_msn={}", open.plus(1));
+    let (answer, ()) = tokio::join!(origin.get(&path), async {
+        eventually("a held request", async || {
+            let held = origin.metric("origin_http_held_requests").await?;
+            (held >= 1.0).then_some(())
+        })
+        .await;
+        origin.drain();
+    });
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(
+        answer.text().ends_with("#EXT-X-ENDLIST\n"),
+        "{}",
+        answer.text()
+    );
+}

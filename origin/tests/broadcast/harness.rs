@@ -43,7 +43,13 @@ pub(crate) fn configuration(ladder: Ladder<'_>, more: &str) -> String {
 pub(crate) struct Origin {
     addresses: Addresses,
     client: Client<HttpConnector, Empty<Bytes>>,
-    _stop: tokio_util::sync::DropGuard,
+    stop: CancellationToken,
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 #[derive(Debug)]
@@ -92,8 +98,13 @@ impl Origin {
         Self {
             addresses,
             client: Client::builder(TokioExecutor::new()).build_http(),
-            _stop: stop.drop_guard(),
+            stop,
         }
+    }
+
+    /// Begins the end, as SIGTERM would.
+    pub(crate) fn drain(&self) {
+        self.stop.cancel();
     }
 
     pub(crate) fn publish_url(&self, key: &str) -> String {

@@ -1,0 +1,140 @@
+use std::sync::Arc;
+
+use hls::{LiveConfig, NewPart, ProgramDateTime};
+
+use super::*;
+
+fn playlist(name: &str, start_msn: Msn) -> LivePlaylist {
+    LivePlaylist::new(LiveConfig {
+        rendition: RenditionName::new(name).unwrap(),
+        target_duration: Duration::from_secs(2),
+        part_target: Duration::from_secs(1),
+        part_hold_back: Duration::from_secs(3),
+        window: Duration::from_secs(12),
+        start_msn,
+        start_discontinuity_sequence: 0,
+        start_time: ProgramDateTime::from_unix_millis(0),
+    })
+    .unwrap()
+}
+
+fn stream(start_msn: u64) -> LiveStream {
+    let msn = Msn::new(start_msn);
+    let info = StreamInfo {
+        name: "demo".to_owned(),
+        title: None,
+        started_at: SystemTime::UNIX_EPOCH,
+        width: 640,
+        height: 360,
+        frames_per_second: 30.0,
+        passthrough: false,
+    };
+    let renditions = vec![
+        (playlist("360p", msn), RenditionKind::Video),
+        (playlist("audio", msn), RenditionKind::Audio),
+    ];
+    LiveStream::new(info, renditions)
+}
+
+/// A part of one second in every rendition, and a segment after two.
+fn push_second(stream: &LiveStream, last: bool) {
+    let mut update = stream.update();
+    for rendition in update.renditions() {
+        let part = NewPart {
+            duration: Duration::from_secs(1),
+            independent: true,
+            gap: false,
+        };
+        rendition
+            .push_part(part, Bytes::from_static(b"part"))
+            .unwrap();
+        if last {
+            rendition.playlist.close_segment().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_seen_as_a_whole() {
+    let stream = stream(7);
+    let mut changes = stream.subscribe(0).unwrap();
+    changes.mark_unchanged();
+    push_second(&stream, false);
+    assert!(changes.has_changed().unwrap());
+    assert!(
+        matches!(stream.playlist(0, ""), PlaylistAnswer::Wait),
+        "no segment yet"
+    );
+    push_second(&stream, true);
+    let PlaylistAnswer::Ready { text, blocking, .. } = stream.playlist(0, "_HLS_msn=7") else {
+        panic!("segment 7 is there");
+    };
+    assert!(blocking);
+    let text = std::str::from_utf8(&text).unwrap();
+    assert!(
+        text.contains("URI=\"../audio/index.m3u8\",LAST-MSN=7,LAST-PART=1"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_text_is_rendered_once_between_batches() {
+    let stream = stream(7);
+    push_second(&stream, false);
+    push_second(&stream, true);
+    let text = || match stream.playlist(0, "") {
+        PlaylistAnswer::Ready { text, .. } => text,
+        other => panic!("{other:?}"),
+    };
+    let first = text();
+    assert_eq!(first.as_ptr(), text().as_ptr(), "rendered twice");
+    push_second(&stream, false);
+    assert_ne!(first, text(), "an old text is kept");
+}
+
+#[test]
+fn media_is_held_when_it_is_due_and_unknown_else() {
+    let stream = stream(7);
+    push_second(&stream, false);
+    let part = |msn, part| ObjectName::Part(Msn::new(msn), PartIndex::new(part));
+    let pieces = vec![Bytes::from_static(b"part")];
+    assert_eq!(stream.media(0, part(7, 0)), MediaAnswer::Ready(pieces));
+    assert_eq!(stream.media(0, part(7, 1)), MediaAnswer::Hold);
+    assert_eq!(stream.media(0, part(70, 0)), MediaAnswer::NotFound);
+    assert_eq!(stream.media(9, part(7, 0)), MediaAnswer::NotFound);
+    for rendition in stream.update().renditions() {
+        rendition.playlist.end();
+    }
+    assert_eq!(
+        stream.media(0, part(7, 1)),
+        MediaAnswer::NotFound,
+        "it will not come"
+    );
+    assert!(stream.is_ended());
+}
+
+#[test]
+fn numbers_are_not_used_twice_under_one_name() {
+    let catalog = Catalog::default();
+    assert_eq!(catalog.start_msn("demo", Msn::new(100)), Msn::new(100));
+    let first = Arc::new(stream(100));
+    catalog.insert(Arc::clone(&first));
+    push_second(&first, false);
+    push_second(&first, true);
+    let next = catalog.start_msn("demo", Msn::new(100));
+    assert!(next > Msn::new(100));
+    catalog.remove(&first);
+    assert!(catalog.get("demo").is_none());
+    assert_eq!(
+        catalog.start_msn("demo", Msn::new(100)),
+        next,
+        "forgotten with the stream"
+    );
+    let second = Arc::new(stream(next.value()));
+    catalog.insert(Arc::clone(&second));
+    catalog.remove(&first);
+    assert!(
+        catalog.get("demo").is_some(),
+        "the old one takes the new one with it"
+    );
+}
