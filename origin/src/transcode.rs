@@ -36,6 +36,9 @@ const CAUGHT_UP_LAG: Duration = Duration::from_millis(500);
 /// A child that starts has a whole GOP before it: it may be so many times `lag_max` behind.
 const START_LAG_FACTOR: u32 = 2;
 
+/// A child that lived as long, and gave pictures, was a good one.
+const GOOD_LIFE: Duration = Duration::from_secs(2);
+
 /// One coded picture of the source, on the stream's timeline in milliseconds.
 #[derive(Clone, Debug)]
 pub struct SourceFrame {
@@ -72,7 +75,7 @@ pub enum TranscodeEvent {
         /// For the log.
         reason: String,
     },
-    /// Too many starts in a row gave no picture.
+    /// Too many starts in a row were of no use.
     GaveUp {
         /// For the log and the publisher.
         reason: String,
@@ -91,7 +94,7 @@ pub struct Transcoder {
     preamble: Bytes,
     replay: Replay,
     state: State,
-    /// Starts in a row that gave no picture.
+    /// Starts in a row that gave no picture, or soon none any more.
     failures: u32,
     resume_ms: Option<i64>,
 }
@@ -109,6 +112,7 @@ enum State {
 #[derive(Debug)]
 struct Running {
     child: Child,
+    started: Instant,
     /// It has been given a keyframe.
     synchronised: bool,
     /// It has worked off what had to wait for it; from then on `lag_max` counts.
@@ -122,6 +126,15 @@ struct Running {
 impl Running {
     fn has_made(&self) -> bool {
         self.made_ms.iter().any(Option::is_some)
+    }
+
+    /// The failures in a row, now that this child has gone.
+    fn failures_after(&self, before: u32) -> u32 {
+        if self.has_made() && self.started.elapsed() >= GOOD_LIFE {
+            0
+        } else {
+            before + 1
+        }
     }
 
     fn lag(&self) -> Duration {
@@ -196,9 +209,7 @@ impl Transcoder {
         };
         let queued = running.child.queued_bytes();
         if queued > self.settings.queue_bytes_max || lag > lag_max {
-            if !running.has_made() {
-                self.failures += 1;
-            }
+            self.failures = running.failures_after(self.failures);
             self.state = State::Killed(format!(
                 "fell {} ms behind with {queued} bytes queued",
                 lag.as_millis()
@@ -242,7 +253,6 @@ impl Transcoder {
                         return TranscodeEvent::Configuration { rung, avcc };
                     }
                     Some(ChildEvent::Frame { rung, frame }) => {
-                        self.failures = 0;
                         if let Some(made) = running.made_ms.get_mut(rung) {
                             *made = Some(frame.dts_ms);
                         }
@@ -270,10 +280,8 @@ impl Transcoder {
     }
 
     fn lost(&mut self, reason: String) -> TranscodeEvent {
-        if let State::Running(running) = &self.state
-            && !running.has_made()
-        {
-            self.failures += 1;
+        if let State::Running(running) = &self.state {
+            self.failures = running.failures_after(self.failures);
         }
         self.state = State::Idle;
         self.verdict(reason)
@@ -307,6 +315,7 @@ impl Transcoder {
         }
         self.state = State::Running(Running {
             child,
+            started: Instant::now(),
             synchronised: !self.replay.is_empty(),
             caught_up: false,
             fed_ms: self.replay.last_ms().unwrap_or(0),

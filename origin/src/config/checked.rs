@@ -110,7 +110,7 @@ pub struct TranscodeSettings {
     pub replay_bytes_max: usize,
     /// Longest pause before a restart.
     pub restart_pause_max: Duration,
-    /// Starts in a row without output, after which the stream is given up.
+    /// Starts in a row of no use, after which the stream is given up.
     pub failures_max: u32,
     /// Best rung first.
     pub ladder: Vec<LadderRung>,

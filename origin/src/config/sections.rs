@@ -252,7 +252,7 @@ pub struct TranscodeConfig {
     pub replay_bytes_max: usize,
     /// Longest pause before a restart.
     pub restart_pause_max_ms: u64,
-    /// Starts in a row without output, after which the publisher is sent away.
+    /// Starts in a row of no use, after which the publisher is sent away.
     pub failures_max: u32,
 }
 

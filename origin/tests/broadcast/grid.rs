@@ -54,6 +54,63 @@ async fn every_rendition_plays_and_shares_the_grid() {
     );
 }
 
+#[tokio::test]
+async fn b_frames_of_a_passed_through_source_do_not_move_the_grid() {
+    let origin = Origin::start(&[("360p", 360, 700), ("136p", 136, 100)], "").await;
+    let options = ["-bf", "2", "-c:a", "aac", "-ar", "44100"];
+    let _publisher = Publisher::with(&origin.publish_url(crate::harness::KEY), 60, &options);
+    let source = origin.segments("360p", 3).await;
+    let encoded = origin.segments("136p", 3).await;
+    let audio = origin.segments("audio", 3).await;
+    for playlist in [&encoded, &audio] {
+        check_durations(playlist);
+        check_same_grid(&source, playlist);
+    }
+    for segment in source.segments.iter().chain(&encoded.segments) {
+        let first = segment.head.parts.first().unwrap();
+        assert!(
+            first.independent,
+            "{} does not start with a keyframe",
+            segment.uri
+        );
+    }
+    let init = origin
+        .get(&format!(
+            "/live/demo/360p/init-{}.mp4",
+            source.media_sequence
+        ))
+        .await;
+    let media = origin
+        .get(&format!("/live/demo/360p/{}", source.segments[1].uri))
+        .await;
+    let composed = has_b_frames([init.body, media.body].concat()).await;
+    assert!(composed, "there are no B-frames to test with");
+}
+
+/// Whether a picture is presented later than it is decoded.
+async fn has_b_frames(media: Vec<u8>) -> bool {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("segment.mp4");
+    std::fs::write(&file, media).unwrap();
+    let output = tokio::process::Command::new("ffprobe")
+        .args([
+            "-v",
+            "error",
+            "-show_entries",
+            "packet=pts,dts",
+            "-of",
+            "csv=p=0",
+        ])
+        .arg(&file)
+        .output();
+    let output = output.await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().any(|line| {
+        let mut fields = line.split(',');
+        fields.next() != fields.next()
+    })
+}
+
 /// RFC 8216bis 4.4.4.9, for all but the last part of a segment.
 fn check_durations(playlist: &MediaPlaylist) {
     let target = playlist.part_target.unwrap();

@@ -19,10 +19,15 @@ fn discontinuities(playlist: &MediaPlaylist) -> usize {
 }
 
 /// Kills the child that makes `scale` and measures until there is a part after the discontinuity.
+///
+/// The worst moment is taken: a passed through source has just had its keyframe, and the next one
+/// is two seconds away.
 async fn kill_and_come_back(scale: &str, ladder: &[(&str, u32, u32)], renditions: &[&str]) {
     let origin = Origin::start(ladder, "").await;
-    let _publisher = Publisher::start(&origin.publish_url(KEY), 30);
-    origin.segments(renditions[0], 2).await;
+    let _publisher = Publisher::start(&origin.publish_url(KEY), 60);
+    let open = origin.segments(renditions[0], 2).await.open_msn();
+    let keyframe = format!("?_HLS_msn={}&_HLS_part=0", open.next());
+    origin.playlist(renditions[0], &keyframe).await;
     let pid = child_with(scale, std::process::id()).expect("a transcoder");
     kill("-KILL", pid);
     let killed = Instant::now();
