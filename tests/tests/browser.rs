@@ -43,6 +43,7 @@ async fn chromium_plays_through_two_tiers_over_h3() -> anyhow::Result<()> {
     let spki = leaf.spki()?;
     let watched = browser::watch(&url, leaf.https_port(), &spki, WATCH_SECONDS).await?;
     let seen = watched.summary();
+    println!("{seen}");
     assert_eq!(watched.stalls, 0, "{seen}");
     assert_eq!(watched.errors, Vec::<String>::new(), "{seen}");
     // Playback may catch up, or steer a little slower; it may not stand still.
@@ -60,6 +61,19 @@ async fn chromium_plays_through_two_tiers_over_h3() -> anyhow::Result<()> {
         .collect();
     assert!(only_h3.is_empty(), "{seen}");
     assert!(watched.protocols.contains_key("h3"), "{seen}");
+    Ok(())
+}
+
+/// hls.js 1.7 walks an array as long as EXT-X-DISCONTINUITY-SEQUENCE is large at every reload
+/// (stream-controller.ts, `initPTS.some`): 28 million cost a second each, and playback stalled.
+#[tokio::test]
+async fn discontinuity_sequences_stay_small() -> anyhow::Result<()> {
+    const DISCONTINUITY_SEQUENCE_MAX: u64 = 100_000;
+    let origin = Origin::start().await?;
+    let _publisher = Publisher::start(&origin.publish_url(PUBLISH_KEY))?;
+    let client = origin.client(Protocol::H1).await?;
+    let playlist = playlist::playing(&client, "360p").await?;
+    assert!(playlist.discontinuity_sequence < DISCONTINUITY_SEQUENCE_MAX);
     Ok(())
 }
 
@@ -100,7 +114,10 @@ async fn ffprobe(url: &str) -> anyhow::Result<Vec<String>> {
     let complaints = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "{url}: {complaints}");
     let told: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let streams = told["streams"].as_array().context("no streams")?;
+    let streams = told
+        .get("streams")
+        .and_then(|s| s.as_array())
+        .context("no streams")?;
     Ok(streams
         .iter()
         .map(|stream| {
