@@ -4,6 +4,7 @@
 //! interleaved, so that a machine that grows slow grows slow for all.
 
 mod contestant;
+mod live;
 mod objects;
 mod parent;
 mod report;
@@ -17,6 +18,7 @@ use crate::client::{Client, Protocol, Trust};
 use crate::load;
 
 pub use contestant::EdgeCommand;
+pub use live::Live;
 pub use report::{Cell, Report};
 
 use contestant::Contestant;
@@ -27,6 +29,8 @@ use objects::Object;
 pub struct Settings {
     /// The edge under test; without it, only the others run.
     pub edge: Option<EdgeCommand>,
+    /// The origin whose live stream is measured; without it, none is.
+    pub origin: Option<PathBuf>,
     /// Repetitions of every cell.
     pub repetitions: usize,
     /// Measured time of one run.
@@ -55,6 +59,13 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
     let parent = parent::Parent::start(&objects, settings.base_port).await?;
     let contestants = contestant::start_all(settings, &certificates, &parent, &objects).await?;
     let mut report = Report::new(settings);
+    if let Some(origin) = &settings.origin {
+        report.live = Some(
+            live::run(settings, origin)
+                .await
+                .context("the live stream")?,
+        );
+    }
     for repetition in 0..settings.repetitions {
         for object in &objects {
             for protocol in Protocol::ALL {

@@ -106,6 +106,9 @@ struct BenchArgs {
     /// The weir-edge program (a release build). Without it, only the others run.
     #[arg(long, value_name = "FILE")]
     edge: Option<PathBuf>,
+    /// The weir-origin program (a release build). Without it, no live stream is measured.
+    #[arg(long, value_name = "FILE")]
+    origin: Option<PathBuf>,
     /// Repetitions of every cell, interleaved.
     #[arg(long, default_value_t = 3)]
     repetitions: usize,
@@ -215,6 +218,7 @@ async fn compare(common: &Common, args: &BenchArgs) -> anyhow::Result<String> {
             .edge
             .clone()
             .map(|binary| bench::EdgeCommand { binary }),
+        origin: args.origin.clone(),
         repetitions: args.repetitions,
         duration: seconds(args.duration)?,
         warm_up: seconds(args.warm_up)?,

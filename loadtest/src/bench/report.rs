@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::client::Protocol;
 use crate::load;
 
-use super::Settings;
+use super::{Live, Settings};
 
 /// The server that the others are measured against.
 const SUBJECT: &str = "weir-edge";
@@ -53,6 +53,8 @@ pub struct Report {
     pub repetitions: usize,
     /// Measured seconds of one run.
     pub seconds: f64,
+    /// The live stream's figures.
+    pub live: Option<Live>,
     /// The results.
     pub cells: Vec<Cell>,
 }
@@ -62,6 +64,7 @@ impl Report {
         Self {
             repetitions: settings.repetitions,
             seconds: settings.duration.as_secs_f64(),
+            live: None,
             cells: Vec::new(),
         }
     }
@@ -96,6 +99,19 @@ impl Report {
 /// many requests, as the edge.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(live) = &self.live {
+            writeln!(
+                f,
+                "Last source frame of a part in to waiting reload answered (720p30 passed through, \
+                 {} reloads): mean {:.2} ms, p50 at most {} ms, p99 at most {} ms.\n",
+                live.reloads, live.reload_mean_ms, live.reload_p50_ms_max, live.reload_p99_ms_max
+            )?;
+            writeln!(
+                f,
+                "A player next to the origin:\n\n```\n{}\n```\n",
+                live.player
+            )?;
+        }
         let subject = self.subject();
         writeln!(
             f,
