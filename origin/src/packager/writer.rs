@@ -25,6 +25,10 @@ use crate::window::{LiveStream, RenditionKind, StreamInfo, Update};
 /// least a second, so that a stream never uses more numbers than the clock has moved on, and a
 /// restarted origin begins above them.
 const MSN_EPOCH_UNIX_SECONDS: u64 = 1_767_225_600;
+/// EXT-X-DISCONTINUITY-SEQUENCE begins at the hours of the same clock, so that it does not go back
+/// for a stream that breaks less than once an hour. Not at its seconds: hls.js walks an array of
+/// that length at every reload, and 28 million entries cost it a second each time.
+const DISCONTINUITY_SECONDS: u64 = 3_600;
 /// Arrival times kept: those of the frames that may still be on their way through ffmpeg.
 const ARRIVALS_MAX: usize = 1_024;
 /// Segments that the byte bound never takes: a player at the live edge needs them.
@@ -426,8 +430,7 @@ fn live_playlist(
         part_hold_back: plan.grid.part_hold_back,
         window: plan.grid.target_duration * segments,
         start_msn,
-        // There are never more discontinuities than segments.
-        start_discontinuity_sequence: start_msn.value(),
+        start_discontinuity_sequence: start_msn.value() / DISCONTINUITY_SECONDS,
         start_time,
     })
 }
