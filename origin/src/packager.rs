@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  tags -> intake -> probe, then a plan: which renditions, which grid
-//!                 -> aligner <- transcoder        every rendition at the same time
+//!                 -> aligner <- transcoder        no rendition far ahead of another
 //!                      -> cmaf::Packager -> writer -> window::LiveStream
 //! ```
 //!
@@ -232,7 +232,7 @@ impl Broadcast {
             "the stream starts"
         );
         Ok(Self {
-            aligner: Aligner::new(plan.is_video()),
+            aligner: Aligner::new(plan.roles()),
             plan,
             intake,
             backlog: source.backlog,

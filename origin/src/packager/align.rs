@@ -1,12 +1,14 @@
-//! Holds every track back to the slowest picture, so that all renditions stand at the same time.
+//! Keeps the renditions together: none is shown far ahead of another. Pure.
 //!
 //! A passed through source is here at once, its encoded siblings a few milliseconds later. Given to
-//! the packager as they come, a rendition could be a part ahead of another when ffmpeg dies, and
-//! the streams would have to be mended there. Held back to the slowest picture they agree at every
-//! moment: nothing that one rendition has shown is missing in another. Pure.
+//! the packager as they come, a rendition could be a part ahead of another whenever a player
+//! switches, or when ffmpeg dies. So the encoded renditions move in step, and what needs no
+//! encoding waits for them, but not for long: an encoder that stumbles must not make the viewers
+//! of the source stumble too. Only one that is far behind holds everything, because the packager
+//! would list its parts as gaps.
 //!
-//! Tracks are compared in presentation order's time: a source with B-frames is decoded ahead of what
-//! it shows, its encoded siblings (which have none) are not.
+//! Tracks are compared by what they show: a source with B-frames is decoded ahead of that, its
+//! encoded siblings (which have none) are not.
 
 use std::collections::VecDeque;
 
@@ -15,6 +17,22 @@ use cmaf::{MediaTime, Sample};
 /// Bytes waiting in all queues together. Beyond them everything waiting is dropped, and the
 /// stream goes on at a later keyframe.
 const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What needs no encoding waits so long for what does.
+const PATIENCE: MediaTime = MediaTime::from_millis(100);
+/// And is never farther ahead: the packager gives up on a part after 2 s.
+const AHEAD_MAX: MediaTime = MediaTime::from_millis(1_500);
+
+/// Where a track comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Copied sound.
+    Audio,
+    /// A picture from ffmpeg.
+    Encoded,
+    /// The passed through picture.
+    Source,
+}
 
 /// Index of a track, in the order given to [`Aligner::new`].
 pub(super) type TrackIndex = usize;
@@ -33,7 +51,7 @@ pub(super) enum Aligned {
 pub(super) struct Aligner {
     queues: Vec<Queue>,
     queued_bytes: usize,
-    /// Time up to which everything has been given out.
+    /// Time of the newest picture given out.
     released: Option<MediaTime>,
     /// Looking for the keyframe to go on from.
     resuming: bool,
@@ -41,8 +59,10 @@ pub(super) struct Aligner {
 
 #[derive(Debug)]
 struct Queue {
-    is_video: bool,
+    role: Role,
     samples: VecDeque<Timed>,
+    /// Time of the newest sample given out.
+    released: Option<MediaTime>,
     /// Time of the newest sample seen.
     newest: Option<MediaTime>,
     /// Presentation minus decode time at the first keyframe.
@@ -57,11 +77,12 @@ struct Timed {
 }
 
 impl Aligner {
-    /// One flag per track: whether it is video. There has to be a video track.
-    pub(super) fn new(tracks: impl IntoIterator<Item = bool>) -> Self {
-        let queue = |is_video| Queue {
-            is_video,
+    /// One role per track. There has to be a picture.
+    pub(super) fn new(tracks: impl IntoIterator<Item = Role>) -> Self {
+        let queue = |role| Queue {
+            role,
             samples: VecDeque::new(),
+            released: None,
             newest: None,
             delay: None,
         };
@@ -82,12 +103,17 @@ impl Aligner {
         let Some(queue) = self.queues.get_mut(track) else {
             return;
         };
-        if sample.keyframe && queue.is_video {
+        if sample.keyframe && queue.is_video() {
             queue.delay.get_or_insert(sample.cts_offset);
         }
         let at = sample.dts + queue.delay.unwrap_or_default();
-        // During a restart the child repeats what it made before.
-        if queue.is_video && self.released.is_some_and(|released| at <= released) {
+        // A new child repeats what the one before made, and all go on after the one farthest ahead.
+        let done = if self.resuming {
+            self.released
+        } else {
+            queue.released
+        };
+        if queue.is_video() && done.is_some_and(|done| at <= done) {
             return;
         }
         self.queued_bytes += sample.data.len();
@@ -118,18 +144,28 @@ impl Aligner {
         queue.and_then(|queue| queue.delay).unwrap_or_default()
     }
 
-    /// Time up to which everything has been given out.
+    /// Time of the newest picture given out.
     pub(super) fn released(&self) -> Option<MediaTime> {
         self.released
     }
 
-    /// The next sample that all video tracks have reached.
+    /// The next sample that may go.
     pub(super) fn pop(&mut self) -> Option<Aligned> {
         if self.resuming {
             return self.resume().then_some(Aligned::Discontinuity);
         }
-        let frontier = self.frontier()?;
-        self.pop_until(frontier)
+        let source = self.frontier(Role::Source);
+        let encoded = self.frontier(Role::Encoded);
+        let unencoded = match (source, encoded) {
+            (Some(source), Some(encoded)) => {
+                encoded.max((source - PATIENCE).min(encoded + AHEAD_MAX))
+            }
+            (source, encoded) => source.or(encoded)?,
+        };
+        self.pop_until(|role| match role {
+            Role::Audio | Role::Source => Some(unencoded),
+            Role::Encoded => encoded,
+        })
     }
 
     /// What is left when no more samples come, in order and without waiting for anyone.
@@ -137,32 +173,34 @@ impl Aligner {
         if self.resuming {
             return None;
         }
-        self.pop_until(MediaTime(i64::MAX))
+        self.pop_until(|_| Some(MediaTime(i64::MAX)))
     }
 
-    fn pop_until(&mut self, frontier: MediaTime) -> Option<Aligned> {
+    /// The earliest sample among those that have reached their role's limit.
+    fn pop_until(&mut self, limit: impl Fn(Role) -> Option<MediaTime>) -> Option<Aligned> {
         let (at, track) = self
             .queues
             .iter()
             .enumerate()
-            .filter_map(|(track, queue)| Some((queue.samples.front()?.at, track)))
+            .filter_map(|(track, queue)| {
+                let at = queue.samples.front()?.at;
+                (at <= limit(queue.role)?).then_some((at, track))
+            })
             .min()?;
-        if at > frontier {
-            return None;
-        }
         let queue = self.queues.get_mut(track)?;
         let sample = queue.samples.pop_front()?.sample;
         self.queued_bytes -= sample.data.len();
-        if queue.is_video {
+        queue.released = Some(at);
+        if queue.is_video() {
             self.released = self.released.max(Some(at));
         }
         Some(Aligned::Sample(track, sample))
     }
 
-    /// The newest time that every video track has reached.
-    fn frontier(&self) -> Option<MediaTime> {
-        let video = self.queues.iter().filter(|queue| queue.is_video);
-        video.map(|queue| queue.newest).min().flatten()
+    /// The newest time that every track of the role has reached.
+    fn frontier(&self, role: Role) -> Option<MediaTime> {
+        let tracks = self.queues.iter().filter(|queue| queue.role == role);
+        tracks.map(|queue| queue.newest).min().flatten()
     }
 
     fn interrupt(&mut self) {
@@ -184,7 +222,7 @@ impl Aligner {
         // Each round drops samples or ends, so there are few rounds.
         loop {
             let mut latest = from;
-            for queue in self.queues.iter_mut().filter(|queue| queue.is_video) {
+            for queue in self.queues.iter_mut().filter(|queue| queue.is_video()) {
                 let usable = |timed: &Timed| timed.sample.keyframe && timed.at >= from;
                 self.queued_bytes -= queue.drop_while(|timed| !usable(timed));
                 let Some(front) = queue.samples.front() else {
@@ -197,7 +235,7 @@ impl Aligner {
             }
             from = latest;
         }
-        for queue in self.queues.iter_mut().filter(|queue| !queue.is_video) {
+        for queue in self.queues.iter_mut().filter(|queue| !queue.is_video()) {
             self.queued_bytes -= queue.drop_while(|timed| timed.at < from);
         }
         self.resuming = false;
@@ -206,6 +244,10 @@ impl Aligner {
 }
 
 impl Queue {
+    fn is_video(&self) -> bool {
+        self.role != Role::Audio
+    }
+
     /// Drops from the front; gives the bytes dropped.
     fn drop_while(&mut self, unwanted: impl Fn(&Timed) -> bool) -> usize {
         let mut bytes = 0;
@@ -220,6 +262,7 @@ impl Queue {
 mod tests {
     use bytes::Bytes;
 
+    use super::Role::{Audio, Encoded, Source};
     use super::*;
 
     fn video(dts: i64, keyframe: bool) -> Sample {
@@ -243,8 +286,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_passes_the_slowest_picture() {
-        let mut aligner = Aligner::new([true, true, false]);
+    fn encoded_pictures_and_their_sound_move_in_step() {
+        let mut aligner = Aligner::new([Encoded, Encoded, Audio]);
         aligner.push(0, video(0, true));
         aligner.push(0, video(3, false));
         aligner.push(2, audio(1));
@@ -264,7 +307,7 @@ mod tests {
 
     #[test]
     fn it_starts_at_the_first_keyframe_of_all() {
-        let mut aligner = Aligner::new([true, true, false]);
+        let mut aligner = Aligner::new([Source, Encoded, Audio]);
         aligner.push(2, audio(0));
         aligner.push(2, audio(9));
         for (dts, keyframe) in [(0, true), (3, false), (6, true)] {
@@ -280,7 +323,7 @@ mod tests {
 
     #[test]
     fn after_a_loss_all_go_on_at_one_later_keyframe() {
-        let mut aligner = Aligner::new([true, true]);
+        let mut aligner = Aligner::new([Source, Encoded]);
         for track in [0, 1] {
             aligner.push(track, video(0, true));
         }
@@ -298,8 +341,42 @@ mod tests {
     }
 
     #[test]
+    fn the_source_waits_a_little_and_is_never_far_ahead() {
+        let millis = |millis| MediaTime::from_millis(millis).ticks();
+        let mut aligner = Aligner::new([Source, Encoded, Audio]);
+        let released = |aligner: &mut Aligner, until: i64| {
+            aligner.push(0, video(millis(until), until == 0));
+            let mut newest = None;
+            while let Some(aligned) = aligner.pop() {
+                if let Aligned::Sample(0, sample) = aligned {
+                    newest = Some(sample.dts.ticks() / millis(1));
+                }
+            }
+            newest
+        };
+        aligner.push(1, video(0, true));
+        assert_eq!(released(&mut aligner, 0), Some(0));
+        assert_eq!(released(&mut aligner, 50), None, "it waits");
+        assert_eq!(released(&mut aligner, 100), None);
+        assert_eq!(released(&mut aligner, 150), Some(50), "not for ever");
+        assert_eq!(released(&mut aligner, 1_600), Some(150));
+        assert_eq!(
+            released(&mut aligner, 2_000),
+            None,
+            "1.5 s ahead are enough"
+        );
+        // The encoder is slow, not wrong: what it makes now is not dropped.
+        aligner.push(1, video(millis(50), false));
+        assert!(matches!(aligner.pop(), Some(Aligned::Sample(1, _))));
+        // It dies: all go on after what the source has shown.
+        aligner.lose([1]);
+        aligner.push(1, video(millis(150), true));
+        assert_eq!(drain(&mut aligner), "");
+    }
+
+    #[test]
     fn a_source_with_b_frames_is_compared_by_what_it_shows() {
-        let mut aligner = Aligner::new([true, true]);
+        let mut aligner = Aligner::new([Source, Encoded]);
         let delayed = |dts, keyframe| {
             let mut sample = video(dts, keyframe);
             sample.cts_offset = MediaTime(6);
@@ -316,7 +393,7 @@ mod tests {
 
     #[test]
     fn queues_are_bounded() {
-        let mut aligner = Aligner::new([true, true]);
+        let mut aligner = Aligner::new([Source, Encoded]);
         let big = |dts| {
             let data = Bytes::from(vec![0; QUEUE_BYTES_MAX / 4]);
             Sample::video(MediaTime(dts), MediaTime::ZERO, true, data)

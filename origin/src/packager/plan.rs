@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cmaf::{FrameRate, GridError, GridInput, GridPlan, TrackConfig, TrackKind, TrackSpec};
 
-use super::align::TrackIndex;
+use super::align::{Role, TrackIndex};
 use super::intake::Source;
 use crate::config::TranscodeSettings;
 use crate::transcode::{EncodeSpec, Keyframes, LadderPlan, Rung};
@@ -92,10 +92,12 @@ impl Plan {
         passthrough.chain(encoded).chain(audio).collect()
     }
 
-    /// Per track: whether it is video.
-    pub(super) fn is_video(&self) -> Vec<bool> {
-        let video = self.rungs().map(|_| true);
-        video.chain(self.has_audio.then_some(false)).collect()
+    /// Where each track comes from.
+    pub(super) fn roles(&self) -> Vec<Role> {
+        let source = self.ladder.passthrough.iter().map(|_| Role::Source);
+        let encoded = self.ladder.encoded.iter().map(|_| Role::Encoded);
+        let audio = self.has_audio.then_some(Role::Audio);
+        source.chain(encoded).chain(audio).collect()
     }
 
     /// Video renditions in track order.
