@@ -16,12 +16,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rtmp::flv::{AudioBody, VideoBody};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::config::StreamSettings;
 
 /// Tags between a connection and its stream. A second of video and audio is about 80.
 const TAGS_MAX: usize = 512;
+/// Bytes of media between a connection and its stream: a second at 128 Mbit/s. A tag may be
+/// megabytes, so that a bound on their number alone would bound nothing.
+const QUEUED_BYTES_MAX: u32 = 16 << 20;
 
 /// One FLV body with its time.
 #[derive(Clone, Debug)]
@@ -77,9 +80,44 @@ pub struct Claim {
     /// Which stream.
     pub stream: StreamSettings,
     /// The media.
-    pub tags: mpsc::Receiver<PublishedTag>,
+    pub tags: Tags,
     /// To tell the publisher why the stream ended; see [`Claim::end`].
     verdict: watch::Sender<Option<EndReason>>,
+}
+
+/// The media of a claim, in the order it was sent.
+#[derive(Debug)]
+pub struct Tags {
+    queue: mpsc::Receiver<Queued>,
+}
+
+/// A tag, and its share of [`QUEUED_BYTES_MAX`] until it is taken.
+#[derive(Debug)]
+struct Queued {
+    tag: PublishedTag,
+    _bytes: OwnedSemaphorePermit,
+}
+
+impl Tags {
+    /// The next tag; `None` once the publisher has gone. Cancel-safe.
+    pub async fn recv(&mut self) -> Option<PublishedTag> {
+        Some(self.queue.recv().await?.tag)
+    }
+}
+
+impl PublishedTag {
+    /// What the tag holds, for the bound on queued bytes: never more than all of it, so that even
+    /// an oversized tag can pass, alone.
+    fn queued_bytes(&self) -> u32 {
+        let bytes = match &self.body {
+            PublishedBody::Audio(AudioBody::SequenceHeader(data) | AudioBody::Frame(data))
+            | PublishedBody::Video(
+                VideoBody::SequenceHeader(data) | VideoBody::Frame { data, .. },
+            ) => data.len(),
+            _ => 0,
+        };
+        u32::try_from(bytes).map_or(QUEUED_BYTES_MAX, |bytes| bytes.min(QUEUED_BYTES_MAX))
+    }
 }
 
 impl Claim {
@@ -157,7 +195,7 @@ impl Streams {
             .get(publish_key)
             .ok_or(ClaimError::WrongKey)?
             .clone();
-        let (tags_in, tags) = mpsc::channel(TAGS_MAX);
+        let (tags, queue) = mpsc::channel(TAGS_MAX);
         let (verdict, ended) = watch::channel(None);
         {
             let mut state = self.shared.state.lock();
@@ -176,12 +214,13 @@ impl Streams {
         let name = stream.name.clone();
         (self.shared.start)(Claim {
             stream,
-            tags,
+            tags: Tags { queue },
             verdict,
         });
         Ok(Publication {
             stream: name,
-            tags: tags_in,
+            tags,
+            bytes: Arc::new(Semaphore::new(QUEUED_BYTES_MAX as usize)),
             ended,
             _held: held,
         })
@@ -231,7 +270,8 @@ impl Drop for Held {
 #[derive(Debug)]
 pub struct Publication {
     stream: String,
-    tags: mpsc::Sender<PublishedTag>,
+    tags: mpsc::Sender<Queued>,
+    bytes: Arc<Semaphore>,
     ended: watch::Receiver<Option<EndReason>>,
     _held: Held,
 }
@@ -247,7 +287,13 @@ impl Publication {
         if let Some(reason) = self.ended.borrow().clone() {
             return Err(reason);
         }
-        match self.tags.send(tag).await {
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(tag.queued_bytes());
+        // A stream that stops takes its queue with it, and gives every share back.
+        let Ok(bytes) = bytes.await else {
+            return Err(self.reason());
+        };
+        let queued = Queued { tag, _bytes: bytes };
+        match self.tags.send(queued).await {
             Ok(()) => Ok(()),
             Err(_) => Err(self.reason()),
         }
@@ -301,6 +347,28 @@ mod tests {
             "freed with its publication"
         );
         assert!(!format!("{streams:?} {:?}", claims.lock()).contains("demo-key"));
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_in_bytes() {
+        let (streams, claims) = streams();
+        let mut publication = streams.claim("demo-key").unwrap();
+        let tag = || PublishedTag {
+            timestamp_ms: 0,
+            body: PublishedBody::Video(VideoBody::Frame {
+                keyframe: true,
+                composition_ms: 0,
+                data: bytes::Bytes::from(vec![0; QUEUED_BYTES_MAX as usize / 2]),
+            }),
+        };
+        for _ in 0..2 {
+            publication.send(tag()).await.unwrap();
+        }
+        assert_eq!(publication.bytes.available_permits(), 0);
+        let mut claim = claims.lock().pop().unwrap();
+        assert!(claim.tags.recv().await.is_some());
+        publication.send(tag()).await.unwrap();
+        assert_eq!(publication.bytes.available_permits(), 0);
     }
 
     #[tokio::test]
