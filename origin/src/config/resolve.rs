@@ -43,7 +43,12 @@ impl Config {
             transcode: self.resolve_transcode(ladder)?,
             packaging: self.resolve_packaging()?,
             playback: self.resolve_playback()?,
-            drain_timeout: milliseconds("drain", "timeout_ms", self.drain.timeout_ms, 0..=600_000)?,
+            drain_timeout: seconds(
+                "drain",
+                "grace_seconds",
+                self.drain.grace_seconds,
+                0..=3_600,
+            )?,
         })
     }
 
@@ -98,21 +103,21 @@ impl Config {
     fn resolve_tls(&self) -> Result<TlsSettings, Invalid> {
         let tls = &self.tls;
         let empty = |path: &PathBuf| path.as_os_str().is_empty();
-        match (empty(&tls.certificate_file), empty(&tls.private_key_file)) {
+        match (empty(&tls.certificate_file), empty(&tls.key_file)) {
             (false, false) => Ok(TlsSettings::Files {
                 certificate: tls.certificate_file.clone(),
-                private_key: tls.private_key_file.clone(),
+                private_key: tls.key_file.clone(),
             }),
-            (true, true) if !empty(&tls.self_signed_directory) => {
-                Ok(TlsSettings::SelfSigned(tls.self_signed_directory.clone()))
+            (true, true) if !empty(&tls.self_signed_dir) => {
+                Ok(TlsSettings::SelfSigned(tls.self_signed_dir.clone()))
             }
             (true, true) => Err(Invalid::new(
-                KeyPath::new("tls").key("self_signed_directory"),
+                KeyPath::new("tls").key("self_signed_dir"),
                 "is empty, and there is no certificate_file either",
             )),
             (true, false) | (false, true) => Err(Invalid::new(
                 KeyPath::new("tls").key("certificate_file"),
-                "certificate_file and private_key_file go together",
+                "certificate_file and key_file go together",
             )),
         }
     }
@@ -343,6 +348,15 @@ fn milliseconds(
     range: RangeInclusive<u64>,
 ) -> Result<Duration, Invalid> {
     within(table, key, value, range).map(Duration::from_millis)
+}
+
+fn seconds(
+    table: &'static str,
+    key: &'static str,
+    value: u64,
+    range: RangeInclusive<u64>,
+) -> Result<Duration, Invalid> {
+    within(table, key, value, range).map(Duration::from_secs)
 }
 
 fn is_name(name: &str, length_max: usize) -> bool {

@@ -132,17 +132,17 @@ pub struct TlsConfig {
     /// PEM chain; empty: self-signed.
     pub certificate_file: PathBuf,
     /// PEM private key; empty: self-signed.
-    pub private_key_file: PathBuf,
+    pub key_file: PathBuf,
     /// Where the self-signed pair is kept between starts.
-    pub self_signed_directory: PathBuf,
+    pub self_signed_dir: PathBuf,
 }
 
 impl Default for TlsConfig {
     fn default() -> Self {
         Self {
             certificate_file: PathBuf::new(),
-            private_key_file: PathBuf::new(),
-            self_signed_directory: PathBuf::from(".state/origin-tls"),
+            key_file: PathBuf::new(),
+            self_signed_dir: PathBuf::from(".state/origin-tls"),
         }
     }
 }
@@ -320,12 +320,12 @@ pub struct PlaybackConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct DrainConfig {
     /// From SIGTERM to the exit, at most.
-    pub timeout_ms: u64,
+    pub grace_seconds: u64,
 }
 
 impl Default for DrainConfig {
     fn default() -> Self {
-        Self { timeout_ms: 10_000 }
+        Self { grace_seconds: 10 }
     }
 }
 
