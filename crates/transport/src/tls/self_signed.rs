@@ -77,11 +77,16 @@ pub(super) fn load_or_create(
 
     let names = subject_names(names);
     let now = SystemTime::now();
-    let stored = match Stored::read(&directory.join(IDENTITY_FILE)) {
+    let file = directory.join(IDENTITY_FILE);
+    let stored = match Stored::read(&file) {
         Ok(stored) if stored.serves(&names, now) => stored,
         Ok(_) => create(directory, &names, now)?,
+        Err(_) if !file.exists() => {
+            tracing::info!(file = %file.display(), "first start: making a self-signed certificate");
+            create(directory, &names, now)?
+        }
         Err(reason) => {
-            tracing::info!(directory = %directory.display(), %reason, "making a new identity");
+            tracing::warn!(file = %file.display(), %reason, "replacing an unusable certificate");
             create(directory, &names, now)?
         }
     };
