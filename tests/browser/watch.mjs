@@ -82,7 +82,8 @@ async function observe({ startupMsMax, watchMs, sampleEveryMs }) {
   const protocols = {};
   for (const entry of performance.getEntriesByType("resource")) {
     if (!new URL(entry.name).pathname.startsWith("/live/")) continue;
-    const protocol = entry.nextHopProtocol || "unknown";
+    // Given up before an answer, as when the player changes its mind: nothing spoke a protocol.
+    const protocol = entry.nextHopProtocol || "unanswered";
     protocols[protocol] = (protocols[protocol] ?? 0) + 1;
   }
   const quality = video.getVideoPlaybackQuality();

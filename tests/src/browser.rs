@@ -30,7 +30,7 @@ pub struct Watched {
     pub frames: u32,
     /// Frames the browser could not show in time.
     pub dropped_frames: u32,
-    /// Media and playlist requests by `nextHopProtocol`.
+    /// Media and playlist requests by `nextHopProtocol`; `unanswered` are those the player gave up.
     pub protocols: std::collections::BTreeMap<String, u32>,
     /// Console errors and failed requests.
     pub errors: Vec<String>,

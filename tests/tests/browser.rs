@@ -1,6 +1,5 @@
 //! The whole path: ffmpeg publishes a clock, Chromium shows it, and the two clocks are compared.
 
-use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,6 +13,9 @@ use tests::playlist;
 use tests::publisher::Publisher;
 
 const WATCH_SECONDS: u32 = 60;
+
+/// Requests that the player may give up: a few at its start and when it changes the rendition.
+const UNANSWERED_MAX: u32 = 5;
 
 /// From glass to glass, at most.
 const LATENCY_SECONDS_MAX: f64 = 2.5;
@@ -54,13 +56,11 @@ async fn chromium_plays_through_two_tiers_over_h3() -> anyhow::Result<()> {
     assert!(usize::try_from(watched.unreadable)? * 20 < read, "{seen}");
     let worst = watched.latency_seconds.iter().copied().fold(0.0, f64::max);
     assert!(worst <= LATENCY_SECONDS_MAX, "{worst} s: {seen}");
-    let only_h3: BTreeMap<_, _> = watched
-        .protocols
-        .iter()
-        .filter(|(protocol, _)| *protocol != "h3")
-        .collect();
-    assert!(only_h3.is_empty(), "{seen}");
-    assert!(watched.protocols.contains_key("h3"), "{seen}");
+    let mut protocols = watched.protocols.clone();
+    let unanswered = protocols.remove("unanswered").unwrap_or(0);
+    assert!(unanswered <= UNANSWERED_MAX, "{seen}");
+    let names: Vec<&str> = protocols.keys().map(String::as_str).collect();
+    assert_eq!(names, ["h3"], "{seen}");
     Ok(())
 }
 

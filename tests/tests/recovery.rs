@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use hls::Msn;
 use hls::media::MediaPlaylist;
 use loadtest::client::{Client, Protocol};
 use loadtest::cpu;
@@ -124,27 +125,28 @@ async fn plays_on(
     before: &MediaPlaylist,
 ) -> anyhow::Result<MediaPlaylist> {
     let what = format!("{rendition} plays on behind a DISCONTINUITY");
-    let known = discontinuities(before);
     wait::until(&what, Duration::from_secs(20), async || {
         let now = playlist::fetch(client, rendition, "").await?;
-        let marked = discontinuities(&now) > known;
-        let last = now.segments.last();
-        let behind = now.open.discontinuity && !now.open.parts.is_empty()
-            || !now.open.discontinuity && last.is_some_and(|last| !last.head.parts.is_empty());
-        Ok((marked && behind).then_some(now))
+        // A viewer who has read ENDLIST does not come back.
+        ensure!(!now.end_list, "the playlist has ended");
+        Ok(plays_behind_a_mark(&now, before.open_msn()).then_some(now))
     })
     .await
 }
 
-fn discontinuities(playlist: &MediaPlaylist) -> u64 {
-    let listed = playlist
-        .segments
-        .iter()
-        .map(|segment| &segment.head)
-        .chain([&playlist.open])
-        .filter(|head| head.discontinuity)
-        .count();
-    playlist.discontinuity_sequence + listed as u64
+/// Whether a Segment from `since` on carries EXT-X-DISCONTINUITY, and it or a later one has Parts.
+fn plays_behind_a_mark(playlist: &MediaPlaylist, since: Msn) -> bool {
+    let heads = playlist.segments.iter().map(|segment| &segment.head);
+    let mut msn = playlist.media_sequence.plus(playlist.skipped_segments);
+    let mut marked = false;
+    for head in heads.chain([&playlist.open]) {
+        marked |= head.discontinuity && msn >= since;
+        if marked && !head.parts.is_empty() {
+            return true;
+        }
+        msn = msn.next();
+    }
+    false
 }
 
 /// The ffmpeg that the origin runs.
