@@ -1,5 +1,6 @@
 //! Puts an edge together from its settings, runs it, and drains it.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use transport::tls::Identity;
 
 use crate::cache::Cache;
-use crate::config::{Settings, TlsSettings};
+use crate::config::{ListenSettings, Settings, TlsSettings};
 use crate::frontend::{self, h3, tcp};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
@@ -39,7 +40,7 @@ pub enum StartError {
     #[error("cannot listen on {address} (admin): {source}")]
     Admin {
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// Why not.
         source: std::io::Error,
     },
@@ -65,7 +66,7 @@ pub enum StartError {
     #[error("cannot listen on {address}: {source}")]
     Tcp {
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// Why not.
         source: std::io::Error,
     },
@@ -131,7 +132,7 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
     serve_admin(&settings, &runtime, registry, health.clone())?;
     runtime.spawn(read_figures(cache, metrics.clone()));
     announce(&settings, &identity);
-    health.set_ready(LISTENING, true);
+    runtime.spawn(tell_when_listening(settings.listen, health.clone()));
     let drain = Drain {
         health,
         in_progress: metrics.in_progress,
@@ -233,6 +234,25 @@ fn announce(settings: &Settings, identity: &Identity) {
         spki = identity.spki_sha256_base64(),
         "edge listening"
     );
+}
+
+/// pingora binds its TCP ports in threads of its own and tells nobody: ready is when each takes a
+/// connection. The UDP port has been bound before.
+async fn tell_when_listening(listen: ListenSettings, health: Health) {
+    let mut ticks = tokio::time::interval(TICK);
+    for address in std::iter::once(listen.https).chain(listen.http) {
+        let mut reachable = address;
+        if address.ip().is_unspecified() {
+            reachable.set_ip(match address {
+                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        while tokio::net::TcpStream::connect(reachable).await.is_err() {
+            ticks.tick().await;
+        }
+    }
+    health.set_ready(LISTENING, true);
 }
 
 /// The cache's figures are read, not pushed: nothing on the path of a request does it.
