@@ -64,8 +64,13 @@ lint-rust: web
 	$(call step,clippy)
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json | setup-test
+	$(call step,npm ci for the browser test)
+	cd tests/browser && npm ci --no-audit --no-fund
+	touch $@
+
 # Without cargo-nextest the same tests run, all of them one at a time.
-test-rust: web lint-rust
+test-rust: web lint-rust tests/browser/node_modules/.package-lock.json
 	$(call step,binaries)
 	cargo build --workspace --bins --locked
 	$(call step,tests)
@@ -90,7 +95,8 @@ bench: setup-bench build ## Measures, against nginx and Caddy too; see BENCHMARK
 	$(call step,packaging)
 	cargo bench --locked -p cmaf -p hls -p rtmp --benches
 	$(call step,serving)
-	target/release/weir-loadtest bench --edge target/release/weir-edge --out bench-out
+	target/release/weir-loadtest bench --edge target/release/weir-edge \
+		--origin target/release/weir-origin --out bench-out
 
 deny: ## Checks licences, bans and sources of all dependencies; needs cargo-deny.
 	@cargo deny --version || { echo 'install it with: cargo install --locked cargo-deny'; exit 1; }
