@@ -93,7 +93,7 @@ fuzz: ## Fuzzes each parser for a minute; FUZZ_SECONDS=n for longer.
 bench: setup-bench build ## Measures, against nginx and Caddy too; see BENCHMARKS.md.
 	cargo build --release --locked -p loadtest --bins
 	$(call step,packaging)
-	cargo bench --locked -p cmaf -p hls -p rtmp --benches
+	cargo bench --locked -p cmaf -p hls -p rtmp --bench part --bench render --bench demux
 	$(call step,serving)
 	target/release/weir-loadtest bench --edge target/release/weir-edge \
 		--origin target/release/weir-origin --out bench-out

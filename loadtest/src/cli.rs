@@ -223,7 +223,7 @@ async fn compare(common: &Common, args: &BenchArgs) -> anyhow::Result<String> {
         duration: seconds(args.duration)?,
         warm_up: seconds(args.warm_up)?,
         base_port: args.base_port,
-        directory: args.out.join("servers"),
+        directory: std::path::absolute(args.out.join("servers"))?,
     };
     let report = bench::run(&settings).await?;
     std::fs::write(args.out.join("bench.md"), report.to_string())?;
