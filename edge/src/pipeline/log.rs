@@ -101,7 +101,9 @@ impl EdgeProxy {
             .body_bytes
             .with_label_values(&[protocol])
             .inc_by(bytes as u64);
-        let failed = error.is_some() || status.is_none_or(|status| status.as_u16() >= 400);
+        // A viewer who leaves while he waits has failed nobody: players do it at every switch.
+        let broke_off = error.is_some_and(|error| error.esource() != &ErrorSource::Downstream);
+        let failed = broke_off || status.is_some_and(|status| status.as_u16() >= 400);
         if !self.access_log.wants(failed) {
             return;
         }

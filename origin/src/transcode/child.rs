@@ -27,6 +27,8 @@ const EVENTS_MAX: usize = 256;
 const READ_BYTES: usize = 64 * 1024;
 /// Lines of one child that reach the log.
 const LOG_LINES_MAX: usize = 100;
+/// Said at every start, since it is told to look at almost nothing before it begins.
+const HARMLESS: &str = "not enough frames to estimate rate";
 /// After the process has gone its outputs have this long to run dry.
 const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 
@@ -262,6 +264,10 @@ async fn log_lines(mut stderr: ChildStderr, stream: String) {
     let mut logged = 0_usize;
     while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
         for line in lines.push(buffer.get(..read).unwrap_or_default()) {
+            if line.contains(HARMLESS) {
+                tracing::debug!(stream, line, "ffmpeg");
+                continue;
+            }
             logged += 1;
             if logged <= LOG_LINES_MAX {
                 tracing::warn!(stream, line, "ffmpeg");
