@@ -6,6 +6,9 @@ import { worthRetrying } from "../lib/failure";
 /** Behind by more than this many Target Durations: jump to the live position instead of playing faster. */
 export const MAX_LATENCY_TARGET_DURATIONS = 8;
 
+/** The fastest that playback catches up. */
+export const CATCH_UP_RATE_MAX = 1.2;
+
 /** A part or segment that is gone does not come back; ask once more in case an edge was behind, then move on. */
 const GONE_RETRIES = 1;
 
@@ -31,7 +34,7 @@ export function playerConfig(
     // No liveSyncDuration(Count): the target is the playlist's own PART-HOLD-BACK.
     lowLatencyMode: true,
     // Catch up after a stall without an audible change of pitch or a skip.
-    maxLiveSyncPlaybackRate: 1.2,
+    maxLiveSyncPlaybackRate: CATCH_UP_RATE_MAX,
     // A stall moves the target back by this much (at most by one Target Duration in all).
     liveSyncOnStallIncrease: 0.5,
     liveDurationInfinity: true,

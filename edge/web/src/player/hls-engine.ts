@@ -3,8 +3,9 @@
 import Hls, { type ErrorData, type LevelDetails } from "hls.js";
 import { failureOfStatus } from "../lib/failure";
 import type { LevelFacts } from "../lib/levels";
+import { Pace } from "../lib/pace";
 import { livePath, multivariantPath } from "../lib/route";
-import { MAX_LATENCY_TARGET_DURATIONS, playerConfig } from "./config";
+import { CATCH_UP_RATE_MAX, MAX_LATENCY_TARGET_DURATIONS, playerConfig } from "./config";
 import { AUTO_LEVEL, type Engine, type EngineEvents } from "./engine";
 
 /** A second media error within this time is not mended by the same means. */
@@ -28,6 +29,7 @@ export class HlsEngine implements Engine {
   #ending = false;
   #wasLive = false;
   #closed = false;
+  #slow = false;
   #listed: { readonly startSn: number; readonly endSn: number } | null = null;
   #mediaRecoveryMs = Number.NEGATIVE_INFINITY;
 
@@ -105,8 +107,20 @@ export class HlsEngine implements Engine {
     }
   }
 
+  slowDown(slow: boolean): void {
+    const rate = slow ? Pace.SLOW_RATE : 1;
+    if (slow === this.#slow) {
+      return;
+    }
+    this.#slow = slow;
+    // Otherwise hls.js sets the rate to 1 four times a second.
+    this.#hls.config.maxLiveSyncPlaybackRate = slow ? 1 : CATCH_UP_RATE_MAX;
+    this.#video.playbackRate = rate;
+  }
+
   close(): void {
     this.#closed = true;
+    this.slowDown(false);
     this.#hls.destroy();
   }
 

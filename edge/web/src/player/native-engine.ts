@@ -64,6 +64,10 @@ export class NativeEngine implements Engine {
     // The browser chooses.
   }
 
+  slowDown(): void {
+    // The browser keeps its own distance.
+  }
+
   seekLive(): void {
     const { seekable } = this.#video;
     if (seekable.length > 0) {

@@ -5,6 +5,7 @@
 
 import { backoffMs } from "../lib/backoff";
 import type { Failure } from "../lib/failure";
+import { Pace } from "../lib/pace";
 import { StallCounter } from "../lib/stalls";
 import { recallBandwidth, rememberBandwidth } from "./memory";
 import type { Engine, EngineEvents } from "./engine";
@@ -67,6 +68,7 @@ export class Session {
   #needsGesture = false;
   /** The viewer paused and resumed: being behind is their choice. */
   #shifted = false;
+  readonly #pace = new Pace();
   #behindMs: number | null = null;
   #skippedMs = Number.NEGATIVE_INFINITY;
   #chosenHeight: number | null = null;
@@ -207,6 +209,15 @@ export class Session {
       if (nowMs - this.#behindMs >= BEHIND_MS_MAX && nowMs - this.#skippedMs >= SKIP_INTERVAL_MS) {
         this.#skip();
       }
+    }
+  }
+
+  /** Where hls.js would stay too near to the newest media, falls back a little. */
+  #keepBack(): void {
+    const engine = this.#engine;
+    if (engine !== null) {
+      const steering = this.#state === "playing" && !this.#video.paused && !engine.ending;
+      engine.slowDown(steering && this.#pace.observe(engine.latency, engine.targetLatency));
     }
   }
 
@@ -370,6 +381,7 @@ export class Session {
       this.#enter("playing");
     }
     this.#keepUp(nowMs);
+    this.#keepBack();
     this.#watchdog(nowMs);
   }
 
