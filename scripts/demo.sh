@@ -264,8 +264,10 @@ watch_over() {
 
 case ${1:-} in
     run)
-        trap stop_all EXIT
-        trap 'echo; exit 0' INT TERM
+        # Whoever reads the output may be gone (`make demo | tee log`, a closed terminal): the nodes
+        # are stopped all the same.
+        trap 'trap "" PIPE HUP; set +e; stop_all 2>/dev/null' EXIT
+        trap 'exit 0' INT TERM HUP PIPE
         start_all
         say_what_to_open
         say 'Ctrl-C stops everything'
