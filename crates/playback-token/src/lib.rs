@@ -1,7 +1,7 @@
 //! Playback tokens: a signed permission to watch one stream, or all, until a given time.
 //!
-//! It decides on tokens only. Where a request carries one, and what a refusal looks like, is the
-//! edge's business.
+//! It decides on tokens, and knows where a request carries them. What a refusal looks like is the
+//! server's business.
 //!
 //! ```text
 //! token     = payload "." signature         both in base64url without padding (RFC 4648 5)
@@ -21,7 +21,9 @@
 //! **Nothing of a token is interpreted before its signature has been found right.**
 
 mod key;
+mod presented;
 mod token;
 
 pub use key::{KEYS_MAX, Key, KeyError, Keyring, KeyringError, SECRET_BYTES_MIN};
+pub use presented::{COOKIE_NAME, Presented, presented};
 pub use token::{Claims, STREAM_BYTES_MAX, Scope, SignError, TOKEN_BYTES_MAX, TokenError};

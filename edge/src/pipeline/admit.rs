@@ -1,12 +1,9 @@
 //! Who may have an object: playback tokens, checked here and stripped from everything behind.
 
-use http::{HeaderMap, StatusCode, header};
-use playback_token::{Keyring, Scope, TokenError};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use playback_token::{COOKIE_NAME, Keyring, Presented, Scope, TokenError, presented};
 
 use crate::problem::Problem;
-
-/// The cookie that carries a token between the requests of one viewing.
-pub(super) const COOKIE: &str = "weir_token";
 
 /// How long a token lives that this edge signs for its own request to a parent, in seconds.
 const PARENT_TOKEN_SECONDS: u64 = 60;
@@ -19,16 +16,11 @@ pub(super) struct Admission {
     pub(super) set_cookie: Option<String>,
 }
 
-/// Where a request's token was.
-enum Found<'a> {
-    Query(&'a str),
-    Elsewhere(&'a str),
-}
-
-/// Checks the token of a request for an object of `stream`. `secure`: the request came over TLS.
+/// Checks the tokens of a request for an object of `stream`; any valid one will do. `secure`: the
+/// request came over TLS.
 ///
 /// # Errors
-/// 401 without a token, 403 with one that does not open this stream; and the label for metrics.
+/// 401 without a token, 403 with none that opens this stream; and the label for metrics.
 pub(super) fn admit(
     keyring: &Keyring,
     stream: &str,
@@ -37,24 +29,36 @@ pub(super) fn admit(
     secure: bool,
     now_unix: u64,
 ) -> Result<Admission, (Problem, &'static str)> {
-    let Some(found) = find(query, headers) else {
-        return Err((
-            Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "this stream needs a playback token",
-            ),
-            "missing",
-        ));
-    };
-    let (Found::Query(token) | Found::Elsewhere(token)) = found;
-    if let Err(error) = keyring.verify(token, stream, now_unix) {
-        return Err(refusal(error));
+    let mut first_refusal = None;
+    let authorization = values(headers, &header::AUTHORIZATION);
+    let cookie = values(headers, &header::COOKIE);
+    for found in presented(query, authorization, cookie) {
+        match keyring.verify(found.token(), stream, now_unix) {
+            Ok(_) => {
+                let set_cookie = match found {
+                    Presented::Query(token) => Some(set_cookie(token, stream, secure)),
+                    Presented::Cookie(_) | Presented::Header(_) => None,
+                };
+                return Ok(Admission { set_cookie });
+            }
+            Err(error) => {
+                first_refusal.get_or_insert(error);
+            }
+        }
     }
-    let set_cookie = match found {
-        Found::Query(token) => Some(cookie(token, stream, secure)),
-        Found::Elsewhere(_) => None,
-    };
-    Ok(Admission { set_cookie })
+    Err(first_refusal.map_or_else(missing, refusal))
+}
+
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+}
+
+fn missing() -> (Problem, &'static str) {
+    let detail = "this stream needs a playback token";
+    (Problem::new(StatusCode::UNAUTHORIZED, detail), "missing")
 }
 
 /// The `Authorization` value for this edge's own request to a parent. `None` for a stream whose
@@ -79,34 +83,7 @@ fn refusal(error: TokenError) -> (Problem, &'static str) {
     (Problem::new(StatusCode::FORBIDDEN, detail), error.as_str())
 }
 
-fn find<'a>(query: Option<&'a str>, headers: &'a HeaderMap) -> Option<Found<'a>> {
-    let in_query = query
-        .unwrap_or_default()
-        .split('&')
-        .find_map(|parameter| parameter.strip_prefix("token="));
-    if let Some(token) = in_query {
-        return Some(Found::Query(token));
-    }
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
-    if let Some(token) = bearer {
-        return Some(Found::Elsewhere(token));
-    }
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
-        .map(|(_, token)| Found::Elsewhere(token))
-}
-
-fn cookie(token: &str, stream: &str, secure: bool) -> String {
+fn set_cookie(token: &str, stream: &str, secure: bool) -> String {
     // A page of another site may embed the player: that needs SameSite=None, which browsers take
     // only with Secure.
     let site = if secure {
@@ -114,7 +91,7 @@ fn cookie(token: &str, stream: &str, secure: bool) -> String {
     } else {
         "SameSite=Lax"
     };
-    format!("{COOKIE}={token}; Path=/live/{stream}/; HttpOnly; {site}")
+    format!("{COOKIE_NAME}={token}; Path=/live/{stream}/; HttpOnly; {site}")
 }
 
 #[cfg(test)]
@@ -136,10 +113,7 @@ mod tests {
             .unwrap()
     }
 
-    fn status(
-        query: Option<&str>,
-        fields: &[(http::HeaderName, String)],
-    ) -> Result<Admission, u16> {
+    fn status(query: Option<&str>, fields: &[(HeaderName, String)]) -> Result<Admission, u16> {
         let headers = fields
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()))
@@ -158,6 +132,16 @@ mod tests {
         assert_eq!(status(None, &[bearer]), Ok(Admission::default()));
         let cookie = (header::COOKIE, format!("a=b; weir_token={good}"));
         assert_eq!(status(None, &[cookie]), Ok(Admission::default()));
+    }
+
+    #[test]
+    fn an_old_token_does_not_spoil_a_new_one() {
+        let cookie = (
+            header::COOKIE,
+            format!("weir_token={}", token("demo", NOW + 60)),
+        );
+        let old = format!("token={}", token("demo", NOW));
+        assert_eq!(status(Some(&old), &[cookie]), Ok(Admission::default()));
     }
 
     #[test]

@@ -4,14 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, Uri};
+use playback_token::{Presented, presented};
 
 use super::ServeError;
 use crate::config::PlaybackSettings;
-
-/// The query parameter.
-const QUERY_PARAMETER: &str = "token";
-/// The cookie that an edge sets.
-const COOKIE_NAME: &str = "weir_token";
 
 /// Checks playback tokens, when the settings ask for them.
 #[derive(Debug)]
@@ -36,43 +32,23 @@ impl Gate {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now_unix = now.unwrap_or_default().as_secs();
-        let valid = |token: &str| match keys.verify(token, stream, now_unix) {
+        let text = |name| {
+            let values = headers.get_all(name).iter();
+            values.filter_map(|value| value.to_str().ok())
+        };
+        let valid = |found: Presented<'_>| match keys.verify(found.token(), stream, now_unix) {
             Ok(_) => true,
             Err(error) => {
                 tracing::debug!(stream, reason = error.as_str(), "a token is refused");
                 false
             }
         };
-        if tokens(uri, headers).any(valid) {
+        if presented(uri.query(), text(AUTHORIZATION), text(COOKIE)).any(valid) {
             Ok(())
         } else {
             Err(ServeError::Token)
         }
     }
-}
-
-/// The tokens that a request carries.
-fn tokens<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
-    let query = uri.query().unwrap_or_default().split('&');
-    let query = query.filter_map(|pair| named(pair, QUERY_PARAMETER));
-    let text = |name| {
-        headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-    };
-    let bearer = text(AUTHORIZATION).filter_map(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    let cookies = text(COOKIE).flat_map(|value| value.split(';'));
-    let cookies = cookies.filter_map(|pair| named(pair.trim(), COOKIE_NAME));
-    query.chain(bearer).chain(cookies)
-}
-
-fn named<'a>(pair: &'a str, name: &str) -> Option<&'a str> {
-    let (key, value) = pair.split_once('=')?;
-    (key == name).then_some(value)
 }
 
 #[cfg(test)]
