@@ -113,7 +113,7 @@ async fn requests_go_to_an_origin_with_their_host_and_their_framing() {
     let got = end(&mut stream).await;
     assert_eq!(got, whole("GET /origin host=localhost te=none body=0"));
 
-    // A FIN that comes late is not a body.
+    // A FIN that comes late is not a body. The delay is the input under test, not a wait.
     let mut stream = client.open(Request::get("/late")).await;
     tokio::time::sleep(std::time::Duration::from_millis(60)).await;
     stream.finish().await.unwrap();

@@ -324,6 +324,7 @@ impl Frontend {
     /// Waits until no HTTP/3 request is left anywhere.
     pub(crate) async fn assert_no_leak(&self) {
         deadline(async {
+            // A gauge tells nobody when it changes: looked at until the deadline.
             while self.in_progress() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

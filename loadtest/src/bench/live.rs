@@ -129,6 +129,7 @@ async fn playing(url: &str) -> anyhow::Result<()> {
         if tokio::time::Instant::now() > deadline {
             bail!("the stream does not play: {}", fetched.status);
         }
+        // Before its first segment the server answers 404 at once: ask again, not at full speed.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

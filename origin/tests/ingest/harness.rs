@@ -92,6 +92,7 @@ impl Server {
             while self.closed(reason) < count {
                 let late = Instant::now() > deadline;
                 assert!(!late, "{caller}: {reason}: {}", self.all_closed());
+                // A counter tells nobody when it changes: looked at until the deadline.
                 sleep(Duration::from_millis(5)).await;
             }
         }

@@ -52,7 +52,7 @@ async fn half_open_and_slow_handshakes() {
     let _silent = send(&server, b"").await;
     let _half = send(&server, &handshake()[..700]).await;
     server.ended("handshake_timeout", 2).await;
-    // A byte at a time does not buy time.
+    // A byte at a time does not buy time. The pauses are the stranger's, not a wait of the test.
     let mut slow = send(&server, &[3]).await;
     let dripping = async {
         while slow.write_all(&[0]).await.is_ok() {
