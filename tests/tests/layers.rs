@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 12] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 15] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("hls", Layer::Pure, &[]),
@@ -17,17 +17,21 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 12] = [
     ("settings", Layer::Shared, &[]),
     ("telemetry", Layer::Shared, &[]),
     ("transport", Layer::Shared, &[]),
+    ("wasm-filters", Layer::Shared, &[]),
+    ("filter-registry", Layer::Shared, &["wasm-filters"]),
     (
         "origin",
         Layer::Role,
         &[
             "cmaf",
+            "filter-registry",
             "hls",
             "playback-token",
             "rtmp",
             "settings",
             "telemetry",
             "transport",
+            "wasm-filters",
         ],
     ),
     (
@@ -35,11 +39,24 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 12] = [
         Layer::Role,
         &[
             "cache-policy",
+            "filter-registry",
             "hls",
             "playback-token",
             "settings",
             "telemetry",
             "transport",
+            "wasm-filters",
+        ],
+    ),
+    (
+        "weirctl",
+        Layer::Tool,
+        &[
+            "filter-registry",
+            "settings",
+            "telemetry",
+            "transport",
+            "wasm-filters",
         ],
     ),
     (
@@ -54,6 +71,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 12] = [
             "cache-policy",
             "cmaf",
             "edge",
+            "filter-registry",
             "hls",
             "loadtest",
             "origin",
@@ -62,6 +80,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 12] = [
             "settings",
             "telemetry",
             "transport",
+            "wasm-filters",
         ],
     ),
 ];
