@@ -18,7 +18,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 15] = [
     ("telemetry", Layer::Shared, &[]),
     ("transport", Layer::Shared, &[]),
     ("wasm-filters", Layer::Shared, &[]),
-    ("filter-registry", Layer::Shared, &["wasm-filters"]),
+    ("filter-registry", Layer::Service, &["settings", "wasm-filters"]),
     (
         "origin",
         Layer::Role,
@@ -107,6 +107,8 @@ enum Layer {
     Pure,
     /// L1.
     Shared,
+    /// What roles have in common beyond one concern: built on the shared crates.
+    Service,
     /// L2: the processes.
     Role,
     /// L3.
