@@ -10,11 +10,18 @@ pub const SECRET_BYTES_MIN: usize = 32;
 /// How many keys may verify at once; each costs an HMAC per request.
 pub const KEYS_MAX: usize = 8;
 
+/// What the keys of the tiers' own tokens are derived with. Not in the alphabet of a token's
+/// payload, and under another hash than the tokens': neither a token's signature nor whoever may
+/// have SHA-256 MACs made with the secret (a filter, by the key's name) ever yields such a key.
+const TIERS_LABEL: &[u8] = b"weir: playback tokens of the tiers themselves, 1";
+
 /// One secret. Its `Debug` does not show it.
 #[derive(Clone)]
 pub struct Key {
     id: Option<String>,
     hmac: hmac::Key,
+    /// The same secret, for deriving other keys only.
+    derive: hmac::Key,
 }
 
 /// Why a secret is refused.
@@ -65,7 +72,21 @@ impl Key {
         Ok(Self {
             id,
             hmac: hmac::Key::new(hmac::HMAC_SHA256, secret),
+            derive: hmac::Key::new(hmac::HMAC_SHA512, secret),
         })
+    }
+
+    /// The key of the tiers' own tokens: those with which an edge asks its parents. It verifies no
+    /// token that this one signed, and the other way round, so that a viewer's token is never taken
+    /// for a tier's.
+    #[must_use]
+    pub fn for_tiers(&self) -> Self {
+        let derived = hmac::sign(&self.derive, TIERS_LABEL);
+        Self {
+            id: self.id.clone(),
+            hmac: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+            derive: hmac::Key::new(hmac::HMAC_SHA512, derived.as_ref()),
+        }
     }
 
     /// Its name.
@@ -102,6 +123,16 @@ impl Keyring {
             return Err(KeyringError::TooMany { count });
         }
         Ok(Self { first, others })
+    }
+
+    /// The keys of the tiers' own tokens, in the same order: see [`Key::for_tiers`]. Every tier that
+    /// is given the same secrets derives the same ones.
+    #[must_use]
+    pub fn for_tiers(&self) -> Self {
+        Self {
+            first: self.first.for_tiers(),
+            others: self.others.iter().map(Key::for_tiers).collect(),
+        }
     }
 
     pub(crate) fn signer(&self) -> &Key {

@@ -18,6 +18,9 @@
 //! token=$payload.$signature
 //! ```
 //!
+//! The tiers ask each other with tokens of the same format, signed with keys that are derived from
+//! the viewers' ([`Keyring::for_tiers`]).
+//!
 //! **Nothing of a token is interpreted before its signature has been found right.**
 
 mod key;

@@ -54,6 +54,33 @@ fn a_token_for_all_streams_opens_every_one() {
 }
 
 #[test]
+fn a_viewers_token_is_never_a_tiers() {
+    let viewers = ring(&[1, 2]);
+    let tiers = viewers.for_tiers();
+    let (viewer, tier) = (
+        viewers.sign(&Scope::All, NOW).unwrap(),
+        tiers.sign(&Scope::All, NOW).unwrap(),
+    );
+    assert!(viewers.verify(&viewer, "demo", 0).is_ok());
+    assert!(tiers.verify(&tier, "demo", 0).is_ok());
+    for refused in [
+        tiers.verify(&viewer, "demo", 0),
+        viewers.verify(&tier, "demo", 0),
+        tiers.for_tiers().verify(&tier, "demo", 0),
+        ring(&[3]).for_tiers().verify(&tier, "demo", 0),
+    ] {
+        assert_eq!(refused, Err(TokenError::BadSignature));
+    }
+}
+
+#[test]
+fn tiers_agree_through_a_rotation() {
+    let token = ring(&[1]).for_tiers().sign(&stream("demo"), NOW).unwrap();
+    let rotated = ring(&[2, 1]).for_tiers();
+    assert!(rotated.verify(&token, "demo", NOW - 1).is_ok());
+}
+
+#[test]
 fn the_format_is_the_documented_one() {
     // Computed with the shell commands in the crate's documentation.
     let secret = b"0123456789abcdef0123456789abcdef";
