@@ -210,7 +210,7 @@ mod tests {
             ),
             (
                 r#"{"rules":[{"ip":{"allow":["10.0.0.0/33"]}}]}"#,
-                "10.0.0.0/33",
+                "invalid IP address",
             ),
         ] {
             let error = Policy::parse(document).expect_err(document);
