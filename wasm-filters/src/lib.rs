@@ -3,4 +3,5 @@
 //! This crate knows nothing of edges, registries or HTTP servers. It takes a component and its manifest, checks and
 //! compiles them, and calls the hooks that the component exports, each within its limits.
 pub mod contract;
+pub mod kv;
 pub mod manifest;
