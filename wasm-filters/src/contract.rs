@@ -21,7 +21,6 @@ pub fn interface_name(interface: &str) -> String {
 
 #[expect(
     missing_docs,
-    unused_qualifications,
     reason = "generated; the comments of the contract are the documentation"
 )]
 mod bindings {
