@@ -9,8 +9,8 @@ web := edge/web
 web_sources := $(shell find $(web) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 step = @printf '\n=== %s (%s)\n' '$(1)' "$$(date +%T)"
 
-.PHONY: help setup setup-test setup-bench web build demo demo-up demo-down test test-rust test-web \
-	lint lint-rust fuzz bench deny clean-state
+.PHONY: help setup setup-test setup-bench web filters filters-rust build demo demo-up demo-down test \
+	test-rust test-web test-filters lint lint-rust fuzz bench deny clean-state
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,9 +37,18 @@ $(web)/dist/index.html: $(web)/node_modules/.package-lock.json $(web_sources)
 
 web: $(web)/dist/index.html ## Builds the page, when it has changed.
 
-build: setup web ## Builds the release binaries.
+# Into target/filters, each with its manifest.
+filters: setup-test ## Builds the shipped filters, those in JavaScript and Python too.
+	$(call step,filters)
+	scripts/filters.sh all
+
+filters-rust: setup
+	$(call step,filters in Rust)
+	scripts/filters.sh rust
+
+build: setup web filters-rust ## Builds the release binaries and the filters.
 	$(call step,release binaries)
-	cargo build --release --locked -p origin -p edge --bins
+	cargo build --release --locked -p origin -p edge -p weirctl --bins
 
 demo: build ## Origin, shield, leaf and a test picture, until Ctrl-C.
 	@scripts/demo.sh run
@@ -50,7 +59,7 @@ demo-up: build ## The same in the background.
 demo-down: ## Stops it.
 	@scripts/demo.sh down
 
-test: setup-test web lint-rust test-rust test-web ## Everything that must hold before a push.
+test: setup-test web lint-rust test-filters test-rust test-web ## Everything that must hold before a push.
 	$(call step,fuzz targets for 10 s each)
 	fuzz/run.sh 10
 	$(call step,all well)
@@ -63,14 +72,22 @@ lint-rust: web
 	cargo fmt --all --check
 	$(call step,clippy)
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(call step,formatting and clippy of the test guests)
+	cargo fmt --all --check --manifest-path wasm-filters/guests/Cargo.toml
+	cargo clippy --workspace --locked --target wasm32-wasip2 \
+		--manifest-path wasm-filters/guests/Cargo.toml -- -D warnings
 
 tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json | setup-test
 	$(call step,npm ci for the browser test)
 	cd tests/browser && npm ci --no-audit --no-fund
 	touch $@
 
+test-filters: setup-test ## Checks the shipped filters' own code.
+	$(call step,formatting, clippy and native tests of the filters)
+	scripts/filters.sh check
+
 # Without cargo-nextest the same tests run, all of them one at a time.
-test-rust: web lint-rust tests/browser/node_modules/.package-lock.json
+test-rust: web filters lint-rust tests/browser/node_modules/.package-lock.json
 	$(call step,binaries)
 	cargo build --workspace --bins --locked
 	$(call step,tests)

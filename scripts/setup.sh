@@ -21,7 +21,8 @@ needs=(
 )
 case $purpose in
     demo) ;;
-    test) needs+=(chromium:chromium python3:python3) ;;
+    # One shipped filter is written in Python: its compiler comes from PyPI.
+    test) needs+=(chromium:chromium python3:python3 /usr/share/doc/python3-venv:python3-venv) ;;
     bench) needs+=(nginx:nginx-light caddy:caddy) ;;
     *) fail "unknown purpose '$purpose': demo, test or bench" ;;
 esac
@@ -58,5 +59,13 @@ command -v cargo >/dev/null ||
 rust_version=$(rustc --version | cut -d' ' -f2)
 [ "$(printf '%s\n' "$rust_version_min" "$rust_version" | sort -V | head -1)" = "$rust_version_min" ] ||
     fail "Rust $rust_version is too old, $rust_version_min is needed: rustup update stable"
+# Filters are components for WASI.
+wasm_target=wasm32-wasip2
+if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$wasm_target" ]; then
+    command -v rustup >/dev/null ||
+        fail "Rust's target $wasm_target is missing, and there is no rustup to add it"
+    say "adding Rust's target $wasm_target"
+    rustup target add "$wasm_target" >/dev/null
+fi
 
 say "ready for $purpose"
