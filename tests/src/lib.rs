@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod edge;
+pub mod filters;
 pub mod herds;
 pub mod metrics;
 pub mod node;

@@ -166,10 +166,14 @@ impl Node {
         &self.directory
     }
 
+    /// `http://127.0.0.1:PORT` of the admin listener.
+    pub fn admin_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.admin_port)
+    }
+
     /// Asks the admin listener.
     pub async fn admin(&self, path: &str) -> anyhow::Result<Fetched> {
-        let url = format!("http://127.0.0.1:{}", self.admin_port);
-        let client = Client::connect(&url, Protocol::H1, &Trust::Insecure).await?;
+        let client = Client::connect(&self.admin_url(), Protocol::H1, &Trust::Insecure).await?;
         Ok(client.fetch(path, &[]).await?)
     }
 
