@@ -3,6 +3,8 @@
 //! This crate knows nothing of edges, registries or HTTP servers. It takes a component and its manifest, checks and
 //! compiles them, and calls the hooks that the component exports, each within its limits.
 pub mod call;
+pub mod check;
+pub mod compile;
 pub mod contract;
 pub mod engine;
 pub mod imports;
