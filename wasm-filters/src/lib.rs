@@ -8,6 +8,7 @@ pub mod compile;
 pub mod contract;
 pub mod engine;
 pub mod imports;
+pub mod keys;
 pub mod kv;
 mod limits;
 pub mod manifest;
