@@ -4,7 +4,7 @@
 
 mod clock;
 mod config;
-//KEYS mod crypto;
+mod crypto;
 mod kv;
 mod log;
 mod metrics;
@@ -28,6 +28,6 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     contract::clock::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     contract::random::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     contract::kv::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    //KEYS contract::crypto::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    contract::crypto::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     Ok(())
 }

@@ -200,10 +200,6 @@ impl Budget {
     pub(crate) fn ticks(&self) -> u32 {
         self.ticks
     }
-
-    pub(crate) fn host_calls(&self) -> u32 {
-        self.host_calls
-    }
 }
 
 #[cfg(test)]

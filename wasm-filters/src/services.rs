@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-//KEYS use crate::keys::KeyRing;
+use crate::keys::KeyRing;
 use crate::kv::KvStore;
 use crate::manifest::{FilterName, VersionId};
 
@@ -12,8 +12,8 @@ use crate::manifest::{FilterName, VersionId};
 pub struct Services {
     /// Behind `kv`.
     pub kv: Arc<KvStore>,
-    //KEYS /// Behind `crypto`.
-    //KEYS pub keys: Arc<KeyRing>,
+    /// Behind `crypto`.
+    pub keys: Arc<KeyRing>,
     /// Takes what filters log, and what they write to standard output and error.
     pub log: Arc<dyn LogSink>,
     /// Takes what filters count and measure.

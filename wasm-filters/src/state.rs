@@ -11,7 +11,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::contract::types;
 use crate::kv::{KvError, KvSpace};
 use crate::limits::{Budget, HANDLES_MAX, Holdings};
-use crate::manifest::{KeyName, VersionDocument, VersionId};
+use crate::manifest::{VersionDocument, VersionId};
 use crate::services::{Caller, Services};
 
 pub(crate) use spaces::Spaces;
@@ -30,12 +30,9 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Whether the manifest lists a key. A filter can name no other one.
-    pub(crate) fn may_use(&self, key: &str) -> Option<&KeyName> {
-        self.document
-            .manifest
-            .keys
-            .iter()
-            .find(|listed| listed.as_str() == key)
+    pub(crate) fn may_use(&self, key: &str) -> bool {
+        let keys = &self.document.manifest.keys;
+        keys.iter().any(|listed| listed.as_str() == key)
     }
 }
 

@@ -5,7 +5,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use crate::contract::random;
 use crate::state::State;
 
-/// Most bytes at once; asking for more is a trap.
+/// Most bytes at once.
 pub const RANDOM_BYTES_MAX: usize = 4096;
 
 /// What a guest asked for in vain.
@@ -18,8 +18,9 @@ enum RandomError {
 }
 
 impl random::Host for State {
+    /// Whoever asks for more gets the most there is, as the contract has it.
     fn bytes(&mut self, len: u32) -> wasmtime::Result<Vec<u8>> {
-        self.random_bytes(len.into())
+        self.random_bytes(u64::from(len).min(RANDOM_BYTES_MAX as u64))
     }
 
     fn next_u64(&mut self) -> wasmtime::Result<u64> {
@@ -28,6 +29,7 @@ impl random::Host for State {
 }
 
 impl State {
+    /// Exactly so many, as WASI promises, or a trap.
     pub(super) fn random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
         self.budget.host_call()?;
         let len = usize::try_from(len)
