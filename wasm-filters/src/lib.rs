@@ -9,7 +9,7 @@ pub mod check;
 pub mod compile;
 pub mod contract;
 pub mod country;
-mod edits;
+pub mod edits;
 pub mod engine;
 pub mod grants;
 pub mod host;
