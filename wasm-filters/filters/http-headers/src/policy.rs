@@ -7,16 +7,20 @@ use serde::Deserialize;
 use crate::Fields;
 use crate::cors::Cors;
 
-/// Fields that frame a message or belong to a connection: a node lets nobody touch them.
-const UNTOUCHABLE: [&str; 8] = [
+/// Fields that frame a message or belong to a connection: a node refuses an answer that touches one.
+const UNTOUCHABLE: [&str; 12] = [
     "connection",
     "content-length",
+    "host",
+    "http2-settings",
     "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
-    "date",
 ];
 
 #[derive(Debug, Deserialize)]
