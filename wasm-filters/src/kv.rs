@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 
 use crate::manifest::KvLimits;
 use bucket::Rate;
-use contents::{Bounds, Contents, Refusal};
+use contents::{Bounds, Contents, ENTRY_OVERHEAD_BYTES, Refusal};
 use node::Node;
 
 /// Longest key, in bytes. A longer one is [`KvError::TooLarge`], in every operation.
@@ -131,6 +131,12 @@ impl KvStore {
                 node: Arc::new(Node::new(bytes_max)),
             }),
         }
+    }
+
+    /// An empty store in which one space can be filled to these limits: for a probe, a shadow, a test.
+    pub fn for_one(limits: &KvLimits) -> Self {
+        let overhead = u64::from(limits.entries) * ENTRY_OVERHEAD_BYTES;
+        Self::new(limits.bytes.saturating_add(overhead))
     }
 
     /// The memory of a filter for a tenant, made when there is none. Takes a lock and allocates:

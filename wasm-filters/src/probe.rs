@@ -13,6 +13,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde::Serialize;
 
 use crate::call::{CallContext, CallError, TrapKind};
@@ -166,11 +168,11 @@ pub async fn probe(version: &Arc<LoadedVersion>) -> Result<ProbeReport, ProbeErr
     let trial = trial(version)?;
     let ctx = || context(SAMPLE_NOW_MS);
     let started = Instant::now();
-    patiently(async || trial.configure(&ctx()).await)
+    patiently(|| async { trial.configure(&ctx()).await }.boxed())
         .await
         .map_err(ProbeError::Configure)?;
     let start_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let described = patiently(async || trial.describe(&ctx()).await).await;
+    let described = patiently(|| async { trial.describe(&ctx()).await }.boxed()).await;
     let info = described.map_err(|error| match error {
         // A fresh instance may start another way than the one before.
         CallError::Config(_) => ProbeError::Configure(error),
@@ -196,7 +198,7 @@ pub async fn probe(version: &Arc<LoadedVersion>) -> Result<ProbeReport, ProbeErr
 /// the node's: without them an auth filter could not be tried.
 fn trial(version: &LoadedVersion) -> Result<Arc<LoadedVersion>, LoadError> {
     let services = Services {
-        kv: Arc::new(KvStore::new(version.manifest().kv.bytes.saturating_mul(2))),
+        kv: Arc::new(KvStore::for_one(&version.manifest().kv)),
         metrics: Arc::new(Discard),
         ..version.services().clone()
     };
@@ -221,8 +223,11 @@ fn context(now_ms: u64) -> CallContext {
     }
 }
 
-/// Makes a call again when there was no time for it.
-async fn patiently<A>(call: impl AsyncFn() -> Result<A, CallError>) -> Result<A, CallError> {
+/// Makes a call again when there was no time for it. Boxed, because the compiler does not see that
+/// the future of an async closure is `Send` for every lifetime.
+async fn patiently<'a, A>(
+    call: impl Fn() -> BoxFuture<'a, Result<A, CallError>>,
+) -> Result<A, CallError> {
     for _ in 1..TRIES_MAX {
         match call().await {
             Err(

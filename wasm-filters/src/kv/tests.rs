@@ -183,6 +183,16 @@ fn a_full_node_takes_back_what_expired_elsewhere_and_nothing_else() {
 }
 
 #[test]
+fn a_store_for_one_holds_all_that_the_limits_allow() {
+    let limits = limits(100, 1_000, 100);
+    let kv = KvStore::for_one(&limits).open("t", "f", &limits).unwrap();
+    for at in 0..100 {
+        assert_eq!(kv.set(&format!("{at:05}"), vec![0; 5], None, NOW), Ok(()));
+    }
+    assert_eq!(kv.set("more", vec![], None, NOW), Err(KvError::Quota));
+}
+
+#[test]
 fn sweeping_takes_out_what_nobody_asks_for() {
     let store = KvStore::new(1 << 20);
     let kv = store.open("t", "f", &KvLimits::default()).unwrap();

@@ -28,7 +28,7 @@ impl Spaces {
             return self
                 .shadow
                 .lock()
-                .get_or_insert_with(|| KvStore::new(manifest.kv.bytes))
+                .get_or_insert_with(|| KvStore::for_one(&manifest.kv))
                 .open(&context.tenant, name, &manifest.kv)
                 .map_err(|_| KvError::Unavailable);
         }
