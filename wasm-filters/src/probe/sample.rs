@@ -1,5 +1,6 @@
 //! One sample: its arguments as values of the contract, the call, and the answer as JSON.
 
+use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Type, Val};
@@ -32,14 +33,17 @@ pub async fn run_sample(version: &LoadedVersion, sample: &Sample) -> Result<Valu
     let function = function(version, interface, call).map_err(failed)?;
     let ctx = call_context(sample);
     let args = arguments(&function, sample)?;
-    let results = patiently(async || {
-        let trial = trial(version).map_err(|error| unlinked(interface, &error))?;
-        seed(&trial, sample, &ctx)?;
-        let ctx = CallContext {
-            deadline: context(ctx.now_ms).deadline,
-            ..ctx.clone()
-        };
-        trial.call_dynamic(&ctx, interface, call, &args).await
+    let results = patiently(|| {
+        async {
+            let trial = trial(version).map_err(|error| unlinked(interface, &error))?;
+            seed(&trial, sample, &ctx)?;
+            let ctx = CallContext {
+                deadline: context(ctx.now_ms).deadline,
+                ..ctx.clone()
+            };
+            trial.call_dynamic(&ctx, interface, call, &args).await
+        }
+        .boxed()
     });
     let results = results.await.map_err(failed)?;
     let answer = function.results().zip(&results);

@@ -68,6 +68,9 @@ impl chat::Guest for Hostile {
             }
             "panic" => panic!("asked to panic"),
             "exit" => std::process::exit(3),
+            "sleep" => std::thread::sleep(std::time::Duration::from_secs(60)),
+            // More than half of what it may have, and less than all.
+            "keep" => std::mem::forget(black_box(vec![1_u8; 10 << 20])),
             "host-calls" => loop {
                 black_box(clock::now_ms());
             },
