@@ -115,6 +115,17 @@ impl Expiry<GrantKey, Arc<Granted>> for KeptUntil {
         let until = granted.facts.kept_until.unwrap_or(created);
         Some(until.saturating_duration_since(created))
     }
+
+    /// A new grant in the place of one that has ended: by itself, moka would keep the old end.
+    fn expire_after_update(
+        &self,
+        key: &GrantKey,
+        granted: &Arc<Granted>,
+        updated: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        self.expire_after_create(key, granted, updated)
+    }
 }
 
 /// A no, and until when it is repeated.

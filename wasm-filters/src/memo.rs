@@ -14,7 +14,7 @@ use moka::sync::Cache;
 use crate::grants::KeyState;
 use crate::host::{FieldEdits, HttpCall, Reply, RequestEdits};
 use crate::keyed::{HashKey, KeyHasher};
-use crate::table::Deployed;
+use crate::sights::Sights;
 
 /// An answer is kept for as long at most; a longer `cache-ms` is cut.
 pub(crate) const MEMO_MAX: Duration = Duration::from_secs(3600);
@@ -54,6 +54,17 @@ impl Expiry<MemoKey, Entry> for Until {
         created: Instant,
     ) -> Option<Duration> {
         Some(entry.until.saturating_duration_since(created))
+    }
+
+    /// By itself, moka would keep the old end.
+    fn expire_after_update(
+        &self,
+        key: &MemoKey,
+        entry: &Entry,
+        updated: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        self.expire_after_create(key, entry, updated)
     }
 }
 
@@ -95,40 +106,49 @@ impl Memo {
     }
 }
 
+/// A version, as far as its answers depend on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// Stands for the filter and its version.
+    pub(crate) word: u64,
+    /// What it sees.
+    pub(crate) sights: &'a Sights,
+}
+
 impl MemoKey {
     /// For `http.request`.
-    pub(crate) fn request(hash_key: HashKey, version: &Deployed, call: &HttpCall<'_>) -> Self {
+    pub(crate) fn request(hash_key: HashKey, asked: Asked<'_>, call: &HttpCall<'_>) -> Self {
         let mut hasher = hash_key.hasher();
         hasher.byte(0);
-        feed(&mut hasher, version, call);
+        feed(&mut hasher, asked, call);
         Self(hasher.finish())
     }
 
     /// For `http.response`.
     pub(crate) fn response(
         hash_key: HashKey,
-        version: &Deployed,
+        asked: Asked<'_>,
         call: &HttpCall<'_>,
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Self {
         let mut hasher = hash_key.hasher();
         hasher.byte(1);
-        feed(&mut hasher, version, call);
+        feed(&mut hasher, asked, call);
         hasher.word(u64::from(status.as_u16()));
-        version.http_sights.hash_fields(&mut hasher, headers);
+        asked.sights.hash_fields(&mut hasher, headers);
         Self(hasher.finish())
     }
 }
 
-fn feed(hasher: &mut KeyHasher, version: &Deployed, call: &HttpCall<'_>) {
-    hasher.word(version.key_word);
+fn feed(hasher: &mut KeyHasher, asked: Asked<'_>, call: &HttpCall<'_>) {
+    hasher.word(asked.word);
     hasher.text(call.info.tenant);
     hasher.text(call.method);
     hasher.text(call.host);
     hasher.text(call.path);
-    version.http_sights.hash_query(hasher, call.query);
-    version.http_sights.hash(hasher, &call.client, call.headers);
+    asked.sights.hash_query(hasher, call.query);
+    asked.sights.hash(hasher, &call.client, call.headers);
 }
 
 /// About how many bytes an answer takes.
@@ -158,4 +178,118 @@ fn weight(kept: &Kept) -> u32 {
         Kept::Response(edits) => fields(edits),
     };
     u32::try_from(bytes + 256).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::host::{CallInfo, Client};
+    use crate::rollout::RequestPin;
+
+    fn call(headers: &HeaderMap) -> HttpCall<'_> {
+        HttpCall {
+            info: CallInfo {
+                request_id: "r1",
+                tenant: "default",
+                room: "demo",
+                now_unix_ms: 1,
+                pin: RequestPin::of(b"anybody"),
+            },
+            method: "GET",
+            host: "edge.example",
+            path: "/live/demo/media.m3u8",
+            query: "_HLS_msn=1",
+            headers,
+            client: Client {
+                ip: [192, 0, 2, 7].into(),
+                country: Some("NO"),
+                protocol: "h3",
+                tls: true,
+            },
+        }
+    }
+
+    fn origin(value: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("origin", HeaderValue::from_static(value));
+        headers
+    }
+
+    #[test]
+    fn requests_that_look_the_same_to_the_filter_have_one_key() {
+        let (a, b) = (origin("https://a"), origin("https://b"));
+        let sights = |sees: &[&str]| {
+            let sees: Vec<_> = sees.iter().map(|sight| sight.parse().unwrap()).collect();
+            Sights::of(&sees)
+        };
+        let key = |sights: &Sights, word, call: HttpCall<'_>| {
+            MemoKey::request(HashKey::fixed(), Asked { word, sights }, &call)
+        };
+        let (blind, seeing) = (sights(&[]), sights(&["origin", "query"]));
+        let later = |headers| HttpCall {
+            query: "_HLS_msn=2",
+            ..call(headers)
+        };
+        assert_eq!(key(&blind, 1, call(&a)), key(&blind, 1, call(&b)));
+        assert_eq!(key(&blind, 1, call(&a)), key(&blind, 1, later(&a)));
+        assert_ne!(key(&seeing, 1, call(&a)), key(&seeing, 1, call(&b)));
+        assert_ne!(key(&seeing, 1, call(&a)), key(&seeing, 1, later(&a)));
+        // Always seen, and another version.
+        let elsewhere = HttpCall {
+            path: "/live/demo/init.mp4",
+            ..call(&a)
+        };
+        assert_ne!(key(&blind, 1, call(&a)), key(&blind, 1, elsewhere));
+        assert_ne!(key(&blind, 1, call(&a)), key(&blind, 2, call(&a)));
+        let response = |status| {
+            let asked = Asked {
+                word: 1,
+                sights: &blind,
+            };
+            MemoKey::response(HashKey::fixed(), asked, &call(&a), status, &b)
+        };
+        assert_ne!(response(StatusCode::OK), response(StatusCode::NOT_FOUND));
+        assert_ne!(response(StatusCode::OK), key(&blind, 1, call(&a)));
+    }
+
+    #[test]
+    fn an_answer_is_kept_as_long_as_the_filter_says() {
+        let memo = Memo::new(1 << 20);
+        let now = Instant::now();
+        let next = || Kept::Request(RequestStep::Next);
+        memo.keep(MemoKey(1), next(), 1000, now);
+        memo.keep(MemoKey(2), next(), 0, now);
+        memo.keep(MemoKey(3), next(), u32::MAX, now);
+        assert!(
+            memo.get(&MemoKey(1), now + Duration::from_millis(999))
+                .is_some()
+        );
+        assert!(
+            memo.get(&MemoKey(1), now + Duration::from_millis(1000))
+                .is_none()
+        );
+        assert!(memo.get(&MemoKey(2), now).is_none());
+        assert!(memo.get(&MemoKey(3), now + MEMO_MAX).is_none());
+    }
+
+    #[test]
+    fn the_bytes_that_are_kept_are_bounded() {
+        let memo = Memo::new(50_000);
+        let now = Instant::now();
+        for number in 0..500 {
+            let headers = HeaderMap::new();
+            let body = bytes::Bytes::from(vec![0; 1000]);
+            let reply = Arc::new(Reply {
+                status: StatusCode::OK,
+                headers,
+                body,
+            });
+            let kept = Kept::Request(RequestStep::Respond(reply));
+            memo.keep(MemoKey(number), kept, 60_000, now);
+        }
+        memo.kept.run_pending_tasks();
+        assert!((1..=50).contains(&memo.len()), "{}", memo.len());
+    }
 }

@@ -12,7 +12,7 @@ use crate::chain::{Deadline, Failed};
 use crate::contract::http as contract;
 use crate::edits;
 use crate::manifest::Hook;
-use crate::memo::{Kept, MemoKey, RequestStep};
+use crate::memo::{Asked, Kept, MemoKey, RequestStep};
 use crate::stats::Decision;
 use crate::table::{Deployed, Table};
 
@@ -42,6 +42,13 @@ fn request_input(call: &HttpCall<'_>, version: &Deployed) -> contract::Request {
         query: sights.query(call.query),
         headers: sights.fields(call.headers),
         client: sights.client_info(&call.client, call.headers),
+    }
+}
+
+fn asked(version: &Deployed) -> Asked<'_> {
+    Asked {
+        word: version.key_word,
+        sights: &version.http_sights,
     }
 }
 
@@ -195,9 +202,12 @@ impl Inner {
             .http_chain(Hook::HttpRequest, call.info.pin, path)
         {
             let call = edited.call();
-            let key = link
-                .version
-                .map(|version| (version, MemoKey::request(table.hash_key, version, &call)));
+            let key = link.version.map(|version| {
+                (
+                    version,
+                    MemoKey::request(table.hash_key, asked(version), &call),
+                )
+            });
             let step = if let Some((version, key)) = &key
                 && let Some(Kept::Request(step)) = self.memo.get(key, began)
             {
@@ -255,7 +265,8 @@ impl Inner {
         let mut chain = chain.rev().peekable();
         while let Some(link) = chain.next() {
             let key = link.version.map(|version| {
-                let key = MemoKey::response(table.hash_key, version, &request, status, &headers);
+                let key =
+                    MemoKey::response(table.hash_key, asked(version), &request, status, &headers);
                 (version, key)
             });
             let edit = if let Some((version, key)) = &key

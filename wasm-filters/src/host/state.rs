@@ -169,11 +169,11 @@ impl Inner {
     /// A version that is loaded already.
     pub(super) fn in_service(&self, id: VersionId) -> Option<Arc<LoadedVersion>> {
         let filters = self.filters.lock();
-        filters
-            .filters
-            .values()
-            .find_map(|filter| filter.versions.get(&id))
-            .map(|deployed| Arc::clone(&deployed.version))
+        filters.filters.values().find_map(|filter| {
+            let shadow = filter.shadow.as_ref().filter(|shadow| shadow.id == id);
+            let deployed = filter.versions.get(&id).or(shadow)?;
+            Some(Arc::clone(&deployed.version))
+        })
     }
 
     pub(super) fn apply(&self, desired: BTreeMap<FilterName, FilterRouting>, now: Instant) {
