@@ -1,11 +1,6 @@
 //! What an active filter costs a media request that it has decided on before, and what a swap costs.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a benchmark"
-)]
+#![expect(clippy::expect_used, missing_docs, reason = "a benchmark")]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
