@@ -15,6 +15,7 @@ use wit_parser::{Function, Resolve, Type, TypeDefKind, TypeOwner, WorldItem};
 use crate::support::{context, guest, host, manifest, message, prepare, user};
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one call of each function")]
 async fn a_filter_of_the_previous_contract_loads_and_answers() {
     let wasm = guest("previous-contract");
     let text = String::from_utf8_lossy(&wasm);

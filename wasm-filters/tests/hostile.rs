@@ -130,6 +130,7 @@ fn replaced(wasm: &Bytes, from: &[u8], to: &[u8]) -> Bytes {
 }
 
 /// Everything that is refused before it could do anything, with the words that tell why.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn refused_at_upload() -> Vec<(&'static str, Bytes, Manifest, Vec<&'static str>)> {
     let good = guest("hostile");
     let mut small = hostile("");

@@ -20,6 +20,7 @@ fn all_hooks(samples: Value) -> Manifest {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn samples_of_every_kind_are_run() {
     let samples = json!([
         {

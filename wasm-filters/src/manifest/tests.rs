@@ -174,6 +174,7 @@ fn no_breaker_is_written_as_false() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn refusals_name_the_field_and_the_number() {
     let table: [(&str, String); 17] = [
         ("hooks is empty", refusal(|m| m.hooks.clear())),
