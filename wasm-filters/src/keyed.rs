@@ -24,7 +24,7 @@ impl HashKey {
         let mut bytes = [0; 16];
         ring::rand::SystemRandom::new().fill(&mut bytes).ok()?;
         let both = u128::from_le_bytes(bytes);
-        #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+        // Casts: the two halves.
         Some(Self(both as u64, (both >> 64) as u64))
     }
 

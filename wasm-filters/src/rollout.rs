@@ -41,10 +41,7 @@ impl RequestPin {
     /// The bucket for one filter, below [`BUCKETS`]. `salt` is the filter's own, so that it is not
     /// the same viewers who try every canary.
     #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the remainder is below 10000"
-    )]
+    // Casts: the remainder is below 10000.
     pub const fn bucket(self, salt: u64) -> u16 {
         // The finalizer of SplitMix64: every bit of both reaches every bit of the sum.
         let mut mixed = self.0 ^ salt;

@@ -81,7 +81,7 @@ impl Hasher for Lower {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+    // Casts: half of a hash is a hash.
     fn write_u128(&mut self, key: u128) {
         self.0 = key as u64;
     }

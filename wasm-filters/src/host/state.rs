@@ -345,10 +345,17 @@ impl Filter {
         let active = routing.active.as_ref().filter(ours);
         let previous = routing.previous.as_ref().filter(ours);
         let serving = [active, previous, canary.map(|canary| &canary.version)];
+        let anew = routing.activation != self.rollout.desired().activation;
         let mut versions = BTreeMap::new();
         for version in serving.into_iter().flatten() {
             let id = version.id();
-            let deployed = self.versions.get(&id).map(Arc::clone);
+            // Somebody wants a version that was taken back after all: it begins with a clean sheet,
+            // or its breaker would still be open.
+            let deployed = self
+                .versions
+                .get(&id)
+                .filter(|_| !anew || !self.rollout.is_taken_back(id));
+            let deployed = deployed.map(Arc::clone);
             versions.insert(id, deployed.unwrap_or_else(|| deploy(version, false)));
         }
         self.versions = versions;

@@ -222,7 +222,7 @@ fn durations(labels: Vec<LabelPair>, histogram: &Histogram) -> Metric {
     )
 }
 
-#[expect(clippy::cast_precision_loss, reason = "Prometheus counts in doubles")]
+// Casts: Prometheus counts in doubles.
 pub(super) const fn float(count: u64) -> f64 {
     count as f64
 }

@@ -111,10 +111,7 @@ pub fn judge(old: &Window, new: &Window) -> Verdict {
     Verdict::Fine
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a rate of at most a million, for people"
-)]
+// Casts: a rate of at most a million, for people.
 fn percent(of_a_million: u64) -> f64 {
     of_a_million as f64 / 10_000.0
 }

@@ -15,10 +15,7 @@ const LONGEST_BITS: u32 = 35;
 const BUCKETS: usize = (LONGEST_BITS - SHORTEST_BITS) as usize * PARTS + 1;
 
 /// Where a duration belongs.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "three bits, and the logarithm of a u64"
-)]
+// Casts: three bits, and the logarithm of a u64.
 const fn bucket_of(nanoseconds: u64) -> usize {
     let bits = 63 - (nanoseconds | 1).leading_zeros();
     if bits < SHORTEST_BITS {
@@ -90,12 +87,7 @@ impl Histogram {
     /// The duration that a share of `quantile` (0 to 1) is not longer than, rounded up by at most
     /// an eighth. Zero without any.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a rank between 1 and a number of calls, of which doubles hold 2^53"
-    )]
+    // Casts: a rank between 1 and a number of calls, of which doubles hold 2^53.
     pub fn quantile(&self, quantile: f64) -> Duration {
         let count = self.count();
         let rank = ((count as f64 * quantile).ceil() as u64).clamp(1, count.max(1));

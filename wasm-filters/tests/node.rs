@@ -30,16 +30,12 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new() -> Self {
-        Self::with(|_| {})
-    }
-
-    pub(crate) fn with(change: impl FnOnce(&mut HostOptions)) -> Self {
         // The machine may be busy with other tests: no call is to fail for that.
         let mut options = HostOptions {
             chain_budget: Duration::from_secs(30),
             ..options()
         };
-        change(&mut options);
+        (options.caps.cpu_ms, options.caps.deadline_ms) = (1000, 30_000);
         let registry = prometheus::Registry::new();
         let host = Host::new(options, Arc::new(KeyRing::default()), &registry).unwrap();
         Self {
@@ -64,8 +60,8 @@ impl Node {
         config["tokens"][TOKEN] = "ada".into();
         let mut manifest = Manifest::new(name(), label, Hook::ALL.to_vec());
         manifest.config = config;
-        manifest.limits.cpu_ms = 100;
-        manifest.limits.deadline_ms = 1000;
+        manifest.limits.cpu_ms = 1000;
+        manifest.limits.deadline_ms = 30_000;
         change(&mut manifest);
         let document = VersionDocument {
             component: Digest::of(&self.wasm),
