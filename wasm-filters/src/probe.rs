@@ -24,7 +24,7 @@ use crate::services::{Discard, Services};
 use crate::version::{LoadError, LoadedVersion};
 use json::JsonError;
 
-pub use sample::run_sample;
+pub use sample::{Ran, Sequence, run_sample};
 pub use subset::{DIFFERENCES_MAX, Difference, differences};
 
 /// Most bytes of a name or version that a filter gives itself.

@@ -1,5 +1,8 @@
 //! One sample: its arguments as values of the contract, the call, and the answer as JSON.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
@@ -46,11 +49,7 @@ pub async fn run_sample(version: &LoadedVersion, sample: &Sample) -> Result<Valu
         .boxed()
     });
     let results = results.await.map_err(failed)?;
-    let answer = function.results().zip(&results);
-    let answer = answer
-        .map(|(ty, val)| values::from_val(&ty, val))
-        .next()
-        .unwrap_or(Value::Null);
+    let answer = answer(&function, &results);
     let differences = compare(sample, &answer)?;
     if differences.is_empty() {
         return Ok(answer);
@@ -67,6 +66,71 @@ fn unlinked(interface: &str, error: &crate::version::LoadError) -> CallError {
         interface: format!("{interface} ({error})"),
         function: String::new(),
     }
+}
+
+/// A version with a `kv` of its own, for several samples in a row: what an author's tools run.
+///
+/// Unlike [`run_sample`] it makes no call twice, because a call may have changed the `kv`.
+#[derive(Debug)]
+pub struct Sequence {
+    trial: Arc<LoadedVersion>,
+}
+
+/// The answer to a sample, whether or not it is the expected one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ran {
+    /// The whole answer, as JSON.
+    pub answer: Value,
+    /// Where it is not as expected.
+    pub differences: Vec<subset::Difference>,
+    /// The call alone, from taking an instance to the answer.
+    pub took: Duration,
+}
+
+impl Sequence {
+    /// An empty `kv`, and no calls yet.
+    ///
+    /// # Errors
+    /// The version cannot be linked, after all.
+    pub fn new(version: &LoadedVersion) -> Result<Self, ProbeError> {
+        Ok(Self {
+            trial: trial(version)?,
+        })
+    }
+
+    /// Runs the next sample; its `kv` is added to what is there.
+    ///
+    /// # Errors
+    /// The input is none of the function's, or the call has no answer.
+    pub async fn run(&self, sample: &Sample) -> Result<Ran, ProbeError> {
+        let call = sample.call.as_str();
+        let interface = sample.call.hook().interface();
+        let failed = |error| ProbeError::Call {
+            name: sample.name.clone(),
+            call,
+            error,
+        };
+        let function = function(&self.trial, interface, call).map_err(failed)?;
+        let ctx = call_context(sample);
+        let args = arguments(&function, sample)?;
+        seed(&self.trial, sample, &ctx).map_err(failed)?;
+        let began = Instant::now();
+        let results = self.trial.call_dynamic(&ctx, interface, call, &args).await;
+        let took = began.elapsed();
+        let answer = answer(&function, &results.map_err(failed)?);
+        Ok(Ran {
+            differences: compare(sample, &answer)?,
+            answer,
+            took,
+        })
+    }
+}
+
+/// The result of a function, as JSON.
+fn answer(function: &ComponentFunc, results: &[Val]) -> Value {
+    let answer = function.results().zip(results);
+    let answer = answer.map(|(ty, val)| values::from_val(&ty, val)).next();
+    answer.unwrap_or(Value::Null)
 }
 
 fn function(

@@ -1,0 +1,6 @@
+//! What is asked of single nodes, not of the registry: their state, their streams, their cache.
+
+mod client;
+pub(crate) mod purge;
+pub(crate) mod status;
+pub(crate) mod streams;
