@@ -65,9 +65,17 @@ pub struct Cache {
 #[derive(Debug)]
 struct Inner {
     memory: Memory,
-    flights: [Mutex<HashMap<CacheKey, Flight>>; FLIGHT_SHARDS],
+    flights: [Mutex<HashMap<CacheKey, Flying>>; FLIGHT_SHARDS],
     flight_permits: Arc<tokio::sync::Semaphore>,
     limits: CacheLimits,
+}
+
+/// A flight's place in the table.
+#[derive(Debug)]
+struct Flying {
+    flight: Flight,
+    /// Its object is kept when it is whole: it was not purged meanwhile.
+    keep: bool,
 }
 
 /// The duty to fill one key: the writing end of its flight, and its place in the table.
@@ -101,8 +109,8 @@ impl Cache {
             return Lookup::Hit(object);
         }
         let mut flights = self.shard(key).lock();
-        if let Some(flight) = flights.get(key) {
-            return Lookup::Joined(flight.reader());
+        if let Some(flying) = flights.get(key) {
+            return Lookup::Joined(flying.flight.reader());
         }
         // A flight may have ended between the first look and the lock: it left its object behind.
         let kept = self.inner.memory.get(key);
@@ -115,7 +123,11 @@ impl Cache {
         };
         let (writer, new) = flight(self.inner.limits.object_bytes_max);
         let reader = new.reader();
-        flights.insert(key.clone(), new);
+        let flying = Flying {
+            flight: new,
+            keep: true,
+        };
+        flights.insert(key.clone(), flying);
         Lookup::Leader {
             writer: Fill {
                 cache: self.clone(),
@@ -126,6 +138,21 @@ impl Cache {
             reader,
             stale,
         }
+    }
+
+    /// Forgets every object whose key `matches`, and says how many were kept. Objects in flight go
+    /// to those who wait for them, and are not kept.
+    ///
+    /// It looks at every key: for operators, not for requests.
+    pub fn purge(&self, matches: impl Fn(&CacheKey) -> bool) -> u64 {
+        // Flights first: one that ends after this keeps nothing, one that ended before it is seen
+        // below.
+        for shard in &self.inner.flights {
+            for (key, flying) in shard.lock().iter_mut() {
+                flying.keep &= !matches(key);
+            }
+        }
+        self.inner.memory.purge(matches)
     }
 
     /// The memory tier, for its figures.
@@ -145,7 +172,7 @@ impl Cache {
             .filter(|object| !object.head.fresh_left(now).is_zero())
     }
 
-    fn shard(&self, key: &CacheKey) -> &Mutex<HashMap<CacheKey, Flight>> {
+    fn shard(&self, key: &CacheKey) -> &Mutex<HashMap<CacheKey, Flying>> {
         use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
         #[expect(
@@ -180,10 +207,14 @@ impl Fill {
             return false;
         };
         if !object.head.fresh_for.is_zero() {
-            self.cache
-                .inner
-                .memory
-                .insert(self.key.clone(), Arc::new(object));
+            // Under the lock, so that a purge either sees this object or is seen here.
+            let flights = self.cache.shard(&self.key).lock();
+            if flights.get(&self.key).is_some_and(|flying| flying.keep) {
+                self.cache
+                    .inner
+                    .memory
+                    .insert(self.key.clone(), Arc::new(object));
+            }
         }
         true
     }

@@ -6,10 +6,12 @@ mod sections;
 
 use std::path::Path;
 
-pub use resolve::{ListenSettings, PlaybackSettings, Settings, TlsSettings};
+pub use resolve::{
+    ListenSettings, PLAYBACK_KEY, PlaybackKeys, PlaybackSettings, Settings, TlsSettings,
+};
 pub use sections::{
-    AccessLog, CacheConfig, Config, DrainConfig, LimitsConfig, ListenConfig, LogConfig, NodeConfig,
-    ParentsConfig, PlaybackAuth, PlaybackConfig, ThreadsConfig, TlsConfig,
+    AccessLog, AdminConfig, CacheConfig, Config, DrainConfig, LimitsConfig, ListenConfig,
+    LogConfig, NodeConfig, ParentsConfig, PlaybackAuth, PlaybackConfig, ThreadsConfig, TlsConfig,
 };
 use settings::ConfigError;
 

@@ -4,6 +4,7 @@
 //! It knows nothing of media and never depends on the origin: to it a part is bytes with a
 //! lifetime.
 
+pub mod admin;
 pub mod cache;
 pub mod config;
 pub mod frontend;

@@ -45,6 +45,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // A filter is compiled in a child process, with this program as the compiler.
+    if let Some(code) = wasm_filters::compile::run_if_child() {
+        return code;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -81,8 +85,11 @@ fn main() -> ExitCode {
 }
 
 fn sign(settings: &config::Settings, stream: String, seconds: u64) -> ExitCode {
-    let Some(keyring) = &settings.playback.keyring else {
-        return fail(EXIT_USAGE, &"playback.auth is \"open\": no token is needed");
+    let Some(keys) = &settings.playback.keys else {
+        return fail(
+            EXIT_USAGE,
+            &"playback.token_keys is empty: there is nothing to sign with",
+        );
     };
     let scope = if stream == "*" {
         Scope::All
@@ -92,7 +99,7 @@ fn sign(settings: &config::Settings, stream: String, seconds: u64) -> ExitCode {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    match keyring.sign(&scope, now.saturating_add(seconds)) {
+    match keys.viewers.sign(&scope, now.saturating_add(seconds)) {
         Ok(token) => print(&format!("{token}\n")),
         Err(error) => fail(EXIT_USAGE, &error),
     }

@@ -39,7 +39,7 @@ pub struct Metrics {
     pub memory_bytes: IntGauge,
     /// `edge_cache_memory_objects`.
     pub memory_objects: IntGauge,
-    /// `edge_auth_refused_total{reason}`.
+    /// `edge_auth_refused_total{reason}`: by the code of the refusal, as far as it is a known one.
     pub auth_refused: IntCounterVec,
 }
 
@@ -128,7 +128,7 @@ impl Metrics {
             auth_refused: metrics::counter_vec(
                 r,
                 "edge_auth_refused_total",
-                "Requests without a valid playback token, by reason.",
+                "Requests for objects that were not admitted, by the code of the refusal (unknown codes: filter).",
                 &["reason"],
             )?,
         })

@@ -26,6 +26,8 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
 pub struct Pages {
     by_path: HashMap<String, Page>,
     watch: Option<Page>,
+    /// For operators, on the admin listener; not shown to viewers.
+    filters: Option<Page>,
 }
 
 /// One page or asset. Cheap to clone.
@@ -51,7 +53,12 @@ impl Pages {
             by_path.insert("/".to_owned(), index);
         }
         let watch = by_path.remove("/watch.html");
-        Self { by_path, watch }
+        let filters = by_path.remove("/admin/filters.html");
+        Self {
+            by_path,
+            watch,
+            filters,
+        }
     }
 
     /// The page at `path`; `/watch/{stream}` is one page for every stream.
@@ -63,6 +70,17 @@ impl Pages {
             return self.watch.clone();
         }
         self.by_path.get(path).cloned()
+    }
+}
+
+impl Pages {
+    /// The operators' page or asset at `path` of the admin listener.
+    pub fn find_admin(&self, path: &str) -> Option<Page> {
+        match path {
+            "/filters" => self.filters.clone(),
+            path if path.starts_with("/assets/") => self.by_path.get(path).cloned(),
+            _ => None,
+        }
     }
 }
 

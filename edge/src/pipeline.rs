@@ -7,15 +7,20 @@
 //! | stage | decides |
 //! |---|---|
 //! | `route` | what is asked for, by method and URL alone |
-//! | `admit` | whether this viewer may have it |
+//! | `filter` | takes the table of filters; runs the `http.request` chain, which may change the URL or answer |
+//! | `admit` | whether this viewer may have it: a tier's token, a cached grant, or the `auth` chain |
 //! | `cache::lookup` | hit, join a flight, or lead one (`upstream` fills it) |
-//! | `respond` | writes the answer, whole or as it arrives |
+//! | `respond`, `reply` | writes the answer, whole or as it arrives; every head passes the `http.response` chain |
 //! | `log` | counts it |
 
-/// Playback tokens.
+/// Who may have an object.
 mod admit;
+/// Filters of requests and answers.
+mod filter;
 /// Counting and access logs.
 mod log;
+/// Answers that filters decide.
+mod reply;
 /// Writing answers.
 mod respond;
 /// Understanding URLs.
@@ -38,6 +43,8 @@ use crate::pages::Pages;
 use crate::problem::Problem;
 use crate::upstream::Upstream;
 use admit::Admission;
+pub use filter::Filters;
+use filter::{AfterRequest, Begun};
 pub use log::Context;
 use route::{Kind, Route};
 
@@ -56,6 +63,8 @@ pub struct EdgeProxy {
     pub pages: Arc<Pages>,
     /// Who may watch.
     pub playback: PlaybackSettings,
+    /// The filters that run here; `None`: none.
+    pub filters: Option<Filters>,
     /// Figures.
     pub metrics: Metrics,
     /// Which requests are logged.
@@ -129,19 +138,42 @@ impl ProxyHttp for EdgeProxy {
 
 impl EdgeProxy {
     async fn answer(&self, session: &mut Session, context: &mut Context) -> Result<()> {
-        let request = session.req_header();
-        let uri = &request.uri;
-        match Route::of(&request.method, uri.path(), uri.query()) {
-            Route::Object { kind, stream, key } => {
+        let mut route = route_of(session);
+        match self.begin(session, &route) {
+            Begun::Unfiltered => {}
+            Begun::Tier => context.tier = true,
+            Begun::Filtered(filtering) => context.filtering = Some(filtering),
+        }
+        context.stream = route.take_stream();
+        if context.filtering.is_some() && route != Route::Preflight {
+            match self.filter_request(session, context).await? {
+                AfterRequest::On => {}
+                AfterRequest::Rerouted => {
+                    route = route_of(session);
+                    context.stream = route.take_stream();
+                }
+                AfterRequest::Answered(reply) => {
+                    return self.respond_reply(session, context, &reply).await;
+                }
+                AfterRequest::Broken(problem) => {
+                    return self.respond_problem(session, context, problem).await;
+                }
+            }
+        }
+        match route {
+            Route::Object { kind, key, .. } => {
                 context.kind = kind;
-                let admission = match self.admit(session, stream.as_deref()) {
-                    Ok(admission) => admission,
-                    Err(problem) => return self.respond_problem(session, context, problem).await,
-                };
-                context.set_cookie = admission.set_cookie;
+                match self.admit(session.req_header(), context).await {
+                    Admission::Admitted { set_cookie } => context.set_cookie = set_cookie,
+                    Admission::Refused(refusal) => {
+                        return self.respond_refusal(session, context, &refusal).await;
+                    }
+                    Admission::Redirect(to) => {
+                        return self.respond_redirect(session, context, &to).await;
+                    }
+                }
                 let lookup = self.cache.lookup(&key, Instant::now());
-                self.serve(session, context, lookup, stream.as_deref())
-                    .await
+                self.serve(session, context, lookup).await
             }
             Route::Page => {
                 context.kind = Kind::Page;
@@ -157,7 +189,6 @@ impl EdgeProxy {
         session: &mut Session,
         context: &mut Context,
         lookup: Lookup,
-        stream: Option<&str>,
     ) -> Result<()> {
         match lookup {
             Lookup::Hit(object) => self.respond_hit(session, context, &object).await,
@@ -167,9 +198,10 @@ impl EdgeProxy {
                 reader,
                 stale,
             } => {
+                let stream = context.stream.as_deref();
                 let authorization =
-                    self.playback.keyring.as_ref().and_then(|keyring| {
-                        admit::parent_authorization(keyring, stream, now_unix())
+                    self.playback.keys.as_ref().and_then(|keys| {
+                        admit::parent_authorization(&keys.tiers, stream, now_unix())
                     });
                 self.upstream.spawn_fill(writer, authorization);
                 self.respond_flight(session, context, reader, Some(stale))
@@ -185,26 +217,11 @@ impl EdgeProxy {
             }
         }
     }
+}
 
-    fn admit(&self, session: &Session, stream: Option<&str>) -> Result<Admission, Problem> {
-        let (Some(keyring), Some(stream)) = (&self.playback.keyring, stream) else {
-            return Ok(Admission::default());
-        };
-        let request = session.req_header();
-        let secure = respond::is_secure(session);
-        admit::admit(
-            keyring,
-            stream,
-            request.uri.query(),
-            &request.headers,
-            secure,
-            now_unix(),
-        )
-        .map_err(|(problem, reason)| {
-            self.metrics.auth_refused.with_label_values(&[reason]).inc();
-            problem
-        })
-    }
+fn route_of(session: &Session) -> Route {
+    let request = session.req_header();
+    Route::of(&request.method, request.uri.path(), request.uri.query())
 }
 
 fn now_unix() -> u64 {

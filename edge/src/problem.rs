@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 pub struct Problem {
     /// Status.
     pub status: StatusCode,
-    /// One sentence for the caller. Holds nothing of the request, so nothing has to be escaped.
+    /// One sentence for the caller. Holds nothing of the request.
     pub detail: &'static str,
 }
 
@@ -19,18 +19,11 @@ impl Problem {
 
     /// The JSON body.
     pub fn body(&self) -> String {
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        serde_json::json!({
-            "type": "about:blank",
-            "title": title,
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        })
-        .to_string()
+        body(self.status, self.detail, None)
     }
 
     /// The fields that go with the body: type, no storing, CORS (players read the status).
-    pub fn write_headers(&self, headers: &mut HeaderMap) {
+    pub fn write_headers(headers: &mut HeaderMap) {
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
@@ -41,4 +34,18 @@ impl Problem {
             HeaderValue::from_static("*"),
         );
     }
+}
+
+/// A JSON body. `code` is for programs and stays as it is, where `detail` may change.
+pub fn body(status: StatusCode, detail: &str, code: Option<&str>) -> String {
+    let mut body = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    if let (Some(code), Some(fields)) = (code, body.as_object_mut()) {
+        fields.insert("code".to_owned(), code.into());
+    }
+    body.to_string()
 }

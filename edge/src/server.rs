@@ -2,24 +2,27 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use cache_policy::CacheName;
+use filter_registry::config::RegistryAddress;
+use filter_registry::node::{self, FilterNode, NodeError, NodeOptions};
 use http::HeaderValue;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
 use prometheus::IntGauge;
-use telemetry::{BuildInfo, Health, Registry, admin};
+use telemetry::{BuildInfo, Health, Registry};
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use transport::tls::Identity;
 
+use crate::admin::{self, Admin, Facts, NodeFilters, Relay, RelayError};
 use crate::cache::Cache;
-use crate::config::{ListenSettings, Settings, TlsSettings};
+use crate::config::{ListenSettings, PlaybackAuth, Settings, TlsSettings};
 use crate::frontend::{self, h3, tcp};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
-use crate::pipeline::EdgeProxy;
+use crate::pipeline::{EdgeProxy, Filters};
 use crate::upstream::Upstream;
 
 /// Between two looks at whether a draining edge is idle.
@@ -29,8 +32,12 @@ const TICK: Duration = Duration::from_millis(50);
 const IDLE_FOR: Duration = Duration::from_millis(500);
 /// Between two readings of the cache's figures.
 const FIGURES_EVERY: Duration = Duration::from_secs(1);
-/// Name of the readiness condition.
+/// Names of the readiness conditions.
 const LISTENING: &str = "listening";
+const FILTERS: &str = "filters";
+/// An edge that everybody may watch waits so long for its first filters; another one as long as it
+/// takes, and says so every time.
+const FILTERS_WAIT: Duration = Duration::from_secs(10);
 
 /// Why an edge could not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +51,9 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The host of filters, or the agent that follows the registry.
+    #[error(transparent)]
+    Filters(#[from] NodeError),
     /// HTTP/3.
     #[error("HTTP/3: {0}")]
     H3(#[from] h3::SetupError),
@@ -56,6 +66,9 @@ pub enum StartError {
     /// `node.name`.
     #[error("node.name: {0}")]
     Name(#[from] cache_policy::CacheNameError),
+    /// The way to the registry.
+    #[error("filters.registry: {0}")]
+    Registry(#[from] RelayError),
     /// A runtime.
     #[error("threads: {0}")]
     Runtime(#[from] std::io::Error),
@@ -101,11 +114,11 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
 
     let metrics = Metrics::new(&registry)?;
     let frontend_metrics = frontend::Metrics::new(&registry)?;
-    let cache = Cache::new(settings.cache);
+    let parts = Parts::new(&settings, metrics.clone(), &registry, &runtime)?;
     let mut server = server(&settings);
     let proxy = frontend::shared_proxy(
         &server.configuration,
-        pipeline(&settings, &cache, &metrics, runtime.handle())?,
+        parts.pipeline(&settings)?,
         settings.limits.requests_per_connection_max,
     );
     let tcp_options = tcp::Options {
@@ -129,10 +142,19 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
     server.add_service(tcp);
     server.add_service(h3);
 
-    serve_admin(&settings, &runtime, registry, health.clone())?;
-    runtime.spawn(read_figures(cache, metrics.clone()));
+    let pages = admin::router(Arc::new(parts.admin(&settings, &health)?));
+    serve_admin(&settings, &runtime, registry, &health, pages)?;
+    runtime.spawn(read_figures(parts.cache, metrics.clone()));
     announce(&settings, &identity);
     runtime.spawn(tell_when_listening(settings.listen, health.clone()));
+    if let Some(node) = parts.node {
+        health.set_ready(FILTERS, false);
+        runtime.spawn(tell_when_filtered(
+            node,
+            settings.playback.auth,
+            health.clone(),
+        ));
+    }
     let drain = Drain {
         health,
         in_progress: metrics.in_progress,
@@ -166,24 +188,90 @@ fn server(settings: &Settings) -> Server {
     server
 }
 
-fn pipeline(
+/// What the pipeline and the admin listener share.
+struct Parts {
+    cache: Cache,
+    metrics: Metrics,
+    upstream: Upstream,
+    pages: Arc<Pages>,
+    node: Option<Arc<FilterNode>>,
+}
+
+impl Parts {
+    fn new(
+        settings: &Settings,
+        metrics: Metrics,
+        registry: &Registry,
+        runtime: &Runtime,
+    ) -> Result<Self, StartError> {
+        let upstream = settings.upstream.clone();
+        let handle = runtime.handle().clone();
+        Ok(Self {
+            cache: Cache::new(settings.cache),
+            upstream: Upstream::new(upstream, metrics.clone(), handle),
+            pages: Arc::new(Pages::embedded()),
+            node: start_node(settings, registry, runtime)?.map(Arc::new),
+            metrics,
+        })
+    }
+
+    fn pipeline(&self, settings: &Settings) -> Result<EdgeProxy, StartError> {
+        let alt_svc = frontend::alt_svc(settings.listen.https.port());
+        Ok(EdgeProxy {
+            name: CacheName::new(&settings.node_name)?,
+            alt_svc: HeaderValue::from_str(&alt_svc).ok(),
+            cache: self.cache.clone(),
+            upstream: self.upstream.clone(),
+            pages: Arc::clone(&self.pages),
+            playback: settings.playback.clone(),
+            filters: self.node.as_deref().map(Filters::new),
+            metrics: self.metrics.clone(),
+            access_log: settings.log.access,
+            write_timeout: settings.write_timeout,
+        })
+    }
+
+    fn admin(&self, settings: &Settings, health: &Health) -> Result<Admin, StartError> {
+        let relay = match settings.filters.as_ref().map(|filters| &filters.registry) {
+            Some(RegistryAddress::Remote { url, ca_file, .. }) => {
+                Some(Relay::new(url, ca_file.as_deref())?)
+            }
+            Some(RegistryAddress::Own) | None => None,
+        };
+        Ok(Admin {
+            facts: Facts::new(settings),
+            started: SystemTime::now(),
+            health: health.clone(),
+            cache: self.cache.clone(),
+            upstream: self.upstream.clone(),
+            metrics: self.metrics.clone(),
+            filters: self.node.clone().map(NodeFilters::new),
+            relay,
+            token: settings.admin_token.clone(),
+            pages: Arc::clone(&self.pages),
+        })
+    }
+}
+
+/// The host of filters, and the agent that makes it follow the registry.
+fn start_node(
     settings: &Settings,
-    cache: &Cache,
-    metrics: &Metrics,
-    runtime: &Handle,
-) -> Result<EdgeProxy, StartError> {
-    let alt_svc = frontend::alt_svc(settings.listen.https.port());
-    Ok(EdgeProxy {
-        name: CacheName::new(&settings.node_name)?,
-        alt_svc: HeaderValue::from_str(&alt_svc).ok(),
-        cache: cache.clone(),
-        upstream: Upstream::new(settings.upstream.clone(), metrics.clone(), runtime.clone()),
-        pages: Arc::new(Pages::embedded()),
-        playback: settings.playback.clone(),
-        metrics: metrics.clone(),
-        access_log: settings.log.access,
-        write_timeout: settings.write_timeout,
-    })
+    registry: &Registry,
+    runtime: &Runtime,
+) -> Result<Option<FilterNode>, NodeError> {
+    let Some(filters) = settings.filters.clone() else {
+        return Ok(None);
+    };
+    let keys = settings.playback.keys.as_ref();
+    let options = NodeOptions {
+        name: settings.node_name.clone(),
+        role: "edge",
+        playback_secrets: keys.map(|keys| keys.secrets.clone()).unwrap_or_default(),
+        registry: None,
+    };
+    runtime
+        .block_on(node::start(filters, options, registry))
+        .map(Some)
 }
 
 fn h3_options(settings: &Settings) -> h3::Options {
@@ -200,7 +288,8 @@ fn serve_admin(
     settings: &Settings,
     runtime: &Runtime,
     registry: Registry,
-    health: Health,
+    health: &Health,
+    pages: axum::Router,
 ) -> Result<(), StartError> {
     let address = settings.listen.admin;
     let listener = runtime
@@ -208,9 +297,10 @@ fn serve_admin(
         .map_err(|source| StartError::Admin { address, source })?;
     // The admin listener stays to the last moment: it is how a drain is watched.
     let forever = std::future::pending();
+    let health = health.clone();
     runtime.spawn(async move {
-        let extra = axum::Router::new();
-        if let Err(error) = admin::serve(listener, registry, health, extra, forever).await {
+        let served = telemetry::admin::serve(listener, registry, health, pages, forever);
+        if let Err(error) = served.await {
             tracing::error!(%error, "the admin listener stopped");
         }
     });
@@ -230,7 +320,8 @@ fn announce(settings: &Settings, identity: &Identity) {
         http = settings.listen.http.map(tracing::field::display),
         admin = %settings.listen.admin,
         parents = parents.join(" "),
-        playback = if settings.playback.keyring.is_some() { "signed" } else { "open" },
+        playback = settings.playback.auth.as_str(),
+        filters = settings.filters.is_some(),
         spki = identity.spki_sha256_base64(),
         "edge listening"
     );
@@ -253,6 +344,33 @@ async fn tell_when_listening(listen: ListenSettings, health: Health) {
         }
     }
     health.set_ready(LISTENING, true);
+}
+
+/// Ready is when the filters that the registry, or the copy of what it said last, wants active are
+/// there or cannot be had.
+async fn tell_when_filtered(node: Arc<FilterNode>, auth: PlaybackAuth, health: Health) {
+    let mut settled = std::pin::pin!(node.agent.settled());
+    loop {
+        match tokio::time::timeout(FILTERS_WAIT, &mut settled).await {
+            Ok(true) => break,
+            Ok(false) => {
+                tracing::warn!("a filter that is wanted does not run here: see /v1/node/filters");
+                break;
+            }
+            Err(_) if auth == PlaybackAuth::Open => {
+                tracing::warn!(
+                    "the registry of filters is away and there is no copy of what it said: \
+                     ready without filters"
+                );
+                break;
+            }
+            Err(_) => tracing::warn!(
+                "not ready: playback.auth is \"filters\", the registry is away and there is no \
+                 copy of what it said"
+            ),
+        }
+    }
+    health.set_ready(FILTERS, true);
 }
 
 /// The cache's figures are read, not pushed: nothing on the path of a request does it.

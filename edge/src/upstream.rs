@@ -9,7 +9,7 @@ mod fetch;
 pub mod parent;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
@@ -62,6 +62,14 @@ impl Upstream {
                 runtime,
             }),
         }
+    }
+
+    /// Each parent's URL, and whether it is asked first: false for a moment after it could not be
+    /// reached.
+    pub fn parents(&self) -> impl Iterator<Item = (String, bool)> + '_ {
+        let now = Instant::now();
+        let parents = self.inner.parents.iter();
+        parents.map(move |parent| (parent.url.to_string(), !parent.is_down(now)))
     }
 
     /// Starts filling. Returns at once; the outcome is the flight's.

@@ -36,6 +36,17 @@ impl Memory {
         self.objects.insert(key, object);
     }
 
+    /// Forgets every object whose key `matches`; how many those were.
+    pub fn purge(&self, matches: impl Fn(&CacheKey) -> bool) -> u64 {
+        let mut purged = 0;
+        for (key, _) in self.objects.iter().filter(|(key, _)| matches(key)) {
+            if self.objects.remove(key.as_ref()).is_some() {
+                purged += 1;
+            }
+        }
+        purged
+    }
+
     /// Weight of what is kept, in bytes (moka updates it lazily).
     pub fn bytes(&self) -> u64 {
         self.objects.weighted_size()

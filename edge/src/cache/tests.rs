@@ -125,3 +125,25 @@ fn flights_are_bounded() {
     drop(fills);
     lead(&cache, "9.m4s");
 }
+
+#[test]
+fn what_is_purged_is_gone_and_what_flies_is_not_kept() {
+    let cache = Cache::new(LIMITS);
+    for name in ["1.m4s", "2.m4s"] {
+        let mut fill = lead(&cache, name);
+        fill.writer().head(head(Duration::from_secs(60)));
+        assert!(fill.complete());
+    }
+    let mut flying = lead(&cache, "3.m4s");
+    flying.writer().head(head(Duration::from_secs(60)));
+
+    assert_eq!(cache.purge(|found| *found != key("2.m4s")), 1);
+    assert!(flying.complete(), "those who wait get their object");
+    let now = Instant::now();
+    assert!(matches!(cache.lookup(&key("2.m4s"), now), Lookup::Hit(_)));
+    for name in ["1.m4s", "3.m4s"] {
+        drop(lead(&cache, name));
+    }
+    assert_eq!(cache.purge(|_| true), 1);
+    assert_eq!(cache.purge(|_| true), 0);
+}

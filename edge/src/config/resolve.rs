@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use settings::{Invalid, KeyPath};
+use filter_registry::config::FiltersSettings;
+use playback_token::{Key, Keyring};
+use settings::{Invalid, KeyPath, Secret};
 
 use super::sections::{
-    AccessLog, Config, LimitsConfig, ListenConfig, LogConfig, ParentsConfig, PlaybackAuth,
-    PlaybackConfig, ThreadsConfig, TlsConfig,
+    AccessLog, AdminConfig, Config, LimitsConfig, ListenConfig, LogConfig, ParentsConfig,
+    PlaybackAuth, PlaybackConfig, ThreadsConfig, TlsConfig,
 };
 use crate::cache::CacheLimits;
 use crate::upstream::UpstreamSettings;
@@ -16,6 +18,10 @@ use crate::upstream::parent::{ConnectSettings, ParentUrl};
 
 /// The longest of any timeout or grace period.
 const SECONDS_MAX: u64 = 3_600;
+/// Bytes that the token of the admin API has at least.
+const ADMIN_TOKEN_BYTES_MIN: usize = 16;
+/// The name under which filters know `playback.token_keys`.
+pub const PLAYBACK_KEY: &str = "playback";
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]
@@ -34,6 +40,10 @@ pub struct Settings {
     pub cache: CacheLimits,
     /// Who may watch.
     pub playback: PlaybackSettings,
+    /// The filters that run here; `None`: none.
+    pub filters: Option<FiltersSettings>,
+    /// What a change through the admin API has to present; `None`: nothing is changed there.
+    pub admin_token: Option<Secret>,
     /// Bounds on viewers.
     pub limits: LimitsConfig,
     /// A viewer who takes nothing for this long is dropped.
@@ -77,8 +87,21 @@ pub enum TlsSettings {
 /// Who may watch.
 #[derive(Clone, Debug)]
 pub struct PlaybackSettings {
-    /// Keys that sign and verify tokens; `None`: open to everybody.
-    pub keyring: Option<playback_token::Keyring>,
+    /// `open` or `filters`.
+    pub auth: PlaybackAuth,
+    /// What `token_keys` make; `None`: there are none.
+    pub keys: Option<PlaybackKeys>,
+}
+
+/// What `playback.token_keys` make.
+#[derive(Clone, Debug)]
+pub struct PlaybackKeys {
+    /// Signs viewers' tokens (`weir-edge token`). Their verifying is the filters' business.
+    pub viewers: Keyring,
+    /// Signs this edge's requests to its parents, and verifies those of the tiers below.
+    pub tiers: Keyring,
+    /// The key [`PLAYBACK_KEY`] of the filters.
+    pub secrets: Vec<Secret>,
 }
 
 impl Config {
@@ -120,6 +143,8 @@ impl Config {
             let key = at("limits", "requests_per_connection_max");
             return Err(Invalid::new(key, "has to be at least 1"));
         }
+        let filters = self.filters.resolve(false)?;
+        let playback = self.playback.resolve(filters.as_ref())?;
         Ok(Settings {
             node_name: self.node.name,
             log: self.log,
@@ -131,7 +156,9 @@ impl Config {
                 flights_max: cache.flights_max,
             },
             upstream: self.parents.resolve(error_memo)?,
-            playback: self.playback.resolve()?,
+            playback,
+            filters,
+            admin_token: self.admin.resolve()?,
             write_timeout: millis(at("limits", "write_timeout_ms"), limits.write_timeout_ms)?,
             limits: self.limits,
             threads: self.threads.resolve(),
@@ -239,25 +266,80 @@ impl ParentsConfig {
 }
 
 impl PlaybackConfig {
-    fn resolve(&self) -> Result<PlaybackSettings, Invalid> {
-        let at = || KeyPath::new("playback").key("token_keys");
-        let keys = self
-            .token_keys
-            .iter()
-            .enumerate()
-            .map(|(index, key)| {
-                playback_token::Key::new(None, key.expose().as_bytes())
-                    .map_err(|error| Invalid::new(at().index(index), error.to_string()))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let keyring = match self.auth {
-            PlaybackAuth::Open => None,
-            PlaybackAuth::Signed => Some(
-                playback_token::Keyring::new(keys)
-                    .map_err(|error| Invalid::new(at(), error.to_string()))?,
-            ),
+    fn resolve(self, filters: Option<&FiltersSettings>) -> Result<PlaybackSettings, Invalid> {
+        let at = |key| KeyPath::new("playback").key(key);
+        match self.auth {
+            PlaybackAuth::Open => {}
+            PlaybackAuth::Signed => {
+                return Err(Invalid::new(
+                    at("auth"),
+                    "\"signed\" has become \"filters\": push the filter `auth`, which takes the \
+                     same tokens",
+                ));
+            }
+            PlaybackAuth::Filters if filters.is_none() => {
+                return Err(Invalid::new(
+                    at("auth"),
+                    "is \"filters\", but filters.enabled is false",
+                ));
+            }
+            PlaybackAuth::Filters if self.token_keys.is_empty() => {
+                return Err(Invalid::new(
+                    at("token_keys"),
+                    "needs at least one: the tiers ask each other with it",
+                ));
+            }
+            PlaybackAuth::Filters => {}
+        }
+        let taken = |settings: &FiltersSettings| {
+            let mut names = settings.keys.iter().map(|(name, _)| name);
+            names.any(|name| name == PLAYBACK_KEY)
         };
-        Ok(PlaybackSettings { keyring })
+        if !self.token_keys.is_empty() && filters.is_some_and(taken) {
+            return Err(Invalid::new(
+                KeyPath::new("filters").key("keys"),
+                "may not have the name \"playback\": that is playback.token_keys",
+            ));
+        }
+        Ok(PlaybackSettings {
+            auth: self.auth,
+            keys: playback_keys(self.token_keys)?,
+        })
+    }
+}
+
+fn playback_keys(secrets: Vec<Secret>) -> Result<Option<PlaybackKeys>, Invalid> {
+    if secrets.is_empty() {
+        return Ok(None);
+    }
+    let at = || KeyPath::new("playback").key("token_keys");
+    let keys = secrets.iter().enumerate().map(|(index, secret)| {
+        Key::new(None, secret.expose().as_bytes())
+            .map_err(|error| Invalid::new(at().index(index), error.to_string()))
+    });
+    let viewers = Keyring::new(keys.collect::<Result<Vec<_>, _>>()?)
+        .map_err(|error| Invalid::new(at(), error.to_string()))?;
+    Ok(Some(PlaybackKeys {
+        tiers: viewers.for_tiers(),
+        viewers,
+        secrets,
+    }))
+}
+
+impl AdminConfig {
+    fn resolve(self) -> Result<Option<Secret>, Invalid> {
+        let token = self.token.expose();
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let legal = token.bytes().all(|byte| byte.is_ascii_graphic());
+        if token.len() < ADMIN_TOKEN_BYTES_MIN || !legal {
+            return Err(Invalid::new(
+                KeyPath::new("admin").key("token"),
+                format!("has to be at least {ADMIN_TOKEN_BYTES_MIN} visible ASCII characters"),
+            ));
+        }
+        Ok(Some(self.token))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use filter_registry::config::FiltersConfig;
 use serde::Deserialize;
 use settings::Secret;
 use telemetry::log::LogFormat;
@@ -26,6 +27,10 @@ pub struct Config {
     pub cache: CacheConfig,
     /// `[playback]`
     pub playback: PlaybackConfig,
+    /// `[filters]`
+    pub filters: FiltersConfig,
+    /// `[admin]`
+    pub admin: AdminConfig,
     /// `[limits]`
     pub limits: LimitsConfig,
     /// `[threads]`
@@ -197,21 +202,42 @@ impl Default for CacheConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PlaybackAuth {
+    /// The tiers below, and whom the auth filters let in.
+    Filters,
     /// Everybody.
     #[default]
     Open,
-    /// Whoever has a signed token for the stream.
+    /// What it was called before filters; refused with what to write instead.
     Signed,
+}
+
+impl PlaybackAuth {
+    /// The name in the configuration file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Filters => "filters",
+            Self::Open => "open",
+            Self::Signed => "signed",
+        }
+    }
 }
 
 /// `[playback]`
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlaybackConfig {
-    /// `open` or `signed`.
+    /// `open` or `filters`.
     pub auth: PlaybackAuth,
-    /// The first signs, all verify.
+    /// Shared by all tiers: the first signs, all verify.
     pub token_keys: Vec<Secret>,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// Bearer token of whoever may change something; empty: nobody.
+    pub token: Secret,
 }
 
 /// `[limits]`

@@ -38,19 +38,64 @@ fn errors_name_the_line_and_the_reason() {
     assert!(check("[nod]\n").starts_with("edge.toml:1: unknown field `nod`"));
 }
 
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+const FILTERS: &str = "[filters]\nenabled = true\nregistry = \"http://origin:9080\"\n\
+     token = \"0123456789abcdef\"\n";
+
 #[test]
-fn signed_playback_needs_a_key_and_hides_it() {
-    assert!(
-        check("[playback]\nauth = \"signed\"\n").starts_with("edge.toml:1: playback.token_keys: ")
-    );
-    let short = check("[playback]\nauth = \"signed\"\ntoken_keys = [\"short\"]\n");
-    assert!(
-        short.starts_with("edge.toml:3: playback.token_keys[1]: "),
-        "{short}"
-    );
-    assert!(!short.contains("\"short\""), "{short}");
-    let key = "0123456789abcdef0123456789abcdef";
-    let text = format!("[playback]\nauth = \"signed\"\ntoken_keys = [\"{key}\"]\n");
-    let settings = parse(Path::new("edge.toml"), &text).unwrap();
-    assert!(!format!("{settings:?}").contains(key));
+fn playback_by_filters_needs_them_and_keys() {
+    let playback = |rest: &str| format!("{FILTERS}[playback]\nauth = \"filters\"\n{rest}");
+    for (text, expect) in [
+        (
+            "[playback]\nauth = \"signed\"\n".to_owned(),
+            "edge.toml:2: playback.auth: \"signed\" has become \"filters\"",
+        ),
+        (
+            format!("[playback]\nauth = \"filters\"\ntoken_keys = [\"{KEY}\"]\n"),
+            "edge.toml:2: playback.auth: is \"filters\", but filters.enabled is false",
+        ),
+        (playback(""), "edge.toml:5: playback.token_keys: needs"),
+        (
+            playback("token_keys = [\"short\"]"),
+            "edge.toml:7: playback.token_keys[1]: the secret has 5 bytes",
+        ),
+        (
+            playback(&format!(
+                "token_keys = [\"{KEY}\"]\n[[filters.keys]]\nname = \"playback\"\njwks_file = \"k\"\n"
+            )),
+            "edge.toml:8: filters.keys: may not have the name",
+        ),
+    ] {
+        let said = check(&text);
+        assert!(said.starts_with(expect), "{text}: {said}");
+    }
+}
+
+#[test]
+fn keys_make_both_keyrings_and_are_hidden() {
+    let keys = format!("token_keys = [\"{KEY}\"]\n");
+    for text in [
+        format!("[playback]\n{keys}"),
+        format!("{FILTERS}[playback]\nauth = \"filters\"\n{keys}"),
+    ] {
+        let settings = parse(Path::new("edge.toml"), &text).unwrap();
+        assert!(!format!("{settings:?}").contains(KEY));
+        let keys = settings.playback.keys.unwrap();
+        let token = keys
+            .viewers
+            .sign(&playback_token::Scope::All, u64::MAX)
+            .unwrap();
+        assert!(keys.viewers.verify(&token, "demo", 0).is_ok());
+        assert!(keys.tiers.verify(&token, "demo", 0).is_err());
+    }
+}
+
+#[test]
+fn the_admin_token_is_long_or_absent() {
+    let token = |text: &str| check(&format!("[admin]\ntoken = \"{text}\"\n"));
+    assert_eq!(token(""), "ok");
+    assert_eq!(token("0123456789abcdef"), "ok");
+    let expect = "edge.toml:2: admin.token: has to be at least 16 visible ASCII characters";
+    assert_eq!(token("0123456789abcde"), expect);
+    assert_eq!(token("0123456789 abcdef"), expect);
 }

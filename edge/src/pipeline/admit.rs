@@ -1,52 +1,263 @@
-//! Who may have an object: playback tokens, checked here and stripped from everything behind.
+//! Who may have an object: the tiers by a token of their own, viewers as the auth filters say.
+//!
+//! Credentials end here: nothing of them goes to a parent or into the cache.
+//!
+//! The filters are asked once for what looks the same to them. After that a request costs a hash
+//! and a lookup, until the grant ends or is revoked.
+
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
-use playback_token::{COOKIE_NAME, Keyring, Presented, Scope, TokenError, presented};
+use pingora_http::RequestHeader;
+use playback_token::{COOKIE_NAME, Keyring, Presented, Scope, presented};
+use wasm_filters::contract::auth::CredentialSource;
+use wasm_filters::contract::types;
+use wasm_filters::grants::{GrantKey, Granted};
+use wasm_filters::host::{AuthAnswer, AuthCall, Credential, Denial, DenialKind};
+use wasm_filters::manifest::Action;
 
-use crate::problem::Problem;
+use super::log::Context;
+use super::route::Route;
+use super::{EdgeProxy, now_unix};
+use crate::config::PlaybackAuth;
 
 /// How long a token lives that this edge signs for its own request to a parent, in seconds.
 const PARENT_TOKEN_SECONDS: u64 = 60;
+/// Credentials of a request that are looked at; those behind them are left out.
+const CREDENTIALS_MAX: usize = 8;
+/// The longest cookie value that is set, in bytes. Browsers keep 4096 bytes of a cookie altogether.
+const COOKIE_BYTES_MAX: usize = 3584;
+/// The attribute of a grant with which a filter names the cookie to set.
+const COOKIE_ATTR: &str = "cookie";
 
-/// An admitted viewer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Admission {
-    /// A `Set-Cookie` value for the answer: the token came in the URL, and the playlist's relative
-    /// URLs will not carry it on.
-    pub(super) set_cookie: Option<String>,
+/// Codes of refusals that are labels of metrics: those of this node and of the filter that ships.
+/// Any other one is [`OTHER_CODE`]: filters do not make labels.
+const CODES: [&str; 18] = [
+    "bad-signature",
+    "denied",
+    "expired",
+    "filter-unavailable",
+    "forbidden-address",
+    "forbidden-origin",
+    "forbidden-referer",
+    "malformed-token",
+    "missing-role",
+    "missing-token",
+    "no-filter",
+    "no-opinion",
+    "not-yet-valid",
+    "redirected",
+    "revoked",
+    "unknown-publish-key",
+    "wrong-issuer",
+    "wrong-stream",
+];
+const OTHER_CODE: &str = "filter";
+
+/// The label of a code.
+pub(super) fn label_of(code: &str) -> &'static str {
+    CODES
+        .into_iter()
+        .find(|known| *known == code)
+        .unwrap_or(OTHER_CODE)
 }
 
-/// Checks the tokens of a request for an object of `stream`; any valid one will do. `secure`: the
-/// request came over TLS.
-///
-/// # Errors
-/// 401 without a token, 403 with none that opens this stream; and the label for metrics.
-pub(super) fn admit(
-    keyring: &Keyring,
-    stream: &str,
-    query: Option<&str>,
-    headers: &HeaderMap,
-    secure: bool,
-    now_unix: u64,
-) -> Result<Admission, (Problem, &'static str)> {
-    let mut first_refusal = None;
-    let authorization = values(headers, &header::AUTHORIZATION);
-    let cookie = values(headers, &header::COOKIE);
-    for found in presented(query, authorization, cookie) {
-        match keyring.verify(found.token(), stream, now_unix) {
-            Ok(_) => {
-                let set_cookie = match found {
-                    Presented::Query(token) => Some(set_cookie(token, stream, secure)),
-                    Presented::Cookie(_) | Presented::Header(_) => None,
-                };
-                return Ok(Admission { set_cookie });
-            }
-            Err(error) => {
-                first_refusal.get_or_insert(error);
-            }
+/// What is to be done with a request for an object.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// Serve it.
+    Admitted {
+        /// A `Set-Cookie` value for the answer: the credential came in the URL, and the playlist's
+        /// relative URLs will not carry it on.
+        set_cookie: Option<String>,
+    },
+    /// Refuse it.
+    Refused(Refusal),
+    /// Send the viewer there.
+    Redirect(Arc<str>),
+}
+
+/// A refusal, ready to be written.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) denial: Arc<Denial>,
+}
+
+/// The credentials of a request, on the stack: this is done for every request.
+#[derive(Debug)]
+pub(super) struct Credentials<'a> {
+    found: [Credential<'a>; CREDENTIALS_MAX],
+    count: usize,
+}
+
+impl<'a> Credentials<'a> {
+    /// Those in the query, then bearer tokens, then cookies.
+    pub(super) fn of(request: &'a RequestHeader) -> Self {
+        Self::from_parts(request.uri.query(), &request.headers)
+    }
+
+    fn from_parts(query: Option<&'a str>, headers: &'a HeaderMap) -> Self {
+        let nothing = Credential {
+            source: CredentialSource::Cookie,
+            value: "",
+        };
+        let mut credentials = Self {
+            found: [nothing; CREDENTIALS_MAX],
+            count: 0,
+        };
+        let authorization = values(headers, &header::AUTHORIZATION);
+        let cookie = values(headers, &header::COOKIE);
+        let presented = presented(query, authorization, cookie);
+        for (place, found) in credentials.found.iter_mut().zip(presented) {
+            let source = match found {
+                Presented::Query(_) => CredentialSource::Query,
+                Presented::Header(_) => CredentialSource::Bearer,
+                Presented::Cookie(_) => CredentialSource::Cookie,
+            };
+            *place = Credential {
+                source,
+                value: found.token(),
+            };
+            credentials.count += 1;
+        }
+        credentials
+    }
+
+    /// All of them.
+    pub(super) fn as_slice(&self) -> &[Credential<'a>] {
+        self.found.get(..self.count).unwrap_or_default()
+    }
+
+    /// The first of them.
+    pub(super) fn first(&self) -> Option<Credential<'a>> {
+        self.as_slice().first().copied()
+    }
+}
+
+impl EdgeProxy {
+    /// Whether another tier asks, by the bearer token that tiers make for each other.
+    pub(super) fn is_tier(&self, headers: &HeaderMap, route: &Route) -> bool {
+        let (Some(keys), Route::Object { stream, .. }) = (&self.playback.keys, route) else {
+            return false;
+        };
+        is_tier(&keys.tiers, headers, stream.as_deref(), now_unix())
+    }
+
+    /// Whether the request may have an object of `stream`; `None` is an object of no stream, which
+    /// everybody may have.
+    pub(super) async fn admit(&self, request: &RequestHeader, context: &Context) -> Admission {
+        let open = self.playback.auth == PlaybackAuth::Open || context.tier;
+        let Some(stream) = context.stream.as_deref().filter(|_| !open) else {
+            return Admission::Admitted { set_cookie: None };
+        };
+        let (Some(filters), Some(filtering)) = (&self.filters, &context.filtering) else {
+            // The configuration lets nobody get here; nobody gets past here either.
+            return refused_by_node(DenialKind::NoFilter, false);
+        };
+        let credentials = Credentials::of(request);
+        let credentials = credentials.as_slice();
+        let call = AuthCall {
+            info: filtering.info(filters, Some(stream)),
+            action: Action::Play,
+            app: "live",
+            stream,
+            credentials,
+            query: request.uri.query().unwrap_or_default(),
+            headers: &request.headers,
+            client: filtering.client(),
+        };
+        let (host, table) = (filters.host(), &filtering.table);
+        let key = GrantKey::of(table, &call);
+        let answer = match host.cached_grant(&key) {
+            Some(granted) => AuthAnswer::Granted(granted),
+            None => host.authorize(table, call).await,
+        };
+        match answer {
+            AuthAnswer::Granted(granted) => admitted(&granted, stream, credentials, filtering.tls),
+            AuthAnswer::Redirect(to) => Admission::Redirect(to),
+            AuthAnswer::Denied(denial) => Admission::Refused(Refusal {
+                status: status_of(denial.kind, !credentials.is_empty()),
+                denial,
+            }),
         }
     }
-    Err(first_refusal.map_or_else(missing, refusal))
+}
+
+fn is_tier(tiers: &Keyring, headers: &HeaderMap, stream: Option<&str>, now_unix: u64) -> bool {
+    let bearer = presented(
+        None,
+        values(headers, &header::AUTHORIZATION),
+        [].into_iter(),
+    );
+    // A token for all streams opens what belongs to none; no stream has an empty name.
+    let stream = stream.unwrap_or_default();
+    bearer
+        .take(CREDENTIALS_MAX)
+        .any(|found| tiers.verify(found.token(), stream, now_unix).is_ok())
+}
+
+fn admitted(
+    granted: &Granted,
+    stream: &str,
+    credentials: &[Credential<'_>],
+    secure: bool,
+) -> Admission {
+    if granted
+        .stream
+        .as_deref()
+        .is_some_and(|opened| opened != stream)
+    {
+        return refused_by_node(DenialKind::Filter, true);
+    }
+    let value = cookie_for(granted.accepted, &granted.attrs, credentials);
+    Admission::Admitted {
+        set_cookie: value.map(|value| set_cookie(value, stream, secure)),
+    }
+}
+
+/// What the viewer's cookie is to be: what the filter names, or the credential out of the URL that
+/// was good.
+fn cookie_for<'a>(
+    accepted: Option<usize>,
+    attrs: &'a [types::Attr],
+    credentials: &[Credential<'a>],
+) -> Option<&'a str> {
+    let named = attrs.iter().find(|attr| attr.key == COOKIE_ATTR);
+    let from_url = || {
+        let accepted = credentials.get(accepted?)?;
+        (accepted.source == CredentialSource::Query).then_some(accepted.value)
+    };
+    named
+        .map(|attr| attr.value.as_str())
+        .or_else(from_url)
+        .filter(|value| is_cookie_value(value))
+}
+
+fn refused_by_node(kind: DenialKind, presented: bool) -> Admission {
+    let (code, message) = match kind {
+        DenialKind::Filter => ("wrong-stream", "it opens another stream"),
+        kind => (kind.code(), "nobody here can decide this"),
+    };
+    Admission::Refused(Refusal {
+        status: status_of(kind, presented),
+        denial: Arc::new(Denial {
+            kind,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            retry_after_ms: None,
+            filter: None,
+        }),
+    })
+}
+
+/// `presented`: the request had a credential.
+fn status_of(kind: DenialKind, presented: bool) -> StatusCode {
+    match kind {
+        DenialKind::Filter | DenialKind::NoOpinion if !presented => StatusCode::UNAUTHORIZED,
+        DenialKind::Filter | DenialKind::NoOpinion | DenialKind::Revoked => StatusCode::FORBIDDEN,
+        DenialKind::NoFilter | DenialKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
 }
 
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
@@ -56,34 +267,25 @@ fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .filter_map(|value| value.to_str().ok())
 }
 
-fn missing() -> (Problem, &'static str) {
-    let detail = "this stream needs a playback token";
-    (Problem::new(StatusCode::UNAUTHORIZED, detail), "missing")
-}
-
 /// The `Authorization` value for this edge's own request to a parent. `None` for a stream whose
 /// name no token can hold; the route lets none of that kind through.
 pub(super) fn parent_authorization(
-    keyring: &Keyring,
+    tiers: &Keyring,
     stream: Option<&str>,
     now_unix: u64,
 ) -> Option<String> {
     let scope = stream.map_or(Scope::All, |stream| Scope::Stream(stream.to_owned()));
-    let token = keyring.sign(&scope, now_unix + PARENT_TOKEN_SECONDS).ok()?;
+    let token = tiers.sign(&scope, now_unix + PARENT_TOKEN_SECONDS).ok()?;
     Some(format!("Bearer {token}"))
 }
 
-fn refusal(error: TokenError) -> (Problem, &'static str) {
-    let detail = match error {
-        TokenError::Expired => "the playback token has expired",
-        TokenError::WrongStream => "the playback token is for another stream",
-        TokenError::BadSignature => "the playback token is not signed by a key of ours",
-        _ => "the playback token is malformed",
-    };
-    (Problem::new(StatusCode::FORBIDDEN, detail), error.as_str())
+/// RFC 6265 section 4.1.1: whatever a viewer put into a URL, it ends neither the value nor the field.
+fn is_cookie_value(value: &str) -> bool {
+    let octet = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
+    (1..=COOKIE_BYTES_MAX).contains(&value.len()) && value.bytes().all(octet)
 }
 
-fn set_cookie(token: &str, stream: &str, secure: bool) -> String {
+fn set_cookie(value: &str, stream: &str, secure: bool) -> String {
     // A page of another site may embed the player: that needs SameSite=None, which browsers take
     // only with Secure.
     let site = if secure {
@@ -91,79 +293,8 @@ fn set_cookie(token: &str, stream: &str, secure: bool) -> String {
     } else {
         "SameSite=Lax"
     };
-    format!("{COOKIE_NAME}={token}; Path=/live/{stream}/; HttpOnly; {site}")
+    format!("{COOKIE_NAME}={value}; Path=/live/{stream}/; HttpOnly; {site}")
 }
 
 #[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-    use playback_token::Key;
-
-    use super::*;
-
-    const NOW: u64 = 1_800_000_000;
-
-    fn keyring() -> Keyring {
-        Keyring::new([Key::new(None, &[7; 32]).unwrap()]).unwrap()
-    }
-
-    fn token(stream: &str, expires: u64) -> String {
-        keyring()
-            .sign(&Scope::Stream(stream.to_owned()), expires)
-            .unwrap()
-    }
-
-    fn status(query: Option<&str>, fields: &[(HeaderName, String)]) -> Result<Admission, u16> {
-        let headers = fields
-            .iter()
-            .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()))
-            .collect();
-        admit(&keyring(), "demo", query, &headers, true, NOW)
-            .map_err(|(problem, _)| problem.status.as_u16())
-    }
-
-    #[test]
-    fn a_token_is_found_in_the_query_a_bearer_or_the_cookie() {
-        let good = token("demo", NOW + 60);
-        let in_query = status(Some(&format!("x=1&token={good}")), &[]).unwrap();
-        let cookie = in_query.set_cookie.unwrap();
-        assert!(cookie.starts_with(&format!("weir_token={good}; Path=/live/demo/; HttpOnly")));
-        let bearer = (header::AUTHORIZATION, format!("bearer {good}"));
-        assert_eq!(status(None, &[bearer]), Ok(Admission::default()));
-        let cookie = (header::COOKIE, format!("a=b; weir_token={good}"));
-        assert_eq!(status(None, &[cookie]), Ok(Admission::default()));
-    }
-
-    #[test]
-    fn an_old_token_does_not_spoil_a_new_one() {
-        let cookie = (
-            header::COOKIE,
-            format!("weir_token={}", token("demo", NOW + 60)),
-        );
-        let old = format!("token={}", token("demo", NOW));
-        assert_eq!(status(Some(&old), &[cookie]), Ok(Admission::default()));
-    }
-
-    #[test]
-    fn without_a_good_token_nobody_gets_in() {
-        assert_eq!(status(None, &[]), Err(401));
-        for bad in [
-            token("demo", NOW),
-            token("other", NOW + 60),
-            "rubbish".to_owned(),
-            format!("{}x", token("demo", NOW + 60)),
-        ] {
-            assert_eq!(
-                status(Some(&format!("token={bad}")), &[]),
-                Err(403),
-                "{bad}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_tiers_own_token_opens_the_stream() {
-        let authorization = parent_authorization(&keyring(), Some("demo"), NOW).unwrap();
-        assert!(status(None, &[(header::AUTHORIZATION, authorization)]).is_ok());
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use pingora_proxy::Session;
 use prometheus::IntGauge;
 
 use super::EdgeProxy;
+use super::filter::Filtering;
 use super::route::Kind;
 use crate::frontend::protocol;
 use crate::metrics::Metrics;
@@ -41,6 +42,14 @@ impl Outcome {
 pub struct Context {
     pub(super) kind: Kind,
     pub(super) outcome: Outcome,
+    /// The stream it is about.
+    pub(super) stream: Option<String>,
+    /// Filters are called for it.
+    pub(super) filtering: Option<Filtering>,
+    /// Another tier asks, for viewers that it has admitted.
+    pub(super) tier: bool,
+    /// Why it was not admitted; a label in metrics.
+    pub(super) refused: Option<&'static str>,
     pub(super) set_cookie: Option<String>,
     pub(super) started: Instant,
     in_progress: IntGauge,
@@ -52,6 +61,10 @@ impl Context {
         Self {
             kind: Kind::Refused,
             outcome: Outcome::None,
+            stream: None,
+            filtering: None,
+            tier: false,
+            refused: None,
             set_cookie: None,
             started: Instant::now(),
             in_progress: metrics.in_progress.clone(),
@@ -112,11 +125,13 @@ impl EdgeProxy {
             target: "access",
             protocol,
             client = downstream.client_addr().map(tracing::field::display),
+            request_id = context.filtering.as_ref().map(|filtering| &*filtering.id),
             method = %request.method,
             // The query may hold a playback token.
             path = request.uri.path(),
             status = status_label,
             cache = context.outcome.as_str(),
+            refused = context.refused,
             bytes,
             milliseconds = u64::try_from(context.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             error = error.map(tracing::field::display),

@@ -29,6 +29,15 @@ const OWN_FIELDS: usize = 8;
 /// `Access-Control-Max-Age` of a preflight, in seconds: what browsers take at most.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 
+/// What was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// The head; the body is the caller's to send.
+    Head,
+    /// Another answer, whole: a filter failed that fails closed.
+    Instead,
+}
+
 impl EdgeProxy {
     /// A whole object from memory.
     pub(super) async fn respond_hit(
@@ -111,7 +120,10 @@ impl EdgeProxy {
         } else if let Some(length) = head.content_length {
             response.insert_header(header::CONTENT_LENGTH, length)?;
         }
-        self.write_head(session, context, response, false).await?;
+        let sent = self.write_head(session, context, response, false).await?;
+        if sent == Sent::Instead {
+            return Ok(());
+        }
         loop {
             match self.wait(session, reader.chunk()).await? {
                 Ok(Some(chunk)) => session.write_response_body(Some(chunk), false).await?,
@@ -139,7 +151,7 @@ impl EdgeProxy {
         if head.status == StatusCode::OK {
             if if_none_match(&request.headers, &head.headers) {
                 response.set_status(StatusCode::NOT_MODIFIED)?;
-                return self.write_head(session, context, response, true).await;
+                return self.write_bodiless(session, context, response).await;
             }
             response.insert_header(header::ACCEPT_RANGES, "bytes")?;
             let length = body.len() as u64;
@@ -182,7 +194,7 @@ impl EdgeProxy {
         }
         if if_none_match(&request.headers, page.headers()) {
             response.set_status(StatusCode::NOT_MODIFIED)?;
-            return self.write_head(session, context, response, true).await;
+            return self.write_bodiless(session, context, response).await;
         }
         let (body, encoding) = page.body(&request.headers);
         if let Some(encoding) = encoding {
@@ -199,9 +211,28 @@ impl EdgeProxy {
         context: &Context,
         problem: Problem,
     ) -> Result<()> {
+        let body = problem.body();
+        self.write_problem(session, context, problem.status, body, None)
+            .await
+    }
+
+    /// `application/problem+json`, with the fields that go with its status. `retry_after` in
+    /// seconds; without it, 503 says 1.
+    pub(super) async fn write_problem(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        status: StatusCode,
+        body: String,
+        retry_after: Option<u32>,
+    ) -> Result<()> {
         let mut fields = HeaderMap::new();
-        problem.write_headers(&mut fields);
-        match problem.status {
+        Problem::write_headers(&mut fields);
+        let unavailable = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        if let Some(seconds) = retry_after.or(unavailable) {
+            fields.insert(header::RETRY_AFTER, seconds.into());
+        }
+        match status {
             StatusCode::METHOD_NOT_ALLOWED => {
                 let methods = HeaderValue::from_static("GET, HEAD, OPTIONS");
                 fields.insert(header::ALLOW, methods);
@@ -210,18 +241,15 @@ impl EdgeProxy {
                 let scheme = HeaderValue::from_static("Bearer realm=\"weir\"");
                 fields.insert(header::WWW_AUTHENTICATE, scheme);
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                fields.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
             _ => {}
         }
-        let mut response = ResponseHeader::build_no_case(problem.status, Some(8))?;
+        let mut response = ResponseHeader::build_no_case(status, Some(8))?;
         for (name, value) in &fields {
             response.insert_header(name, value)?;
         }
-        let body = Bytes::from(problem.body());
         response.insert_header(header::CONTENT_LENGTH, body.len())?;
-        self.write_whole(session, context, response, body).await
+        self.write_whole(session, context, response, body.into())
+            .await
     }
 
     /// A CORS preflight: any origin may read, with the fields players send.
@@ -238,7 +266,7 @@ impl EdgeProxy {
             "Authorization, Range, CMCD-Object, CMCD-Request, CMCD-Session, CMCD-Status",
         )?;
         response.insert_header(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS)?;
-        self.write_head(session, context, response, true).await
+        self.write_bodiless(session, context, response).await
     }
 
     /// The head of an answer with an object: its own fields, and this hop's.
@@ -278,13 +306,13 @@ impl EdgeProxy {
     }
 
     /// `Alt-Svc` invites to HTTP/3 whoever came over TLS on TCP.
-    fn alt_svc(&self, session: &Session) -> Option<&HeaderValue> {
+    pub(super) fn alt_svc(&self, session: &Session) -> Option<&HeaderValue> {
         self.alt_svc
             .as_ref()
             .filter(|_| !session.as_downstream().is_custom() && is_secure(session))
     }
 
-    async fn write_whole(
+    pub(super) async fn write_whole(
         &self,
         session: &mut Session,
         context: &Context,
@@ -292,28 +320,59 @@ impl EdgeProxy {
         body: Bytes,
     ) -> Result<()> {
         let bodiless = body.is_empty() || session.req_header().method == Method::HEAD;
-        self.write_head(session, context, response, bodiless)
+        let sent = self
+            .write_head(session, context, response, bodiless)
             .await?;
-        if bodiless {
+        if bodiless || sent == Sent::Instead {
             return Ok(());
         }
         session.write_response_body(Some(body), true).await
     }
 
-    async fn write_head(
+    pub(super) async fn write_bodiless(
         &self,
         session: &mut Session,
         context: &Context,
         response: ResponseHeader,
-        end: bool,
     ) -> Result<()> {
+        self.write_head(session, context, response, true)
+            .await
+            .map(|_| ())
+    }
+
+    /// Every head of every answer passes here, and so the filters' last word on it.
+    async fn write_head(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        mut response: ResponseHeader,
+        end: bool,
+    ) -> Result<Sent> {
+        let mut instead = None;
+        if let Some(filtering) = &context.filtering {
+            let request = session.req_header();
+            instead = self
+                .filter_response(filtering, context, request, &mut response)
+                .await?;
+        }
+        let Some(reply) = instead else {
+            session
+                .write_response_header(Box::new(response), end)
+                .await?;
+            let took = context.started.elapsed();
+            self.metrics.head_seconds.observe(took.as_secs_f64());
+            return Ok(Sent::Head);
+        };
+        let response = self.reply_head(session, reply.status, &reply.headers, &reply.body)?;
+        let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
         session
-            .write_response_header(Box::new(response), end)
+            .write_response_header(Box::new(response), bodiless)
             .await?;
-        self.metrics
-            .head_seconds
-            .observe(context.started.elapsed().as_secs_f64());
-        Ok(())
+        if !bodiless {
+            let body = Some(reply.body.clone());
+            session.write_response_body(body, true).await?;
+        }
+        Ok(Sent::Instead)
     }
 
     /// Waits for a flight, unless the viewer leaves first.

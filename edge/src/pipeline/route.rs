@@ -63,7 +63,7 @@ pub enum Route {
     Object {
         /// Its kind.
         kind: Kind,
-        /// The stream it belongs to, for playback tokens.
+        /// The stream it belongs to, for those who decide who may watch.
         stream: Option<String>,
         /// What the parent is asked for, and what the answer is kept under.
         key: CacheKey,
@@ -95,6 +95,14 @@ impl Route {
         match path.strip_prefix("/live/") {
             Some(rest) => live(path, rest, query.unwrap_or_default()),
             None => Self::Page,
+        }
+    }
+
+    /// Takes the name of the stream out.
+    pub fn take_stream(&mut self) -> Option<String> {
+        match self {
+            Self::Object { stream, .. } => stream.take(),
+            _ => None,
         }
     }
 }

@@ -246,7 +246,7 @@ impl Inner {
     fn memo(&self, problem: Problem) -> Object {
         let body = problem.body();
         let mut headers = HeaderMap::new();
-        problem.write_headers(&mut headers);
+        Problem::write_headers(&mut headers);
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         Object {
             head: ObjectHead {

@@ -1,0 +1,128 @@
+//! What this node is and how it is: `GET /v1/status`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::extract::State;
+use filter_registry::agent::AgentStatus;
+use serde::Serialize;
+
+use super::{NodeFilters, Shared};
+use crate::cache::CacheLimits;
+use crate::config::{ListenSettings, Settings};
+
+/// What does not change while the process runs.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    node: String,
+    listen: ListenSettings,
+    playback: &'static str,
+    cache: CacheLimits,
+}
+
+impl Facts {
+    /// Of an edge with these settings.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            node: settings.node_name.clone(),
+            listen: settings.listen,
+            playback: settings.playback.auth.as_str(),
+            cache: settings.cache,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Status {
+    node: String,
+    role: &'static str,
+    version: &'static str,
+    started_unix_ms: u64,
+    uptime_seconds: u64,
+    ready: bool,
+    draining: bool,
+    conditions: BTreeMap<Cow<'static, str>, bool>,
+    listen: Listen,
+    parents: Vec<ParentStatus>,
+    playback: &'static str,
+    requests_in_progress: i64,
+    cache: CacheFigures,
+    filters: FiltersSummary,
+}
+
+#[derive(Serialize)]
+struct Listen {
+    https: SocketAddr,
+    http: Option<SocketAddr>,
+    admin: SocketAddr,
+}
+
+#[derive(Serialize)]
+struct ParentStatus {
+    url: String,
+    /// False for a moment after it could not be reached.
+    reachable: bool,
+}
+
+#[derive(Serialize)]
+struct CacheFigures {
+    bytes: u64,
+    bytes_max: u64,
+    objects: u64,
+    flights: usize,
+    flights_max: usize,
+}
+
+#[derive(Serialize)]
+struct FiltersSummary {
+    enabled: bool,
+    /// How far this node is with what the registry wants: among it why it is not ready.
+    agent: Option<AgentStatus>,
+}
+
+pub(super) async fn serve(State(admin): State<Shared>) -> Json<Status> {
+    let now = SystemTime::now();
+    let readiness = admin.health.readiness();
+    let parents = admin.upstream.parents();
+    let memory = admin.cache.memory();
+    memory.settle();
+    let facts = &admin.facts;
+    let since_epoch = admin.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Json(Status {
+        node: facts.node.clone(),
+        role: "edge",
+        version: env!("CARGO_PKG_VERSION"),
+        started_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+        uptime_seconds: now
+            .duration_since(admin.started)
+            .unwrap_or_default()
+            .as_secs(),
+        ready: readiness.ready,
+        draining: readiness.draining,
+        conditions: readiness.conditions,
+        listen: Listen {
+            https: facts.listen.https,
+            http: facts.listen.http,
+            admin: facts.listen.admin,
+        },
+        parents: parents
+            .map(|(url, reachable)| ParentStatus { url, reachable })
+            .collect(),
+        playback: facts.playback,
+        requests_in_progress: admin.metrics.in_progress.get(),
+        cache: CacheFigures {
+            bytes: memory.bytes(),
+            bytes_max: facts.cache.memory_bytes,
+            objects: memory.objects(),
+            flights: admin.cache.flights(),
+            flights_max: facts.cache.flights_max,
+        },
+        filters: FiltersSummary {
+            enabled: admin.filters.is_some(),
+            agent: admin.filters.as_ref().map(NodeFilters::agent),
+        },
+    })
+}
