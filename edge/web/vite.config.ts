@@ -3,17 +3,21 @@ import { defineConfig, type Plugin } from "vite";
 // The edge to develop against: `WEIR_EDGE=https://localhost:8443 npm run dev`. A self-signed certificate is accepted.
 declare const process: { env: Record<string, string | undefined> };
 const edge = process.env["WEIR_EDGE"] ?? "http://localhost:8088";
+// Its admin listener, for the operators' page. `node dev/admin.mjs` is one to try the page with.
+const admin = process.env["WEIR_ADMIN"] ?? "http://localhost:9443";
 
-/** Serves watch.html for every `/watch/{stream}`, as the edge does. */
-function watchRoute(): Plugin {
+/** Serves watch.html for every `/watch/{stream}`, and the operators' page for `/filters`, as the edge does. */
+function routes(): Plugin {
   const rewrite = (request: { url?: string }, _response: unknown, next: () => void): void => {
     if (request.url?.startsWith("/watch/")) {
       request.url = "/watch.html";
+    } else if (request.url === "/filters") {
+      request.url = "/admin/filters.html";
     }
     next();
   };
   return {
-    name: "weir-watch-route",
+    name: "weir-routes",
     configureServer(server) {
       server.middlewares.use(rewrite);
     },
@@ -26,11 +30,12 @@ function watchRoute(): Plugin {
 const proxy = {
   "/api": { target: edge, changeOrigin: true, secure: false },
   "/live": { target: edge, changeOrigin: true, secure: false },
+  "/v1": { target: admin, changeOrigin: true },
 };
 
 export default defineConfig({
   appType: "mpa",
-  plugins: [watchRoute()],
+  plugins: [routes()],
   build: {
     target: "es2022",
     // The Content-Security-Policy allows no data: URLs and no inline code, so nothing is inlined.
@@ -39,7 +44,7 @@ export default defineConfig({
     // hls.js alone is about 550 kB before compression.
     chunkSizeWarningLimit: 700,
     rollupOptions: {
-      input: { index: "index.html", watch: "watch.html" },
+      input: { index: "index.html", watch: "watch.html", filters: "admin/filters.html" },
       // hls.js changes less often than the pages: a file of its own stays in viewers' caches.
       output: { manualChunks: { hls: ["hls.js"] } },
     },
