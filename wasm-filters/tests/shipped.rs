@@ -97,9 +97,8 @@ fn verdict(answer: &Value) -> String {
 }
 
 /// What the auth filter says to these credentials.
-async fn authorize(config: &Value, now: u64, request: &Value) -> Value {
-    let filter = Filter::open("auth").await;
-    let version = filter.version(Some(config));
+async fn authorize(filter: &Filter, config: &Value, now: u64, request: &Value) -> Value {
+    let version = filter.unhurried(Some(config));
     let input = json!({ "req": request });
     filter
         .ask(&version, SampleCall::Authorize, now * 1000, &input)
@@ -121,6 +120,7 @@ fn hmac(secret: &str, text: &str) -> String {
 
 #[tokio::test]
 async fn tokens_of_accounts() {
+    let auth = Filter::open("auth").await;
     let config = json!({ "jwt": [{ "key": "accounts", "issuer": "us", "audience": "weir" }] });
     let claims = |more: &str| {
         format!(
@@ -148,12 +148,13 @@ async fn tokens_of_accounts() {
             ("play", "demo", NOW, &spoilt, "bad-signature"),
         ] {
             let request = asks(action, stream, &[("bearer", token)]);
-            let got = verdict(&authorize(&config, now, &request).await);
+            let got = verdict(&authorize(&auth, &config, now, &request).await);
             assert_eq!(got, expected, "{algorithm} {action} {stream}");
         }
     }
     let token = |claims: &str| Signer::EdDsa.token(r#"{"alg":"EdDSA"}"#, claims);
     let answer = authorize(
+        &auth,
         &config,
         NOW,
         &asks("play", "demo", &[("query", &token(&demo))]),
@@ -177,18 +178,25 @@ async fn tokens_of_accounts() {
     ] {
         let request = asks(action, "demo", &[("query", &token(&claims(more)))]);
         assert_eq!(
-            verdict(&authorize(&config, NOW, &request).await),
+            verdict(&authorize(&auth, &config, NOW, &request).await),
             expected,
             "{action} {more}"
         );
     }
     let foreign = token(&demo.replace("weir", "elsewhere"));
-    let answer = authorize(&config, NOW, &asks("play", "demo", &[("bearer", &foreign)])).await;
+    let answer = authorize(
+        &auth,
+        &config,
+        NOW,
+        &asks("play", "demo", &[("bearer", &foreign)]),
+    )
+    .await;
     assert_eq!(verdict(&answer), "wrong-issuer");
 }
 
 #[tokio::test]
 async fn playback_tokens() {
+    let auth = Filter::open("auth").await;
     let config = json!({ "playback_tokens": { "key": "playback" } });
     let expires = 1_800_000_000;
     // As the crate `playback-token` makes it: its own test has the same one.
@@ -210,7 +218,13 @@ async fn playback_tokens() {
             "malformed-token",
         ),
     ] {
-        let answer = authorize(&config, now, &asks(action, stream, &[("cookie", token)])).await;
+        let answer = authorize(
+            &auth,
+            &config,
+            now,
+            &asks(action, stream, &[("cookie", token)]),
+        )
+        .await;
         assert_eq!(verdict(&answer), expected, "{action} {stream} {token}");
     }
     for (action, stream, token) in [
@@ -219,6 +233,7 @@ async fn playback_tokens() {
         ("play", "anything", &all),
     ] {
         let answer = authorize(
+            &auth,
             &config,
             expires - 1,
             &asks(action, stream, &[("query", token)]),
@@ -231,10 +246,12 @@ async fn playback_tokens() {
 
 #[tokio::test]
 async fn one_good_credential_is_enough() {
+    let auth = Filter::open("auth").await;
     let config = json!({ "playback_tokens": { "key": "playback" } });
     let old = "djF8ZGVtb3wxODAwMDAwMDAw.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let good = "djF8ZGVtb3wxODAwMDAwMDAw.80lurfTumOJRoMyBR7BVAqhdwdXIe-v2HaOBMSPIqa8";
     let answer = authorize(
+        &auth,
         &config,
         NOW,
         &asks("play", "demo", &[("query", old), ("cookie", good)]),
@@ -243,6 +260,7 @@ async fn one_good_credential_is_enough() {
     assert_eq!(answer["ok"]["allow"]["accepted"], 1);
     // The most trusted one says why.
     let answer = authorize(
+        &auth,
         &config,
         NOW,
         &asks("play", "demo", &[("query", old), ("cookie", "x")]),
@@ -253,6 +271,7 @@ async fn one_good_credential_is_enough() {
 
 #[tokio::test]
 async fn signed_urls() {
+    let auth = Filter::open("auth").await;
     let config = json!({ "signed_urls": { "key": "urls" } });
     let expires = NOW + 60;
     let asks = |app: &str, stream: &str, expires: u64, scope: &str, signed: &str| {
@@ -315,11 +334,12 @@ async fn signed_urls() {
             "malformed-token",
         ),
     ] {
-        let got = verdict(&authorize(&config, now, &request).await);
+        let got = verdict(&authorize(&auth, &config, now, &request).await);
         assert!(got.starts_with(expected), "{request}: {got}");
     }
     // The parts of the stream are asked for with the cookie that the first answer gave.
     let answer = authorize(
+        &auth,
         &config,
         NOW,
         &asks("live", "demo", expires, "/live/demo/", &one),
@@ -338,7 +358,7 @@ async fn signed_urls() {
     ] {
         let request = self::asks("play", stream, &[("cookie", cookie)]);
         assert_eq!(
-            verdict(&authorize(&config, now, &request).await),
+            verdict(&authorize(&auth, &config, now, &request).await),
             expected,
             "{stream}"
         );
@@ -347,9 +367,16 @@ async fn signed_urls() {
 
 #[tokio::test]
 async fn a_key_of_another_kind_is_no_answer() {
+    let auth = Filter::open("auth").await;
     let config = json!({ "playback_tokens": { "key": "accounts" }, "guests": ["play"] });
     let token = "djF8ZGVtb3wxODAwMDAwMDAw.80lurfTumOJRoMyBR7BVAqhdwdXIe-v2HaOBMSPIqa8";
-    let answer = authorize(&config, NOW, &asks("play", "demo", &[("query", token)])).await;
+    let answer = authorize(
+        &auth,
+        &config,
+        NOW,
+        &asks("play", "demo", &[("query", token)]),
+    )
+    .await;
     let reason = answer["err"]["bad-config"].as_str().expect("an error");
     assert!(reason.contains("'accounts' is of another kind"), "{reason}");
 }

@@ -101,7 +101,7 @@ impl Filter {
     }
 
     async fn run(&self, case: &Case) {
-        let version = self.version(case.config.as_ref());
+        let version = self.unhurried(case.config.as_ref());
         for (key, value) in &case.kv {
             let space = version
                 .services()
@@ -133,9 +133,23 @@ impl Filter {
         }
     }
 
-    /// The filter with another configuration, and with keys for it.
+    /// The filter as it ships, or with another configuration, and with keys for it.
     pub(crate) fn version(&self, config: Option<&Value>) -> Arc<LoadedVersion> {
+        self.load(config, self.manifest.limits.clone())
+    }
+
+    /// The same with time enough on a machine that does other things: what is asked here is what a
+    /// filter answers, not how fast. The probe has patience of its own.
+    pub(crate) fn unhurried(&self, config: Option<&Value>) -> Arc<LoadedVersion> {
+        let mut limits = self.manifest.limits.clone();
+        limits.deadline_ms = u32::try_from(CALL_MAX.as_millis()).expect("a few seconds");
+        limits.cpu_ms = limits.deadline_ms;
+        self.load(config, limits)
+    }
+
+    fn load(&self, config: Option<&Value>, limits: Limits) -> Arc<LoadedVersion> {
         let mut manifest = self.manifest.clone();
+        manifest.limits = limits;
         if let Some(config) = config {
             manifest.config = config.clone();
         }
