@@ -147,8 +147,8 @@ struct Inner {
     linker: Linker<State>,
     options: EngineOptions,
     memory: MemoryModel,
-    /// Instances that wait for their next call, of all versions.
-    idle: AtomicU32,
+    /// Instances that are kept between calls, of all versions.
+    kept: AtomicU32,
 }
 
 impl FilterEngine {
@@ -195,7 +195,7 @@ impl FilterEngine {
                 linker,
                 options: options.clone(),
                 memory,
-                idle: AtomicU32::new(0),
+                kept: AtomicU32::new(0),
             }),
         })
     }
@@ -228,20 +228,21 @@ impl FilterEngine {
         &self.inner.linker
     }
 
-    /// Takes a place among the idle instances. Half of the pool at most: the rest is for calls that need a fresh one.
-    pub(crate) fn reserve_idle(&self) -> bool {
+    /// Takes a place among the instances that are kept. Half of the pool at most: the rest is for calls that need a
+    /// fresh one.
+    pub(crate) fn reserve_kept(&self) -> bool {
         let max = self.inner.options.instances_max.div_ceil(2);
         self.inner
-            .idle
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |idle| {
-                (idle < max).then(|| idle + 1)
+            .kept
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |kept| {
+                (kept < max).then(|| kept + 1)
             })
             .is_ok()
     }
 
     /// Gives a place back.
-    pub(crate) fn release_idle(&self) {
-        self.inner.idle.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn release_kept(&self) {
+        self.inner.kept.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -335,7 +336,7 @@ pub(crate) fn codegen_config(memory: MemoryModel) -> Config {
 fn pool(options: &EngineOptions) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(options.instances_max)
-        .total_core_instances(options.instances_max.saturating_mul(8))
+        .total_core_instances(options.instances_max.saturating_mul(16))
         .total_memories(options.instances_max)
         .total_tables(options.instances_max.saturating_mul(4))
         .total_stacks(options.instances_max)

@@ -8,6 +8,7 @@ mod instance;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::Semaphore;
@@ -51,7 +52,8 @@ pub struct LoadedVersion {
     pub(crate) places: Semaphore,
     /// Calls that wait for a place.
     pub(crate) waiting: AtomicU32,
-    pub(crate) idle: ArrayQueue<instance::Idle>,
+    /// Boxed, because they are moved in and out at each call.
+    pub(crate) idle: ArrayQueue<Box<Instance>>,
     pub(crate) counters: Counters,
 }
 
@@ -178,6 +180,21 @@ impl LoadedVersion {
             waiting: self.waiting.load(Ordering::Relaxed),
             idle: self.idle.len(),
         }
+    }
+
+    /// Throws away instances that wait and are older than [`AGE_MAX`]: those of a filter that nobody calls any more. To
+    /// be called every few seconds. Returns how many there were.
+    pub fn trim(&self, now: Instant) -> usize {
+        let mut gone = 0;
+        for _ in 0..self.idle.len() {
+            match self.idle.pop() {
+                Some(instance) if instance.is_old(now) => gone += 1,
+                // It has room for as many as there are places.
+                Some(instance) => drop(self.idle.push(instance)),
+                None => break,
+            }
+        }
+        gone
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -14,7 +14,7 @@ use wasm_filters::keys::KeyRing;
 use wasm_filters::kv::KvStore;
 use wasm_filters::manifest::{Digest, Hook, Isolation, Manifest, VersionDocument};
 use wasm_filters::services::{Caller, Discard, LogEntry, LogSink, LogSource};
-use wasm_filters::version::{CALLS_MAX, LoadError, LoadedVersion};
+use wasm_filters::version::{AGE_MAX, CALLS_MAX, LoadError, LoadedVersion};
 use wasmtime::component::{Component, Val};
 
 use crate::support::{context, guest, manifest, message};
@@ -177,6 +177,18 @@ async fn an_instance_is_replaced_after_its_calls() {
     }
     assert_eq!(ask(&version, "!seen").await.unwrap(), "1");
     assert_eq!(version.usage().fresh, 2);
+}
+
+#[tokio::test]
+async fn old_instances_that_nobody_calls_are_thrown_away() {
+    let bench = Bench::new(10);
+    let version = bench.load("all-hooks", good(Isolation::Pooled));
+    let before = Instant::now();
+    ask(&version, "!seen").await.unwrap();
+    assert_eq!(version.trim(before + AGE_MAX / 2), 0);
+    assert_eq!(version.usage().idle, 1);
+    assert_eq!(version.trim(Instant::now() + AGE_MAX), 1);
+    assert_eq!(version.usage().idle, 0);
 }
 
 #[tokio::test]

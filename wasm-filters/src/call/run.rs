@@ -3,11 +3,13 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, poll};
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout_at;
 
@@ -63,20 +65,27 @@ impl LoadedVersion {
 
         // Outside of the work, so that it is still there when the work ended in an unusual way.
         let mut slot = None;
-        let work = async {
-            let instance = self.instance(&mut slot, budget, &context, started).await?;
-            call.invoke(&self.exports, instance, &context)
-                .await
-                .map_err(Failure::Trap)?
-                .map_err(Failure::Filter)
+        let ended = {
+            let work = pin!(async {
+                let instance = self.instance(&mut slot, budget, &context, started).await?;
+                call.invoke(&self.exports, instance, &context)
+                    .await
+                    .map_err(Failure::Trap)?
+                    .map_err(Failure::Filter)
+            });
+            let mut work = AssertUnwindSafe(work).catch_unwind();
+            // Nearly every call is over at its first poll: no timer for those.
+            match poll!(&mut work) {
+                Poll::Ready(ended) => Ok(ended),
+                Poll::Pending => timeout_at(deadline.into(), work).await,
+            }
         };
-        let ended = timeout_at(deadline.into(), AssertUnwindSafe(work).catch_unwind()).await;
         let answer = match ended {
             Ok(Ok(answer)) => answer,
             Ok(Err(panic)) => Err(Failure::Host(panic)),
             Err(_) => Err(Failure::Deadline),
         };
-        self.settle(slot, answer)
+        self.settle(slot, answer, started)
     }
 
     /// Waits for the right to an instance.
@@ -102,20 +111,20 @@ impl LoadedVersion {
     /// An instance that waits, or a new one.
     async fn instance<'a>(
         &self,
-        slot: &'a mut Option<Instance>,
+        slot: &'a mut Option<Box<Instance>>,
         budget: Budget,
         context: &Arc<Context>,
         now: Instant,
     ) -> Result<&'a mut Instance, Failure> {
-        while let Some(idle) = self.idle.pop() {
-            let mut instance = idle.instance;
+        while let Some(mut instance) = self.idle.pop() {
             if instance.serves(&context.tenant, now) {
                 instance.again(budget, Arc::clone(context));
                 return Ok(slot.insert(instance));
             }
         }
         self.counters.fresh.fetch_add(1, Ordering::Relaxed);
-        let instance = slot.insert(Instance::new(self, budget, Arc::clone(context), now));
+        let instance = Instance::new(self, budget, Arc::clone(context), now);
+        let instance = slot.insert(Box::new(instance));
         instance
             .start(self)
             .await
@@ -127,19 +136,20 @@ impl LoadedVersion {
     /// Takes down what the call left, and keeps the instance if it is good for another one.
     fn settle<A>(
         &self,
-        slot: Option<Instance>,
+        slot: Option<Box<Instance>>,
         answer: Result<A, Failure>,
+        started: Instant,
     ) -> Result<A, CallError> {
         let mut stderr = String::new();
         if let Some(mut instance) = slot {
             stderr = self.take_down(&mut instance);
             if answer.is_ok()
                 && self.isolation == Isolation::Pooled
-                && !instance.is_spent(Instant::now())
-                && let Some(idle) = instance.set_aside(&self.engine)
+                && !instance.is_spent(started)
+                && instance.keep(&self.engine)
             {
-                // Full only when the version has more instances than places, which it has not.
-                drop(self.idle.push(idle));
+                // It has room for as many as there are places.
+                drop(self.idle.push(instance));
             }
         }
         answer.map_err(|failure| self.explain(failure, &stderr))

@@ -9,18 +9,18 @@ fn memory_models_have_names() {
 }
 
 #[test]
-fn idle_instances_take_at_most_half() {
+fn kept_instances_take_at_most_half() {
     let options = EngineOptions {
         instances_max: 3,
         pool: false,
         ..EngineOptions::default()
     };
     let engine = FilterEngine::new(&options).unwrap();
-    assert!(engine.reserve_idle());
-    assert!(engine.reserve_idle());
-    assert!(!engine.reserve_idle());
-    engine.release_idle();
-    assert!(engine.reserve_idle());
+    assert!(engine.reserve_kept());
+    assert!(engine.reserve_kept());
+    assert!(!engine.reserve_kept());
+    engine.release_kept();
+    assert!(engine.reserve_kept());
 }
 
 #[test]

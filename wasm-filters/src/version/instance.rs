@@ -33,19 +33,16 @@ pub(crate) struct Instance {
     http: Option<http::Guest>,
     calls: u32,
     born: Instant,
+    /// Its place among the engine's instances that are kept; from the first time that it is set aside to its end.
+    kept: Option<Kept>,
 }
 
-/// An instance that waits, and the place it takes among those of the whole engine.
-pub(crate) struct Idle {
-    pub(crate) instance: Instance,
-    _place: IdlePlace,
-}
+/// A place among the instances that are kept between calls.
+struct Kept(FilterEngine);
 
-struct IdlePlace(FilterEngine);
-
-impl Drop for IdlePlace {
+impl Drop for Kept {
     fn drop(&mut self) {
-        self.0.release_idle();
+        self.0.release_kept();
     }
 }
 
@@ -111,6 +108,7 @@ impl Instance {
             http: None,
             calls: 0,
             born: now,
+            kept: None,
         }
     }
 
@@ -137,24 +135,25 @@ impl Instance {
     /// Whether it may take a call for this tenant. An instance never sees two: what one left in its memory is no
     /// business of the other.
     pub(crate) fn serves(&self, tenant: &str, now: Instant) -> bool {
-        self.store.data().context.tenant == tenant
-            && now.saturating_duration_since(self.born) < AGE_MAX
+        self.store.data().context.tenant == tenant && !self.is_old(now)
     }
 
     /// After a good call: whether it has served enough.
     pub(crate) fn is_spent(&mut self, now: Instant) -> bool {
         self.calls = self.calls.saturating_add(1);
-        self.calls >= CALLS_MAX
-            || now.saturating_duration_since(self.born) >= AGE_MAX
-            || self.store.data().holdings.is_swollen()
+        self.calls >= CALLS_MAX || self.is_old(now) || self.store.data().holdings.is_swollen()
     }
 
-    /// Sets it aside for another call. None, and it is gone, when the engine has enough idle ones.
-    pub(crate) fn set_aside(self, engine: &FilterEngine) -> Option<Idle> {
-        engine.reserve_idle().then(|| Idle {
-            instance: self,
-            _place: IdlePlace(engine.clone()),
-        })
+    pub(crate) fn is_old(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.born) >= AGE_MAX
+    }
+
+    /// Whether it may be kept for another call: no, when the engine has enough that are.
+    pub(crate) fn keep(&mut self, engine: &FilterEngine) -> bool {
+        if self.kept.is_none() && engine.reserve_kept() {
+            self.kept = Some(Kept(engine.clone()));
+        }
+        self.kept.is_some()
     }
 
     pub(crate) fn lifecycle(&mut self, exports: &Exports) -> wasmtime::Result<lifecycle::Guest> {
