@@ -91,14 +91,16 @@ function change(name, what, body, response) {
     wanted.canary = null;
     Object.assign(node, { canary: null, canary_percent: null, watched: null });
   } else if (what === "rollback") {
-    Object.assign(wanted, { active: wanted.previous, previous: node.previous });
-    Object.assign(node, { active: node.previous, previous: null, taken_back: [] });
+    Object.assign(wanted, { active: wanted.previous, previous: null });
+    Object.assign(node, { active: wanted.active, previous: null, taken_back: [] });
   } else if (what === "shadow") {
     wanted.shadow = node.shadow = body.version;
   } else {
     wanted.enabled = node.enabled = body.enabled;
   }
-  record(what, { filter: name, ...body });
+  const number = version?.number ?? null;
+  const action = { activate: "activated", rollback: "rolled-back", shadow: "shadowed", enabled: "enabled-set" }[what];
+  record(action, { filter: name, ...body, number, reason: body.reason ?? "" });
   return json(response, 200, { generation: overview.generation, changed: true });
 }
 

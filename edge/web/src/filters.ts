@@ -1,7 +1,7 @@
 /** `/filters` on the edge's admin listener: what filters run here, how they do, and changing that. */
 
 import { post } from "./filters/api";
-import { type Action, ask, type Change, isAsking } from "./filters/ask";
+import { type Action, ask, type Change } from "./filters/ask";
 import { Model } from "./filters/model";
 import { draw } from "./filters/page";
 import { recallToken, rememberToken, type TokenKind } from "./filters/tokens";
@@ -43,27 +43,34 @@ async function refresh(): Promise<void> {
   refreshing = true;
   window.clearTimeout(timer);
   await model.refresh();
-  openOnce();
+  const opened = openOnce();
+  if (opened !== null) {
+    // Its log was not asked for yet.
+    await model.refresh();
+  }
   redraw();
+  if (opened !== null) {
+    document.getElementById(`filter-${opened}`)?.scrollIntoView();
+  }
   refreshing = false;
   if (document.visibilityState === "visible") {
     timer = window.setTimeout(() => void refresh(), POLL_MS);
   }
 }
 
-/** The first time that there is something: opens what the address names, or what there is when it is not much. */
-function openOnce(): void {
+/** The first time that there is something: opens what the address names, or the only one there is. Says which. */
+function openOnce(): string | null {
   const { views } = model;
   if (!opensFirst || views.length === 0) {
-    return;
+    return null;
   }
   opensFirst = false;
   const named = views.find((view) => `#filter-${view.name}` === location.hash) ?? (views.length === 1 ? views[0] : undefined);
-  if (named !== undefined) {
-    model.opened.add(named.name);
-    timer = window.setTimeout(() => document.getElementById(`filter-${named.name}`)?.scrollIntoView(), 0);
-    void model.refresh().then(redraw);
+  if (named === undefined) {
+    return null;
   }
+  model.opened.add(named.name);
+  return named.name;
 }
 
 async function carryOut(filter: string, change: Change): Promise<void> {
@@ -113,7 +120,10 @@ byId("tokens-form", HTMLFormElement).addEventListener("submit", (event) => {
   void refresh();
 });
 tokens.addEventListener("close", () => {
-  waiting = null;
+  // The event comes late: the dialog may be open again, for something else.
+  if (!tokens.open) {
+    waiting = null;
+  }
 });
 byId("tokens-open", HTMLButtonElement).addEventListener("click", () => askTokens("asked", null));
 document.addEventListener("click", (event) => {
@@ -184,7 +194,7 @@ window.addEventListener("online", () => void refresh());
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") {
     void refresh();
-  } else if (!isAsking()) {
+  } else {
     window.clearTimeout(timer);
   }
 });

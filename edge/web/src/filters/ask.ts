@@ -43,12 +43,11 @@ form.addEventListener("submit", (event) => {
   }
 });
 dialog.addEventListener("close", () => {
-  pending = null;
+  // The event comes late: the dialog may be open again, with another question.
+  if (!dialog.open) {
+    pending = null;
+  }
 });
-
-export function isAsking(): boolean {
-  return dialog.open;
-}
 
 /** Opens the dialog; `then` runs only when it is confirmed. */
 export function ask(action: Action, view: FilterView, versionId: string | null, generation: number | null, then: (change: Change) => void): void {
@@ -89,18 +88,19 @@ function pathOf(view: FilterView, what: string): string {
 }
 
 function activation(view: FilterView, versionId: string | null, guarded: object): Question | null {
+  const { active } = view.wanted ?? view;
   const choices = view.versions.filter((version) => version.registered !== null);
-  const chosen = choices.find((version) => version.id === versionId) ?? choices.find((version) => !version.roles.includes("active")) ?? choices[0];
+  const chosen = choices.find((version) => version.id === versionId) ?? choices.find((version) => version.id !== active?.id) ?? choices[0];
   if (chosen === undefined) {
     return null;
   }
   const everybody = h("label", { class: "check" }, h("input", { type: "radio", name: "whom", value: "all", checked: true }), "for everybody");
-  const some = h("input", { type: "number", name: "percent", min: 1, max: 99, value: 5, "aria-label": "Share in percent", disabled: view.active === null });
-  const canary = h("label", { class: "check" }, h("input", { type: "radio", name: "whom", value: "some", disabled: view.active === null }), "for a share of");
+  const some = h("input", { type: "number", name: "percent", min: 1, max: 99, value: 5, "aria-label": "Share in percent", disabled: active === null });
+  const canary = h("label", { class: "check" }, h("input", { type: "radio", name: "whom", value: "some", disabled: active === null }), "for a share of");
   some.addEventListener("focus", () => canary.querySelector("input")?.click());
   return {
     title: `Activate a version of ${view.name}`,
-    text: view.active === null ? "Nothing is active yet." : `${view.active.name} is active now; it stays ready to go back to.`,
+    text: active === null ? "Nothing is active yet." : `${active.name} is active now; it stays ready to go back to.`,
     confirm: "Activate",
     fields: [
       versionField(choices, chosen),
@@ -129,8 +129,9 @@ function activation(view: FilterView, versionId: string | null, guarded: object)
 }
 
 function shadowing(view: FilterView, guarded: object): Question | null {
-  if (view.shadow !== null) {
-    const { name } = view.shadow;
+  const { active, shadow } = view.wanted ?? view;
+  if (shadow !== null) {
+    const { name } = shadow;
     return {
       title: `End the shadow of ${view.name}?`,
       text: `${name} is no longer called. Its differences are forgotten.`,
@@ -139,7 +140,7 @@ function shadowing(view: FilterView, guarded: object): Question | null {
       change: () => ({ path: pathOf(view, "shadow"), body: { version: null, ...guarded }, token: "registry", doing: "Ending the shadow…", done: `${name} is no longer the shadow.` }),
     };
   }
-  const choices = view.versions.filter((version) => version.registered !== null && !version.roles.includes("active"));
+  const choices = view.versions.filter((version) => version.registered !== null && version.id !== active?.id);
   const [newest] = choices;
   if (newest === undefined) {
     return {
@@ -163,7 +164,8 @@ function shadowing(view: FilterView, guarded: object): Question | null {
 }
 
 function rollback(view: FilterView, here: boolean, guarded: object): Question | null {
-  const { canary, active, previous } = view;
+  // Everywhere is what the registry goes back from and to; this node may have gone back before.
+  const { canary, active, previous } = here ? view : (view.wanted ?? view);
   if (canary === null && previous === null) {
     return null;
   }
@@ -195,7 +197,7 @@ function rollback(view: FilterView, here: boolean, guarded: object): Question | 
 }
 
 function enabling(view: FilterView, guarded: object): Question {
-  const on = !view.enabled;
+  const on = !(view.wanted ?? view).enabled;
   const risk = view.hooks.includes("auth") ? " With no auth filter left, nobody is let in where auth = \"filters\"." : "";
   return {
     title: on ? `Switch ${view.name} on?` : `Switch ${view.name} off?`,

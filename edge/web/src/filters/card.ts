@@ -87,10 +87,8 @@ function body(view: FilterView, context: Context): (Node | null)[] {
     h(
       "div",
       { class: "columns" },
-      versionsSection(view, context),
-      compareSection(view, context),
-      shadowSection(view, context),
-      nodesSection(view, context),
+      h("div", { class: "column" }, versionsSection(view, context), shadowSection(view, context)),
+      h("div", { class: "column" }, compareSection(view, context), nodesSection(view, context)),
     ),
     logSection(view, context),
   ];
@@ -105,19 +103,21 @@ function outcome(view: FilterView, { model }: Context): HTMLElement {
 
 function actions(view: FilterView, { model, nowMs }: Context): HTMLElement {
   const away = model.registry !== "ok";
+  // Without a token a click asks for one; with one that does not work there is nothing to choose from.
+  const mute = away && model.registry !== "no-token";
   const busy = model.outcomes.get(view.name)?.tone === "busy";
-  const back = view.canary ?? view.previous;
+  const wanted = view.wanted ?? view;
   const button = (action: string, text: string, disabled = false): HTMLElement =>
     h("button", { class: "button quiet small-button", type: "button", "data-action": action, "data-filter": view.name, disabled: disabled || busy }, text);
   const { changed } = view;
   return h(
     "div",
     { class: "actions" },
-    button("activate", "Activate…"),
-    button("rollback", "Roll back…", back === null),
-    away && view.onNode ? button("rollback-here", "Roll back on this node only…", back === null) : null,
-    button("shadow", view.shadow === null ? "Shadow…" : "End shadow…"),
-    button("enabled", view.enabled ? "Switch off…" : "Switch on…"),
+    button("activate", "Activate…", mute),
+    button("rollback", "Roll back…", mute || (wanted.canary ?? wanted.previous) === null),
+    away && view.onNode ? button("rollback-here", "Roll back on this node only…", (view.canary ?? view.previous) === null) : null,
+    button("shadow", wanted.shadow === null ? "Shadow…" : "End shadow…", mute),
+    button("enabled", wanted.enabled ? "Switch off…" : "Switch on…", mute),
     changed === null ? null : h("p", { class: "muted small changed" }, `${changed.by} ${changed.what}, ${ago(changed.atMs, nowMs)}`),
   );
 }

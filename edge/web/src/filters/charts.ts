@@ -3,19 +3,25 @@
 import type { HookHistory } from "../lib/filters/history";
 import { share, spaced } from "../lib/filters/words";
 import type { Counts } from "../lib/filters/types";
-import { sparklinePath, sparklineTop } from "../lib/sparkline";
+import { Series, sparklinePath, sparklineTop } from "../lib/sparkline";
 import { makeSvg } from "../ui/dom";
 import { h } from "../ui/patch";
 
 const BOX = { width: 240, height: 44 } as const;
+/** A line of fewer samples than this does not fill the width: it would promise more than is known. */
+const SAMPLES_MIN = 20;
 
 /** A line of one version over that of another, newest at the right edge, with a common scale. */
 export function sparkline(now: HookHistory | null, before: HookHistory | null, of: "calls" | "p99Us", topMin: number): SVGElement {
-  const tops = [now, before].map((history) => (history === null ? topMin : sparklineTop(history[of], topMin)));
-  const box = { ...BOX, topMin: Math.max(...tops) };
-  const paths = [before, now].map((history, index) =>
-    makeSvg("path", { class: index === 0 ? "before" : "now", d: history === null ? "" : sparklinePath(history[of], box) }),
-  );
+  const lines = [before, now].map((history) => history?.[of].values ?? []);
+  const width = Math.max(SAMPLES_MIN, ...lines.map((values) => values.length));
+  const series = lines.map((values) => {
+    const line = new Series(width);
+    values.forEach((value) => line.push(value));
+    return line;
+  });
+  const box = { ...BOX, topMin: Math.max(...series.map((line) => sparklineTop(line, topMin))) };
+  const paths = series.map((line, index) => makeSvg("path", { class: index === 0 ? "before" : "now", d: sparklinePath(line, box) }));
   const viewBox = `0 -1 ${BOX.width} ${BOX.height + 2}`;
   return makeSvg("svg", { class: "spark", viewBox, preserveAspectRatio: "none", "aria-hidden": "true" }, ...paths);
 }

@@ -31,7 +31,7 @@ export function compareSection(view: FilterView, context: Context): HTMLElement 
     "section",
     section,
     heading,
-    h("p", { class: "muted small" }, "Times and verdicts of all calls since a version was loaded on this node; lines of the last five minutes."),
+    h("p", { class: "muted small" }, "Times and verdicts of all calls since a version was loaded on this node; lines since this page was opened, five minutes at most."),
     ...hooks.map((hook) => {
       const sides = [side(one, newcomer, hook, view, context)];
       if (before?.serving != null) {

@@ -79,20 +79,15 @@ export class Model {
         this.logs.clear();
       }
       this.edge = edge;
-      this.host = await get("/v1/node/filters", parseHostStatus);
-      this.runsFilters = true;
+      this.runsFilters = edge.filtersEnabled;
+      this.host = edge.filtersEnabled ? await get("/v1/node/filters", parseHostStatus) : null;
       this.freshAtMs = Date.now();
-      this.history.add(this.host, this.freshAtMs);
+      if (this.host !== null) {
+        this.history.add(this.host, this.freshAtMs);
+      }
       this.edgeProblem = "";
     } catch (error) {
-      if (error instanceof Refused && error.status === 404) {
-        this.runsFilters = false;
-        this.host = null;
-        this.freshAtMs = Date.now();
-        this.edgeProblem = "";
-      } else {
-        this.edgeProblem = String(error instanceof Refused ? error.message : error);
-      }
+      this.edgeProblem = error instanceof Error ? error.message : String(error);
     }
   }
 
@@ -107,14 +102,21 @@ export class Model {
       return;
     }
     try {
-      this.overview = await get("/v1/filters", parseOverview, token);
+      const overview = await get("/v1/filters", parseOverview, token);
       const after = this.audit.at(-1)?.seq ?? 0;
       const fresh = await readTail((from) => get(`/v1/filters/audit?after=${from}`, parseAudit, token), after, AUDIT_MAX);
+      if (recallToken("registry") !== token) {
+        return;
+      }
+      this.overview = overview;
       this.audit = [...this.audit, ...fresh].slice(-AUDIT_MAX);
       this.registry = "ok";
       this.registryProblem = "";
     } catch (error) {
-      this.#blame(error);
+      // Meanwhile another token may have been entered, which is not to blame.
+      if (recallToken("registry") === token) {
+        this.#blame(error);
+      }
     }
   }
 

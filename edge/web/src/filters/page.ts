@@ -16,7 +16,7 @@ const AUDIT_SHOWN = 50;
 
 const COMMANDS = [
   "weirctl filter new greeter --hook http",
-  "weirctl filter push --activate",
+  "cd greeter && weirctl filter push --activate",
 ] as const;
 
 export function draw(context: Context): void {

@@ -2,6 +2,7 @@
 
 import type { FilterView, VersionView } from "../lib/filters/merge";
 import { ago, bytes, shortId } from "../lib/filters/words";
+import { count } from "../lib/format";
 import { h } from "../ui/patch";
 import type { Context } from "./card";
 
@@ -22,19 +23,20 @@ export function versionsSection(view: FilterView, context: Context): HTMLElement
 
 function row(view: FilterView, version: VersionView, context: Context): HTMLElement {
   const { registered, serving } = version;
-  const facts: string[] = [shortId(version.id)];
+  const facts: string[] = version.number === null ? [] : [shortId(version.id)];
   if (registered !== null) {
     facts.push(`pushed by ${registered.pushedBy} ${ago(registered.pushedAtMs, context.nowMs)}`, bytes(registered.size));
     facts.push(registered.keyId === null ? "not signed" : `signed by ${registered.keyId}`);
     const refused = registered.rejectedOn.size;
-    facts.push(`ready on ${registered.readyOn.length}${refused > 0 ? `, refused on ${refused}` : ""}`);
+    facts.push(`ready on ${count(registered.readyOn.length, "node")}${refused > 0 ? `, refused on ${refused}` : ""}`);
   }
   const loaded = serving ?? version.shadowing;
   if (loaded !== null) {
     facts.push(`memory up to ${bytes(loaded.memoryBytesMax)}`, `${loaded.running} running, ${loaded.idle} idle`);
     facts.push(`breaker ${loaded.breaker}${loaded.disabled > 0 ? `, opened ${loaded.disabled}×` : ""}`);
   }
-  const canActivate = registered !== null && (!version.roles.includes("active") || view.canary !== null);
+  const { wanted } = view;
+  const canActivate = registered !== null && (wanted?.active?.id !== version.id || wanted.canary !== null);
   return h(
     "li",
     { class: "version", "data-key": version.id },

@@ -69,6 +69,7 @@ describe("words", () => {
     expect(duration(0, false)).toBe("–");
     expect([12, 655_360, 1_468_006, 16 << 20].map(bytes)).toEqual(["12 B", "640 KiB", "1.4 MiB", "16 MiB"]);
     expect([share(0, 10), share(1, 5000), share(1, 40), share(1, 3), share(1, 0)]).toEqual(["0 %", "<0.1 %", "2.5 %", "33 %", "–"]);
+    expect([share(10, 10), share(9999, 10_000), share(998, 1000), share(99, 100)]).toEqual(["100 %", ">99.9 %", "99.8 %", "99 %"]);
   });
   it("writes how long ago", () => {
     const now = 10_000_000_000;

@@ -62,6 +62,13 @@ describe("merge", () => {
     expect(auth.changed?.what).toBe("activated v4");
   });
 
+  it("keeps apart what is wanted, where changes begin, and what runs after a rollback of this node's own", () => {
+    const { active, wanted } = view("auth");
+    expect([active?.name, wanted?.active?.name, wanted?.previous?.name, wanted?.canary]).toEqual(["v3", "v4", "v3", null]);
+    expect(view("word-guard").wanted).toMatchObject({ canary: { name: "v3" }, enabled: true, shadow: null });
+    expect(view("auth", { overview: null }).wanted).toBeNull();
+  });
+
   it("says why a version was taken back: by the node's report, else by the audit log", () => {
     const reason = "errors 4.8 % (31 of 641 calls), before 0.0 %";
     expect(view("auth").takenBack).toEqual([{ version: "v4", reason }]);

@@ -52,6 +52,14 @@ export interface TakenBack {
   readonly reason: string;
 }
 
+export interface Wanted {
+  readonly enabled: boolean;
+  readonly active: VersionView | null;
+  readonly previous: VersionView | null;
+  readonly canary: VersionView | null;
+  readonly shadow: VersionView | null;
+}
+
 export interface FilterView {
   readonly name: string;
   readonly enabled: boolean;
@@ -62,6 +70,8 @@ export interface FilterView {
   readonly canary: VersionView | null;
   readonly canaryPercent: number | null;
   readonly shadow: VersionView | null;
+  /** What the registry wants, and a change there begins with; null when it does not say. */
+  readonly wanted: Wanted | null;
   /** Newest first. */
   readonly versions: readonly VersionView[];
   readonly takenBack: readonly TakenBack[];
@@ -115,6 +125,13 @@ function mergeFilter(name: string, sources: Sources): FilterView {
     canary: find(runs.canary),
     canaryPercent: node === null ? (desired?.canary?.percent ?? null) : node.canaryPercent,
     shadow: find(runs.shadow),
+    wanted: desired === null ? null : {
+      enabled: desired.enabled,
+      active: find(desired.active),
+      previous: find(desired.previous),
+      canary: find(desired.canary?.version ?? null),
+      shadow: find(desired.shadow),
+    },
     versions,
     takenBack,
     refusals: refusalsOf(versions),

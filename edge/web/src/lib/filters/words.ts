@@ -56,7 +56,7 @@ export function bytes(value: number): string {
   return `${mib < 9.95 ? mib.toFixed(1) : Math.round(mib)} MiB`;
 }
 
-/** A share of a whole: `0 %`, `<0.1 %`, `2.5 %`, `34 %`. */
+/** A share of a whole: `0 %`, `<0.1 %`, `2.5 %`, `34 %`; all but a few is not `100 %`. */
 export function share(part: number, whole: number): string {
   if (whole <= 0) {
     return DASH;
@@ -67,6 +67,9 @@ export function share(part: number, whole: number): string {
   }
   if (percent < 0.1) {
     return "<0.1 %";
+  }
+  if (percent >= 99.5 && part < whole) {
+    return percent < 99.9 ? `${percent.toFixed(1)} %` : ">99.9 %";
   }
   return percent < 9.95 && percent !== Math.round(percent) ? `${percent.toFixed(1)} %` : `${Math.round(percent)} %`;
 }
