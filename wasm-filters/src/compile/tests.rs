@@ -168,10 +168,11 @@ fn one_file_of_the_crate_has_unsafe_code() {
                 let count = text
                     .lines()
                     .filter(|line| !line.trim_start().starts_with("//"))
+                    // Written so that these lines are not found themselves.
                     .filter(|line| {
-                        line.contains(concat!("uns", "afe ")) || line.contains("deserialize_")
+                        let unsafe_code = line.contains(concat!("uns", "afe "));
+                        unsafe_code || line.contains(concat!("Component::", "deserialize"))
                     })
-                    .filter(|line| !line.contains("fn deserialize_") && !line.contains("concat!"))
                     .count();
                 let name = path
                     .file_name()
