@@ -123,7 +123,7 @@ fn revocations_name_something() {
     assert_eq!(revoke.kind, Kind::User);
     assert_eq!(revoke.value.as_deref(), Some("u-17"));
     assert!(matches!(filter("revoke all"), FilterCommand::Revoke(_)));
-    refused("filter revoke user", "<VALUE>");
+    refused("filter revoke user", "VALUE");
     refused("filter revoke room x", "room");
     refused("filter revoke user x --seconds 0", "1..=2592000");
 }

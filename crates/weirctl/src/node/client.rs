@@ -75,6 +75,15 @@ impl NodeClient {
         self.ask(Method::POST, node, path, Some(body)).await
     }
 
+    /// Asks for text; `None` when there is none to be had.
+    pub(super) async fn text(&self, node: &Url, path: &str) -> Option<String> {
+        let answer = self.send(Method::GET, node, path, None::<&()>).await.ok()?;
+        let (_, status, body) = answer;
+        status
+            .is_success()
+            .then(|| String::from_utf8_lossy(&body).into_owned())
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -82,6 +91,18 @@ impl NodeClient {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<Option<T>, Failure> {
+        let (url, status, bytes) = self.send(method, node, path, body).await?;
+        read(&url, status, &bytes)
+    }
+
+    /// The URL that was asked, the status and the whole body.
+    async fn send(
+        &self,
+        method: Method,
+        node: &Url,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<(String, StatusCode, Vec<u8>), Failure> {
         let url = format!("{}{path}", node.as_str().trim_end_matches('/'));
         let mut request = self.http.request(method, &url);
         if let Some(token) = &self.token {
@@ -107,7 +128,7 @@ impl NodeClient {
             }
             bytes.extend_from_slice(&chunk);
         }
-        read(&url, status, &bytes)
+        Ok((url, status, bytes))
     }
 }
 

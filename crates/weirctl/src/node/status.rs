@@ -1,5 +1,6 @@
 //! `weirctl status`: what nodes do, as each says itself and as the registry heard of them.
 
+mod metrics;
 mod view;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use crate::failure::Failure;
 use crate::operate;
 use crate::output::Output;
 
-/// `GET /v1/status` of a node, as far as it is shown. A later node may say more.
+/// What a node says of itself, as far as it is shown. A later node may say more.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct NodeStatus {
@@ -28,15 +29,18 @@ struct NodeStatus {
     ready: bool,
     draining: bool,
     uptime_seconds: u64,
-    requests_in_progress: u64,
+    requests_in_progress: i64,
     /// What is being broadcast: an origin's.
     #[serde(skip_serializing_if = "Option::is_none")]
     streams: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<CacheStatus>,
-    /// `wasm_filters::host::HostStatus`.
+    /// Whether it runs filters, and how far its agent is.
     #[serde(skip_serializing_if = "Value::is_null")]
     filters: Value,
+    /// `wasm_filters::host::HostStatus`, which is asked for separately.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    host: Value,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -44,8 +48,9 @@ struct NodeStatus {
 struct CacheStatus {
     bytes: u64,
     objects: u64,
-    hits: u64,
-    misses: u64,
+    /// From the node's metrics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcomes: Option<metrics::Outcomes>,
 }
 
 /// What was asked and what was heard.
@@ -99,12 +104,10 @@ pub(crate) async fn run(target: &Target, output: Output, wanted: &Status) -> Res
             Err(failure) => problem = Some(failure),
         }
         // The registry's own node; an origin of an earlier release has no status of its own.
-        if let Ok(Some(status)) = client.get(&target.registry, "/v1/status").await {
-            let answer = Answer::Status(Box::new(status));
-            known
-                .nodes
-                .entry(target.registry.to_string())
-                .or_insert(answer);
+        let answer = ask(&client, &target.registry).await;
+        if matches!(answer, Answer::Status(_)) {
+            let url = target.registry.to_string();
+            known.nodes.entry(url).or_insert(answer);
         }
     }
     if known.nodes.is_empty()
@@ -125,11 +128,23 @@ pub(crate) async fn run(target: &Target, output: Output, wanted: &Status) -> Res
 }
 
 async fn ask(client: &NodeClient, node: &Url) -> Answer {
-    match client.get::<NodeStatus>(node, "/v1/status").await {
-        Ok(Some(status)) => Answer::Status(Box::new(status)),
-        Ok(None) => Answer::Failed("has no /v1/status: is it a node's admin listener?".to_owned()),
-        Err(failure) => Answer::Failed(failure.line().unwrap_or_default()),
+    let mut status = match client.get::<NodeStatus>(node, "/v1/status").await {
+        Ok(Some(status)) => status,
+        Ok(None) => {
+            return Answer::Failed("has no /v1/status: is it a node's admin listener?".to_owned());
+        }
+        Err(failure) => return Answer::Failed(failure.line().unwrap_or_default()),
+    };
+    if let Some(cache) = &mut status.cache
+        && let Some(text) = client.text(node, "/metrics").await
+    {
+        cache.outcomes = Some(metrics::outcomes(&text));
     }
+    // A node without filters says so with an error, which is no reason to show nothing.
+    if let Ok(Some(host)) = client.get::<Value>(node, "/v1/node/filters").await {
+        status.host = host;
+    }
+    Answer::Status(Box::new(status))
 }
 
 async fn overview(target: &Target) -> Result<Overview, Failure> {

@@ -122,9 +122,9 @@ mod tests {
     #[test]
     fn one_line_for_each_filter() {
         let expected = "\
-FILTER     ACTIVE    LABEL  HOOKS                       NODES  ALSO                     CHANGED
+FILTER     ACTIVE    LABEL  HOOKS                       NODES  ALSO                      CHANGED
 auth       v3        1.2.0  auth                        1/2    canary v4 5 %, shadow v2  3 min ago, alice activated v4 for 5 %
-geo-block  disabled  -      http.request,http.response  -                               -
+geo-block  disabled  -      http.request,http.response  -                                -
 ";
         let text = render(&samples::overview(), Style::Plain);
         assert_eq!(text, expected, "\n{text}");

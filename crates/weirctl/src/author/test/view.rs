@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_report_for_people() {
         let expect = json!({"ok": {"verdict": "allow"}});
-        let answer = json!({"ok": {"verdict": {"drop": {"code": "x"}}, "commands": []}});
+        let answer = json!({"ok": {"commands": [], "verdict": {"drop": {"code": "x"}}}});
         let wrong = CaseFailure::Answer {
             step: Some(2),
             differences: differences(&expect, &answer),

@@ -60,15 +60,16 @@ fn row(status: &NodeStatus) -> [Cell; 9] {
     };
     let cache = status.cache.as_ref();
     let cached = cache.map(|cache| format!("{} in {}", bytes(cache.bytes), count(cache.objects)));
-    let hits = cache.map(|cache| percent(cache.hits, cache.hits.saturating_add(cache.misses)));
+    let outcomes = cache.and_then(|cache| cache.outcomes);
+    let hits = outcomes.map(|outcomes| percent(outcomes.hits, outcomes.all()));
     let none = || "-".to_owned();
-    let filters = status.filters.get("filters").and_then(Value::as_object);
+    let filters = status.host.get("filters").and_then(Value::as_object);
     [
         status.node.clone().into(),
         status.version.clone().into(),
         Cell::toned(tone, state),
         age(0, status.uptime_seconds.saturating_mul(1000)).into(),
-        count(status.requests_in_progress).into(),
+        count(u64::try_from(status.requests_in_progress).unwrap_or(0)).into(),
         status.streams.map_or_else(none, count).into(),
         cached.unwrap_or_else(none).into(),
         hits.unwrap_or_else(none).into(),
@@ -80,7 +81,7 @@ fn row(status: &NodeStatus) -> [Cell; 9] {
 
 /// A line for each filter of the node, from its host's status.
 fn add_filters(table: &mut Table, status: &NodeStatus) {
-    let Some(filters) = status.filters.get("filters").and_then(Value::as_object) else {
+    let Some(filters) = status.host.get("filters").and_then(Value::as_object) else {
         return;
     };
     for (name, filter) in filters {
@@ -172,8 +173,10 @@ mod tests {
     fn nodes_in_tables() {
         let edge = r#"{"node": "edge-1", "version": "0.1.0", "ready": true, "draining": false,
             "uptime_seconds": 7260, "requests_in_progress": 1204,
-            "cache": {"bytes": 1048576, "objects": 210, "hits": 990, "misses": 10},
-            "filters": {"generation": 4, "filters": {
+            "cache": {"bytes": 1048576, "objects": 210,
+                      "outcomes": {"hits": 990, "collapsed": 0, "misses": 10}},
+            "filters": {"enabled": true, "agent": null},
+            "host": {"generation": 4, "filters": {
                 "auth": {"enabled": true, "taken_back": [], "versions": [
                     {"breaker": "closed", "hooks": [{"calls": 1200, "failures": {"deadline": 2}}]}]},
                 "geo-block": {"enabled": false, "versions": []}}}}"#;

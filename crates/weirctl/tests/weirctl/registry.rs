@@ -1,11 +1,8 @@
 //! `weirctl` as a process against a registry on a real socket.
 
-#[path = "support/harness.rs"]
-mod harness;
-
 use std::time::Duration;
 
-use harness::{NODE, World, weirctl};
+use crate::harness::{NODE, World, weirctl};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -17,7 +14,7 @@ fn json(text: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn push_activate_and_roll_back() {
     let world = World::new().await;
-    world.node();
+    world.node().await;
     let text = world.push("1.0", &["--activate"]).await.ok();
     for line in [
         "checked greeter 1.0",
@@ -59,7 +56,7 @@ async fn push_activate_and_roll_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn machine_output_is_one_document() {
     let world = World::new().await;
-    world.node();
+    world.node().await;
     let pushed = world.push("1.0", &["--activate", "--json"]).await.ok();
     let pushed = json(&pushed);
     assert_eq!(pushed["pushed"]["number"], 1);
@@ -127,7 +124,7 @@ async fn the_registrys_reason_is_passed_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_operators_at_once() {
     let world = World::new().await;
-    world.node();
+    world.node().await;
     world.push("1.0", &["--activate"]).await.ok();
     world.push("1.1", &[]).await.ok();
     let late = ["filter", "activate", "greeter", "2", "--if-generation", "1"];
@@ -213,17 +210,12 @@ async fn a_registry_that_is_not_there_or_hangs_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_late_is_named() {
     let world = World::new().await;
-    world.node();
+    world.node().await;
     world.push("1.0", &["--activate"]).await.ok();
     // A second node reports once, and does nothing.
-    let client = filter_registry::Client::new(&filter_registry::ClientOptions {
-        url: format!("http://{}", world.address),
-        token: settings::Secret::new(NODE),
-        ca_file: None,
-    });
+    let client = world.client();
     let idle = filter_registry::wire::NodeReport::default();
     client
-        .unwrap()
         .report(&"edge-2".parse().unwrap(), &idle)
         .await
         .unwrap();
@@ -273,13 +265,9 @@ async fn signatures_are_made_and_kept_apart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_are_followed_until_interrupted() {
     let world = World::new().await;
-    world.node();
+    world.node().await;
     world.push("1.0", &["--activate"]).await.ok();
-    let client = filter_registry::Client::new(&filter_registry::ClientOptions {
-        url: format!("http://{}", world.address),
-        token: settings::Secret::new(NODE),
-        ca_file: None,
-    });
+    let client = world.client();
     let line = filter_registry::wire::LogLine {
         seq: 1,
         at_unix_ms: 1_767_225_600_000,
@@ -296,14 +284,13 @@ async fn logs_are_followed_until_interrupted() {
         ..Default::default()
     };
     client
-        .unwrap()
         .report(&"edge-2".parse().unwrap(), &report)
         .await
         .unwrap();
     let registry = format!("http://{}", world.address);
-    let mut command = harness::command(world.directory.path());
+    let mut command = crate::harness::command(world.directory.path());
     command
-        .args(["--registry", &registry, "--token", harness::OPERATOR])
+        .args(["--registry", &registry, "--token", crate::harness::OPERATOR])
         .args(["filter", "logs", "greeter", "--follow", "--node", "edge-2"])
         .stdout(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();

@@ -21,9 +21,9 @@ use tokio::process::Command;
 use wasm_filters::manifest::VersionDocument;
 
 /// An operator's.
-pub const OPERATOR: &str = "operator-token-0123456789";
+pub(crate) const OPERATOR: &str = "operator-token-0123456789";
 /// A node's.
-pub const NODE: &str = "node-token-0123456789";
+pub(crate) const NODE: &str = "node-token-0123456789";
 /// Longest that any one command may take; a test that hangs fails.
 const COMMAND_MAX: Duration = Duration::from_secs(240);
 
@@ -50,26 +50,24 @@ impl Vetting for FakeVetting {
 }
 
 /// The registry, and a folder for a test's files.
-pub struct World {
-    pub directory: tempfile::TempDir,
-    pub address: SocketAddr,
+pub(crate) struct World {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) address: SocketAddr,
     vetting: Arc<FakeVetting>,
 }
 
 impl World {
     /// Starts the registry.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path().join("registry"))
             .await
             .unwrap();
         let vetting = Arc::new(FakeVetting::default());
-        let registry = Registry::open(
-            Arc::new(store),
-            RegistryOptions::default(),
-            vetting.clone(),
-            &prometheus::Registry::new(),
-        );
+        let metrics = prometheus::Registry::new();
+        let options = RegistryOptions::default();
+        let registry = Registry::open(Arc::new(store), options, vetting.clone(), &metrics);
+        let registry = registry.await.unwrap();
         let token = |name: &str, secret: &str, role| Token {
             name: name.to_owned(),
             secret: Secret::new(secret),
@@ -82,7 +80,7 @@ impl World {
             ],
             ..ApiOptions::default()
         };
-        let router = filter_registry::router(registry.await.unwrap(), options);
+        let router = filter_registry::router(registry, options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -95,19 +93,19 @@ impl World {
     }
 
     /// From now on nothing passes.
-    pub fn refuse(&self) {
+    pub(crate) fn refuse(&self) {
         self.vetting.refuses.store(true, Ordering::SeqCst);
     }
 
     /// A file of the test.
-    pub fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.directory.path().join(name);
         std::fs::write(&path, contents).unwrap();
         path
     }
 
     /// A component that passes every check without being run, and its manifest.
-    pub fn filter(&self, label: &str) -> (PathBuf, PathBuf) {
+    pub(crate) fn filter(&self, label: &str) -> (PathBuf, PathBuf) {
         let manifest = format!("name = \"greeter\"\nversion = \"{label}\"\nhooks = [\"chat\"]\n");
         (
             self.file(&format!("{label}.wasm"), component(label)),
@@ -116,7 +114,7 @@ impl World {
     }
 
     /// Runs `weirctl` against the registry, as the operator.
-    pub async fn weirctl(&self, arguments: &[&str]) -> Ended {
+    pub(crate) async fn weirctl(&self, arguments: &[&str]) -> Ended {
         let registry = format!("http://{}", self.address);
         let mut all = vec!["--registry", &registry, "--token", OPERATOR];
         all.extend(arguments);
@@ -124,7 +122,7 @@ impl World {
     }
 
     /// Pushes a version from [`World::filter`].
-    pub async fn push(&self, label: &str, more: &[&str]) -> Ended {
+    pub(crate) async fn push(&self, label: &str, more: &[&str]) -> Ended {
         let (component, manifest) = self.filter(label);
         let (component, manifest) = (
             component.display().to_string(),
@@ -142,69 +140,74 @@ impl World {
         self.weirctl(&all).await
     }
 
-    /// A node that does at once what is wanted, for as long as the test runs.
-    pub fn node(&self) {
-        let client = Client::new(&ClientOptions {
+    /// A client of the registry with a node's token.
+    pub(crate) fn client(&self) -> Client {
+        let options = ClientOptions {
             url: format!("http://{}", self.address),
             token: Secret::new(NODE),
             ca_file: None,
-        });
-        let client = client.unwrap();
+        };
+        Client::new(&options).unwrap()
+    }
+
+    /// A node that does at once what is wanted, for as long as the test runs. It has reported
+    /// when this returns.
+    pub(crate) async fn node(&self) {
+        let client = self.client();
+        let mut after = follow(&client, None).await;
         tokio::spawn(async move {
-            let mut after = None;
             loop {
-                let news = client
-                    .catalogue(after, Duration::from_secs(10))
-                    .await
-                    .unwrap();
-                let Some(catalogue) = news else { continue };
-                after = Some(catalogue.generation);
-                let filters = catalogue.filters.into_iter().map(|(name, filter)| {
-                    let ready = |id| (id, VersionState::Ready);
-                    let report = FilterReport {
-                        active: filter.desired.active,
-                        versions: filter
-                            .versions
-                            .iter()
-                            .map(|version| ready(version.id))
-                            .collect(),
-                        ..FilterReport::default()
-                    };
-                    (name, report)
-                });
-                let report = NodeReport {
-                    generation: catalogue.generation,
-                    role: "edge".to_owned(),
-                    filters: filters.collect(),
-                };
-                client
-                    .report(&"edge-1".parse().unwrap(), &report)
-                    .await
-                    .unwrap();
+                after = follow(&client, after).await;
             }
         });
     }
 }
 
+/// Waits for the next catalogue, says that all of it is done, and returns its generation.
+async fn follow(client: &Client, after: Option<u64>) -> Option<u64> {
+    let news = client.catalogue(after, Duration::from_secs(10)).await;
+    let Some(catalogue) = news.unwrap() else {
+        return after;
+    };
+    let filters = catalogue.filters.into_iter().map(|(name, filter)| {
+        let ready = |id| (id, VersionState::Ready);
+        let versions = filter.versions.iter();
+        let report = FilterReport {
+            active: filter.desired.active,
+            versions: versions.map(|version| ready(version.id)).collect(),
+            ..FilterReport::default()
+        };
+        (name, report)
+    });
+    let report = NodeReport {
+        generation: catalogue.generation,
+        role: "edge".to_owned(),
+        filters: filters.collect(),
+    };
+    let node = "edge-1".parse().unwrap();
+    client.report(&node, &report).await.unwrap();
+    Some(catalogue.generation)
+}
+
 /// How a command ended.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ended {
     /// Its stdout, where it ended well.
     #[track_caller]
-    pub fn ok(self) -> String {
+    pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, 0, "{self:?}");
         self.stdout
     }
 
     /// Its last line of stderr, where it ended with 1.
     #[track_caller]
-    pub fn refused(self) -> String {
+    pub(crate) fn refused(self) -> String {
         assert_eq!(self.code, 1, "{self:?}");
         let line = self.stderr.lines().last().unwrap_or_default();
         line.strip_prefix("weirctl: ").unwrap_or(line).to_owned()
@@ -212,7 +215,7 @@ impl Ended {
 }
 
 /// `weirctl` as a process that sees no configuration of whoever runs the test.
-pub fn command(home: &Path) -> Command {
+pub(crate) fn command(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weirctl"));
     for variable in ["WEIR_REGISTRY", "WEIR_TOKEN"] {
         command.env_remove(variable);
@@ -226,7 +229,7 @@ pub fn command(home: &Path) -> Command {
 }
 
 /// Runs it to its end.
-pub async fn weirctl(home: &Path, arguments: &[&str]) -> Ended {
+pub(crate) async fn weirctl(home: &Path, arguments: &[&str]) -> Ended {
     let mut command = command(home);
     let output = tokio::time::timeout(COMMAND_MAX, command.args(arguments).output());
     let Output {
@@ -243,7 +246,7 @@ pub async fn weirctl(home: &Path, arguments: &[&str]) -> Ended {
 
 /// The least component that exports what a chat filter does: interfaces without functions. `label`
 /// lies in a custom section, so that each is another one.
-pub fn component(label: &str) -> Vec<u8> {
+pub(crate) fn component(label: &str) -> Vec<u8> {
     // Binary format of the component model: preamble, then sections as id, length, contents.
     let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
     let section = |bytes: &mut Vec<u8>, id: u8, contents: &[u8]| {

@@ -1,14 +1,11 @@
 //! The author's way, for real: a new project, built by cargo for WebAssembly, tested on the host of
 //! the nodes, and pushed at each save. Slow the first time, when what it depends on is compiled.
 
-#[path = "support/harness.rs"]
-mod harness;
-
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use harness::{Ended, OPERATOR, World};
+use crate::harness::{Ended, OPERATOR, World};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -19,7 +16,7 @@ const LINE_MAX: Duration = Duration::from_secs(240);
 /// `weirctl` whose cargo keeps what it builds from test to test.
 fn command(world: &World, arguments: &[&str]) -> Command {
     let registry = format!("http://{}", world.address);
-    let mut command = harness::command(world.directory.path());
+    let mut command = crate::harness::command(world.directory.path());
     command
         .current_dir(world.directory.path())
         .env(
@@ -97,7 +94,7 @@ async fn active(world: &World) -> (u64, Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn from_nothing_to_a_filter_that_follows_its_source() {
     let world = World::new().await;
-    world.node();
+    world.node().await;
     let project = new_project(&world).await;
     let text = run(&world, &["filter", "test", "greeter"]).await.ok();
     assert!(text.contains("pass  a short message"), "{text}");
