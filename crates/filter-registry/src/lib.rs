@@ -21,6 +21,9 @@ pub mod source;
 pub mod store;
 pub mod wire;
 
+#[cfg(test)]
+mod testing;
+
 pub use agent::{Agent, AgentHandle, AgentOptions};
 pub use api::router;
 pub use client::{Client, ClientError, ClientOptions};
