@@ -9,7 +9,7 @@ web := edge/web
 web_sources := $(shell find $(web) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 step = @printf '\n=== %s (%s)\n' '$(1)' "$$(date +%T)"
 
-.PHONY: help setup setup-test setup-bench web filters filters-rust build demo demo-up demo-down test \
+.PHONY: help setup setup-test setup-bench web filters guests filters-rust build demo demo-up demo-down test \
 	test-rust test-web test-filters lint lint-rust fuzz bench deny clean-state
 
 help: ## Lists the targets.
@@ -41,6 +41,11 @@ web: $(web)/dist/index.html ## Builds the page, when it has changed.
 filters: setup-test ## Builds the shipped filters, those in JavaScript and Python too.
 	$(call step,filters)
 	scripts/filters.sh all
+
+# Well-behaved and hostile ones, for tests.
+guests: setup-test
+	$(call step,test guests)
+	cargo build --release --locked --target wasm32-wasip2 --manifest-path wasm-filters/guests/Cargo.toml
 
 filters-rust: setup
 	$(call step,filters in Rust)
@@ -87,7 +92,7 @@ test-filters: setup-test ## Checks the shipped filters' own code.
 	scripts/filters.sh check
 
 # Without cargo-nextest the same tests run, all of them one at a time.
-test-rust: web filters lint-rust tests/browser/node_modules/.package-lock.json
+test-rust: web filters guests lint-rust tests/browser/node_modules/.package-lock.json
 	$(call step,binaries)
 	cargo build --workspace --bins --locked
 	$(call step,tests)

@@ -22,7 +22,10 @@ LEAF_ADMIN_PORT=${LEAF_ADMIN_PORT:-9443}
 LEAF_HTTP_PORT=${LEAF_HTTP_PORT:-8088}
 STATE_DIR=${STATE_DIR:-$PWD/.state}
 WEIR_BIN=${WEIR_BIN:-$PWD/target/release}
+FILTERS_DIR=${FILTERS_DIR:-$PWD/target/filters}
 DEMO_BROADCASTER=${DEMO_BROADCASTER:-1}
+# As config/demo/origin.toml has it.
+export WEIR_REGISTRY=http://127.0.0.1:$ORIGIN_ADMIN_PORT WEIR_TOKEN=demo-operator-token
 
 # Each can be slow on a small machine that builds or encodes at the same time.
 ready_seconds_max=30
@@ -180,11 +183,23 @@ write_configuration() {
     done
 }
 
+# --- filters -------------------------------------------------------------------------------------
+
+# The shipped http-headers, so that there is something to look at. It is kept over restarts.
+push_filters() {
+    local filter=http-headers
+    "$WEIR_BIN/weirctl" filter list 2>/dev/null | grep -q "^$filter " && return
+    say "pushing the filter $filter"
+    "$WEIR_BIN/weirctl" filter push --activate --bake 0 --component "$FILTERS_DIR/$filter.wasm" \
+        --manifest "$FILTERS_DIR/$filter.toml" | sed 's/^/demo:     /' ||
+        say 'that failed; the rest of the demonstration works without it' >&2
+}
+
 # --- commands ------------------------------------------------------------------------------------
 
 start_all() {
     local node
-    for node in weir-origin weir-edge; do
+    for node in weir-origin weir-edge weirctl; do
         [ -x "$WEIR_BIN/$node" ] || fail "$WEIR_BIN/$node is not built: make build"
     done
     for node in "${nodes[@]}"; do
@@ -199,6 +214,7 @@ start_all() {
     wait_ready shield "$SHIELD_ADMIN_PORT" || return 1
     launch leaf "$WEIR_BIN/weir-edge" --config "$STATE_DIR/leaf.toml"
     wait_ready leaf "$LEAF_ADMIN_PORT" || return 1
+    push_filters
     if [ "$DEMO_BROADCASTER" = 1 ]; then
         launch broadcaster scripts/broadcast.sh
         wait_picture || return 1
@@ -240,6 +256,11 @@ say_what_to_open() {
 
   Publish    rtmp://localhost:$RTMP_PORT/live/demo-key   or   rtmps://localhost:$RTMPS_PORT/live/demo-key
              (one publisher at a time: DEMO_BROADCASTER=0 leaves the test picture out)
+
+  Filters    http://localhost:$LEAF_ADMIN_PORT/filters   (operator's token: $WEIR_TOKEN)
+             export WEIR_REGISTRY=$WEIR_REGISTRY WEIR_TOKEN=$WEIR_TOKEN
+             $WEIR_BIN/weirctl filter status
+             Write one of your own: wasm-filters/README.md
 
   Look into  origin http://localhost:$ORIGIN_ADMIN_PORT/metrics   shield http://localhost:$SHIELD_ADMIN_PORT/metrics   leaf http://localhost:$LEAF_ADMIN_PORT/metrics
              logs $STATE_DIR/{origin,shield,leaf,broadcaster}.log

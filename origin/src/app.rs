@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use filter_registry::node::{FilterNode, NodeError, NodeOptions};
 use telemetry::metrics::{BuildInfo, RegisterError};
 use telemetry::{Health, Registry};
 use tokio::net::TcpListener;
@@ -13,16 +13,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transport::tls::{Identity, LoadIdentityError, SelfSignError};
 
-use crate::config::{Settings, TlsSettings};
+use crate::config::{PlaybackSettings, PublishAuth, Settings, TlsSettings};
+use crate::filters::Filters;
 use crate::ingest::{Ingest, Transport};
 use crate::metrics::Metrics;
 use crate::packager::Studio;
 use crate::publish::Streams;
-use crate::serve;
+use crate::serve::{self, Gate};
 use crate::window::Catalog;
 
 /// The admin pages stay up this long into a drain's end, so that the last metrics can be read.
 const ADMIN_CONDITION: &str = "listeners";
+/// The filters that ran before, or the registry's first word, are there.
+const FILTERS_CONDITION: &str = "filters";
+/// The name under which an origin reports to the registry.
+const NODE_NAME: &str = "weir-origin";
 
 /// Why the origin could not start.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +43,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The filters, or their registry.
+    #[error(transparent)]
+    Filters(#[from] NodeError),
     /// A metric is registered twice: a bug.
     #[error(transparent)]
     Metrics(#[from] RegisterError),
@@ -63,6 +71,7 @@ pub struct App {
     registry: Registry,
     metrics: Metrics,
     health: Health,
+    filters: Option<FilterNode>,
 }
 
 /// Where an [`App`] listens.
@@ -99,7 +108,19 @@ impl App {
             }
             None => None,
         };
+        let filters = start_filters(&settings, &registry).await?;
+        if let Some(node) = &filters {
+            health.set_ready(FILTERS_CONDITION, false);
+            let (mut status, health) = (node.agent.watch(), health.clone());
+            tokio::spawn(async move {
+                // It fails only when the agent has gone, and with it the process.
+                if status.wait_for(|status| status.settled).await.is_ok() {
+                    health.set_ready(FILTERS_CONDITION, true);
+                }
+            });
+        }
         Ok(Self {
+            filters,
             rtmp,
             rtmps,
             http: bind("HTTP", settings.http.listen).await?,
@@ -145,7 +166,12 @@ impl App {
         let start = Box::new(move |claim| {
             tasks.spawn(studio.clone().run(claim));
         });
-        let streams = Streams::new(&self.settings.streams, start);
+        let filters = self.filters.as_ref();
+        let filters =
+            filters.map(|node| Filters::new(node.host.clone(), Arc::clone(&node.viewpoint)));
+        let gate = gate(&self.settings.playback, filters.as_ref());
+        let publish = filters.filter(|_| self.settings.publish == PublishAuth::Filters);
+        let streams = Streams::new(&self.settings.streams, publish, start);
         let limits = self.settings.rtmp.limits;
         let ingest = Ingest::new(limits, streams.clone(), &self.registry)?;
         let listeners = TaskTracker::new();
@@ -153,7 +179,7 @@ impl App {
         let router = serve::router(
             &self.settings.http,
             &self.settings.packaging,
-            self.settings.playback.clone(),
+            gate,
             catalog,
             self.metrics.clone(),
         );
@@ -169,7 +195,7 @@ impl App {
             self.admin,
             self.registry.clone(),
             self.health.clone(),
-            Router::new(),
+            self.filters.as_ref().and_then(|node| node.api.clone()).unwrap_or_default(),
             stop_admin.clone().cancelled_owned(),
         ));
         self.health.set_ready(ADMIN_CONDITION, true);
@@ -192,6 +218,33 @@ impl App {
         stop_admin.cancel();
         drop(admin);
         Ok(())
+    }
+}
+
+/// Runs the filters, if there are to be any.
+async fn start_filters(
+    settings: &Settings,
+    metrics: &Registry,
+) -> Result<Option<FilterNode>, StartError> {
+    let Some(filters) = settings.filters.clone() else {
+        return Ok(None);
+    };
+    let options = NodeOptions {
+        name: NODE_NAME.to_owned(),
+        role: "origin",
+        playback_secrets: settings.playback_secrets.clone(),
+        registry: settings.filter_registry.clone(),
+    };
+    Ok(Some(filter_registry::node::start(filters, options, metrics).await?))
+}
+
+fn gate(playback: &PlaybackSettings, filters: Option<&Filters>) -> Gate {
+    match playback {
+        PlaybackSettings::Open => Gate::Open,
+        PlaybackSettings::Filters { tiers } => Gate::Filters {
+            tiers: Arc::clone(tiers),
+            filters: filters.cloned(),
+        },
     }
 }
 

@@ -35,7 +35,7 @@ pub use limits::IngestLimits;
 
 use crate::publish::Streams;
 use admission::{Admission, Seat};
-use connection::Connection;
+use connection::{Connection, Peer};
 use metrics::IngestMetrics;
 
 /// What `accept` failing (no file descriptors, as a rule) makes a listener wait, so that it does
@@ -142,7 +142,11 @@ impl Shared {
     ) {
         let open = self.metrics.opened();
         let started = Instant::now();
-        let connection = Connection::new(Arc::clone(&self), started, shutdown);
+        let peer = Peer {
+            address: seat.peer(),
+            tls: matches!(transport, Transport::Tls(_)),
+        };
+        let connection = Connection::new(Arc::clone(&self), peer, started, shutdown);
         // Latency only; a socket that refuses it works all the same.
         let _ = socket.set_nodelay(true);
         let ending = match transport {

@@ -11,6 +11,7 @@
 
 pub mod app;
 pub mod config;
+pub mod filters;
 pub mod ingest;
 pub mod metrics;
 pub mod packager;

@@ -27,6 +27,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    // Filters are compiled in a child of this program.
+    if let Some(code) = wasm_filters::compile::run_if_child() {
+        return code;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -2,8 +2,9 @@
 //!
 //! Protocol, for whatever speaks to the broadcaster (`ingest`):
 //!
-//! 1. [`Streams::claim`] with the publish key, before a byte of media is taken. An error is the
-//!    reason to refuse with; it never contains the key.
+//! 1. [`Streams::claim`] with the publish key, before a byte of media is taken. It may ask the auth
+//!    filters, which takes milliseconds. An error is the reason to refuse with; it never contains
+//!    the key.
 //! 2. For each FLV body [`Publication::send`]. It waits only when this process is overloaded; an
 //!    error says why the stream was ended (codec not supported, timestamps broken, drain), which is the
 //!    reason to close the connection with.
@@ -18,7 +19,8 @@ use parking_lot::Mutex;
 use rtmp::flv::{AudioBody, VideoBody};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::config::StreamSettings;
+use crate::config::{Secret, StreamSettings};
+use crate::filters::{Filters, PublishAsk};
 
 /// Tags between a connection and its stream. A second of video and audio is about 80.
 const TAGS_MAX: usize = 512;
@@ -45,15 +47,26 @@ pub enum PublishedBody {
 }
 
 /// Why a broadcaster may not publish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClaimError {
+    /// A filter said no, with words for the broadcaster.
+    #[error("{message}")]
+    Denied {
+        /// Stable, for the log.
+        code: String,
+        /// For people.
+        message: String,
+    },
     /// The origin is shutting down.
     #[error("the server is shutting down")]
     Draining,
     /// Somebody publishes to this key already.
     #[error("the stream is being published already")]
     InUse,
+    /// The filters could not be asked.
+    #[error("publishing cannot be authorised at the moment")]
+    Unavailable,
     /// No stream has this key.
     #[error("the publish key is wrong")]
     WrongKey,
@@ -153,6 +166,8 @@ pub struct Streams {
 
 struct Shared {
     by_key: HashMap<String, StreamSettings>,
+    /// Asked instead of `by_key`.
+    filters: Option<Filters>,
     state: Mutex<State>,
     start: StartStream,
 }
@@ -171,8 +186,9 @@ impl std::fmt::Debug for Streams {
 }
 
 impl Streams {
-    /// The configured streams; `start` is called with every claim.
-    pub fn new(streams: &[StreamSettings], start: StartStream) -> Self {
+    /// The configured streams; `start` is called with every claim. With `filters` they decide who
+    /// publishes what, and the configured streams only have titles.
+    pub fn new(streams: &[StreamSettings], filters: Option<Filters>, start: StartStream) -> Self {
         let by_key = streams
             .iter()
             .map(|stream| (stream.publish_key.expose().to_owned(), stream.clone()))
@@ -180,21 +196,44 @@ impl Streams {
         Self {
             shared: Arc::new(Shared {
                 by_key,
+                filters,
                 state: Mutex::default(),
                 start,
             }),
         }
     }
 
-    /// Claims the stream of a publish key. The keys are looked up in a hash map with a random
-    /// seed: how long that takes says nothing about how much of a key is right.
-    pub fn claim(&self, publish_key: &str) -> Result<Publication, ClaimError> {
-        let stream = self
-            .shared
-            .by_key
-            .get(publish_key)
-            .ok_or(ClaimError::WrongKey)?
-            .clone();
+    /// Claims the stream that a broadcaster may publish: by its publish key, or as the filters say.
+    pub async fn claim(&self, ask: &PublishAsk<'_>) -> Result<Publication, ClaimError> {
+        let stream = match &self.shared.filters {
+            None => self.by_key(ask.key)?,
+            Some(filters) => {
+                let name = filters.may_publish(ask).await?;
+                self.named(name)
+            }
+        };
+        self.hold(stream)
+    }
+
+    /// The keys are looked up in a hash map with a random seed: how long that takes says nothing
+    /// about how much of a key is right.
+    fn by_key(&self, publish_key: &str) -> Result<StreamSettings, ClaimError> {
+        let found = self.shared.by_key.get(publish_key);
+        found.cloned().ok_or(ClaimError::WrongKey)
+    }
+
+    /// A stream that a filter named, with its title if it has one here.
+    fn named(&self, name: String) -> StreamSettings {
+        let mut streams = self.shared.by_key.values();
+        let title = streams.find(|stream| stream.name == name);
+        StreamSettings {
+            title: title.and_then(|stream| stream.title.clone()),
+            publish_key: Secret::default(),
+            name,
+        }
+    }
+
+    fn hold(&self, stream: StreamSettings) -> Result<Publication, ClaimError> {
         let (tags, queue) = mpsc::channel(TAGS_MAX);
         let (verdict, ended) = watch::channel(None);
         {
@@ -320,7 +359,15 @@ impl Publication {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+
+    fn ask(key: &str) -> PublishAsk<'_> {
+        PublishAsk {
+            app: "live",
+            key,
+            peer: (std::net::Ipv4Addr::LOCALHOST, 1).into(),
+            tls: false,
+        }
+    }
 
     fn streams() -> (Streams, Arc<Mutex<Vec<Claim>>>) {
         let claims = Arc::new(Mutex::new(Vec::new()));
@@ -331,19 +378,19 @@ mod tests {
             title: None,
         };
         let start = Box::new(move |claim| started.lock().push(claim));
-        (Streams::new(&[settings], start), claims)
+        (Streams::new(&[settings], None, start), claims)
     }
 
-    #[test]
-    fn a_key_opens_its_stream_once() {
+    #[tokio::test]
+    async fn a_key_opens_its_stream_once() {
         let (streams, claims) = streams();
-        assert_eq!(streams.claim("other").unwrap_err(), ClaimError::WrongKey);
-        let publication = streams.claim("demo-key").unwrap();
+        assert_eq!(streams.claim(&ask("other")).await.unwrap_err(), ClaimError::WrongKey);
+        let publication = streams.claim(&ask("demo-key")).await.unwrap();
         assert_eq!(publication.stream(), "demo");
-        assert_eq!(streams.claim("demo-key").unwrap_err(), ClaimError::InUse);
+        assert_eq!(streams.claim(&ask("demo-key")).await.unwrap_err(), ClaimError::InUse);
         drop(publication);
         assert!(
-            streams.claim("demo-key").is_ok(),
+            streams.claim(&ask("demo-key")).await.is_ok(),
             "freed with its publication"
         );
         assert!(!format!("{streams:?} {:?}", claims.lock()).contains("demo-key"));
@@ -352,7 +399,7 @@ mod tests {
     #[tokio::test]
     async fn what_waits_is_bounded_in_bytes() {
         let (streams, claims) = streams();
-        let mut publication = streams.claim("demo-key").unwrap();
+        let mut publication = streams.claim(&ask("demo-key")).await.unwrap();
         let tag = || PublishedTag {
             timestamp_ms: 0,
             body: PublishedBody::Video(VideoBody::Frame {
@@ -374,9 +421,9 @@ mod tests {
     #[tokio::test]
     async fn a_drain_ends_and_refuses() {
         let (streams, _claims) = streams();
-        let mut publication = streams.claim("demo-key").unwrap();
+        let mut publication = streams.claim(&ask("demo-key")).await.unwrap();
         streams.drain();
         assert_eq!(publication.ended().await, EndReason::Draining);
-        assert_eq!(streams.claim("demo-key").unwrap_err(), ClaimError::Draining);
+        assert_eq!(streams.claim(&ask("demo-key")).await.unwrap_err(), ClaimError::Draining);
     }
 }

@@ -15,7 +15,7 @@ mod streams;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Extension, Router};
 use axum::extract::{Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
@@ -23,15 +23,16 @@ use axum::routing::get;
 use hls::ObjectName;
 use http::{HeaderMap, Uri};
 
-use crate::config::{HttpSettings, PackagingSettings, PlaybackSettings};
+use crate::config::{HttpSettings, PackagingSettings};
 use crate::metrics::{Metrics, RequestKind};
 use crate::window::{Catalog, LiveStream};
 
+pub use auth::Gate;
 pub use error::{Fault, ServeError};
 pub use listener::serve;
 
-use auth::Gate;
 use hold::Holds;
+use listener::Peer;
 
 /// What every request needs.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl Site {
 pub fn router(
     http: &HttpSettings,
     packaging: &PackagingSettings,
-    playback: PlaybackSettings,
+    gate: Gate,
     catalog: Catalog,
     metrics: Metrics,
 ) -> Router {
@@ -65,7 +66,7 @@ pub fn router(
         holds: Holds::new(http.held_requests_max, metrics.held_requests.clone()),
         catalog,
         metrics,
-        gate: Gate::new(playback),
+        gate,
         media_seconds: segments.saturating_mul(2 * cmaf::TARGET_DURATION.as_secs()),
     });
     Router::new()
@@ -130,6 +131,7 @@ async fn count(State(site): State<Arc<Site>>, request: Request, next: Next) -> R
 async fn object(
     State(site): State<Arc<Site>>,
     Path((stream, rendition, object)): Path<(String, String, String)>,
+    Extension(Peer(peer)): Extension<Peer>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Counted {
@@ -142,7 +144,7 @@ async fn object(
         None => RequestKind::Other,
     };
     let answer = async {
-        site.gate.admit(&stream, &uri, &headers)?;
+        site.gate.admit(&stream, &uri, &headers, peer).await?;
         let live = site.stream(&stream)?;
         let index = live
             .rendition(&rendition)

@@ -9,10 +9,12 @@ use bytes::Bytes;
 use filter_registry::wire::{Activate, NewVersion, Overview, Pushed, VersionRef};
 use filter_registry::{Client, ClientOptions};
 use toml::{Table, Value};
-use wasm_filters::manifest::{Digest, FilterName, Manifest, VersionId};
+use wasm_filters::manifest::{Digest, FilterName, Hook, Manifest, VersionId};
 
+use crate::edge::Edge;
 use crate::node::Settings;
 use crate::origin::Origin;
+use crate::parent::Parent;
 use crate::wait;
 
 /// Bearer token of an operator named `tests`.
@@ -80,6 +82,30 @@ impl Filter {
         })
     }
 
+    /// A guest of `wasm-filters/guests`, which `make guests` built, as the filter `name`.
+    pub fn guest(
+        guest: &str,
+        name: &str,
+        hooks: &[Hook],
+        config: serde_json::Value,
+    ) -> anyhow::Result<Self> {
+        let root = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../wasm-filters/guests/target/wasm32-wasip2/release"
+        );
+        let path = PathBuf::from(root).join(format!("{}.wasm", guest.replace('-', "_")));
+        let wasm = std::fs::read(&path)
+            .with_context(|| format!("{} is not built: make guests", path.display()))?;
+        let mut manifest = Manifest::new(name.parse()?, "1.0.0", hooks.to_vec());
+        // Room for a machine that compiles meanwhile.
+        manifest.limits.deadline_ms = 1000;
+        manifest.config = config;
+        Ok(Self {
+            manifest,
+            wasm: wasm.into(),
+        })
+    }
+
     /// With another configuration, and without the samples that belong to the old one.
     #[must_use]
     pub fn configured(mut self, config: serde_json::Value) -> Self {
@@ -132,10 +158,20 @@ impl Operator {
 
     /// Makes a version active at once, without a bake time.
     pub async fn activate(&self, name: &FilterName, number: u32) -> anyhow::Result<()> {
+        self.activate_baking(name, number, 0).await
+    }
+
+    /// Makes a version active, and has the nodes watch it for a time.
+    pub async fn activate_baking(
+        &self,
+        name: &FilterName,
+        number: u32,
+        bake_ms: u64,
+    ) -> anyhow::Result<()> {
         let activate = Activate {
             version: VersionRef::Number(number),
             percent: None,
-            bake_ms: Some(0),
+            bake_ms: Some(bake_ms),
             if_generation: None,
         };
         self.client.activate(name, &activate).await?;
@@ -176,4 +212,43 @@ pub fn active(overview: &Overview, name: &FilterName) -> BTreeMap<String, Versio
             Some((node.to_string(), report.active?))
         })
         .collect()
+}
+
+/// An origin with a registry, and edges that follow it, in front of a parent that is no origin.
+#[derive(Debug)]
+pub struct Fleet {
+    /// Keeps the registry; publishes nothing.
+    pub origin: Origin,
+    /// Where the edges fetch.
+    pub parent: Parent,
+    /// They follow the registry.
+    pub edges: Vec<Edge>,
+    /// At the registry.
+    pub operator: Operator,
+}
+
+impl Fleet {
+    /// Starts as many edges, with `settings` laid over.
+    pub async fn start(edges: usize, settings: &Settings) -> anyhow::Result<Self> {
+        let origin = Origin::start_with(&origin_settings().overlaid(settings)).await?;
+        let parent = Parent::start().await?;
+        let following = edge_settings(&origin.admin_url()).overlaid(settings);
+        let names: Vec<String> = (1..=edges).map(|number| format!("edge-{number}")).collect();
+        let urls = [parent.url()];
+        let starting = names
+            .iter()
+            .map(|name| Edge::start_with(name, &urls, &following));
+        let edges = futures::future::try_join_all(starting).await?;
+        Ok(Self {
+            operator: Operator::of(&origin)?,
+            origin,
+            parent,
+            edges,
+        })
+    }
+
+    /// All that run filters: the edges and the origin.
+    pub fn nodes(&self) -> usize {
+        self.edges.len() + 1
+    }
 }

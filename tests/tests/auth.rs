@@ -1,26 +1,48 @@
-//! Signed playback: who has no valid token gets nothing, at any tier; who has one shares the cache
-//! with everybody else.
+//! Playback by the shipped `auth` filter: who has no valid token gets nothing, at any tier; who has
+//! one shares the cache with everybody else. Publishing by the same filter.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
+use filter_registry::catalogue::RevocationKind;
+use filter_registry::wire::Revoke;
 use loadtest::client::{Client, Protocol};
 use playback_token::{Key, Keyring, Scope};
 use tests::edge::Edge;
+use tests::filters::{Filter, Fleet, Operator, edge_settings, origin_settings};
 use tests::node::Settings;
 use tests::origin::{Origin, PUBLISH_KEY, STREAM};
-use tests::parent::{Parent, Reply, pattern};
+use tests::parent::{Reply, pattern};
 use tests::playlist;
 use tests::publisher::Publisher;
+use tests::wait;
 use toml::Value;
 
 const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";
 const SEGMENT: &str = "/live/demo/720p/100.m4s";
+const WITHIN: Duration = Duration::from_secs(30);
 
-fn signed() -> Settings {
+fn by_filters() -> Settings {
     let keys = Value::Array(vec![SECRET.into()]);
     Settings::default()
-        .set("playback", "auth", "signed")
+        .set("playback", "auth", "filters")
         .set("playback", "token_keys", keys)
+}
+
+/// One edge behind which a segment and a playlist lie, with the shipped filter as it ships.
+async fn guarded() -> anyhow::Result<Fleet> {
+    let fleet = Fleet::start(1, &by_filters()).await?;
+    fleet.parent.on(SEGMENT, Reply::ok(pattern(10_000)));
+    fleet
+        .parent
+        .on("/live/demo/index.m3u8", Reply::ok("#EXTM3U\n"));
+    Ok(fleet)
+}
+
+async fn deploy_auth(fleet: &Fleet) -> anyhow::Result<()> {
+    let auth = Filter::shipped("auth")?;
+    fleet.operator.deploy(&auth, fleet.nodes()).await?;
+    Ok(())
 }
 
 fn keyring(secret: &str) -> anyhow::Result<Keyring> {
@@ -44,9 +66,15 @@ async fn status(client: &Client, path: &str, headers: &[(&str, &str)]) -> anyhow
 
 #[tokio::test]
 async fn a_token_opens_and_its_absence_does_not() -> anyhow::Result<()> {
-    let parent = Parent::start().await?;
-    parent.on(SEGMENT, Reply::ok(pattern(10_000)));
-    let leaf = Edge::start_with("leaf", &[parent.url()], &signed()).await?;
+    let fleet = guarded().await?;
+    let leaf = fleet.edges.first().context("an edge")?;
+    let client = leaf.client(Protocol::H2).await?;
+    assert_eq!(
+        status(&client, SEGMENT, &[]).await?,
+        503,
+        "no filter: nobody gets in"
+    );
+    deploy_auth(&fleet).await?;
     // A lifetime unlike that of the edge's own tokens, to tell them apart upstream.
     let good = token(SECRET, &demo(), 1234)?;
     let with = |token: &str| format!("{SEGMENT}?token={token}");
@@ -73,8 +101,8 @@ async fn a_token_opens_and_its_absence_does_not() -> anyhow::Result<()> {
         }
     }
     // Tokens are no part of the cache key, and nobody without one reached the parent.
-    assert_eq!(parent.requests_total(), 1);
-    let head = parent.heads().concat();
+    assert_eq!(fleet.parent.requests_total(), 1);
+    let head = fleet.parent.heads().concat();
     assert!(
         !head.contains(&good),
         "a viewer's token went upstream: {head}"
@@ -85,9 +113,9 @@ async fn a_token_opens_and_its_absence_does_not() -> anyhow::Result<()> {
 /// The token in the URL of the Multivariant Playlist becomes a cookie: relative URLs lose a query.
 #[tokio::test]
 async fn a_token_in_the_url_becomes_a_cookie_of_the_stream() -> anyhow::Result<()> {
-    let parent = Parent::start().await?;
-    parent.on("/live/demo/index.m3u8", Reply::ok("#EXTM3U\n"));
-    let leaf = Edge::start_with("leaf", &[parent.url()], &signed()).await?;
+    let fleet = guarded().await?;
+    deploy_auth(&fleet).await?;
+    let leaf = fleet.edges.first().context("an edge")?;
     let client = leaf.client(Protocol::H2).await?;
     let token = token(SECRET, &demo(), 60)?;
     let path = format!("/live/demo/index.m3u8?token={token}");
@@ -102,23 +130,21 @@ async fn a_token_in_the_url_becomes_a_cookie_of_the_stream() -> anyhow::Result<(
 
 #[tokio::test]
 async fn tiers_ask_each_other_with_tokens_of_their_own() -> anyhow::Result<()> {
-    let origin = Origin::start_with(&signed()).await?;
+    let origin = Origin::start_with(&origin_settings().overlaid(&by_filters())).await?;
     let _publisher = Publisher::start(&origin.publish_url(PUBLISH_KEY))?;
-    let keys = signed();
-    let shield = Edge::start_with("shield", &[origin.http_url()], &keys).await?;
-    let leaf = Edge::start_below("leaf", &shield, &keys).await?;
+    let settings = edge_settings(&origin.admin_url()).overlaid(&by_filters());
+    let shield = Edge::start_with("shield", &[origin.http_url()], &settings).await?;
+    let leaf = Edge::start_below("leaf", &shield, &settings).await?;
+    let operator = Operator::of(&origin)?;
+    operator.deploy(&Filter::shipped("auth")?, 3).await?;
     let good = token(SECRET, &demo(), 600)?;
     let bearer = format!("Bearer {good}");
     let path = playlist::path("360p", "index.m3u8");
     let direct = origin.client(Protocol::H1).await?;
-    tests::wait::until(
-        "the stream plays",
-        std::time::Duration::from_secs(30),
-        async || {
-            let status = status(&direct, &path, &[("authorization", &bearer)]).await?;
-            Ok((status == 200).then_some(()))
-        },
-    )
+    wait::until("the stream plays", WITHIN, async || {
+        let status = status(&direct, &path, &[("authorization", &bearer)]).await?;
+        Ok((status == 200).then_some(()))
+    })
     .await?;
     assert_eq!(status(&direct, &path, &[]).await?, 401);
     for edge in [&shield, &leaf] {
@@ -129,4 +155,59 @@ async fn tiers_ask_each_other_with_tokens_of_their_own() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Revoked is revoked, on every edge and though the token is good for an hour and its grant is
+/// cached.
+#[tokio::test]
+async fn a_revoked_token_opens_nothing_any_more() -> anyhow::Result<()> {
+    let fleet = guarded().await?;
+    deploy_auth(&fleet).await?;
+    let leaf = fleet.edges.first().context("an edge")?;
+    let client = leaf.client(Protocol::H3).await?;
+    let token = token(SECRET, &demo(), 3600)?;
+    let bearer = format!("Bearer {token}");
+    let with_token = [("authorization", bearer.as_str())];
+    assert_eq!(status(&client, SEGMENT, &with_token).await?, 200);
+    let revoke = Revoke {
+        kind: RevocationKind::Token,
+        value: token,
+        seconds: 3600,
+    };
+    fleet.operator.client.revoke(&revoke).await?;
+    wait::until("the edge has heard of it", WITHIN, async || {
+        Ok((status(&client, SEGMENT, &with_token).await? == 403).then_some(()))
+    })
+    .await
+}
+
+/// The filter decides who publishes, and what: the URL holds a key, the filter names the stream.
+#[tokio::test]
+async fn publishing_is_up_to_the_filter() -> anyhow::Result<()> {
+    let settings = origin_settings().set("publish", "auth", "filters");
+    let origin = Origin::start_with(&settings).await?;
+    let operator = Operator::of(&origin)?;
+    let key = "the-broadcasters-own-key";
+    let digest = wasm_filters::manifest::Digest::of(key.as_bytes());
+    let config = serde_json::json!({
+        "publish_keys": [{ "stream": "show", "sha256": digest.to_string() }],
+        "playback_tokens": null,
+    });
+    let mut auth = Filter::shipped("auth")?.configured(config);
+    auth.manifest.keys.clear();
+    operator.deploy(&auth, 1).await?;
+
+    let mut refused = Publisher::start(&origin.publish_url("another-key"))?;
+    refused.process().exited(WITHIN).await?;
+    let streams = origin.client(Protocol::H1).await?;
+    let live = async || anyhow::Ok(streams.fetch("/api/streams", &[]).await?.text());
+    assert!(!live().await?.contains("show"));
+
+    let _publisher = Publisher::start(&origin.publish_url(key))?;
+    wait::until(
+        "the stream that the filter named is live",
+        WITHIN,
+        async || Ok(live().await?.contains("\"show\"").then_some(())),
+    )
+    .await
 }

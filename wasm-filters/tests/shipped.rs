@@ -118,16 +118,21 @@ fn hmac(secret: &str, text: &str) -> String {
     URL_SAFE_NO_PAD.encode(hmac::sign(&key, text.as_bytes()))
 }
 
+/// Takes tokens of one issuer.
+fn accounts() -> Value {
+    json!({ "jwt": [{ "key": "accounts", "issuer": "us", "audience": "weir" }] })
+}
+
+/// What such a token says, good for a minute.
+fn claims(more: &str) -> String {
+    let expires = NOW + 60;
+    format!(r#"{{"iss":"us","aud":"weir","sub":"u7","exp":{expires},{more}}}"#)
+}
+
 #[tokio::test]
 async fn tokens_of_accounts() {
     let auth = Filter::open("auth").await;
-    let config = json!({ "jwt": [{ "key": "accounts", "issuer": "us", "audience": "weir" }] });
-    let claims = |more: &str| {
-        format!(
-            r#"{{"iss":"us","aud":"weir","sub":"u7","exp":{},{more}}}"#,
-            NOW + 60
-        )
-    };
+    let config = accounts();
     let demo = claims(r#""name":"Ana","roles":["vip"],"streams":["demo"]"#);
     for (algorithm, signer) in [
         ("EdDSA", Signer::EdDsa),
@@ -152,6 +157,13 @@ async fn tokens_of_accounts() {
             assert_eq!(got, expected, "{algorithm} {action} {stream}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_claims_open() {
+    let auth = Filter::open("auth").await;
+    let config = accounts();
+    let demo = claims(r#""name":"Ana","roles":["vip"],"streams":["demo"]"#);
     let token = |claims: &str| Signer::EdDsa.token(r#"{"alg":"EdDSA"}"#, claims);
     let answer = authorize(
         &auth,
@@ -269,66 +281,71 @@ async fn one_good_credential_is_enough() {
     assert_eq!(verdict(&answer), "bad-signature");
 }
 
+/// What a signature of a URL is over.
+fn canonical(expires: u64, scope: &str) -> String {
+    format!("weir-url-v1\n{expires}\n{scope}\n")
+}
+
+/// A request by a URL whose signature is over `signed`.
+fn url(app: &str, stream: &str, expires: u64, scope: &str, signed: &str) -> Value {
+    let attr = |key: &str, value: &str| json!({ "key": key, "value": value });
+    let query = [
+        attr("expires", &expires.to_string()),
+        attr("scope", scope),
+        attr("signature", &hmac(URL_SECRET, signed)),
+    ];
+    json!({ "action": "play", "app": app, "stream": stream, "query": query })
+}
+
 #[tokio::test]
 async fn signed_urls() {
     let auth = Filter::open("auth").await;
     let config = json!({ "signed_urls": { "key": "urls" } });
     let expires = NOW + 60;
-    let asks = |app: &str, stream: &str, expires: u64, scope: &str, signed: &str| {
-        let signature = hmac(URL_SECRET, signed);
-        let attr = |key: &str, value: &str| json!({ "key": key, "value": value });
-        json!({
-            "action": "play", "app": app, "stream": stream,
-            "query": [
-                attr("expires", &expires.to_string()), attr("scope", scope), attr("signature", &signature),
-            ],
-        })
-    };
-    let of = |expires: u64, scope: &str| format!("weir-url-v1\n{expires}\n{scope}\n");
-    let one = of(expires, "/live/demo/");
+    let one = canonical(expires, "/live/demo/");
     for (request, now, expected) in [
         (
-            asks("live", "demo", expires, "/live/demo/", &one),
+            url("live", "demo", expires, "/live/demo/", &one),
             NOW,
             "allow guest-",
         ),
         (
-            asks("live", "demo", expires, "/", &of(expires, "/")),
+            url("live", "demo", expires, "/", &canonical(expires, "/")),
             NOW,
             "allow guest-",
         ),
         (
-            asks("live", "demo2", expires, "/live/demo/", &one),
+            url("live", "demo2", expires, "/live/demo/", &one),
             NOW,
             "wrong-stream",
         ),
         (
-            asks("vod", "demo", expires, "/live/demo/", &one),
+            url("vod", "demo", expires, "/live/demo/", &one),
             NOW,
             "wrong-stream",
         ),
         (
-            asks("live", "demo", expires, "/live/demo/", &one),
+            url("live", "demo", expires, "/live/demo/", &one),
             expires,
             "expired",
         ),
         (
-            asks("live", "demo", expires + 1, "/live/demo/", &one),
+            url("live", "demo", expires + 1, "/live/demo/", &one),
             NOW,
             "bad-signature",
         ),
         (
-            asks("live", "demo2", expires, "/live/demo2/", &one),
+            url("live", "demo2", expires, "/live/demo2/", &one),
             NOW,
             "bad-signature",
         ),
         (
-            asks(
+            url(
                 "live",
                 "demo",
                 expires,
                 "/live/demo",
-                &of(expires, "/live/demo"),
+                &canonical(expires, "/live/demo"),
             ),
             NOW,
             "malformed-token",
@@ -337,12 +354,20 @@ async fn signed_urls() {
         let got = verdict(&authorize(&auth, &config, now, &request).await);
         assert!(got.starts_with(expected), "{request}: {got}");
     }
+}
+
+#[tokio::test]
+async fn a_signed_url_becomes_a_cookie() {
+    let auth = Filter::open("auth").await;
+    let config = json!({ "signed_urls": { "key": "urls" } });
+    let expires = NOW + 60;
+    let one = canonical(expires, "/live/demo/");
     // The parts of the stream are asked for with the cookie that the first answer gave.
     let answer = authorize(
         &auth,
         &config,
         NOW,
-        &asks("live", "demo", expires, "/live/demo/", &one),
+        &url("live", "demo", expires, "/live/demo/", &one),
     )
     .await;
     let attrs = answer["ok"]["allow"]["attrs"].as_array().expect("attrs");
@@ -356,7 +381,7 @@ async fn signed_urls() {
         ("demo2", NOW, "wrong-stream"),
         ("demo", expires, "expired"),
     ] {
-        let request = self::asks("play", stream, &[("cookie", cookie)]);
+        let request = asks("play", stream, &[("cookie", cookie)]);
         assert_eq!(
             verdict(&authorize(&auth, &config, now, &request).await),
             expected,

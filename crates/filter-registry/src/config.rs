@@ -10,6 +10,9 @@ use http::Uri;
 use serde::Deserialize;
 use settings::{Invalid, KeyPath, Secret};
 
+use crate::api::{Role, Token};
+use crate::signature::SignaturePolicy;
+
 /// Bytes that a bearer token has at least.
 const TOKEN_BYTES_MIN: usize = 16;
 /// Bytes that an HMAC secret has at least: those of SHA-256 (RFC 2104 §3).
@@ -37,8 +40,12 @@ pub struct FiltersConfig {
     pub instance_memory_bytes_max: u64,
     /// Bytes of all filters' key-value memory together.
     pub kv_bytes_max: u64,
-    /// Answers of auth filters that are remembered.
-    pub grants_max: u64,
+    /// Bytes of auth filters' answers that are remembered.
+    pub grants_bytes_max: u64,
+    /// Whether only signed versions run here.
+    pub signatures_required: bool,
+    /// Who may sign.
+    pub public_keys: Vec<PublicKeyConfig>,
     /// What filters see as the tenant.
     pub tenant: String,
     /// Request field that holds the viewer's country; empty: none is trusted.
@@ -60,7 +67,9 @@ impl Default for FiltersConfig {
             instances_max: 1_000,
             instance_memory_bytes_max: 64 << 20,
             kv_bytes_max: 64 << 20,
-            grants_max: 100_000,
+            grants_bytes_max: 64 << 20,
+            signatures_required: false,
+            public_keys: Vec::new(),
             tenant: "default".to_owned(),
             country_header: String::new(),
             country_database: PathBuf::new(),
@@ -187,7 +196,9 @@ pub struct FiltersSettings {
     /// See [`FiltersConfig`].
     pub kv_bytes_max: u64,
     /// See [`FiltersConfig`].
-    pub grants_max: u64,
+    pub grants_bytes_max: u64,
+    /// Whose versions run here.
+    pub signatures: SignaturePolicy,
     /// See [`FiltersConfig`].
     pub tenant: String,
     /// Lower case.
@@ -214,7 +225,7 @@ impl FiltersConfig {
             fits.then_some(value)
                 .ok_or_else(|| Invalid::new(at(key), format!("has to be from 1 to {max}")))
         };
-        ranged("instances_max", u64::from(self.instances_max), 100_000)?;
+        ranged("instances_max", u64::from(self.instances_max), 20_000)?;
         let country_header = if self.country_header.is_empty() {
             None
         } else {
@@ -233,7 +244,8 @@ impl FiltersConfig {
                 4 << 30,
             )?,
             kv_bytes_max: ranged("kv_bytes_max", self.kv_bytes_max, 1 << 40)?,
-            grants_max: ranged("grants_max", self.grants_max, 100_000_000)?,
+            grants_bytes_max: ranged("grants_bytes_max", self.grants_bytes_max, 1 << 40)?,
+            signatures: signatures("filters", self.signatures_required, &self.public_keys)?,
             keys: keys(&self.keys)?,
             state_dir: self.state_dir,
             tenant: self.tenant,
@@ -334,12 +346,40 @@ impl KeyConfig {
     }
 }
 
+/// Whose signatures count.
+fn signatures(
+    table: &'static str,
+    required: bool,
+    keys: &[PublicKeyConfig],
+) -> Result<SignaturePolicy, Invalid> {
+    let at = KeyPath::new(table).key("public_keys");
+    if required && keys.is_empty() {
+        return Err(Invalid::new(
+            at,
+            "is empty, and signatures are required: nothing could be uploaded",
+        ));
+    }
+    let pairs = keys.iter().map(|key| (key.id.as_str(), key.key.as_str()));
+    SignaturePolicy::new(required, pairs).map_err(|error| Invalid::new(at, error.to_string()))
+}
+
+/// `[filter_registry]`, checked.
+#[derive(Clone, Debug)]
+pub struct RegistrySettings {
+    /// Where it keeps everything.
+    pub dir: PathBuf,
+    /// Whose versions are taken.
+    pub signatures: SignaturePolicy,
+    /// Who may do what.
+    pub tokens: Vec<Token>,
+}
+
 impl RegistryConfig {
     /// Checks every value; `None` when there is no registry here.
     ///
     /// # Errors
     /// The first value that is wrong.
-    pub fn resolve(self) -> Result<Option<Self>, Invalid> {
+    pub fn resolve(self) -> Result<Option<RegistrySettings>, Invalid> {
         if !self.enabled {
             return Ok(None);
         }
@@ -361,24 +401,29 @@ impl RegistryConfig {
             }
             check_token(&token.token, at("token"))?;
         }
-        for (index, key) in self.public_keys.iter().enumerate() {
-            let at = |field| at("public_keys").index(index).key(field);
-            if key.id.is_empty() {
-                return Err(Invalid::new(at("id"), "has to be there"));
-            }
-            let bytes =
-                base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &key.key);
-            if bytes.map_or(true, |bytes| bytes.len() != 32) {
-                return Err(Invalid::new(at("key"), "has to be base64 of 32 bytes"));
-            }
+        let tokens = self.tokens.into_iter().map(|token| Token {
+            name: token.name,
+            secret: token.token,
+            role: token.role.into(),
+        });
+        Ok(Some(RegistrySettings {
+            dir: self.dir,
+            signatures: signatures(
+                "filter_registry",
+                self.signatures_required,
+                &self.public_keys,
+            )?,
+            tokens: tokens.collect(),
+        }))
+    }
+}
+
+impl From<TokenRole> for Role {
+    fn from(role: TokenRole) -> Self {
+        match role {
+            TokenRole::Node => Self::Node,
+            TokenRole::Operator => Self::Operator,
         }
-        if self.signatures_required && self.public_keys.is_empty() {
-            return Err(Invalid::new(
-                at("public_keys"),
-                "is empty, and signatures are required: nothing could be uploaded",
-            ));
-        }
-        Ok(Some(self))
     }
 }
 

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use filter_registry::config::{FiltersSettings, RegistrySettings};
 use playback_token::Keyring;
 use telemetry::log::LogFormat;
 
-use super::Secret;
+use super::{PublishAuth, Secret};
 use crate::ingest::IngestLimits;
 
 /// Everything the origin needs to run, checked.
@@ -30,8 +31,16 @@ pub struct Settings {
     pub transcode: TranscodeSettings,
     /// The live window.
     pub packaging: PackagingSettings,
+    /// Who may publish.
+    pub publish: PublishAuth,
     /// Who may play.
     pub playback: PlaybackSettings,
+    /// What the tiers share: the key `playback` of the filters, whoever may play here.
+    pub playback_secrets: Vec<Secret>,
+    /// The filters that run here.
+    pub filters: Option<FiltersSettings>,
+    /// The registry of filters that is kept here.
+    pub filter_registry: Option<RegistrySettings>,
     /// From SIGTERM to the exit, at most.
     pub drain_timeout: Duration,
 }
@@ -143,6 +152,9 @@ pub struct PackagingSettings {
 pub enum PlaybackSettings {
     /// Everybody.
     Open,
-    /// Who presents a token signed with one of these keys.
-    Signed(Arc<Keyring>),
+    /// The tiers, and whom the auth filters let in.
+    Filters {
+        /// Verifies what tiers present to each other.
+        tiers: Arc<Keyring>,
+    },
 }

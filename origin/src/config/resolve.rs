@@ -11,7 +11,7 @@ use settings::{Invalid, KeyPath};
 
 use super::{
     Config, HttpSettings, LadderRung, PackagingSettings, PlaybackAuth, PlaybackSettings,
-    RtmpSettings, Settings, StreamSettings, TlsSettings, TranscodeSettings,
+    PublishAuth, RtmpSettings, Settings, StreamSettings, TlsSettings, TranscodeSettings,
 };
 use crate::ingest::IngestLimits;
 
@@ -33,6 +33,9 @@ impl Config {
     pub(super) fn resolve(self) -> Result<Settings, Invalid> {
         let streams = self.resolve_streams()?;
         let ladder = self.resolve_ladder()?;
+        let filter_registry = self.filter_registry.clone().resolve()?;
+        let filters = self.filters.clone().resolve(filter_registry.is_some())?;
+        self.check_filters_are_there(filters.is_some())?;
         Ok(Settings {
             log_format: self.log.format,
             rtmp: self.resolve_rtmp()?,
@@ -42,7 +45,11 @@ impl Config {
             streams,
             transcode: self.resolve_transcode(ladder)?,
             packaging: self.resolve_packaging()?,
+            publish: self.publish.auth,
             playback: self.resolve_playback()?,
+            playback_secrets: self.playback.token_keys.clone(),
+            filters,
+            filter_registry,
             drain_timeout: seconds(
                 "drain",
                 "grace_seconds",
@@ -302,23 +309,47 @@ impl Config {
         })
     }
 
+    fn check_filters_are_there(&self, there: bool) -> Result<(), Invalid> {
+        if self.filter_registry.enabled && !there {
+            return Err(Invalid::new(
+                KeyPath::new("filter_registry").key("enabled"),
+                "needs filters.enabled: the registry tries uploads in this process",
+            ));
+        }
+        let lacks = |table| {
+            Invalid::new(
+                KeyPath::new(table).key("auth"),
+                "is \"filters\", but filters.enabled is false",
+            )
+        };
+        if self.publish.auth == PublishAuth::Filters && !there {
+            return Err(lacks("publish"));
+        }
+        if self.playback.auth == PlaybackAuth::Filters && !there {
+            return Err(lacks("playback"));
+        }
+        Ok(())
+    }
+
     fn resolve_playback(&self) -> Result<PlaybackSettings, Invalid> {
-        let keys = &self.playback.token_keys;
+        let secrets = &self.playback.token_keys;
         let at = KeyPath::new("playback").key("token_keys");
+        let keys = secrets.iter().enumerate().map(|(index, secret)| {
+            Key::new(None, secret.expose().as_bytes())
+                .map_err(|error| Invalid::new(at.clone().index(index), error.to_string()))
+        });
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
         match self.playback.auth {
             PlaybackAuth::Open => Ok(PlaybackSettings::Open),
-            PlaybackAuth::Signed => {
-                let mut ring = Vec::with_capacity(keys.len());
-                for (index, key) in keys.iter().enumerate() {
-                    let key = Key::new(None, key.expose().as_bytes());
-                    ring.push(key.map_err(|error| {
-                        Invalid::new(at.clone().index(index), error.to_string())
-                    })?);
-                }
-                Keyring::new(ring)
-                    .map(|ring| PlaybackSettings::Signed(Arc::new(ring)))
-                    .map_err(|error| Invalid::new(at, error.to_string()))
-            }
+            PlaybackAuth::Signed => Err(Invalid::new(
+                KeyPath::new("playback").key("auth"),
+                "\"signed\" has become \"filters\": push the filter `auth`, which takes the same tokens",
+            )),
+            PlaybackAuth::Filters => Keyring::new(keys)
+                .map(|keyring| PlaybackSettings::Filters {
+                    tiers: Arc::new(keyring.for_tiers()),
+                })
+                .map_err(|error| Invalid::new(at, error.to_string())),
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use filter_registry::config::{FiltersConfig, RegistryConfig};
 use serde::Deserialize;
 use telemetry::log::LogFormat;
 
@@ -34,8 +35,14 @@ pub struct Config {
     pub ladder: Vec<RungConfig>,
     /// `[packaging]`
     pub packaging: PackagingConfig,
+    /// `[publish]`
+    pub publish: PublishConfig,
     /// `[playback]`
     pub playback: PlaybackConfig,
+    /// `[filters]`
+    pub filters: FiltersConfig,
+    /// `[filter_registry]`
+    pub filter_registry: RegistryConfig,
     /// `[drain]`
     pub drain: DrainConfig,
 }
@@ -58,7 +65,10 @@ impl Default for Config {
                 RungConfig::new("360p", 360, 700),
             ],
             packaging: PackagingConfig::default(),
+            publish: PublishConfig::default(),
             playback: PlaybackConfig::default(),
+            filters: FiltersConfig::default(),
+            filter_registry: RegistryConfig::default(),
             drain: DrainConfig::default(),
         }
     }
@@ -298,10 +308,12 @@ impl Default for PackagingConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PlaybackAuth {
+    /// The tiers, and whom the auth filters let in.
+    Filters,
     /// Everybody.
     #[default]
     Open,
-    /// Who presents a token signed with one of the keys.
+    /// What it was called before filters; refused with what to write instead.
     Signed,
 }
 
@@ -309,10 +321,29 @@ pub enum PlaybackAuth {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlaybackConfig {
-    /// `open` or `signed`.
+    /// `open` or `filters`.
     pub auth: PlaybackAuth,
-    /// Keys whose tokens are accepted.
+    /// Shared by all tiers.
     pub token_keys: Vec<Secret>,
+}
+
+/// Who may publish.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublishAuth {
+    /// Whom the auth filters let in, to the stream that they name.
+    Filters,
+    /// Who knows the publish key of one of `[[streams]]`.
+    #[default]
+    Keys,
+}
+
+/// Publish authorisation.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PublishConfig {
+    /// `keys` or `filters`.
+    pub auth: PublishAuth,
 }
 
 /// The end of the process.

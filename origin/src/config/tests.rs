@@ -94,18 +94,30 @@ fn the_ladder_goes_down() {
     assert!(error("ladder = []").contains("origin.toml:1: ladder: must have"));
 }
 
+const FILTERS: &str = "[filters]\nenabled = true\n[filter_registry]\nenabled = true\n\
+     tokens = [{ name = \"ann\", token = \"0123456789abcdef\", role = \"operator\" }]\n";
+
 #[test]
-fn signed_playback_needs_keys() {
-    assert!(error("[playback]\nauth = \"signed\"").contains("playback.token_keys"));
-    let message = error("[playback]\nauth = \"signed\"\ntoken_keys = [\"abc\"]");
+fn playback_by_filters_needs_them_and_keys() {
     assert!(
-        message.contains(":3: playback.token_keys[1]: the secret has 3 bytes"),
+        error("[playback]\nauth = \"signed\"").contains(":2: playback.auth: \"signed\" has become")
+    );
+    assert!(error("[playback]\nauth = \"filters\"").contains("filters.enabled is false"));
+    assert!(error("[publish]\nauth = \"filters\"").contains("filters.enabled is false"));
+    let playback = |keys: &str| format!("{FILTERS}[playback]\nauth = \"filters\"\n{keys}");
+    assert!(error(&playback("")).contains("playback.token_keys"));
+    let message = error(&playback("token_keys = [\"abc\"]"));
+    assert!(
+        message.contains("playback.token_keys[1]: the secret has 3 bytes"),
         "{message}"
     );
     let key = "0123456789abcdef0123456789abcdef";
-    let text = format!("[playback]\nauth = \"signed\"\ntoken_keys = [\"{key}\"]");
+    let text = playback(&format!("token_keys = [\"{key}\"]"));
     let settings = parse(Path::new("x"), &text).unwrap();
-    assert!(matches!(settings.playback, PlaybackSettings::Signed(_)));
+    assert!(matches!(
+        settings.playback,
+        PlaybackSettings::Filters { .. }
+    ));
     assert!(!format!("{settings:?}").contains(key));
 }
 

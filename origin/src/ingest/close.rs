@@ -72,6 +72,8 @@ impl CloseReason {
             Self::PublishTimeout => "publish_timeout",
             Self::Refused(ClaimError::WrongKey) => "wrong_key",
             Self::Refused(ClaimError::InUse) => "stream_in_use",
+            Self::Refused(ClaimError::Denied { .. }) => "denied",
+            Self::Refused(ClaimError::Unavailable) => "filters_unavailable",
             Self::Refused(_) => "refused",
             Self::Stalled => "stalled",
             Self::Tls(_) => "tls",
@@ -85,7 +87,7 @@ impl CloseReason {
     /// Whose doing it was, for the log.
     pub fn blame(&self) -> &'static str {
         match self {
-            Self::Draining | Self::Stalled => "here",
+            Self::Draining | Self::Refused(ClaimError::Unavailable) | Self::Stalled => "here",
             Self::Ended(EndReason::Refused(_)) => "peer",
             Self::Ended(_) => "here",
             Self::Protocol(error) => match error.blame() {

@@ -1,6 +1,7 @@
 //! One connection: feeds the session, obeys the clock, hands media over.
 
 use std::future::pending;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{CloseReason, Shared};
+use crate::filters::PublishAsk;
 use crate::publish::{EndReason, Publication, PublishedBody, PublishedTag};
 
 /// One read. It bounds what a single call of the session can produce, too.
@@ -47,12 +49,26 @@ pub(super) struct Connection {
     /// Until when the peer has to get to the next stage; a publisher has no next stage.
     stage_deadline: Instant,
     received_bytes: u64,
+    peer: Peer,
     shutdown: CancellationToken,
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    pub(super) tls: bool,
+}
+
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, started: Instant, shutdown: CancellationToken) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        peer: Peer,
+        started: Instant,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
+            peer,
             stage_deadline: started + shared.limits.handshake_timeout,
             shared,
             session: ServerSession::new(),
@@ -143,19 +159,7 @@ impl Connection {
     async fn handle_events(&mut self) -> Result<(), CloseReason> {
         while let Some(event) = self.session.poll_event() {
             match event {
-                Event::Publish { app, key } => match self.shared.streams.claim(key.expose()) {
-                    Ok(publication) => {
-                        tracing::info!(stream = publication.stream(), ?app, "publish accepted");
-                        self.stream = Some(publication.stream().to_owned());
-                        self.publication = Some(publication);
-                        self.session.accept().map_err(CloseReason::Protocol)?;
-                    }
-                    Err(refusal) => {
-                        let told = self.session.reject(&refusal.to_string());
-                        told.map_err(CloseReason::Protocol)?;
-                        return Err(CloseReason::Refused(refusal));
-                    }
-                },
+                Event::Publish { app, key } => self.publish(&app, key.expose()).await?,
                 Event::Audio { timestamp_ms, body } => {
                     self.hand_over(timestamp_ms, PublishedBody::Audio(body))
                         .await?;
@@ -174,6 +178,33 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    async fn publish(&mut self, app: &str, key: &str) -> Result<(), CloseReason> {
+        let ask = PublishAsk {
+            app,
+            key,
+            peer: self.peer.address,
+            tls: self.peer.tls,
+        };
+        let claimed = tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => return Err(CloseReason::Draining),
+            claimed = self.shared.streams.claim(&ask) => claimed,
+        };
+        match claimed {
+            Ok(publication) => {
+                tracing::info!(stream = publication.stream(), ?app, "publish accepted");
+                self.stream = Some(publication.stream().to_owned());
+                self.publication = Some(publication);
+                self.session.accept().map_err(CloseReason::Protocol)
+            }
+            Err(refusal) => {
+                let told = self.session.reject(&refusal.to_string());
+                told.map_err(CloseReason::Protocol)?;
+                Err(CloseReason::Refused(refusal))
+            }
+        }
     }
 
     /// Waits while the packager is busy: the socket is not read meanwhile, and TCP slows the peer.

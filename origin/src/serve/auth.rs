@@ -1,91 +1,84 @@
-//! Who may play: everybody, or who presents a token.
+//! Who may play: everybody, or the tiers and whom the auth filters let in.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::header::{AUTHORIZATION, COOKIE};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
-use playback_token::{Presented, presented};
+use playback_token::{Keyring, presented};
 
 use super::ServeError;
-use crate::config::PlaybackSettings;
+use crate::filters::Filters;
 
-/// Checks playback tokens, when the settings ask for them.
-#[derive(Debug)]
-pub(super) struct Gate {
-    playback: PlaybackSettings,
+/// Decides who may play.
+#[derive(Clone, Debug)]
+pub enum Gate {
+    /// Everybody.
+    Open,
+    /// The tiers by their own tokens, everybody else as the filters say.
+    Filters {
+        /// Verifies what tiers present to each other.
+        tiers: Arc<Keyring>,
+        /// Asked about everybody else. The configuration's checks see to it that they are there.
+        filters: Option<Filters>,
+    },
 }
 
 impl Gate {
-    pub(super) fn new(playback: PlaybackSettings) -> Self {
-        Self { playback }
-    }
-
-    /// Lets a request for a stream pass, or not. Any valid token among those presented will do.
-    pub(super) fn admit(
+    /// Lets a request for a stream pass, or not.
+    pub(super) async fn admit(
         &self,
         stream: &str,
         uri: &Uri,
         headers: &HeaderMap,
+        peer: SocketAddr,
     ) -> Result<(), ServeError> {
-        let PlaybackSettings::Signed(keys) = &self.playback else {
-            return Ok(());
-        };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now_unix = now.unwrap_or_default().as_secs();
-        let text = |name| {
-            let values = headers.get_all(name).iter();
-            values.filter_map(|value| value.to_str().ok())
-        };
-        let valid = |found: Presented<'_>| match keys.verify(found.token(), stream, now_unix) {
-            Ok(_) => true,
-            Err(error) => {
-                tracing::debug!(stream, reason = error.as_str(), "a token is refused");
-                false
+        match self {
+            Self::Open => Ok(()),
+            Self::Filters { tiers, filters } => {
+                if is_tier(tiers, stream, headers) {
+                    return Ok(());
+                }
+                match filters {
+                    Some(filters) => filters.may_play(stream, uri, headers, peer).await,
+                    None => Err(ServeError::AuthUnavailable),
+                }
             }
-        };
-        if presented(uri.query(), text(AUTHORIZATION), text(COOKIE)).any(valid) {
-            Ok(())
-        } else {
-            Err(ServeError::Token)
         }
     }
 }
 
+/// Tiers present their tokens as bearers only.
+fn is_tier(tiers: &Keyring, stream: &str, headers: &HeaderMap) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_unix = now.unwrap_or_default().as_secs();
+    let values = headers.get_all(AUTHORIZATION).iter();
+    let values = values.filter_map(|value| value.to_str().ok());
+    presented(None, values, std::iter::empty())
+        .any(|found| tiers.verify(found.token(), stream, now_unix).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use http::HeaderValue;
-    use playback_token::{Key, Keyring, Scope};
+    use playback_token::{Key, Scope};
 
     use super::*;
 
     #[test]
-    fn a_token_may_come_in_three_ways() {
-        let key = Key::new(None, &[7; 32]).unwrap();
-        let keys = Keyring::new([key]).unwrap();
-        let token = keys
-            .sign(&Scope::Stream("demo".to_owned()), u64::MAX)
-            .unwrap();
-        let gate = Gate::new(PlaybackSettings::Signed(Arc::new(keys)));
-        let plain = Uri::from_static("/live/demo/index.m3u8");
-        let none = HeaderMap::new();
-        assert_eq!(gate.admit("demo", &plain, &none), Err(ServeError::Token));
-
-        let query: Uri = format!("/x?_HLS_msn=1&token={token}").parse().unwrap();
-        assert_eq!(gate.admit("demo", &query, &none), Ok(()));
-        assert_eq!(gate.admit("other", &query, &none), Err(ServeError::Token));
-
-        let with = |name, value: String| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, HeaderValue::from_str(&value).unwrap());
-            headers
+    fn a_tier_is_known_by_its_derived_key_alone() {
+        let viewers = Keyring::new([Key::new(None, &[7; 32]).unwrap()]).unwrap();
+        let tiers = viewers.for_tiers();
+        let scope = Scope::Stream("demo".to_owned());
+        let bearer = |keyring: &Keyring| {
+            let token = keyring.sign(&scope, u64::MAX).unwrap();
+            let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+            HeaderMap::from_iter([(AUTHORIZATION, value)])
         };
-        let bearer = with(AUTHORIZATION, format!("Bearer {token}"));
-        assert_eq!(gate.admit("demo", &plain, &bearer), Ok(()));
-        let cookie = with(COOKIE, format!("a=b; weir_token={token}"));
-        assert_eq!(gate.admit("demo", &plain, &cookie), Ok(()));
-        let spoilt = with(COOKIE, format!("weir_token={token}x"));
-        assert_eq!(gate.admit("demo", &plain, &spoilt), Err(ServeError::Token));
+        assert!(is_tier(&tiers, "demo", &bearer(&tiers)));
+        assert!(!is_tier(&tiers, "other", &bearer(&tiers)));
+        assert!(!is_tier(&tiers, "demo", &bearer(&viewers)), "a viewer's token");
+        assert!(!is_tier(&tiers, "demo", &HeaderMap::new()));
     }
 }

@@ -21,6 +21,12 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
+    /// The auth filters could not say.
+    #[error("playback cannot be authorised at the moment")]
+    AuthUnavailable,
+    /// The auth filters said no to what was presented.
+    #[error("what you present does not open this stream")]
+    Forbidden,
     /// A method other than GET, HEAD and OPTIONS.
     #[error("only GET, HEAD and OPTIONS are answered")]
     Method,
@@ -64,7 +70,8 @@ impl ServeError {
     /// Whose fault it is.
     pub fn fault(self) -> Fault {
         match self {
-            Self::Method
+            Self::Forbidden
+            | Self::Method
             | Self::Token
             | Self::UnknownPage
             | Self::UnknownStream
@@ -72,13 +79,14 @@ impl ServeError {
             | Self::UnknownObject => Fault::Downstream,
             Self::Rejected(Rejection::BlockedTooLong) | Self::HeldTooLong => Fault::Upstream,
             Self::Rejected(_) => Fault::Downstream,
-            Self::TooManyHeld => Fault::Internal,
+            Self::AuthUnavailable | Self::TooManyHeld => Fault::Internal,
         }
     }
 
     /// The status to answer with.
     pub fn status(self) -> StatusCode {
         match self {
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Token => StatusCode::UNAUTHORIZED,
             Self::UnknownPage
@@ -87,7 +95,9 @@ impl ServeError {
             | Self::UnknownObject => StatusCode::NOT_FOUND,
             Self::Rejected(rejection) => StatusCode::from_u16(rejection.status())
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            Self::HeldTooLong | Self::TooManyHeld => StatusCode::SERVICE_UNAVAILABLE,
+            Self::AuthUnavailable | Self::HeldTooLong | Self::TooManyHeld => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 }
@@ -118,6 +128,9 @@ impl IntoResponse for ServeError {
             }
             Self::Token => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            }
+            Self::AuthUnavailable | Self::Forbidden => {
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             }
             _ => {}

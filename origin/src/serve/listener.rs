@@ -1,12 +1,13 @@
 //! The HTTP listener: HTTP/1.1 and h2c on one port, every connection bounded, drained at the end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -25,6 +26,10 @@ use crate::config::HttpSettings;
 const PREFACE_BYTES: usize = 24;
 /// After a failed accept (no descriptors left), before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who asks; every request has it as an extension.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
 
 /// Serves until `shutdown`, then lets every connection finish what it is at.
 pub async fn serve(
@@ -47,8 +52,8 @@ pub async fn serve(
             accepted = accept => accepted,
             () = &mut stopped => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be accepted");
                 sleep(ACCEPT_PAUSE).await;
@@ -58,7 +63,8 @@ pub async fn serve(
         // A part is sent in one go: waiting for more would only delay it.
         drop(stream.set_nodelay(true));
         let io = TokioIo::new(Greeted::new(stream, settings.header_read_timeout));
-        let service = TowerToHyperService::new(router.clone());
+        let router = router.clone().layer(Extension(Peer(peer)));
+        let service = TowerToHyperService::new(router);
         let connection = builder.serve_connection(io, service).into_owned();
         let connection = graceful.watch(connection);
         let connections = connections.clone();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tokio::time::Instant;
 
 use super::hold::Asked;
+use super::listener::Peer;
 use super::{Counted, ServeError, Site};
 use crate::metrics::RequestKind;
 use crate::window::{LiveStream, PlaylistAnswer};
@@ -26,11 +28,12 @@ const PLAIN_LIFETIME: &str = "max-age=1";
 pub(super) async fn multivariant(
     State(site): State<Arc<Site>>,
     Path(stream): Path<String>,
+    Extension(Peer(peer)): Extension<Peer>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Counted {
     let answer = async {
-        site.gate.admit(&stream, &uri, &headers)?;
+        site.gate.admit(&stream, &uri, &headers, peer).await?;
         let live = site.stream(&stream)?;
         // There is none until ffmpeg has said what it makes.
         let changes = live.subscribe(0).ok_or(ServeError::UnknownStream)?;

@@ -43,7 +43,7 @@ impl Server {
             title: None,
         };
         let start = Box::new(move |claim| started.send(claim).unwrap());
-        let streams = Streams::new(&[settings], start);
+        let streams = Streams::new(&[settings], None, start);
         let registry = Registry::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -78,11 +78,9 @@ impl Filter {
         self.manifest
             .validate(&Limits::NODE_MAX)
             .expect("a manifest that nodes obey");
-        let report = check(&self.wasm, &self.manifest).expect("a component that nodes take");
-        println!("{}: {report:?}", self.name);
+        check(&self.wasm, &self.manifest).expect("a component that nodes take");
         let version = self.version(None);
         let report = probe(&version).await.expect("a version that nodes use");
-        println!("{}: {report:?}", self.name);
         assert_eq!(report.name, self.name);
         assert_eq!(report.version, self.manifest.version);
         assert!(report.samples > 0);
@@ -219,7 +217,7 @@ impl Filter {
             .await;
         let results = results.unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let ty = function.results().next().expect("a result");
-        from_val(&ty, &results[0])
+        from_val(&ty, results.first().expect("a result"))
     }
 
     fn function(&self, interface: &str, name: &str) -> ComponentFunc {

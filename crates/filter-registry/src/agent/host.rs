@@ -6,17 +6,24 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc};
 use wasm_filters::grants;
 use wasm_filters::host::{EVENTS_MAX, FilterRouting, Host, HostEvent, Rejected};
 use wasm_filters::manifest::{Digest, FilterName, VersionDocument};
-use wasm_filters::rollout::{Canary, Share};
+use wasm_filters::rollout::{Canary, Percent};
 use wasm_filters::version::LoadedVersion;
 
 use super::{Node, NodeEvent, Routing};
 use crate::catalogue::{Rejection, Revocation, RevocationKind};
 use crate::registry::Vetting;
 use crate::wire::{LogLine, VetReport};
+
+/// A version that the node could not try, because its compiler is busy or could not be started, is
+/// tried so often.
+const TRIES_MAX: u32 = 10;
+/// And so long after.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A [`Host`] that an agent drives, and in which a registry tries uploads.
 #[derive(Clone, Debug)]
@@ -40,8 +47,7 @@ impl Node for HostNode {
         document: VersionDocument,
         component: Bytes,
     ) -> Result<Self::Version, Rejection> {
-        let prepared = self.host.prepare(document, component).await;
-        prepared.map_err(rejection)
+        prepare(self.host.clone(), document, component).await
     }
 
     fn apply(&self, routing: BTreeMap<FilterName, Routing<Self::Version>>) {
@@ -112,14 +118,35 @@ impl Vetting for HostNode {
     ) -> Result<VetReport, Rejection> {
         let began = Instant::now();
         let samples = document.manifest.samples.len();
-        let prepared = self.host.prepare(document.clone(), component).await;
-        prepared.map_err(rejection)?;
+        prepare(self.host.clone(), document.clone(), component).await?;
         Ok(VetReport {
             warnings: Vec::new(),
             samples_passed: u32::try_from(samples).unwrap_or(u32::MAX),
             took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }
+}
+
+/// Boxed: the compiler cannot see that the future is `Send` through two layers of lifetimes.
+fn prepare(
+    host: Host,
+    document: VersionDocument,
+    component: Bytes,
+) -> BoxFuture<'static, Result<Arc<LoadedVersion>, Rejection>> {
+    Box::pin(async move {
+        let mut tries = TRIES_MAX;
+        loop {
+            tries -= 1;
+            match host.prepare(document.clone(), component.clone()).await {
+                Ok(version) => return Ok(version),
+                // The node's fault, not the version's.
+                Err(rejected) if rejected.retry && tries > 0 => {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+                Err(rejected) => return Err(rejection(rejected)),
+            }
+        }
+    })
 }
 
 fn rejection(rejected: Rejected) -> Rejection {
@@ -135,8 +162,8 @@ fn desired(routing: Routing<Arc<LoadedVersion>>) -> FilterRouting {
         active: routing.active,
         previous: routing.previous,
         canary: routing.canary.and_then(|(version, percent)| {
-            let share = Share::new(percent)?;
-            Some(Canary { version, share })
+            let percent = Percent::new(percent)?;
+            Some(Canary { version, percent })
         }),
         shadow: routing.shadow,
         bake: Duration::from_millis(routing.bake_ms),
@@ -179,6 +206,6 @@ fn node_event(event: HostEvent) -> NodeEvent {
             to: Some(to),
             reason,
         },
-        HostEvent::Disabled { .. } => NodeEvent::Noteworthy,
+        _ => NodeEvent::Noteworthy,
     }
 }

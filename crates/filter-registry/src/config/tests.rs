@@ -7,7 +7,7 @@ fn filters(toml: &str) -> Result<Option<FiltersSettings>, String> {
         .map_err(|invalid| format!("{}: {}", invalid.key, invalid.reason))
 }
 
-fn registry(toml: &str) -> Result<Option<RegistryConfig>, String> {
+fn registry(toml: &str) -> Result<Option<RegistrySettings>, String> {
     let config: RegistryConfig = toml::from_str(toml).map_err(|error| error.to_string())?;
     config
         .resolve()

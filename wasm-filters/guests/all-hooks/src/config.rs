@@ -14,6 +14,8 @@ pub(crate) struct Config {
     pub(crate) tokens: BTreeMap<String, String>,
     /// Of all answers that can be kept.
     pub(crate) cache_ms: u32,
+    /// Whether it panics over answers.
+    pub(crate) broken: bool,
     /// Where nobody may be.
     pub(crate) blocked_countries: Vec<String>,
     /// Messages with one of these are dropped.
@@ -32,6 +34,7 @@ impl Default for Config {
             label: "v1".to_owned(),
             tokens: BTreeMap::new(),
             cache_ms: 0,
+            broken: false,
             blocked_countries: vec![],
             words: vec![],
             key: "test".to_owned(),

@@ -121,6 +121,7 @@ impl http::Guest for AllHooks {
         response: http::ResponseHead,
     ) -> Result<http::ResponseOutcome, FilterError> {
         let config = config()?;
+        assert!(!config.broken, "asked to be broken");
         let action = if response.status == 200 {
             http::ResponseAction::Modify(http::ResponseEdit {
                 set_headers: vec![attr("x-filter", &config.label)],
