@@ -195,7 +195,10 @@ impl App {
             self.admin,
             self.registry.clone(),
             self.health.clone(),
-            self.filters.as_ref().and_then(|node| node.api.clone()).unwrap_or_default(),
+            self.filters
+                .as_ref()
+                .and_then(|node| node.api.clone())
+                .unwrap_or_default(),
             stop_admin.clone().cancelled_owned(),
         ));
         self.health.set_ready(ADMIN_CONDITION, true);
@@ -235,7 +238,9 @@ async fn start_filters(
         playback_secrets: settings.playback_secrets.clone(),
         registry: settings.filter_registry.clone(),
     };
-    Ok(Some(filter_registry::node::start(filters, options, metrics).await?))
+    Ok(Some(
+        filter_registry::node::start(filters, options, metrics).await?,
+    ))
 }
 
 fn gate(playback: &PlaybackSettings, filters: Option<&Filters>) -> Gate {

@@ -215,9 +215,21 @@ fn log_denial(denial: &Denial, action: &str, request_id: &str) {
     let filter = denial.filter.as_ref().map(tracing::field::display);
     match denial.kind {
         DenialKind::NoFilter | DenialKind::Unavailable => {
-            tracing::warn!(action, code = denial.code, filter, request_id, "auth could not be decided");
+            tracing::warn!(
+                action,
+                code = denial.code,
+                filter,
+                request_id,
+                "auth could not be decided"
+            );
         }
-        _ => tracing::debug!(action, code = denial.code, filter, request_id, "auth denied"),
+        _ => tracing::debug!(
+            action,
+            code = denial.code,
+            filter,
+            request_id,
+            "auth denied"
+        ),
     }
 }
 

@@ -384,10 +384,16 @@ mod tests {
     #[tokio::test]
     async fn a_key_opens_its_stream_once() {
         let (streams, claims) = streams();
-        assert_eq!(streams.claim(&ask("other")).await.unwrap_err(), ClaimError::WrongKey);
+        assert_eq!(
+            streams.claim(&ask("other")).await.unwrap_err(),
+            ClaimError::WrongKey
+        );
         let publication = streams.claim(&ask("demo-key")).await.unwrap();
         assert_eq!(publication.stream(), "demo");
-        assert_eq!(streams.claim(&ask("demo-key")).await.unwrap_err(), ClaimError::InUse);
+        assert_eq!(
+            streams.claim(&ask("demo-key")).await.unwrap_err(),
+            ClaimError::InUse
+        );
         drop(publication);
         assert!(
             streams.claim(&ask("demo-key")).await.is_ok(),
@@ -424,6 +430,9 @@ mod tests {
         let mut publication = streams.claim(&ask("demo-key")).await.unwrap();
         streams.drain();
         assert_eq!(publication.ended().await, EndReason::Draining);
-        assert_eq!(streams.claim(&ask("demo-key")).await.unwrap_err(), ClaimError::Draining);
+        assert_eq!(
+            streams.claim(&ask("demo-key")).await.unwrap_err(),
+            ClaimError::Draining
+        );
     }
 }

@@ -15,11 +15,11 @@ mod streams;
 
 use std::sync::Arc;
 
-use axum::{Extension, Router};
 use axum::extract::{Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use hls::ObjectName;
 use http::{HeaderMap, Uri};
 

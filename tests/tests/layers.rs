@@ -18,7 +18,11 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 15] = [
     ("telemetry", Layer::Shared, &[]),
     ("transport", Layer::Shared, &[]),
     ("wasm-filters", Layer::Shared, &[]),
-    ("filter-registry", Layer::Service, &["settings", "wasm-filters"]),
+    (
+        "filter-registry",
+        Layer::Service,
+        &["settings", "wasm-filters"],
+    ),
     (
         "origin",
         Layer::Role,

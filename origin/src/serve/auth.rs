@@ -78,7 +78,10 @@ mod tests {
         };
         assert!(is_tier(&tiers, "demo", &bearer(&tiers)));
         assert!(!is_tier(&tiers, "other", &bearer(&tiers)));
-        assert!(!is_tier(&tiers, "demo", &bearer(&viewers)), "a viewer's token");
+        assert!(
+            !is_tier(&tiers, "demo", &bearer(&viewers)),
+            "a viewer's token"
+        );
         assert!(!is_tier(&tiers, "demo", &HeaderMap::new()));
     }
 }

@@ -71,10 +71,7 @@ pub(super) fn ring(
 }
 
 /// Reads the sets at URLs now and again, for as long as the runtime runs.
-pub(super) fn keep_fresh(
-    ring: &KeyRing,
-    keys: &[(String, KeySource)],
-) -> Result<(), KeysError> {
+pub(super) fn keep_fresh(ring: &KeyRing, keys: &[(String, KeySource)]) -> Result<(), KeysError> {
     let sources = ring.jwks();
     let source_of = |name: &str| {
         let found = sources.iter().find(|(known, _)| known == name);
