@@ -72,6 +72,10 @@ pub struct Admin {
 type Shared = Arc<Admin>;
 
 /// One path of the API: how it stands in the OpenAPI document, its methods there, and who serves it.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "a test holds the OpenAPI document to the methods")
+)]
 struct Endpoint {
     path: &'static str,
     methods: &'static [&'static str],

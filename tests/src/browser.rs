@@ -101,3 +101,51 @@ pub async fn watch(url: &str, port: u16, spki: &str, seconds: u32) -> anyhow::Re
 fn script_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("browser")
 }
+
+/// What `browser/filters.mjs` did on an edge's page of filters.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolledBack {
+    /// What the page showed as active at first.
+    pub before: ShownVersion,
+    /// What it said after the click.
+    pub answered: String,
+    /// What it showed as active then.
+    pub after: ShownVersion,
+    /// Console errors.
+    pub errors: Vec<String>,
+}
+
+/// A version, as the page shows it.
+#[derive(Debug, Deserialize)]
+pub struct ShownVersion {
+    /// "v2".
+    pub name: String,
+}
+
+/// Opens the page of filters on an edge's admin listener, waits for `from`, rolls `filter` back, and
+/// waits for `to`. Takes a screenshot before and after, into `shots`.
+pub async fn roll_back(
+    admin_url: &str,
+    token: &str,
+    filter: &str,
+    (from, to): (&str, &str),
+    shots: &Path,
+) -> anyhow::Result<RolledBack> {
+    let mut command = Command::new("node");
+    command
+        .current_dir(script_directory())
+        .args(["filters.mjs", admin_url, token, filter, from])
+        .arg(shots.join("before.png"))
+        .arg(to)
+        .arg(shots.join("after.png"))
+        .env("CHROMIUM", CHROMIUM);
+    let output = tokio::process::Command::from(command).output().await?;
+    ensure!(
+        output.status.success(),
+        "filters.mjs: {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(serde_json::from_slice(&output.stdout)?)
+}

@@ -188,7 +188,7 @@ async fn figures_come_and_go_with_a_version() {
     let version = node.version("v1", none()).await;
     node.apply(active(&version, 1));
     let table = node.host.snapshot();
-    authorize(&node.host, &table, TOKEN, anybody()).await;
+    let _ = authorize(&node.host, &table, TOKEN, anybody()).await;
     said(&node.host, &table, "!metric", anybody()).await;
     said(&node.host, &table, "!log a line", anybody()).await;
     let lines = node.host.logs(&name(), 0);

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc};
 use wasm_filters::grants;
 use wasm_filters::host::{EVENTS_MAX, FilterRouting, Host, HostEvent, Rejected};
-use wasm_filters::manifest::{Digest, FilterName, VersionDocument};
+use wasm_filters::manifest::{FilterName, VersionDocument};
 use wasm_filters::rollout::{Canary, Percent};
 use wasm_filters::version::LoadedVersion;
 
@@ -178,16 +178,10 @@ fn of_host(revocation: &Revocation) -> grants::Revocation {
         RevocationKind::Token => grants::RevocationKind::Token,
         RevocationKind::User => grants::RevocationKind::User,
     };
-    let value = match kind {
-        // Whoever revokes may have the token itself, or only its digest.
-        grants::RevocationKind::Token if revocation.value.parse::<Digest>().is_err() => {
-            Digest::of(revocation.value.as_bytes()).to_string()
-        }
-        _ => revocation.value.clone(),
-    };
     grants::Revocation {
         kind,
-        value,
+        // Of a token, its digest: the registry takes nothing else.
+        value: revocation.value.clone(),
         until_unix_ms: revocation.until_unix_ms,
     }
 }

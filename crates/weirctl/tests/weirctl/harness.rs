@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use filter_registry::api::{ApiOptions, Role, Token};
 use filter_registry::catalogue::Rejection;
-use filter_registry::store::FileStore;
+use filter_registry::store::files::FileStore;
 use filter_registry::wire::{FilterReport, NodeReport, VersionState};
 use filter_registry::{Client, ClientOptions, Registry, RegistryOptions, VetReport, Vetting};
 use settings::Secret;

@@ -219,7 +219,7 @@ mod tests {
     fn active_is_what_a_node_says_of_this_generation() {
         let of = |generation, active| {
             let node = node(generation, active, VersionState::Ready);
-            super::of(&node, NOW, &goal(Want::Active))
+            of(&node, NOW, &goal(Want::Active))
         };
         assert_eq!(of(6, "old"), Progress::Ready);
         assert_eq!(
@@ -291,7 +291,7 @@ mod tests {
         let verdict = |states: &[(&str, Progress)]| {
             let nodes = states.iter();
             let nodes = nodes.map(|(name, state)| (name.parse().unwrap(), state.clone()));
-            super::verdict(
+            verdict(
                 &nodes.collect(),
                 &goal(Want::Active),
                 Duration::from_secs(30),
