@@ -92,6 +92,10 @@ pub enum StartError {
 ///
 /// # Errors
 /// See [`StartError`]: an address in use, a certificate that cannot be read.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the order in which an edge comes to life"
+)]
 pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
     let registry = telemetry::metrics::registry(BuildInfo {
         binary: "weir-edge",

@@ -63,6 +63,7 @@ fn headers() -> HeaderMap {
     headers
 }
 
+#[expect(clippy::too_many_lines, reason = "one figure after the other")]
 fn grants(c: &mut Criterion) {
     let guest = concat!(
         env!("CARGO_MANIFEST_DIR"),

@@ -101,7 +101,7 @@ impl<V: Routed> Routes<V> {
                 let leading = versions
                     .active
                     .as_ref()
-                    .or(versions.canary.as_ref().map(|canary| &canary.version))
+                    .or_else(|| versions.canary.as_ref().map(|canary| &canary.version))
                     .or(versions.shadow.as_ref())?;
                 let order = leading.manifest().order;
                 let salt = salt(&filter);
@@ -219,7 +219,7 @@ impl Table {
         hash_key: HashKey,
         filters: impl IntoIterator<Item = (FilterName, Effective<Arc<Deployed>>)>,
     ) -> Self {
-        let routes = Routes::new(filters, |filter| grants::salt_of(filter));
+        let routes = Routes::new(filters, grants::salt_of);
         let mut auth_sights = Sights::default();
         for route in routes.routes(Hook::Auth) {
             let Effective {

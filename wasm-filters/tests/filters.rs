@@ -2,6 +2,13 @@
 //!
 //! They are one binary, because linking one takes longer than running all of them.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod calls;
 mod chat_and_gifts;
 mod compile;

@@ -55,7 +55,7 @@ impl Target {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Failure> {
         let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
-        let file = File::load(global.config.as_deref(), &environment)?;
+        let file = File::load(global.config.as_deref(), environment)?;
         let registry = match (&global.registry, environment("WEIR_REGISTRY")) {
             (Some(url), _) => url.clone(),
             (None, Some(text)) => base_url(&text)
@@ -204,7 +204,7 @@ mod tests {
             }
         }
 
-        fn file(&mut self, name: &str, text: &str) -> PathBuf {
+        fn file(&self, name: &str, text: &str) -> PathBuf {
             let path = self.directory.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, text).unwrap();

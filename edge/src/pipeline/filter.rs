@@ -244,8 +244,8 @@ fn edit_request(request: &mut RequestHeader, edits: &RequestEdits) -> Result<Aft
     if edits.path.is_none() && edits.query.is_none() {
         return Ok(AfterRequest::On);
     }
-    let path = edits.path.as_deref().unwrap_or(request.uri.path());
-    let query = edits.query.as_deref().or(request.uri.query());
+    let path = edits.path.as_deref().unwrap_or_else(|| request.uri.path());
+    let query = edits.query.as_deref().or_else(|| request.uri.query());
     let Some(uri) = target(&request.uri, path, query.unwrap_or_default()) else {
         tracing::warn!(
             path,

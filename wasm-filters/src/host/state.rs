@@ -442,7 +442,7 @@ impl Filter {
     /// The versions by which requests are routed.
     pub(super) fn routed(&self) -> Effective<Arc<Deployed>> {
         let effective = self.rollout.effective();
-        let shadow = effective.shadow.and(self.shadow.clone());
+        let shadow = effective.shadow.and_then(|_| self.shadow.clone());
         let versions = effective.map(|id| self.versions.get(id).map(Arc::clone));
         Effective { shadow, ..versions }
     }

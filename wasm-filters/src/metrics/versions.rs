@@ -241,7 +241,7 @@ impl Series {
 
     fn version(&mut self, deployed: &Arc<Deployed>) {
         let short = deployed.id.short();
-        let base = vec![
+        let base = [
             label("filter", deployed.filter.as_str()),
             label("version", &short),
             label("shadow", if deployed.shadow { "true" } else { "false" }),

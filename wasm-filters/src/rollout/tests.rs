@@ -181,7 +181,8 @@ impl Node {
             let version = usize::from(*self.rollout.effective().choose(bucket).unwrap());
             let window = &mut self.windows[version];
             window.calls += 1;
-            window.errors += u64::from(every[version] != 0 && window.calls % every[version] == 0);
+            window.errors +=
+                u64::from(every[version] != 0 && window.calls.is_multiple_of(every[version]));
             window.durations.record_many(Duration::from_micros(20), 1);
         }
         self.now += Duration::from_secs(1);

@@ -59,6 +59,9 @@ impl Filter {
             program: PathBuf::from(env!("CARGO_BIN_EXE_weir-compile-filter")),
             // Python takes half a minute; once is enough.
             cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("shipped")),
+            // The compiler of a debug build takes many times as long over 18 MB from Python.
+            cpu_seconds_max: 280,
+            wall_max: Duration::from_secs(290),
             ..CompileOptions::default()
         };
         let compiler = Compiler::new(&engine, options).expect("a compiler");

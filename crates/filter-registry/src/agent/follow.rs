@@ -1,7 +1,7 @@
 //! Asks for the next catalogue, for ever.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -34,8 +34,14 @@ pub(super) async fn follow(
     let mut after = None;
     let mut failures = 0;
     loop {
+        // A registry that is back says so at once, not when the next thing changes.
+        let wait = if failures > 0 {
+            Duration::ZERO
+        } else {
+            FOLLOW_WAIT
+        };
         let answer = tokio::select! {
-            answer = source.catalogue(after, FOLLOW_WAIT) => answer,
+            answer = source.catalogue(after, wait) => answer,
             () = news.closed() => return,
         };
         let item = match answer {

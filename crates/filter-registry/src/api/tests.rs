@@ -209,7 +209,7 @@ async fn every_change_is_audited_with_who_and_from_where() {
         AuditAction::Activated { number: 1, .. }
     ));
     let rest = server.client(ALICE).audit(2).await.unwrap().records;
-    assert_eq!(rest, [last.clone()]);
+    assert_eq!(rest, std::slice::from_ref(last));
 }
 
 #[tokio::test]

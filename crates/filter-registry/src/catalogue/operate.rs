@@ -238,7 +238,8 @@ impl Catalogue {
         desired.since_generation = UNSET;
         draft.entry.settle();
         let (from, to) = (entry.number_of(left), entry.number_of(back));
-        let shown = |number: Option<u32>| number.map_or("nothing".to_owned(), |n| format!("v{n}"));
+        let shown =
+            |number: Option<u32>| number.map_or_else(|| "nothing".to_owned(), |n| format!("v{n}"));
         let what = format!("went back from {} to {}", shown(from), shown(to));
         let action = AuditAction::RolledBack {
             filter: name.clone(),

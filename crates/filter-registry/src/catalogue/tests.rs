@@ -494,6 +494,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..80)
 }
 
+#[expect(clippy::too_many_lines, reason = "one story")]
 fn step(state: &Catalogue, step: &Step, serial: &mut u64, limits: &Limits) -> Option<Change<()>> {
     let filter = name("auth");
     let change = |change: Change<bool>| Change {

@@ -48,6 +48,7 @@ fn render(record: &AuditRecord, style: Style) -> String {
     )
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of record")]
 fn action(action: &AuditAction) -> (Tone, String) {
     use AuditAction as A;
     let number =

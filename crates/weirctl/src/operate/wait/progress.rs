@@ -299,7 +299,10 @@ mod tests {
         };
         assert_eq!(verdict(&[]).unwrap(), "no node reports to this registry");
         let done = ("edge-1", Progress::Done);
-        assert_eq!(verdict(&[done.clone()]).unwrap(), "active on 1 node");
+        assert_eq!(
+            verdict(std::slice::from_ref(&done)).unwrap(),
+            "active on 1 node"
+        );
         let silent = ("edge-2", Progress::Silent);
         let three = [done.clone(), silent, ("edge-3", Progress::Done)];
         assert_eq!(verdict(&three).unwrap(), "active on 2 nodes");
