@@ -13,6 +13,7 @@ const FILE_LINES_MAX: usize = 800;
 const NOT_OURS: [&str; 9] = [
     ".git",
     ".state",
+    ".tools",
     "artifacts",
     "bench-out",
     "corpus",
