@@ -10,7 +10,7 @@ use cargo_metadata::MetadataCommand;
 const FILE_LINES_MAX: usize = 800;
 
 /// What is made by tools, or by running Weir.
-const NOT_OURS: [&str; 9] = [
+const NOT_OURS: [&str; 10] = [
     ".git",
     ".state",
     ".tools",
