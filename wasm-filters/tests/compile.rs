@@ -2,7 +2,8 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wasm_encoder::{
@@ -267,6 +268,42 @@ async fn what_does_not_compile_is_refused_with_the_reason() {
         let fits =
             refused.contains(expected) || (program == "/bin/cat" && refused.contains("died"));
         assert!(fits, "{program}: {refused}");
+    }
+}
+
+/// An operator pushes a filter while every core is busy with viewers, and gets it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_node_compiles_soon() {
+    let wasm = component(30, 300, 300);
+    let alone = Instant::now();
+    let quiet = compiler(options());
+    quiet.compile(wasm.clone()).await.expect("machine code");
+    let alone = alone.elapsed();
+
+    let cores = std::thread::available_parallelism().expect("cores").get();
+    let done = AtomicBool::new(false);
+    let busy = compiler(CompileOptions {
+        // Two others want each core; the compiler gives way to them, to a seventh of it.
+        wall_max: alone * 30,
+        ..options()
+    });
+    let spin = || {
+        while !done.load(Ordering::Relaxed) {
+            std::hint::spin_loop();
+        }
+    };
+    let compiled = std::thread::scope(|scope| {
+        for _ in 0..2 * cores {
+            scope.spawn(spin);
+        }
+        let compiled = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(busy.compile(wasm))
+        });
+        done.store(true, Ordering::Relaxed);
+        compiled
+    });
+    if let Err(error) = compiled {
+        panic!("{error}; alone it took {alone:?}");
     }
 }
 
