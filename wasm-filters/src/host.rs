@@ -51,7 +51,7 @@ pub use status::{FilterStatus, HookStatus, HostStatus, VersionStatus};
 /// What a node wants of one filter. Make the versions with [`Host::prepare`].
 pub type FilterRouting = Desired<Arc<LoadedVersion>>;
 
-/// How often a watched version is judged.
+/// How often a watched version is judged, and what has grown old is let go.
 pub const JUDGE_EVERY: Duration = Duration::from_secs(1);
 /// Events that wait for a slow reader of [`Host::events`]; older ones are lost to it.
 pub const EVENTS_MAX: usize = 256;
@@ -133,7 +133,7 @@ impl Host {
         Inner::new(options, keys, registry).map(|inner| Self { inner })
     }
 
-    /// Judges watched versions, once a second, for as long as the host is there: to be spawned once.
+    /// Does what [`Self::tick`] does, once a second, for as long as the host is there: to be spawned once.
     pub fn run(&self) -> impl Future<Output = ()> + Send + 'static {
         let inner = Arc::downgrade(&self.inner);
         async move {
@@ -147,7 +147,8 @@ impl Host {
         }
     }
 
-    /// What [`Self::run`] does once a second: judges, and takes back what does worse.
+    /// Judges watched versions and takes back what does worse; lets go of instances that nobody calls
+    /// and of `kv` that has expired.
     pub fn tick(&self, now: Instant) {
         self.inner.tick(now);
     }

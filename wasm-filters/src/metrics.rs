@@ -1,9 +1,10 @@
 //! Figures of filters for Prometheus: the host's own, those of every version, and what filters
-//! count themselves.
+//! count themselves and keep in `kv`.
 //!
 //! The series of a version are made when somebody asks, from the versions in service: those of a
 //! version that has left are gone with it. Versions are named by the short form of their id.
 
+mod kv;
 mod own;
 mod versions;
 

@@ -20,6 +20,7 @@ mod node;
 mod probe;
 mod support;
 mod swap;
+mod upkeep;
 
 /// Cargo does not find the files of this folder by itself.
 #[test]

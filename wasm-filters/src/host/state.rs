@@ -209,6 +209,17 @@ impl Inner {
     }
 
     pub(super) fn tick(&self, now: Instant) {
+        self.judge(now);
+        // What nobody calls or asks for any more goes only here.
+        for deployed in self.deployed() {
+            deployed.version.trim(now);
+        }
+        // What is more than a sweep takes goes with the next ticks.
+        self.services.kv.sweep(crate::grants::unix_ms());
+    }
+
+    /// Takes back the versions that do worse than those before them.
+    fn judge(&self, now: Instant) {
         let mut state = self.filters.lock();
         let mut taken = Vec::new();
         for (name, filter) in &mut state.filters {

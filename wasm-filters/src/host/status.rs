@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::grants::unix_ms;
+use crate::kv::KvFigures;
 use crate::manifest::{FilterName, Hook, VersionId};
 use crate::metrics::FilterMetrics;
 use crate::shadow::ComparisonStatus;
@@ -168,6 +169,11 @@ impl Inner {
     /// What filters count themselves.
     pub(crate) fn own_metrics(&self) -> &FilterMetrics {
         &self.metrics
+    }
+
+    /// What filters keep in `kv`.
+    pub(crate) fn kv_figures(&self) -> KvFigures {
+        self.services.kv.figures()
     }
 }
 

@@ -119,6 +119,7 @@ impl VersionMetrics {
             .iter()
             .map(|(name, help, _, labels)| describe(name, help, labels))
             .chain(own.map(|(name, help, _)| describe(name, help, &super::own::LABELS)))
+            .chain(super::kv::FAMILIES.map(|(name, help, _, labels)| describe(name, help, labels)))
             .collect::<Result<_, _>>()?;
         Ok(Self { host, descriptions })
     }
@@ -143,6 +144,7 @@ impl Collector for VersionMetrics {
             .map(|((name, help, kind, _), metrics)| family(name, help, kind, metrics))
             .collect();
         families.extend(host.own_metrics().collect());
+        families.extend(super::kv::collect(&host.kv_figures()));
         // A family without series is not one to the text format.
         families.retain(|family| !family.get_metric().is_empty());
         families
