@@ -6,9 +6,7 @@ mod sections;
 
 use std::path::Path;
 
-pub use resolve::{
-    ListenSettings, PLAYBACK_KEY, PlaybackKeys, PlaybackSettings, Settings, TlsSettings,
-};
+pub use resolve::{ListenSettings, PlaybackKeys, PlaybackSettings, Settings, TlsSettings};
 pub use sections::{
     AccessLog, AdminConfig, CacheConfig, Config, DrainConfig, LimitsConfig, ListenConfig,
     LogConfig, NodeConfig, ParentsConfig, PlaybackAuth, PlaybackConfig, ThreadsConfig, TlsConfig,

@@ -13,6 +13,10 @@ use settings::{Invalid, KeyPath, Secret};
 use crate::api::{Role, Token};
 use crate::signature::SignaturePolicy;
 
+/// The name under which every node's filters know `playback.token_keys`, the secrets that the tiers
+/// share. No key of `[[filters.keys]]` may have it: one of the two would hide the other.
+pub const PLAYBACK_KEY: &str = "playback";
+
 /// Bytes that a bearer token has at least.
 const TOKEN_BYTES_MIN: usize = 16;
 /// Bytes that an HMAC secret has at least: those of SHA-256 (RFC 2104 §3).
@@ -293,6 +297,12 @@ fn keys(keys: &[KeyConfig]) -> Result<Vec<(String, KeySource)>, Invalid> {
                 return Err(Invalid::new(
                     at("name"),
                     "has to be 1 to 63 of a-z, 0-9 and '-'",
+                ));
+            }
+            if key.name == PLAYBACK_KEY {
+                return Err(Invalid::new(
+                    at("name"),
+                    format!("may not be \"{PLAYBACK_KEY}\": that is playback.token_keys"),
                 ));
             }
             if !seen.insert(key.name.clone()) {

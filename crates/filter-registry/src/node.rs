@@ -31,7 +31,7 @@ use crate::store::StoreError;
 use crate::store::files::FileStore;
 use crate::wire::{NodeName, NotANodeName};
 
-pub use keys::{KeysError, PLAYBACK_KEY};
+pub use keys::KeysError;
 
 /// What a node is, beside its settings of filters.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub struct NodeOptions {
     pub name: String,
     /// "edge", "origin".
     pub role: &'static str,
-    /// The key [`PLAYBACK_KEY`]; may be empty.
+    /// The key [`PLAYBACK_KEY`](crate::config::PLAYBACK_KEY); may be empty.
     pub playback_secrets: Vec<Secret>,
     /// The registry that this process keeps.
     pub registry: Option<RegistrySettings>,

@@ -20,8 +20,6 @@ use crate::upstream::parent::{ConnectSettings, ParentUrl};
 const SECONDS_MAX: u64 = 3_600;
 /// Bytes that the token of the admin API has at least.
 const ADMIN_TOKEN_BYTES_MIN: usize = 16;
-/// The name under which filters know `playback.token_keys`.
-pub const PLAYBACK_KEY: &str = "playback";
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug)]
@@ -100,7 +98,7 @@ pub struct PlaybackKeys {
     pub viewers: Keyring,
     /// Signs this edge's requests to its parents, and verifies those of the tiers below.
     pub tiers: Keyring,
-    /// The key [`PLAYBACK_KEY`] of the filters.
+    /// The key [`PLAYBACK_KEY`](filter_registry::config::PLAYBACK_KEY) of the filters.
     pub secrets: Vec<Secret>,
 }
 
@@ -144,7 +142,7 @@ impl Config {
             return Err(Invalid::new(key, "has to be at least 1"));
         }
         let filters = self.filters.resolve(false)?;
-        let playback = self.playback.resolve(filters.as_ref())?;
+        let playback = self.playback.resolve(filters.is_some())?;
         Ok(Settings {
             node_name: self.node.name,
             log: self.log,
@@ -266,7 +264,7 @@ impl ParentsConfig {
 }
 
 impl PlaybackConfig {
-    fn resolve(self, filters: Option<&FiltersSettings>) -> Result<PlaybackSettings, Invalid> {
+    fn resolve(self, has_filters: bool) -> Result<PlaybackSettings, Invalid> {
         let at = |key| KeyPath::new("playback").key(key);
         match self.auth {
             PlaybackAuth::Open => {}
@@ -277,7 +275,7 @@ impl PlaybackConfig {
                      same tokens",
                 ));
             }
-            PlaybackAuth::Filters if filters.is_none() => {
+            PlaybackAuth::Filters if !has_filters => {
                 return Err(Invalid::new(
                     at("auth"),
                     "is \"filters\", but filters.enabled is false",
@@ -290,16 +288,6 @@ impl PlaybackConfig {
                 ));
             }
             PlaybackAuth::Filters => {}
-        }
-        let taken = |settings: &FiltersSettings| {
-            let mut names = settings.keys.iter().map(|(name, _)| name);
-            names.any(|name| name == PLAYBACK_KEY)
-        };
-        if !self.token_keys.is_empty() && filters.is_some_and(taken) {
-            return Err(Invalid::new(
-                KeyPath::new("filters").key("keys"),
-                "may not have the name \"playback\": that is playback.token_keys",
-            ));
         }
         Ok(PlaybackSettings {
             auth: self.auth,

@@ -63,7 +63,7 @@ fn playback_by_filters_needs_them_and_keys() {
             playback(&format!(
                 "token_keys = [\"{KEY}\"]\n[[filters.keys]]\nname = \"playback\"\njwks_file = \"k\"\n"
             )),
-            "edge.toml:8: filters.keys: may not have the name",
+            "edge.toml:9: filters.keys[1].name: may not be \"playback\"",
         ),
     ] {
         let said = check(&text);

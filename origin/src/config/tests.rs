@@ -119,6 +119,12 @@ fn playback_by_filters_needs_them_and_keys() {
         PlaybackSettings::Filters { .. }
     ));
     assert!(!format!("{settings:?}").contains(key));
+    let taken = format!("{text}\n[[filters.keys]]\nname = \"playback\"\njwks_file = \"k\"\n");
+    let message = error(&taken);
+    assert!(
+        message.contains("filters.keys[1].name: may not be \"playback\""),
+        "{message}"
+    );
 }
 
 #[test]

@@ -64,6 +64,13 @@ fn a_key_has_one_source_and_enough_bytes() {
         "{REMOTE}[[keys]]\nname = \"k\"\njwks_file = \"a\"\n[[keys]]\nname = \"k\"\njwks_file = \"a\""
     ));
     assert!(twice.unwrap_err().contains("is there twice"));
+    let taken = filters(&format!(
+        "{REMOTE}[[keys]]\nname = \"{PLAYBACK_KEY}\"\njwks_file = \"a\""
+    ));
+    assert_eq!(
+        taken.unwrap_err(),
+        "filters.keys[1].name: may not be \"playback\": that is playback.token_keys"
+    );
 }
 
 #[test]

@@ -12,10 +12,7 @@ use wasm_filters::keys::{
 };
 use wasm_filters::manifest::KeyName;
 
-use crate::config::KeySource;
-
-/// The key that every node's filters have: the secrets that the tiers share.
-pub const PLAYBACK_KEY: &str = "playback";
+use crate::config::{KeySource, PLAYBACK_KEY};
 
 /// A set of keys that could not be renewed for so many times its interval is given up: 12 times the
 /// default of five minutes is an hour.
