@@ -3,8 +3,6 @@ mod fakes;
 mod follow;
 mod trust;
 
-use std::path::Path;
-
 use tempfile::TempDir;
 use wasm_filters::manifest::{FilterName, VersionDocument, VersionId};
 
@@ -33,15 +31,6 @@ fn alice() -> Actor {
     Actor::local("alice")
 }
 
-async fn registry(dir: &Path) -> Registry {
-    let store = Arc::new(FileStore::open(dir).await.unwrap());
-    let metrics = prometheus::Registry::new();
-    let options = RegistryOptions::default();
-    Registry::open(store, options, Arc::new(LenientVetting), &metrics)
-        .await
-        .unwrap()
-}
-
 async fn push(registry: &Registry, filter: &str, label: &str, serial: u64) -> u32 {
     let (version, component) = new_version(filter, label, serial);
     let digest = version.component;
@@ -64,12 +53,58 @@ async fn activate(registry: &Registry, filter: &str, number: u32) -> u64 {
     done.unwrap().generation
 }
 
-fn options(node: &str, dir: &Path) -> AgentOptions {
-    AgentOptions {
-        node: node.parse().unwrap(),
-        role: "edge".to_owned(),
-        state_dir: dir.join(node),
-        signatures: SignaturePolicy::default(),
+/// Pushes a version, whose number is `number`, and activates it.
+async fn release(registry: &Registry, filter: &str, label: &str, number: u32) {
+    assert_eq!(
+        push(registry, filter, label, u64::from(number)).await,
+        number
+    );
+    activate(registry, filter, number).await;
+}
+
+/// A registry, and room for the state of its nodes.
+struct World {
+    dir: TempDir,
+    registry: Registry,
+}
+
+impl World {
+    /// Without filters.
+    async fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let store = Arc::new(FileStore::open(dir.path().join("registry")).await.unwrap());
+        let metrics = prometheus::Registry::new();
+        let options = RegistryOptions::default();
+        let registry = Registry::open(store, options, Arc::new(LenientVetting), &metrics);
+        let registry = registry.await.unwrap();
+        Self { dir, registry }
+    }
+
+    /// In which the first version of `auth`, "one", is active.
+    async fn with_one() -> Self {
+        let world = Self::new().await;
+        release(&world.registry, "auth", "one", 1).await;
+        world
+    }
+
+    fn options(&self, edge: &str) -> AgentOptions {
+        AgentOptions {
+            node: edge.parse().unwrap(),
+            role: "edge".to_owned(),
+            state_dir: self.dir.path().join(edge),
+            signatures: SignaturePolicy::default(),
+        }
+    }
+
+    /// Starts an edge's agent over what it left at its last stop, if anything.
+    async fn edge(&self, name: &str, node: &Arc<FakeNode>, source: Arc<dyn Source>) -> AgentHandle {
+        start(self.options(name), node, source).await
+    }
+
+    /// `edge-1`, which asks the registry itself.
+    async fn edge_1(&self, node: &Arc<FakeNode>) -> AgentHandle {
+        self.edge("edge-1", node, Arc::new(self.registry.clone()))
+            .await
     }
 }
 
@@ -84,7 +119,11 @@ async fn start(
         .unwrap()
 }
 
-/// Waits until the agent says so of a filter. Real time bounds it, in case it never does.
+// The tests' time is paused: tokio's clock stands still while anything can run, and jumps to the next
+// timer when nothing can. An hour of it passes at once, and a sleep waits for nothing but its turn.
+// Blocking work, such as the store's, takes real time, and tokio's clock stands still for it too.
+
+/// Waits until the agent says so of a filter; an hour of paused time ends what would hang.
 async fn until(agent: &AgentHandle, filter: &str, fits: impl Fn(&FilterStatus) -> bool) {
     let mut status = agent.watch();
     let waited = status.wait_for(|status| status.filters.get(filter).is_some_and(&fits));
@@ -102,6 +141,7 @@ async fn until_running(agent: &AgentHandle, filter: &str, version: VersionId) {
 async fn until_known(registry: &Registry, fits: impl Fn(&Overview) -> bool) {
     let waited = async {
         while !fits(&registry.overview()) {
+            // Paused time: lets all others run until they wait too.
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

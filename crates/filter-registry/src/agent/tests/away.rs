@@ -7,30 +7,22 @@ use crate::store::Store as _;
 
 #[tokio::test(start_paused = true)]
 async fn a_node_comes_back_with_what_it_ran_while_its_registry_is_away() {
-    let dir = TempDir::new().unwrap();
-    let registry = registry(&dir.path().join("registry")).await;
-    push(&registry, "auth", "one", 1).await;
-    activate(&registry, "auth", 1).await;
-    let wire = Wire::to(&registry);
+    let world = World::with_one().await;
+    let registry = &world.registry;
+    let wire = Wire::to(registry);
     let node = FakeNode::new();
-    let agent = start(options("edge-1", dir.path()), &node, wire.clone()).await;
+    let agent = world.edge("edge-1", &node, wire.clone()).await;
     until_running(&agent, "auth", id("auth", "one")).await;
     agent.stop().await;
     // The origin's vetting let it through, and no node was there to say otherwise.
-    push(&registry, "auth", "bad", 2).await;
-    activate(&registry, "auth", 2).await;
-    let agent = start(
-        options("edge-1", dir.path()),
-        &FakeNode::new(),
-        wire.clone(),
-    )
-    .await;
+    release(registry, "auth", "bad", 2).await;
+    let agent = world.edge("edge-1", &FakeNode::new(), wire.clone()).await;
     until(&agent, "auth", |filter| filter.state == FilterState::Behind).await;
     agent.stop().await;
 
     wire.away.store(true, Ordering::SeqCst);
     let node = FakeNode::new();
-    let agent = start(options("edge-1", dir.path()), &node, wire.clone()).await;
+    let agent = world.edge("edge-1", &node, wire.clone()).await;
     until_running(&agent, "auth", id("auth", "one")).await;
     assert_eq!(node.runs("auth").as_deref(), Some("one"));
     let mut status = agent.watch();
@@ -41,8 +33,7 @@ async fn a_node_comes_back_with_what_it_ran_while_its_registry_is_away() {
         .clone();
     assert!(!lost.connected);
     // And follows again when it is back.
-    push(&registry, "auth", "three", 3).await;
-    activate(&registry, "auth", 3).await;
+    release(registry, "auth", "three", 3).await;
     wire.away.store(false, Ordering::SeqCst);
     until_running(&agent, "auth", id("auth", "three")).await;
     assert!(agent.status().connected);
@@ -50,19 +41,18 @@ async fn a_node_comes_back_with_what_it_ran_while_its_registry_is_away() {
 
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_goes_away_changes_nothing() {
-    let dir = TempDir::new().unwrap();
-    let registry = registry(&dir.path().join("registry")).await;
-    push(&registry, "auth", "one", 1).await;
-    activate(&registry, "auth", 1).await;
-    let wire = Wire::to(&registry);
+    let world = World::with_one().await;
+    let registry = &world.registry;
+    let wire = Wire::to(registry);
     let node = FakeNode::new();
-    let agent = start(options("edge-1", dir.path()), &node, wire.clone()).await;
+    let agent = world.edge("edge-1", &node, wire.clone()).await;
     until_running(&agent, "auth", id("auth", "one")).await;
     wire.away.store(true, Ordering::SeqCst);
     let mut status = agent.watch();
     status.wait_for(|status| !status.connected).await.unwrap();
     assert_eq!(node.runs("auth").as_deref(), Some("one"));
     let reports = wire.reports.load(Ordering::SeqCst);
+    // Paused time: ten minutes in which the agent goes on trying, and no real second.
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!(wire.reports.load(Ordering::SeqCst), reports);
     assert_eq!(node.runs("auth").as_deref(), Some("one"));
@@ -74,17 +64,14 @@ async fn a_registry_that_goes_away_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_nodes_own_rollback_is_kept_told_and_followed_by_all() {
-    let dir = TempDir::new().unwrap();
-    let registry = registry(&dir.path().join("registry")).await;
-    push(&registry, "auth", "one", 1).await;
-    activate(&registry, "auth", 1).await;
-    push(&registry, "auth", "two", 2).await;
-    activate(&registry, "auth", 2).await;
-    let wire = Wire::to(&registry);
+    let world = World::with_one().await;
+    let registry = &world.registry;
+    release(registry, "auth", "two", 2).await;
+    let wire = Wire::to(registry);
     let node = FakeNode::new();
-    let agent = start(options("edge-1", dir.path()), &node, wire.clone()).await;
+    let agent = world.edge("edge-1", &node, wire.clone()).await;
     let other = FakeNode::new();
-    let other_agent = start(options("edge-2", dir.path()), &other, Wire::to(&registry)).await;
+    let other_agent = world.edge("edge-2", &other, Wire::to(registry)).await;
     until_running(&agent, "auth", id("auth", "two")).await;
     until_running(&other_agent, "auth", id("auth", "two")).await;
     // The registry does not hear of it for now.
@@ -101,7 +88,7 @@ async fn a_nodes_own_rollback_is_kept_told_and_followed_by_all() {
     // Not even a restart brings the bad one back.
     agent.stop().await;
     let node = FakeNode::new();
-    let agent = start(options("edge-1", dir.path()), &node, wire.clone()).await;
+    let agent = world.edge("edge-1", &node, wire.clone()).await;
     until_running(&agent, "auth", id("auth", "one")).await;
     until(&agent, "auth", |filter| {
         filter.state == FilterState::RolledBack
@@ -122,29 +109,25 @@ async fn a_nodes_own_rollback_is_kept_told_and_followed_by_all() {
         .count();
     assert_eq!(told, 1, "{records:#?}");
     // Somebody insists.
-    activate(&registry, "auth", 2).await;
+    activate(registry, "auth", 2).await;
     until_running(&agent, "auth", id("auth", "two")).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_local_copy_holds_no_more_than_it_needs() {
-    let dir = TempDir::new().unwrap();
-    let registry = registry(&dir.path().join("registry")).await;
+    let world = World::new().await;
+    let registry = &world.registry;
     let node = FakeNode::new();
-    let agent = start(
-        options("edge-1", dir.path()),
-        &node,
-        Arc::new(registry.clone()),
-    )
-    .await;
+    let agent = world.edge_1(&node).await;
     for serial in 1..=6_u32 {
         let label = format!("label-{serial}");
-        push(&registry, "auth", &label, u64::from(serial)).await;
-        activate(&registry, "auth", serial).await;
+        release(registry, "auth", &label, serial).await;
         until_running(&agent, "auth", id("auth", &label)).await;
     }
     agent.stop().await;
-    let copy = FileStore::open(dir.path().join("edge-1")).await.unwrap();
+    let copy = FileStore::open(world.dir.path().join("edge-1"))
+        .await
+        .unwrap();
     let kept = copy.documents().await.unwrap();
     assert!(kept.contains(&id("auth", "label-6")) && kept.contains(&id("auth", "label-5")));
     assert!(kept.len() <= 3, "{kept:?}");

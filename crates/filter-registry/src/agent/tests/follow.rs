@@ -6,30 +6,30 @@ use crate::wire::{Revoke, Rollback, VersionState};
 
 #[tokio::test(start_paused = true)]
 async fn three_nodes_converge_and_say_so() {
-    let dir = TempDir::new().unwrap();
-    let registry = registry(&dir.path().join("registry")).await;
+    let world = World::new().await;
+    let registry = &world.registry;
     let mut nodes = Vec::new();
     for number in 1..=3 {
         let node = FakeNode::new();
-        let options = options(&format!("edge-{number}"), dir.path());
-        let agent = start(options, &node, Arc::new(registry.clone())).await;
+        let source = Arc::new(registry.clone());
+        let agent = world.edge(&format!("edge-{number}"), &node, source).await;
         nodes.push((node, agent));
     }
-    push(&registry, "auth", "one", 1).await;
+    push(registry, "auth", "one", 1).await;
     // The newest is made ready before anybody activates it.
-    until_known(&registry, |overview| {
+    until_known(registry, |overview| {
         let filter = overview.filters.get("auth");
         filter.is_some_and(|filter| filter.versions[0].ready_on.len() == 3)
     })
     .await;
-    let generation = activate(&registry, "auth", 1).await;
+    let generation = activate(registry, "auth", 1).await;
     for (node, agent) in &nodes {
         until_running(agent, "auth", id("auth", "one")).await;
         assert_eq!(node.runs("auth").as_deref(), Some("one"));
         assert!(agent.settled().await);
         assert_eq!(node.prepared.lock().len(), 1);
     }
-    until_known(&registry, |overview| {
+    until_known(registry, |overview| {
         let nodes = overview.nodes.values();
         nodes
             .filter(|node| node.report.generation == generation)
@@ -46,31 +46,25 @@ async fn three_nodes_converge_and_say_so() {
 
 #[tokio::test(start_paused = true)]
 async fn one_filters_trouble_is_not_anothers() {
-    let dir = TempDir::new().unwrap();
-    let registry = registry(&dir.path().join("registry")).await;
+    let world = World::new().await;
+    let registry = &world.registry;
     for (filter, label) in [
         ("a-bad", "bad"),
         ("b-stuck", "stuck"),
         ("c-panic", "panic"),
         ("d-good", "good"),
     ] {
-        push(&registry, filter, label, 1).await;
-        activate(&registry, filter, 1).await;
+        release(registry, filter, label, 1).await;
     }
     let node = FakeNode::new();
-    let agent = start(
-        options("edge-1", dir.path()),
-        &node,
-        Arc::new(registry.clone()),
-    )
-    .await;
+    let agent = world.edge_1(&node).await;
     until_running(&agent, "d-good", id("d-good", "good")).await;
     let known = |overview: &Overview, filter: &str| {
         let node = overview.nodes.values().next();
         let report = node.and_then(|node| node.report.filters.get(filter));
         report.and_then(|report| report.versions.values().next().cloned())
     };
-    until_known(&registry, |overview| {
+    until_known(registry, |overview| {
         matches!(known(overview, "a-bad"), Some(VersionState::Rejected(r)) if r.stage == "check")
             && matches!(known(overview, "c-panic"), Some(VersionState::Rejected(r)) if r.stage == "node")
             && matches!(known(overview, "b-stuck"), Some(VersionState::Preparing))
@@ -85,20 +79,12 @@ async fn one_filters_trouble_is_not_anothers() {
 
 #[tokio::test(start_paused = true)]
 async fn the_version_before_runs_until_the_next_is_ready() {
-    let dir = TempDir::new().unwrap();
-    let registry = registry(&dir.path().join("registry")).await;
-    push(&registry, "auth", "one", 1).await;
-    activate(&registry, "auth", 1).await;
+    let world = World::with_one().await;
+    let registry = &world.registry;
     let node = FakeNode::new();
-    let agent = start(
-        options("edge-1", dir.path()),
-        &node,
-        Arc::new(registry.clone()),
-    )
-    .await;
+    let agent = world.edge_1(&node).await;
     until_running(&agent, "auth", id("auth", "one")).await;
-    push(&registry, "auth", "stuck", 2).await;
-    activate(&registry, "auth", 2).await;
+    release(registry, "auth", "stuck", 2).await;
     until(&agent, "auth", |filter| filter.state == FilterState::Behind).await;
     assert_eq!(node.runs("auth").as_deref(), Some("one"));
     node.gate.add_permits(1);
@@ -121,16 +107,11 @@ async fn the_version_before_runs_until_the_next_is_ready() {
 
 #[tokio::test(start_paused = true)]
 async fn revocations_reach_the_node() {
-    let dir = TempDir::new().unwrap();
-    let registry = registry(&dir.path().join("registry")).await;
-    push(&registry, "auth", "one", 1).await;
+    let world = World::new().await;
+    let registry = &world.registry;
+    push(registry, "auth", "one", 1).await;
     let node = FakeNode::new();
-    let agent = start(
-        options("edge-1", dir.path()),
-        &node,
-        Arc::new(registry.clone()),
-    )
-    .await;
+    let agent = world.edge_1(&node).await;
     until(&agent, "auth", |filter| filter.state == FilterState::Idle).await;
     let revoke = Revoke {
         kind: RevocationKind::User,
