@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
-use edge::config;
+use edge::{clock, config};
 use playback_token::Scope;
 use settings::EXIT_USAGE;
 
@@ -96,10 +95,8 @@ fn sign(settings: &config::Settings, stream: String, seconds: u64) -> ExitCode {
     } else {
         Scope::Stream(stream)
     };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    match keys.viewers.sign(&scope, now.saturating_add(seconds)) {
+    let expiry = clock::unix_seconds().saturating_add(seconds);
+    match keys.viewers.sign(&scope, expiry) {
         Ok(token) => print(&format!("{token}\n")),
         Err(error) => fail(EXIT_USAGE, &error),
     }

@@ -27,7 +27,7 @@ mod respond;
 pub mod route;
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use cache_policy::CacheName;
@@ -37,6 +37,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use crate::cache::{Cache, Lookup};
+use crate::clock;
 use crate::config::{AccessLog, PlaybackSettings};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
@@ -199,10 +200,9 @@ impl EdgeProxy {
                 stale,
             } => {
                 let stream = context.stream.as_deref();
-                let authorization =
-                    self.playback.keys.as_ref().and_then(|keys| {
-                        admit::parent_authorization(&keys.tiers, stream, now_unix())
-                    });
+                let authorization = self.playback.keys.as_ref().and_then(|keys| {
+                    admit::parent_authorization(&keys.tiers, stream, clock::unix_seconds())
+                });
                 self.upstream.spawn_fill(writer, authorization);
                 self.respond_flight(session, context, reader, Some(stale))
                     .await
@@ -222,10 +222,4 @@ impl EdgeProxy {
 fn route_of(session: &Session) -> Route {
     let request = session.req_header();
     Route::of(&request.method, request.uri.path(), request.uri.query())
-}
-
-fn now_unix() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

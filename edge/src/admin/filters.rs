@@ -4,7 +4,6 @@
 //! wish for all nodes.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::body::Bytes;
@@ -21,6 +20,7 @@ use wasm_filters::manifest::{Digest, FilterName, VersionId};
 
 use super::refusal::Refusal;
 use super::{Admin, Shared, parse};
+use crate::clock;
 
 /// A revocation holds for so long at most: 30 days.
 const REVOCATION_SECONDS_MAX: u64 = 2_592_000;
@@ -159,7 +159,7 @@ pub(super) async fn revoke(
 ) -> Result<Json<Revoked>, Refusal> {
     admin.authorise(&headers)?;
     let host = admin.host()?;
-    let now_unix_ms = now_unix_ms();
+    let now_unix_ms = clock::unix_ms();
     let revocation = parse::<Revoke>(body)?.resolve(now_unix_ms)?;
     host.revoke(&revocation, now_unix_ms).map_err(|error| {
         let status = match error {
@@ -206,13 +206,6 @@ fn named(name: &str) -> Result<FilterName, Refusal> {
 fn unknown(filter: &FilterName) -> Refusal {
     let error = RollbackError::UnknownFilter(filter.clone());
     Refusal::new(StatusCode::NOT_FOUND, error.to_string())
-}
-
-fn now_unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }
 
 #[cfg(test)]

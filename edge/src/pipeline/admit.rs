@@ -16,9 +16,10 @@ use wasm_filters::grants::{GrantKey, Granted};
 use wasm_filters::host::{AuthAnswer, AuthCall, Credential, Denial, DenialKind};
 use wasm_filters::manifest::Action;
 
+use super::EdgeProxy;
 use super::log::Context;
 use super::route::Route;
-use super::{EdgeProxy, now_unix};
+use crate::clock;
 use crate::config::PlaybackAuth;
 
 /// How long a token lives that this edge signs for its own request to a parent, in seconds.
@@ -141,7 +142,12 @@ impl EdgeProxy {
         let (Some(keys), Route::Object { stream, .. }) = (&self.playback.keys, route) else {
             return false;
         };
-        is_tier(&keys.tiers, headers, stream.as_deref(), now_unix())
+        is_tier(
+            &keys.tiers,
+            headers,
+            stream.as_deref(),
+            clock::unix_seconds(),
+        )
     }
 
     /// Whether the request may have an object of `stream`; `None` is an object of no stream, which

@@ -9,7 +9,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use filter_registry::node::{FilterNode, Viewpoint};
 use http::{HeaderMap, StatusCode, Uri, header};
@@ -29,6 +28,7 @@ use super::admit::Credentials;
 use super::log::Context;
 use super::route::Route;
 use super::{EdgeProxy, respond};
+use crate::clock;
 use crate::config::PlaybackAuth;
 use crate::frontend::protocol;
 use crate::problem::Problem;
@@ -167,7 +167,7 @@ impl EdgeProxy {
             table,
             id: filters.viewpoint.request_id(),
             pin,
-            now_unix_ms: now_unix_ms(),
+            now_unix_ms: clock::unix_ms(),
             ip,
             protocol: protocol(downstream),
             tls: respond::is_secure(session),
@@ -304,13 +304,6 @@ fn pin_of(ip: IpAddr) -> RequestPin {
         IpAddr::V4(ip) => RequestPin::of(&ip.octets()),
         IpAddr::V6(ip) => RequestPin::of(&ip.octets()),
     }
-}
-
-fn now_unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }
 
 #[cfg(test)]
