@@ -231,11 +231,7 @@ impl EdgeProxy {
 }
 
 fn edit_request(request: &mut RequestHeader, edits: &RequestEdits) -> Result<AfterRequest> {
-    for name in &edits.fields.remove {
-        request.remove_header(name);
-    }
-    // Clear first: one name may be set to several values.
-    for (name, _) in &edits.fields.set {
+    for name in edits.fields.cleared() {
         request.remove_header(name);
     }
     for (name, value) in &edits.fields.set {
@@ -261,10 +257,7 @@ fn edit_request(request: &mut RequestHeader, edits: &RequestEdits) -> Result<Aft
 }
 
 fn edit_response(response: &mut ResponseHeader, edit: &FieldEdits) -> Result<()> {
-    for name in &edit.remove {
-        response.remove_header(name);
-    }
-    for (name, _) in &edit.set {
+    for name in edit.cleared() {
         response.remove_header(name);
     }
     for (name, value) in &edit.set {

@@ -283,13 +283,17 @@ impl Denial {
 }
 
 impl FieldEdits {
+    /// The fields that go before anything of `set` is added: one name may be set to several values.
+    /// For heads that are no `HeaderMap`; others are given to [`Self::apply`].
+    pub fn cleared(&self) -> impl Iterator<Item = &HeaderName> {
+        self.remove
+            .iter()
+            .chain(self.set.iter().map(|(name, _)| name))
+    }
+
     /// Does it.
     pub fn apply(&self, headers: &mut HeaderMap) {
-        for name in &self.remove {
-            headers.remove(name);
-        }
-        // Clear first: one name may be set to several values.
-        for (name, _) in &self.set {
+        for name in self.cleared() {
             headers.remove(name);
         }
         for (name, value) in &self.set {
