@@ -81,7 +81,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Adds to the audit log: all of the records or, after an error, any number of the first ones.
     async fn append_audit(&self, records: Vec<AuditRecord>) -> Result<(), StoreError>;
 
-    /// At most `max` records after that number, oldest first.
+    /// At most `max` records after that number, oldest first. The log has a bound: its oldest records
+    /// may be gone.
     async fn audit(&self, after: u64, max: usize) -> Result<Vec<AuditRecord>, StoreError>;
 
     /// The number of the last record; 0 when there is none.

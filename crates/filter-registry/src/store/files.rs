@@ -4,7 +4,7 @@
 //! blobs/{sha256}          components
 //! versions/{id}.json      documents
 //! catalogue.json          replaced as a whole
-//! audit.jsonl             one record a line, only ever longer
+//! audit.jsonl             one record a line; full ones beside it
 //! ```
 //!
 //! A file is written under a name that ends in `.new`, synced, renamed, and its directory synced,
@@ -28,7 +28,7 @@ use super::disk::{Disk, OsDisk};
 use super::{Store, StoreError};
 use crate::catalogue::AuditRecord;
 
-use audit::Audit;
+use audit::{Audit, AuditLimits};
 
 /// What a file is called until it is whole.
 const UNFINISHED: &str = "new";
@@ -46,6 +46,7 @@ struct Inner {
     /// Makes names of unfinished files differ: two may upload the same component at once.
     unfinished: AtomicU64,
     audit: Mutex<Audit>,
+    audit_limits: AuditLimits,
 }
 
 impl FileStore {
@@ -66,11 +67,20 @@ impl FileStore {
         disk: Arc<dyn Disk>,
         root: impl Into<PathBuf>,
     ) -> Result<Self, StoreError> {
+        Self::open_within(disk, root.into(), AuditLimits::DEFAULT).await
+    }
+
+    async fn open_within(
+        disk: Arc<dyn Disk>,
+        root: PathBuf,
+        audit_limits: AuditLimits,
+    ) -> Result<Self, StoreError> {
         let mut inner = Inner {
             disk,
-            root: root.into(),
+            root,
             unfinished: AtomicU64::new(0),
             audit: Mutex::default(),
+            audit_limits,
         };
         tokio::task::spawn_blocking(move || {
             inner.clean()?;
@@ -193,16 +203,18 @@ impl Inner {
         }
     }
 
-    /// Names, less `ending`, and sizes of the whole files in a directory.
+    /// What stands between `beginning` and `ending` in names, and sizes of the whole files in a directory.
     fn names<T: FromStr>(
         &self,
         directory: &Path,
+        beginning: &str,
         ending: &str,
     ) -> Result<Vec<(T, u64)>, StoreError> {
         let files = self.disk.list(directory).map_err(failed(directory))?;
         // What is called otherwise is not ours.
         let names = files.iter().filter_map(|(path, size)| {
-            let name = path.file_name()?.to_str()?.strip_suffix(ending)?;
+            let name = path.file_name()?.to_str()?;
+            let name = name.strip_prefix(beginning)?.strip_suffix(ending)?;
             Some((name.parse().ok()?, *size))
         });
         Ok(names.collect())
@@ -248,7 +260,8 @@ impl Store for FileStore {
     }
 
     async fn blobs(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
-        self.blocking(|inner| inner.names(&inner.blobs(), "")).await
+        self.blocking(|inner| inner.names(&inner.blobs(), "", ""))
+            .await
     }
 
     async fn remove_blob(&self, digest: Digest) -> Result<(), StoreError> {
@@ -270,7 +283,7 @@ impl Store for FileStore {
 
     async fn documents(&self) -> Result<Vec<VersionId>, StoreError> {
         self.blocking(|inner| {
-            let names = inner.names(&inner.documents(), ".json")?;
+            let names = inner.names(&inner.documents(), "", ".json")?;
             Ok(names.into_iter().map(|(id, _)| id).collect())
         })
         .await

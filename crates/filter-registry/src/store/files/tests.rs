@@ -1,3 +1,5 @@
+mod audit;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -30,6 +32,8 @@ struct SimState {
     steps: usize,
     trouble: Option<(usize, Trouble)>,
     dead: bool,
+    /// Files that were read, in their order.
+    reads: Vec<PathBuf>,
 }
 
 impl SimDisk {
@@ -193,7 +197,9 @@ impl Disk for SimDisk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.state.lock().now.get(path).cloned().ok_or_else(missing)
+        let mut state = self.state.lock();
+        state.reads.push(path.to_owned());
+        state.now.get(path).cloned().ok_or_else(missing)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
