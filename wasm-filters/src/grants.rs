@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use moka::Expiry;
 use moka::sync::Cache;
 use parking_lot::RwLock;
 
@@ -103,31 +102,6 @@ impl Granted {
     }
 }
 
-struct KeptUntil;
-
-impl Expiry<GrantKey, Arc<Granted>> for KeptUntil {
-    fn expire_after_create(
-        &self,
-        _: &GrantKey,
-        granted: &Arc<Granted>,
-        created: Instant,
-    ) -> Option<Duration> {
-        let until = granted.facts.kept_until.unwrap_or(created);
-        Some(until.saturating_duration_since(created))
-    }
-
-    /// A new grant in the place of one that has ended: by itself, moka would keep the old end.
-    fn expire_after_update(
-        &self,
-        key: &GrantKey,
-        granted: &Arc<Granted>,
-        updated: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        self.expire_after_create(key, granted, updated)
-    }
-}
-
 /// A no, and until when it is repeated.
 #[derive(Clone, Debug)]
 struct Refused {
@@ -154,7 +128,8 @@ impl Grants {
             granted: Cache::builder()
                 .max_capacity(bytes_max)
                 .weigher(|_, granted: &Arc<Granted>| granted.weight())
-                .expire_after(KeptUntil)
+                // Each grant says itself until when it holds; this only gives the room back.
+                .time_to_live(GRANT_CACHE_MAX)
                 .build_with_hasher(KeyState),
             refused: Cache::builder()
                 .max_capacity(denials_max)

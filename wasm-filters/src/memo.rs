@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
-use moka::Expiry;
 use moka::sync::Cache;
 
 use crate::grants::KeyState;
@@ -44,30 +43,6 @@ struct Entry {
     until: Instant,
 }
 
-struct Until;
-
-impl Expiry<MemoKey, Entry> for Until {
-    fn expire_after_create(
-        &self,
-        _: &MemoKey,
-        entry: &Entry,
-        created: Instant,
-    ) -> Option<Duration> {
-        Some(entry.until.saturating_duration_since(created))
-    }
-
-    /// By itself, moka would keep the old end.
-    fn expire_after_update(
-        &self,
-        key: &MemoKey,
-        entry: &Entry,
-        updated: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        self.expire_after_create(key, entry, updated)
-    }
-}
-
 /// The cache of a node.
 #[derive(Debug)]
 pub(crate) struct Memo {
@@ -81,7 +56,8 @@ impl Memo {
             kept: Cache::builder()
                 .max_capacity(bytes_max)
                 .weigher(|_, entry: &Entry| weight(&entry.kept))
-                .expire_after(Until)
+                // Each answer says itself until when it holds; this only gives the room back.
+                .time_to_live(MEMO_MAX)
                 .build_with_hasher(KeyState),
         }
     }
