@@ -112,10 +112,12 @@ test-web: web
 fuzz: ## Fuzzes each parser for a minute; FUZZ_SECONDS=n for longer.
 	fuzz/run.sh $${FUZZ_SECONDS:-60}
 
-bench: setup-bench build ## Measures, against nginx and Caddy too; see BENCHMARKS.md.
+bench: setup-bench build guests ## Measures, against nginx and Caddy too; see BENCHMARKS.md.
 	cargo build --release --locked -p loadtest --bins
 	$(call step,packaging)
 	cargo bench --locked -p cmaf -p hls -p rtmp --bench part --bench render --bench demux
+	$(call step,filters)
+	cargo bench --locked -p wasm-filters --bench call --bench grant --bench swaps
 	$(call step,serving)
 	target/release/weir-loadtest bench --edge target/release/weir-edge \
 		--origin target/release/weir-origin --out bench-out
