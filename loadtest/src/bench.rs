@@ -1,15 +1,18 @@
-//! The benchmark of cached objects: the edge beside nginx and Caddy, in one run, with one client.
+//! The benchmark: cached objects, with the edge beside nginx and Caddy in one run with one client; a
+//! live stream; filters.
 //!
 //! Every server gets the same certificate, the same objects and the same two cores. The runs are
 //! interleaved, so that a machine that grows slow grows slow for all.
 
 mod contestant;
+pub mod filters;
 mod live;
 mod objects;
 mod parent;
 mod report;
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,6 +21,7 @@ use crate::client::{Client, Protocol, Trust};
 use crate::load;
 
 pub use contestant::EdgeCommand;
+pub use filters::Filters;
 pub use live::Live;
 pub use report::{Cell, Report};
 
@@ -31,6 +35,12 @@ pub struct Settings {
     pub edge: Option<EdgeCommand>,
     /// The origin whose live stream is measured; without it, none is.
     pub origin: Option<PathBuf>,
+    /// The operator's program; without it, or without edge or origin, no filters are measured.
+    pub weirctl: Option<PathBuf>,
+    /// Where the filters are that ship.
+    pub filters: PathBuf,
+    /// Nothing but this.
+    pub only: Option<Section>,
     /// Repetitions of every cell.
     pub repetitions: usize,
     /// Measured time of one run.
@@ -43,31 +53,88 @@ pub struct Settings {
     pub directory: PathBuf,
 }
 
+/// A part of the benchmark that can be run alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// A live stream.
+    Live,
+    /// Filters.
+    Filters,
+    /// Cached objects, beside other servers.
+    Objects,
+}
+
+impl FromStr for Section {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "live" => Ok(Self::Live),
+            "filters" => Ok(Self::Filters),
+            "objects" => Ok(Self::Objects),
+            _ => Err(format!("'{text}' is none of live, filters, objects")),
+        }
+    }
+}
+
+impl Settings {
+    fn wants(&self, section: Section) -> bool {
+        self.only.is_none_or(|only| only == section)
+    }
+}
+
 /// The directory names under which objects are asked; a stream as any other.
 const STREAM_PATH: &str = "/live/bench/720p";
 
 /// How long a server may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Runs every server, protocol and object, several times in turn.
+/// Runs all sections that are wanted and for which there are programs.
 pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
     let directory = &settings.directory;
     std::fs::create_dir_all(directory)
         .with_context(|| format!("creating {}", directory.display()))?;
     let objects = objects::all();
     let certificates = Certificates::create(directory)?;
-    let parent = parent::Parent::start(&objects, settings.base_port).await?;
-    let contestants = contestant::start_all(settings, &certificates, &parent, &objects).await?;
     let mut report = Report::new(settings);
-    if let Some(origin) = &settings.origin {
+    if settings.wants(Section::Live)
+        && let Some(origin) = &settings.origin
+    {
         report.live = Some(
             live::run(settings, origin)
                 .await
                 .context("the live stream")?,
         );
     }
+    if settings.wants(Section::Filters) {
+        match filters::Programs::of(settings)? {
+            Some(programs) => {
+                let measured = filters::run(settings, &programs, &certificates, &objects).await;
+                report.filters = Some(measured.context("filters")?);
+            }
+            None => anyhow::ensure!(
+                settings.only.is_none(),
+                "filters need the programs of an edge, an origin and weirctl"
+            ),
+        }
+    }
+    if settings.wants(Section::Objects) {
+        compare(settings, &certificates, &objects, &mut report).await?;
+    }
+    Ok(report)
+}
+
+/// Runs every server, protocol and object, several times in turn.
+async fn compare(
+    settings: &Settings,
+    certificates: &Certificates,
+    objects: &[Object],
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let parent = parent::Parent::start(objects, settings.base_port).await?;
+    let contestants = contestant::start_all(settings, certificates, &parent, objects).await?;
     for repetition in 0..settings.repetitions {
-        for object in &objects {
+        for object in objects {
             for protocol in Protocol::ALL {
                 for contestant in contestants.iter().filter(|c| c.speaks(protocol)) {
                     let result = measure(settings, contestant, protocol, object)
@@ -86,7 +153,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
             }
         }
     }
-    Ok(report)
+    Ok(())
 }
 
 async fn measure(
@@ -102,8 +169,11 @@ async fn measure(
         url,
         protocol,
         trust: Trust::Insecure,
+        fields: Vec::new(),
+        expected: None,
         connections,
         streams,
+        pause: Duration::ZERO,
         warm_up: settings.warm_up,
         duration: settings.duration,
         server_pids: vec![contestant.pid()],

@@ -42,7 +42,7 @@ enum Command {
     Herd(HerdArgs),
     /// Watch a stream the way a player does, without a picture.
     Play(PlayArgs),
-    /// Compare weir-edge with nginx and Caddy on cached objects.
+    /// Compare weir-edge with nginx and Caddy on cached objects; measure a live stream, and filters.
     Bench(BenchArgs),
 }
 
@@ -109,6 +109,15 @@ struct BenchArgs {
     /// The weir-origin program (a release build). Without it, no live stream is measured.
     #[arg(long, value_name = "FILE")]
     origin: Option<PathBuf>,
+    /// The weirctl program. Without it, and edge and origin, no filters are measured.
+    #[arg(long, value_name = "FILE")]
+    weirctl: Option<PathBuf>,
+    /// Where the filters are that ship, each with its manifest.
+    #[arg(long, value_name = "DIRECTORY", default_value = "target/filters")]
+    filters: PathBuf,
+    /// Measure nothing but this: live, filters or objects.
+    #[arg(long)]
+    only: Option<bench::Section>,
     /// Repetitions of every cell, interleaved.
     #[arg(long, default_value_t = 3)]
     repetitions: usize,
@@ -118,7 +127,7 @@ struct BenchArgs {
     /// Seconds of load before them.
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
     warm_up: f64,
-    /// The first of ten free ports on 127.0.0.1.
+    /// The first of forty free ports on 127.0.0.1.
     #[arg(long, default_value_t = 27_100)]
     base_port: u16,
     /// Directory for bench.md, bench.json, configurations and logs.
@@ -166,11 +175,14 @@ async fn http(common: &Common, args: &HttpArgs) -> anyhow::Result<String> {
         url: args.url.clone(),
         protocol: args.protocol,
         trust: common.trust(),
+        fields: Vec::new(),
+        expected: None,
         connections: args.connections,
         streams: match args.protocol {
             Protocol::H1 => 1,
             _ => args.streams,
         },
+        pause: Duration::ZERO,
         warm_up: seconds(args.warm_up)?,
         duration: seconds(args.duration)?,
         server_pids: args.server_pid.clone(),
@@ -213,12 +225,17 @@ async fn watch(common: &Common, args: &PlayArgs) -> anyhow::Result<String> {
 }
 
 async fn compare(common: &Common, args: &BenchArgs) -> anyhow::Result<String> {
+    // It takes minutes: every run is told on stderr.
+    telemetry::log::init(telemetry::log::LogFormat::Text)?;
     let settings = bench::Settings {
         edge: args
             .edge
             .clone()
             .map(|binary| bench::EdgeCommand { binary }),
         origin: args.origin.clone(),
+        weirctl: args.weirctl.clone(),
+        filters: args.filters.clone(),
+        only: args.only,
         repetitions: args.repetitions,
         duration: seconds(args.duration)?,
         warm_up: seconds(args.warm_up)?,

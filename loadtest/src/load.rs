@@ -27,6 +27,9 @@ const LATENCIES_PER_STREAM_MAX: usize = 2_000_000;
 /// How many distinct failures are described; the rest is only counted.
 const FAILURES_DESCRIBED_MAX: usize = 5;
 
+/// Header fields of a request: names and values.
+pub type Fields = Vec<(String, String)>;
+
 /// What to ask, how hard and how long.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -36,10 +39,16 @@ pub struct Plan {
     pub protocol: Protocol,
     /// Whose certificate is good enough.
     pub trust: Trust,
+    /// Header fields of the requests: each connection takes the next of these sets, in turn.
+    pub fields: Vec<Fields>,
+    /// A field that every answer must have, and its value; an answer without it is an error.
+    pub expected: Option<(String, String)>,
     /// How many connections.
     pub connections: usize,
     /// Requests in flight per connection; 1 for HTTP/1.1.
     pub streams: usize,
+    /// How long each waits between an answer and its next request; zero for not at all.
+    pub pause: Duration,
     /// Load that does not count, before the load that does.
     pub warm_up: Duration,
     /// Load that counts.
@@ -148,14 +157,26 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
         "HTTP/1.1 has one stream per connection"
     );
     let (_, path) = crate::client::Target::split(&plan.url)?;
-    let path: Arc<str> = path.into();
     let shared = Arc::new(Shared::default());
     let clients =
         Client::connect_many(&plan.url, plan.protocol, &plan.trust, plan.connections).await?;
     let mut streams = JoinSet::new();
-    for client in &clients {
+    let none = vec![Fields::new()];
+    let sets = if plan.fields.is_empty() {
+        &none
+    } else {
+        &plan.fields
+    };
+    for (client, fields) in clients.iter().zip(sets.iter().cycle()) {
+        let question = Arc::new(Question {
+            path: path.clone(),
+            fields: fields.clone(),
+            expected: plan.expected.clone(),
+            pause: plan.pause,
+        });
         for _ in 0..plan.streams {
-            streams.spawn(ask(client.clone(), Arc::clone(&path), Arc::clone(&shared)));
+            let shared = Arc::clone(&shared);
+            streams.spawn(ask(client.clone(), Arc::clone(&question), shared));
         }
     }
     tokio::time::sleep(plan.warm_up).await;
@@ -172,12 +193,25 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     Ok(report(plan, &start, &end, tallies))
 }
 
+/// What one stream asks, over and over.
+struct Question {
+    path: String,
+    fields: Fields,
+    expected: Option<(String, String)>,
+    pause: Duration,
+}
+
 /// One stream: asks until told to stop.
-async fn ask(client: Client, path: Arc<str>, shared: Arc<Shared>) -> Tally {
+async fn ask(client: Client, question: Arc<Question>, shared: Arc<Shared>) -> Tally {
     let mut tally = Tally::default();
+    let fields: Vec<(&str, &str)> = question
+        .fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     while !shared.stop.load(Ordering::Relaxed) {
         let started = Instant::now();
-        match whole(&client, &path).await {
+        match whole(&client, &question, &fields).await {
             Ok(bytes) => {
                 shared.requests.fetch_add(1, Ordering::Relaxed);
                 shared.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -196,21 +230,35 @@ async fn ask(client: Client, path: Arc<str>, shared: Arc<Shared>) -> Tally {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
+        if !question.pause.is_zero() {
+            tokio::time::sleep(question.pause).await;
+        }
     }
     tally
 }
 
-async fn whole(client: &Client, path: &str) -> Result<u64, String> {
-    let mut response = client.get(path, &[]).await.map_err(|e| e.to_string())?;
+async fn whole(
+    client: &Client,
+    question: &Question,
+    fields: &[(&str, &str)],
+) -> Result<u64, String> {
+    let mut response = client
+        .get(&question.path, fields)
+        .await
+        .map_err(|e| e.to_string())?;
     let status = response.status();
+    let missed = question
+        .expected
+        .as_ref()
+        .filter(|(name, value)| response.header(name) != Some(value));
     let mut bytes = 0;
     while let Some(data) = response.chunk().await.map_err(|e| e.to_string())? {
         bytes += data.len() as u64;
     }
-    if status == http::StatusCode::OK {
-        Ok(bytes)
-    } else {
-        Err(format!("status {status}"))
+    match missed {
+        _ if status != http::StatusCode::OK => Err(format!("status {status}")),
+        Some((name, value)) => Err(format!("an answer without {name}: {value}")),
+        None => Ok(bytes),
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::client::Protocol;
 use crate::load;
 
-use super::{Live, Settings};
+use super::{Filters, Live, Settings};
 
 /// The server that the others are measured against.
 const SUBJECT: &str = "weir-edge";
@@ -28,9 +28,7 @@ pub struct Cell {
 
 impl Cell {
     fn median(&self, value: impl Fn(&load::Report) -> f64) -> f64 {
-        let mut values: Vec<f64> = self.runs.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        load::percentile(&values, 50)
+        median(self.runs.iter().map(value))
     }
 
     fn requests_per_second(&self) -> f64 {
@@ -46,6 +44,13 @@ impl Cell {
     }
 }
 
+/// The middle one, by nearest rank; 0 when there is none.
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    load::percentile(&values, 50)
+}
+
 /// The whole comparison.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -55,6 +60,8 @@ pub struct Report {
     pub seconds: f64,
     /// The live stream's figures.
     pub live: Option<Live>,
+    /// What filters cost, and how long a new version takes.
+    pub filters: Option<Filters>,
     /// The results.
     pub cells: Vec<Cell>,
 }
@@ -65,6 +72,7 @@ impl Report {
             repetitions: settings.repetitions,
             seconds: settings.duration.as_secs_f64(),
             live: None,
+            filters: None,
             cells: Vec::new(),
         }
     }
@@ -111,6 +119,12 @@ impl fmt::Display for Report {
                 "A player next to the origin:\n\n```\n{}\n```\n",
                 live.player
             )?;
+        }
+        if let Some(filters) = &self.filters {
+            writeln!(f, "{filters}")?;
+        }
+        if self.cells.is_empty() {
+            return Ok(());
         }
         let subject = self.subject();
         writeln!(
