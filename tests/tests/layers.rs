@@ -8,11 +8,12 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 15] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 16] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("hls", Layer::Pure, &[]),
     ("playback-token", Layer::Pure, &[]),
+    ("rooms", Layer::Pure, &[]),
     ("rtmp", Layer::Pure, &[]),
     ("settings", Layer::Shared, &[]),
     ("telemetry", Layer::Shared, &[]),

@@ -1,0 +1,558 @@
+//! The side of a room that decides: what is accepted, in which order, and what edges are told.
+
+mod bucket;
+mod dedup;
+mod tally;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use self::{
+    bucket::Bucket,
+    dedup::Dedup,
+    tally::{Likes, Scores},
+};
+use crate::{
+    config::{Config, ConfigError},
+    limits::{ATTRS_MAX, FRAME_BYTES_MAX, FRAME_EVENTS_MAX},
+    moderation::{Deletion, RoomState, Sanction},
+    presence::merged::Merged,
+    schema::{
+        Act, AudienceChange, Body, Event, EventFrame, FromEdge, FromEdgeBody, Message, Moderation,
+        Outcome, Position, Publish, RefusalCode, Report, Roles, Standing, StateChange, StateWhole,
+        ToEdge,
+    },
+    validate,
+    window::{self, Window},
+};
+
+/// What survives a hub, if its driver keeps it. Opaque but for serde and [`Saved::new`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    room: RoomState,
+    likes: Likes,
+    scores: Scores,
+}
+
+impl Saved {
+    /// Of a room that was never open.
+    pub fn new(room: RoomState) -> Self {
+        Self {
+            room,
+            ..Self::default()
+        }
+    }
+
+    /// Settings, pin, sanctions.
+    pub fn room(&self) -> &RoomState {
+        &self.room
+    }
+}
+
+/// What the driver sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HubOutput {
+    /// To every edge.
+    All(ToEdge),
+    /// To one edge.
+    One {
+        /// Its name.
+        edge: String,
+        /// What it is told.
+        message: ToEdge,
+    },
+}
+
+/// What a hub holds and has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HubFigures {
+    /// `seq` of the last event.
+    pub head: u64,
+    /// Events in the window.
+    pub window_events: usize,
+    /// Weight of the window, bytes.
+    pub window_bytes: usize,
+    /// Publishes that are remembered.
+    pub dedup_entries: usize,
+    /// Users with a sanction.
+    pub sanctions: usize,
+    /// Users with points.
+    pub scores: usize,
+    /// Edges that report.
+    pub edges: usize,
+    /// Members kept, of all lists.
+    pub members: usize,
+    /// Users in the room, as published.
+    pub users: u32,
+    /// Connections in the room, as published.
+    pub connections: u32,
+    /// Likes.
+    pub likes: u64,
+    /// Messages left out by sampling.
+    pub sampled: u64,
+    /// Messages of the shadow-banned.
+    pub shadowed: u64,
+    /// Publishes that came again.
+    pub duplicates: u64,
+    /// Fills that were complete.
+    pub fills: u64,
+    /// Edges that had to begin anew, or began.
+    pub resets: u64,
+    /// Reports of edges beyond the bound, or of former lives.
+    pub reports_refused: u64,
+    /// Refused publishes, by reason.
+    pub refused: BTreeMap<RefusalCode, u64>,
+}
+
+/// One room, for one epoch.
+///
+/// The driver calls [`Self::handle`] with what edges say, [`Self::publish`] for what comes from
+/// elsewhere (the ledger, an API), [`Self::tick`] at [`Self::deadline`], and after each of them
+/// [`Self::poll_output`] until there is none. Time is Unix milliseconds; one that goes back is
+/// taken for the latest seen.
+#[derive(Debug)]
+pub struct Hub {
+    config: Config,
+    epoch: u64,
+    now_ms: u64,
+    window: Window,
+    /// The frame of this tick.
+    open: Vec<Arc<Event>>,
+    open_bytes: usize,
+    /// Answers to what is in it: they go out after it, so that what was answered has left.
+    answers: Vec<HubOutput>,
+    next_seq: u64,
+    tick_ms: u64,
+    state_tick_ms: u64,
+    heartbeat_ms: u64,
+    saved: Saved,
+    dedup: Dedup,
+    bucket: Bucket,
+    presence: Merged,
+    published: StateWhole,
+    counts: HubFigures,
+    outputs: VecDeque<HubOutput>,
+}
+
+impl Hub {
+    /// A room that begins now. `epoch` is greater than each before it: the time, as a rule.
+    ///
+    /// # Errors
+    ///
+    /// When a setting is out of its range.
+    pub fn new(
+        config: &Config,
+        epoch: u64,
+        saved: Saved,
+        now_ms: u64,
+        seed: u64,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        let published = StateWhole {
+            likes: saved.likes.total(),
+            leaderboard: Arc::new(saved.scores.leaderboard()),
+            ..StateWhole::default()
+        };
+        Ok(Self {
+            epoch,
+            now_ms,
+            window: Window::new(config.window_events, config.window_bytes, 0),
+            open: Vec::new(),
+            open_bytes: 0,
+            answers: Vec::new(),
+            next_seq: 1,
+            tick_ms: now_ms + config.tick_ms,
+            state_tick_ms: now_ms + config.state_tick_ms,
+            heartbeat_ms: now_ms,
+            saved,
+            dedup: Dedup::new(config.dedup_entries, config.dedup_ms),
+            bucket: Bucket::default(),
+            presence: Merged::new(config, now_ms, seed),
+            published,
+            counts: HubFigures::default(),
+            outputs: VecDeque::new(),
+            config: config.clone(),
+        })
+    }
+
+    /// Takes what an edge says.
+    pub fn handle(&mut self, now_ms: u64, message: FromEdge) {
+        let now_ms = self.advance(now_ms);
+        let FromEdge {
+            edge,
+            incarnation,
+            body,
+        } = message;
+        match body {
+            FromEdgeBody::Hello { position } => self.hello(edge, position),
+            FromEdgeBody::Publish(publish) => {
+                let author = publish.author.clone();
+                let client_id = publish.client_id.clone();
+                let outcome = self.publish(now_ms, publish);
+                let is_open = matches!(&outcome, Outcome::Accepted { seq: Some(seq), .. }
+                    if *seq > self.window.head());
+                let message = ToEdge::Ack {
+                    epoch: self.epoch,
+                    at_ms: now_ms,
+                    author,
+                    client_id,
+                    outcome,
+                };
+                if is_open {
+                    self.answers.push(HubOutput::One { edge, message });
+                } else {
+                    self.send(edge, message);
+                }
+            }
+            FromEdgeBody::Report(report) => self.report(edge, incarnation, &report),
+            FromEdgeBody::WantState => {
+                let message = ToEdge::State {
+                    standing: self.standing(),
+                    state: self.published.clone(),
+                };
+                self.send(edge, message);
+            }
+        }
+    }
+
+    /// Accepts or refuses, in the order of the calls.
+    pub fn publish(&mut self, now_ms: u64, publish: Publish) -> Outcome {
+        let now_ms = self.advance(now_ms);
+        if !validate::publish(&publish) {
+            return self.refuse(RefusalCode::Malformed, None);
+        }
+        self.dedup.expire(now_ms);
+        let key = (publish.author, publish.client_id);
+        if let Some(answer) = self.dedup.answer(&key) {
+            self.counts.duplicates += 1;
+            return answer.clone();
+        }
+        let outcome = match publish.body {
+            Body::Message(message) => self.message(&key.0, message, publish.media_ms),
+            Body::Moderation(moderation) => self.moderate(moderation, publish.media_ms),
+            Body::Gift(gift) => {
+                self.saved.scores.add(&gift.sender, gift.points);
+                let id = gift.id.clone();
+                self.accept(id, Body::Gift(gift), publish.media_ms)
+            }
+            Body::Notice(notice) => {
+                let id = notice.id.clone();
+                self.accept(id, Body::Notice(notice), publish.media_ms)
+            }
+            Body::Void => self.refuse(RefusalCode::Malformed, None),
+        };
+        if matches!(outcome, Outcome::Accepted { .. }) {
+            self.dedup.insert(now_ms, key, outcome.clone());
+        }
+        outcome
+    }
+
+    /// Closes the frame of the tick, publishes STATE; at [`Self::deadline`], or later.
+    pub fn tick(&mut self, now_ms: u64) {
+        let now_ms = self.advance(now_ms);
+        if now_ms >= self.tick_ms {
+            self.flush();
+            self.tick_ms = now_ms + self.config.tick_ms;
+            self.dedup.expire(now_ms);
+        }
+        if now_ms >= self.state_tick_ms {
+            self.state_tick_ms = now_ms + self.config.state_tick_ms;
+            self.publish_state();
+        }
+    }
+
+    /// When [`Self::tick`] has something to do, Unix milliseconds.
+    pub fn deadline(&self) -> u64 {
+        if self.open.is_empty() {
+            self.state_tick_ms
+        } else {
+            self.tick_ms.min(self.state_tick_ms)
+        }
+    }
+
+    /// What is to be sent next.
+    pub fn poll_output(&mut self) -> Option<HubOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// What is to be kept for the next epoch.
+    pub fn saved(&self) -> &Saved {
+        &self.saved
+    }
+
+    /// Settings, pin, sanctions, with everything accepted so far.
+    pub fn room(&self) -> &RoomState {
+        &self.saved.room
+    }
+
+    /// STATE as published.
+    pub fn state(&self) -> &StateWhole {
+        &self.published
+    }
+
+    /// Life of this hub.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// For metrics.
+    pub fn figures(&self) -> HubFigures {
+        HubFigures {
+            head: self.next_seq - 1,
+            window_events: self.window.events() + self.open.len(),
+            window_bytes: self.window.bytes() + self.open_bytes,
+            dedup_entries: self.dedup.len(),
+            sanctions: self.saved.room.sanctions().len(),
+            scores: self.saved.scores.len(),
+            edges: self.presence.edges(),
+            members: self.presence.members(),
+            users: self.published.users,
+            connections: self.published.connections,
+            likes: self.saved.likes.total(),
+            ..self.counts.clone()
+        }
+    }
+
+    fn advance(&mut self, now_ms: u64) -> u64 {
+        self.now_ms = self.now_ms.max(now_ms);
+        self.now_ms
+    }
+
+    fn message(&mut self, author: &str, message: Message, media_ms: Option<u64>) -> Outcome {
+        if message.author.id != author {
+            return self.refuse(RefusalCode::Malformed, None);
+        }
+        match self.saved.room.sanction(author, self.now_ms) {
+            Some(Sanction::Ban) => return self.refuse(RefusalCode::Banned, None),
+            Some(Sanction::Timeout { until_ms }) => {
+                let left_ms = until_ms.saturating_sub(self.now_ms);
+                return self.refuse(RefusalCode::TimedOut, Some(left_ms));
+            }
+            None => {}
+        }
+        let roles = message.author.roles;
+        let is_in_charge = roles.intersects(Roles::IN_CHARGE);
+        let settings = self.saved.room.settings();
+        let is_open = settings.restrict == Roles::NONE || settings.restrict.intersects(roles);
+        if roles.intersects(Roles::MUTED) || !(is_open || is_in_charge) {
+            return self.refuse(RefusalCode::Restricted, None);
+        }
+        if self.saved.room.is_shadowed(author) {
+            self.counts.shadowed += 1;
+            return author_only(message.id);
+        }
+        let per_second = settings.chat_per_second_max;
+        if !is_in_charge && !self.bucket.take(self.now_ms, per_second) {
+            self.counts.sampled += 1;
+            return author_only(message.id);
+        }
+        let id = message.id.clone();
+        self.accept(id, Body::Message(message), media_ms)
+    }
+
+    fn moderate(&mut self, mut moderation: Moderation, media_ms: Option<u64>) -> Outcome {
+        match &mut moderation.act {
+            Act::Timeout {
+                seconds, until_ms, ..
+            } => *until_ms = self.now_ms + u64::from(*seconds) * 1_000,
+            Act::Pin { id, message } => {
+                let Some(found) = self.find(id) else {
+                    return self.refuse(RefusalCode::UnknownMessage, None);
+                };
+                *message = Some(found);
+            }
+            Act::Settings { patch } => {
+                // As many attributes as there would be, if none of them were taken away.
+                let known = &self.saved.room.settings().attrs;
+                let new = patch.attrs.iter().filter(|attr| {
+                    !attr.value.is_empty() && known.iter().all(|old| old.key != attr.key)
+                });
+                if known.len() + new.count() > ATTRS_MAX {
+                    return self.refuse(RefusalCode::Full, None);
+                }
+            }
+            _ => {}
+        }
+        if let Act::Timeout { user, .. } | Act::Ban { user } | Act::ShadowBan { user } =
+            &moderation.act
+            && !self.saved.room.has_room_for(user, self.now_ms)
+        {
+            return self.refuse(RefusalCode::Full, None);
+        }
+        if let Some(deletion) = Deletion::of(&moderation.act) {
+            self.window.delete(self.next_seq, deletion);
+            window::redact(&mut self.open, self.next_seq, deletion);
+        }
+        self.accept(String::new(), Body::Moderation(moderation), media_ms)
+    }
+
+    fn find(&self, id: &str) -> Option<Message> {
+        let mut open = self.open.iter().rev();
+        let event = open
+            .find(|event| window::is_message(event, id))
+            .or_else(|| self.window.message(id))?;
+        match &event.body {
+            Body::Message(message) => Some(message.clone()),
+            _ => None,
+        }
+    }
+
+    fn accept(&mut self, id: String, body: Body, media_ms: Option<u64>) -> Outcome {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        let event = Event {
+            seq,
+            at_ms: self.now_ms,
+            media_ms,
+            body,
+        };
+        self.saved.room.apply(&event);
+        self.open_bytes += window::weight(&event);
+        self.open.push(Arc::new(event));
+        if self.open.len() >= FRAME_EVENTS_MAX || self.open_bytes >= FRAME_BYTES_MAX {
+            self.flush();
+        }
+        Outcome::Accepted { seq: Some(seq), id }
+    }
+
+    fn refuse(&mut self, code: RefusalCode, retry_after_ms: Option<u64>) -> Outcome {
+        *self.counts.refused.entry(code).or_default() += 1;
+        Outcome::Refused {
+            code,
+            retry_after_ms,
+        }
+    }
+
+    fn flush(&mut self) {
+        let events = std::mem::take(&mut self.open);
+        self.open_bytes = 0;
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
+            return;
+        };
+        let frame = Arc::new(EventFrame {
+            epoch: self.epoch,
+            at_ms: self.now_ms,
+            first: first.seq,
+            last: last.seq,
+            dropped: 0,
+            events,
+        });
+        self.window.append(Arc::clone(&frame));
+        self.outputs.push_back(HubOutput::All(ToEdge::Frame(frame)));
+        self.outputs.extend(self.answers.drain(..));
+    }
+
+    fn hello(&mut self, edge: String, position: Option<Position>) {
+        // State and deletions are as of everything accepted: so must the frames be.
+        self.flush();
+        let seq = position
+            .filter(|position| position.epoch == self.epoch)
+            .map(|position| position.seq);
+        let frames = seq.and_then(|seq| self.window.after(seq));
+        if let Some(frames) = frames.map(|frames| frames.cloned().collect()) {
+            self.counts.fills += 1;
+            let standing = self.standing();
+            return self.send(edge, ToEdge::Fill { standing, frames });
+        }
+        self.counts.resets += 1;
+        let frames = self.window.after(self.window.first() - 1);
+        let message = ToEdge::Reset {
+            standing: self.standing(),
+            room: Arc::new(self.saved.room.clone()),
+            frames: frames
+                .map(|frames| frames.cloned().collect())
+                .unwrap_or_default(),
+            state: self.published.clone(),
+        };
+        self.send(edge, message);
+    }
+
+    fn report(&mut self, edge: String, incarnation: u64, report: &Report) {
+        let known = self
+            .presence
+            .report(self.now_ms, &edge, incarnation, report);
+        let Some(roster_version) = known else {
+            self.counts.reports_refused += 1;
+            return;
+        };
+        self.saved.likes.report(&edge, incarnation, report.likes);
+        let message = ToEdge::ReportAck {
+            epoch: self.epoch,
+            incarnation,
+            roster_version,
+            wants_lists: self.presence.wants_lists(),
+        };
+        self.send(edge, message);
+    }
+
+    fn publish_state(&mut self) {
+        let scores = &self.saved.scores;
+        let update = self.presence.update(self.now_ms, |id| scores.of(id));
+        let likes = self.saved.likes.total();
+        let leaderboard = scores.leaderboard();
+        let has_new_scores = leaderboard != *self.published.leaderboard;
+        let is_same = update.is_none()
+            && likes == self.published.likes
+            && self.counts.sampled == self.published.sampled
+            && !has_new_scores;
+        if is_same {
+            if self.now_ms >= self.heartbeat_ms {
+                self.heartbeat_ms = self.now_ms + self.config.report_ms;
+                let standing = self.standing();
+                self.outputs
+                    .push_back(HubOutput::All(ToEdge::Heartbeat { standing }));
+            }
+            return;
+        }
+        let before = &self.published;
+        let (users, connections, audience) = match update {
+            Some((presence, change)) => (presence.users, presence.connections, change),
+            None => (before.users, before.connections, AudienceChange::Same),
+        };
+        let burst = likes.saturating_sub(before.likes);
+        let change = StateChange {
+            version: before.version + 1,
+            likes,
+            burst: u32::try_from(burst).unwrap_or(u32::MAX),
+            sampled: self.counts.sampled,
+            users,
+            connections,
+            audience,
+            leaderboard: has_new_scores.then(|| Arc::new(leaderboard)),
+        };
+        // The same step that every edge and client takes. It cannot fail: the change is from here.
+        if let Some(whole) = before.changed(&change) {
+            self.published = whole;
+        }
+        self.heartbeat_ms = self.now_ms + self.config.report_ms;
+        let message = ToEdge::Change {
+            standing: self.standing(),
+            change: Arc::new(change),
+        };
+        self.outputs.push_back(HubOutput::All(message));
+    }
+
+    fn standing(&self) -> Standing {
+        Standing {
+            epoch: self.epoch,
+            head: self.window.head(),
+            state_version: self.published.version,
+        }
+    }
+
+    fn send(&mut self, edge: String, message: ToEdge) {
+        self.outputs.push_back(HubOutput::One { edge, message });
+    }
+}
+
+/// To its author it looks like any other.
+fn author_only(id: String) -> Outcome {
+    Outcome::Accepted { seq: None, id }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! Every bound that is not a setting, with the reason for its value.
+
+/// Length of ids of users, messages, gifts, edges, and of clients' message ids.
+pub const ID_BYTES_MAX: usize = 128;
+
+/// Length of display names, kinds, and keys of attributes.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// Length of a message, a note or a reason. Amazon IVS allows 500 code points, four bytes each.
+pub const TEXT_BYTES_MAX: usize = 2_000;
+
+/// Length of an attribute's value.
+pub const ATTR_BYTES_MAX: usize = 512;
+
+/// Attributes of one message, and of a room's settings.
+pub const ATTRS_MAX: usize = 16;
+
+/// Length of the JSON that a filter adds to a notice or an animation.
+pub const PAYLOAD_BYTES_MAX: usize = 4_096;
+
+/// Longest timeout: four weeks. Who is to stay away longer is banned.
+pub const TIMEOUT_SECONDS_MAX: u32 = 28 * 24 * 3600;
+
+/// Longest slow mode: an hour.
+pub const SLOW_MODE_MS_MAX: u32 = 3_600_000;
+
+/// Sanctions of a room. One takes about 250 bytes, at the hub and at each edge.
+pub const SANCTIONS_MAX: usize = 10_000;
+
+/// Edges that report to one hub.
+pub const EDGES_MAX: usize = 1_024;
+
+/// Events in one frame: a hub closes it early when it is full, so that no tick makes a frame that
+/// a small reader cannot take.
+pub const FRAME_EVENTS_MAX: usize = 512;
+
+/// Weight of one frame, see [`crate::Window`]; with one event more, of the greatest size, a
+/// frame still passes a WebSocket of 1 MiB, as JSON with everything escaped.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// Frames that wait at an edge for one that is missing. More are dropped, and asked for later.
+pub const FRAMES_AHEAD_MAX: usize = 64;
+
+/// Likes that one call counts: a page sends several times a second what was tapped since.
+pub const LIKES_PER_CALL_MAX: u32 = 100;
+
+/// Longest time that a reader may be held back.
+pub const HOLD_MS_MAX: u32 = 60_000;
+
+/// Users whose points are kept; beyond it the least goes, so the first ten are right in practice.
+pub const SCORES_MAX: usize = 1_000;
+
+/// Lines of the leaderboard that are published.
+pub const LEADERBOARD_MAX: usize = 10;
+
+/// Longest message that the binary decoder reads.
+pub const DECODE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Items of one list that the binary decoder reads; above [`SANCTIONS_MAX`].
+pub const DECODE_ITEMS_MAX: usize = 16_384;

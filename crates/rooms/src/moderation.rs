@@ -1,0 +1,281 @@
+//! What moderation leaves behind: settings, the pin, sanctions. The hub and each edge apply the same
+//! events in the same order and come to the same state; nothing here looks at a clock.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    limits::{ATTRS_MAX, SANCTIONS_MAX},
+    schema::{Act, Attr, Body, Event, Message, Roles, SettingsPatch},
+};
+
+/// Settings that a room's moderators change while it is live.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// See [`SettingsPatch::slow_mode_ms`].
+    pub slow_mode_ms: u32,
+    /// See [`SettingsPatch::restrict`].
+    pub restrict: Roles,
+    /// See [`SettingsPatch::chat_per_second_max`].
+    pub chat_per_second_max: u32,
+    /// At most [`ATTRS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attrs: Vec<Attr>,
+}
+
+impl Settings {
+    /// The settings after `patch`.
+    #[must_use]
+    pub fn patched(&self, patch: &SettingsPatch) -> Self {
+        let mut attrs = self.attrs.clone();
+        for attr in &patch.attrs {
+            attrs.retain(|known| known.key != attr.key);
+            if !attr.value.is_empty() {
+                attrs.push(attr.clone());
+            }
+        }
+        // The hub refuses such a patch; an edge must not grow whatever it is told.
+        attrs.truncate(ATTRS_MAX);
+        Self {
+            slow_mode_ms: patch.slow_mode_ms.unwrap_or(self.slow_mode_ms),
+            restrict: patch.restrict.unwrap_or(self.restrict),
+            chat_per_second_max: patch
+                .chat_per_second_max
+                .unwrap_or(self.chat_per_second_max),
+            attrs,
+        }
+    }
+}
+
+/// Why somebody may not speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Sanction {
+    /// For good.
+    Ban,
+    /// For some time.
+    Timeout {
+        /// Unix milliseconds.
+        until_ms: u64,
+    },
+}
+
+impl Sanction {
+    fn holds_at(self, now_ms: u64) -> bool {
+        match self {
+            Self::Ban => true,
+            Self::Timeout { until_ms } => now_ms < until_ms,
+        }
+    }
+}
+
+/// All about one user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sanctions {
+    /// May not speak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silenced: Option<Sanction>,
+    /// Speaks, and nobody hears it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
+}
+
+/// What clients are given instead of the events that made it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Settings of the room.
+    pub settings: Settings,
+    /// What is pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Message>,
+    /// By user id; for moderators only, others have an empty one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sanctions: BTreeMap<String, Sanctions>,
+}
+
+/// CONTROL of a room, as far as it lasts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomState {
+    settings: Settings,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pinned: Option<Message>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sanctions: BTreeMap<String, Sanctions>,
+}
+
+impl RoomState {
+    /// Of a room that begins with these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn from_parts(snapshot: Snapshot) -> Self {
+        Self {
+            settings: snapshot.settings,
+            pinned: snapshot.pinned,
+            sanctions: snapshot.sanctions,
+        }
+    }
+
+    /// Settings of the room.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What is pinned.
+    pub fn pinned(&self) -> Option<&Message> {
+        self.pinned.as_ref()
+    }
+
+    /// Users with a sanction, ended timeouts included.
+    pub fn sanctions(&self) -> &BTreeMap<String, Sanctions> {
+        &self.sanctions
+    }
+
+    /// Why `user` may not speak now.
+    pub fn sanction(&self, user: &str, now_ms: u64) -> Option<Sanction> {
+        let sanction = self.sanctions.get(user)?.silenced?;
+        sanction.holds_at(now_ms).then_some(sanction)
+    }
+
+    /// Whether nobody hears `user`.
+    pub fn is_shadowed(&self, user: &str) -> bool {
+        self.sanctions.get(user).is_some_and(|known| known.shadow)
+    }
+
+    /// Whether one more user can get a sanction.
+    pub(crate) fn has_room_for(&self, user: &str, now_ms: u64) -> bool {
+        self.sanctions.len() < SANCTIONS_MAX
+            || self.sanctions.contains_key(user)
+            || self.sanctions.values().any(|known| is_over(known, now_ms))
+    }
+
+    /// For clients. `sanctions` is for moderators.
+    pub fn snapshot(&self, with_sanctions: bool) -> Snapshot {
+        Snapshot {
+            settings: self.settings.clone(),
+            pinned: self.pinned.clone(),
+            sanctions: if with_sanctions {
+                self.sanctions.clone()
+            } else {
+                BTreeMap::new()
+            },
+        }
+    }
+
+    /// Applies the next event. Whether anything of a snapshot may have changed.
+    pub fn apply(&mut self, event: &Event) -> bool {
+        let Body::Moderation(moderation) = &event.body else {
+            return false;
+        };
+        if let Some(deletion) = Deletion::of(&moderation.act)
+            && self
+                .pinned
+                .as_ref()
+                .is_some_and(|pinned| deletion.takes(pinned))
+        {
+            self.pinned = None;
+        }
+        match &moderation.act {
+            Act::DeleteMessage { .. } | Act::DeleteUser { .. } | Act::Clear => {}
+            Act::Timeout { user, until_ms, .. } => {
+                let until_ms = *until_ms;
+                self.silence(user, Some(Sanction::Timeout { until_ms }), event.at_ms);
+            }
+            Act::Ban { user } => self.silence(user, Some(Sanction::Ban), event.at_ms),
+            Act::Unban { user } => self.silence(user, None, event.at_ms),
+            Act::ShadowBan { user } => self.shadow(user, true, event.at_ms),
+            Act::ShadowUnban { user } => self.shadow(user, false, event.at_ms),
+            Act::Pin { message, .. } => self.pinned.clone_from(message),
+            Act::Unpin => self.pinned = None,
+            Act::Settings { patch } => self.settings = self.settings.patched(patch),
+        }
+        true
+    }
+
+    fn silence(&mut self, user: &str, silenced: Option<Sanction>, at_ms: u64) {
+        self.change(user, at_ms, |known| known.silenced = silenced);
+    }
+
+    fn shadow(&mut self, user: &str, shadow: bool, at_ms: u64) {
+        self.change(user, at_ms, |known| known.shadow = shadow);
+    }
+
+    /// Ended timeouts go when room is needed, by the time of the event: the same everywhere.
+    fn change(&mut self, user: &str, at_ms: u64, change: impl FnOnce(&mut Sanctions)) {
+        let mut known = self.sanctions.remove(user).unwrap_or_default();
+        change(&mut known);
+        if known == Sanctions::default() {
+            return;
+        }
+        if self.sanctions.len() >= SANCTIONS_MAX {
+            self.sanctions.retain(|_, known| !is_over(known, at_ms));
+        }
+        if self.sanctions.len() < SANCTIONS_MAX {
+            self.sanctions.insert(user.to_owned(), known);
+        }
+    }
+}
+
+fn is_over(known: &Sanctions, now_ms: u64) -> bool {
+    !known.shadow
+        && known
+            .silenced
+            .is_none_or(|sanction| !sanction.holds_at(now_ms))
+}
+
+/// What an act takes away of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deletion<'a> {
+    Message(&'a str),
+    User(&'a str),
+    Everything,
+}
+
+impl<'a> Deletion<'a> {
+    pub(crate) fn of(act: &'a Act) -> Option<Self> {
+        match act {
+            Act::DeleteMessage { id } => Some(Self::Message(id)),
+            Act::DeleteUser { user } => Some(Self::User(user)),
+            Act::Clear => Some(Self::Everything),
+            _ => None,
+        }
+    }
+
+    fn takes(self, message: &Message) -> bool {
+        match self {
+            Self::Message(id) => message.id == id,
+            Self::User(user) => message.author.id == user,
+            Self::Everything => true,
+        }
+    }
+
+    /// What is left of `body`; none if it stays as it is.
+    pub(crate) fn rest_of(self, body: &Body) -> Option<Body> {
+        match body {
+            Body::Message(message) if self.takes(message) => Some(Body::Void),
+            Body::Moderation(moderation) => match &moderation.act {
+                Act::Pin {
+                    id,
+                    message: Some(message),
+                } if self.takes(message) => {
+                    let mut rest = moderation.clone();
+                    rest.act = Act::Pin {
+                        id: id.clone(),
+                        message: None,
+                    };
+                    Some(Body::Moderation(rest))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,397 @@
+//! One connection's place in the timeline. See the README, "Connections".
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::{
+    codec::Codec,
+    encoded::EncodedFrame,
+    limits::HOLD_MS_MAX,
+    schema::{CloseCode, Gap, Position, Recovery, SCHEMA_VERSION, ServerMessage, View, Welcome},
+    timeline::Timeline,
+    window::Weights,
+};
+
+/// What a connection does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Send this, as one message.
+    Send(Bytes),
+    /// Send this, then end the connection.
+    Close(CloseCode, Bytes),
+}
+
+/// The connection's own queue is full: it is closed as slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("too many answers wait for this connection")]
+pub struct DirectOverflow;
+
+/// A cursor. Its driver calls [`Self::poll`] until there is nothing, whenever the timeline has
+/// changed, a held frame is due, or the socket can be written again; and [`Self::is_slow`] now and
+/// then while it cannot.
+#[derive(Debug)]
+pub struct Reader {
+    codec: Codec,
+    view: View,
+    /// Whose sanctions the welcome tells.
+    user: Option<String>,
+    hold_ms: u64,
+    /// Generation of the timeline that the cursor is of.
+    generation: u64,
+    /// What the client had, before it was welcomed.
+    resume: Option<Position>,
+    epoch: u64,
+    /// `seq` of the next event that the client has neither got nor been told it misses.
+    next: u64,
+    /// Index of the frame that `next` is in.
+    index: u64,
+    /// End of the frames that are due, exclusive.
+    due: u64,
+    taken: Weights,
+    /// What was there at the welcome is no lag: a fill is to be complete.
+    granted: Weights,
+    /// CHAT is left out until so much weight was taken.
+    skip_to: u64,
+    /// As of the welcome.
+    owed_snapshot: Option<Bytes>,
+    state_seen: Option<u64>,
+    direct: VecDeque<Bytes>,
+    direct_bytes: usize,
+    is_overflown: bool,
+    is_closed: bool,
+    dropped: u64,
+}
+
+impl Reader {
+    /// Of a connection of `user`, which has got as far as `resume`.
+    pub fn new(codec: Codec, view: View, user: Option<String>, resume: Option<Position>) -> Self {
+        Self {
+            codec,
+            view,
+            user,
+            hold_ms: 0,
+            generation: 0,
+            resume,
+            epoch: 0,
+            next: 1,
+            index: 0,
+            due: 0,
+            taken: Weights::default(),
+            granted: Weights::default(),
+            skip_to: 0,
+            owed_snapshot: None,
+            state_seen: None,
+            direct: VecDeque::new(),
+            direct_bytes: 0,
+            is_overflown: false,
+            is_closed: false,
+            dropped: 0,
+        }
+    }
+
+    /// Stays `hold_ms` behind from now on, at most [`HOLD_MS_MAX`]. Less than before lets the
+    /// difference go at once.
+    pub fn hold(&mut self, hold_ms: u32) {
+        self.hold_ms = u64::from(hold_ms.min(HOLD_MS_MAX));
+    }
+
+    /// Who looks, from now on.
+    pub fn set_view(&mut self, view: View) {
+        self.view = view;
+    }
+
+    /// Where the client is, once everything that was polled has arrived.
+    pub fn position(&self) -> Option<Position> {
+        if self.generation == 0 {
+            return self.resume;
+        }
+        Some(Position {
+            epoch: self.epoch,
+            seq: self.next - 1,
+        })
+    }
+
+    /// Messages that were left out so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Queues an answer for this connection alone; see [`ServerMessage::Ack`] and
+    /// [`ServerMessage::Own`].
+    ///
+    /// # Errors
+    ///
+    /// When too many wait; the next poll closes the connection.
+    pub fn push_direct(
+        &mut self,
+        timeline: &Timeline,
+        message: &ServerMessage,
+    ) -> Result<(), DirectOverflow> {
+        let bytes = self.codec.encode(message);
+        if self.direct_bytes + bytes.len() > timeline.direct_bytes_max {
+            self.is_overflown = true;
+            return Err(DirectOverflow);
+        }
+        self.direct_bytes += bytes.len();
+        self.direct.push_back(bytes);
+        Ok(())
+    }
+
+    /// What is to be sent next.
+    pub fn poll(&mut self, timeline: &Timeline, now_ms: u64) -> Option<Next> {
+        if self.is_closed {
+            return None;
+        }
+        if self.is_overflown {
+            return Some(self.close(CloseCode::Slow));
+        }
+        // The client comes from an edge that knows a later epoch: this one will hear of it.
+        let waits = self
+            .position()
+            .is_some_and(|had| had.epoch > timeline.epoch());
+        if self.generation != timeline.generation() && !waits {
+            let welcome = self.join(timeline, now_ms);
+            return Some(Next::Send(
+                self.codec.encode(&ServerMessage::Welcome(welcome)),
+            ));
+        }
+        if self.is_slow(timeline, now_ms) {
+            return Some(self.close(CloseCode::Slow));
+        }
+        if let Some(bytes) = self.direct.pop_front() {
+            self.direct_bytes -= bytes.len();
+            return Some(Next::Send(bytes));
+        }
+        if waits || !timeline.is_ready() {
+            return None;
+        }
+        if let Some(snapshot) = self.owed_snapshot.take() {
+            return Some(Next::Send(snapshot));
+        }
+        if let Some(state) = timeline.encoded_state()
+            && let Some(bytes) = state.since(self.state_seen, self.codec)
+        {
+            self.state_seen = Some(state.state().version);
+            return Some(Next::Send(bytes.clone()));
+        }
+        self.poll_frame(timeline).map(Next::Send)
+    }
+
+    /// Whether the connection has to be closed: CONTROL waits above its bound, or left the window
+    /// before it was taken.
+    pub fn is_slow(&mut self, timeline: &Timeline, now_ms: u64) -> bool {
+        if self.is_overflown {
+            return true;
+        }
+        if self.generation == 0 || self.generation != timeline.generation() {
+            return false;
+        }
+        let window = timeline.window();
+        if self.index < window.base()
+            && window.weights_before(window.base()).control > self.taken.control
+        {
+            return true;
+        }
+        self.advance_due(timeline, now_ms);
+        let lag = window.weights_before(self.due).control;
+        let taken = self.taken.control.max(self.granted.control);
+        lag.saturating_sub(taken) > timeline.control_lag_bytes_max
+    }
+
+    /// When the next held frame is due, Unix milliseconds.
+    pub fn due_at(&self, timeline: &Timeline) -> Option<u64> {
+        let (frame, _) = timeline.window().get(self.due.max(self.index))?;
+        Some(frame.frame().at_ms.saturating_add(self.hold_ms))
+    }
+
+    fn close(&mut self, code: CloseCode) -> Next {
+        self.is_closed = true;
+        let resume = self.position();
+        Next::Close(
+            code,
+            self.codec.encode(&ServerMessage::Close { code, resume }),
+        )
+    }
+
+    /// Finds the place in a timeline that is new, or begins anew.
+    fn join(&mut self, timeline: &Timeline, now_ms: u64) -> Welcome {
+        let window = timeline.window();
+        let epoch = timeline.epoch();
+        let position = self.position();
+        // From the start of a frame, so that all who come share its encoding.
+        let history = window.index_after(window.head().saturating_sub(timeline.history_events));
+        let history = window
+            .get(history)
+            .map_or(window.head() + 1, |(frame, _)| frame.frame().first);
+        let mut lost = None;
+        let (recovery, next) = match position {
+            None => (Recovery::Fresh, history),
+            Some(Position { epoch: had, seq }) if had == epoch && is_covered(timeline, seq) => {
+                (Recovery::Complete, seq + 1)
+            }
+            Some(Position { epoch: had, seq }) => {
+                if had == epoch && seq < history - 1 {
+                    lost = Some(Gap {
+                        from: seq + 1,
+                        to: history - 1,
+                        messages: None,
+                    });
+                }
+                (Recovery::NotRecovered, history)
+            }
+        };
+        self.generation = timeline.generation();
+        self.epoch = epoch;
+        self.next = next;
+        self.index = window.index_after(next - 1);
+        self.due = self.index;
+        self.taken = window.weights_before(self.index);
+        self.granted = window.weights_before(window.end());
+        self.skip_to = 0;
+        self.owed_snapshot = (recovery != Recovery::Complete).then(|| {
+            let snapshot = timeline.snapshot();
+            let bytes = snapshot.get(timeline.room(), self.codec, self.view);
+            bytes.clone()
+        });
+        self.state_seen = None;
+        let user = self.user.as_deref();
+        Welcome {
+            version: SCHEMA_VERSION,
+            epoch,
+            seq: match recovery {
+                Recovery::Complete => next - 1,
+                Recovery::Fresh | Recovery::NotRecovered => window.head(),
+            },
+            next,
+            recovery,
+            lost,
+            sanction: user.and_then(|user| timeline.room().sanction(user, now_ms)),
+        }
+    }
+
+    fn poll_frame(&mut self, timeline: &Timeline) -> Option<Bytes> {
+        let window = timeline.window();
+        if self.index < window.base() {
+            return self.skip_evicted(timeline);
+        }
+        let due = window.weights_before(self.due).whole;
+        let taken = self.taken.whole.max(self.granted.whole);
+        if due.saturating_sub(taken) > timeline.lag_bytes_max {
+            self.skip_to = due - timeline.lag_bytes_max / 2;
+        }
+        let mut gap: Option<Gap> = None;
+        while self.index < self.due {
+            let Some((frame, end)) = window.get(self.index) else {
+                break;
+            };
+            let skips = end.whole <= self.skip_to;
+            if gap.is_some() && (!skips || frame.has_control()) {
+                break;
+            }
+            let from = self.next;
+            let last = frame.frame().last;
+            self.index += 1;
+            self.taken = end;
+            if last < from {
+                // The client has it from another edge, which was ahead of this one.
+                continue;
+            }
+            self.next = last + 1;
+            if !skips || (frame.messages() == 0 && gap.is_none()) {
+                return Some(self.whole(frame, from));
+            }
+            self.dropped += u64::from(frame.messages());
+            if frame.has_control() && frame.frame().first == from {
+                return Some(frame.control_only(self.codec, self.view).clone());
+            }
+            if frame.has_control() {
+                // Within a frame, right after a resume: too rare to be worth leaving chat out.
+                return Some(self.whole(frame, from));
+            }
+            widen(&mut gap, from, last, u64::from(frame.messages()));
+        }
+        gap.map(|gap| self.codec.encode(&ServerMessage::Gap(gap)))
+    }
+
+    fn whole(&self, frame: &EncodedFrame, from: u64) -> Bytes {
+        let whole = || frame.whole(self.codec, self.view).clone();
+        if frame.frame().first >= from {
+            return whole();
+        }
+        frame
+            .after(from - 1, self.codec, self.view)
+            .unwrap_or_else(whole)
+    }
+
+    /// Frames left the window before they were taken. There was no CONTROL in them.
+    fn skip_evicted(&mut self, timeline: &Timeline) -> Option<Bytes> {
+        let window = timeline.window();
+        let before = window.weights_before(window.base());
+        let messages = before.messages.saturating_sub(self.taken.messages);
+        let mut gap = None;
+        let first = window.first();
+        if self.next < first {
+            widen(&mut gap, self.next, first - 1, messages);
+            self.next = first;
+            self.dropped += messages;
+        }
+        self.index = window.base();
+        self.due = self.due.max(self.index);
+        self.taken = before;
+        match gap {
+            Some(gap) => Some(self.codec.encode(&ServerMessage::Gap(gap))),
+            None => self.poll_frame(timeline),
+        }
+    }
+
+    /// Frames are due when they are old enough, and in any case in the older half of the window:
+    /// what is held must not be lost.
+    fn advance_due(&mut self, timeline: &Timeline, now_ms: u64) {
+        let window = timeline.window();
+        if self.hold_ms == 0 {
+            self.due = window.end();
+            return;
+        }
+        let half = window.base() + (window.end() - window.base()) / 2;
+        let is_full = window.is_half_full();
+        self.due = self.due.max(window.base());
+        while let Some((frame, _)) = window.get(self.due) {
+            let is_old = frame.frame().at_ms.saturating_add(self.hold_ms) <= now_ms;
+            if !is_old && !(is_full && self.due < half) {
+                break;
+            }
+            self.due += 1;
+        }
+    }
+}
+
+/// A position a little beyond the head is one of a client whose last edge was ahead of this one.
+fn is_covered(timeline: &Timeline, seq: u64) -> bool {
+    let window = timeline.window();
+    window.covers(seq) || (seq > window.head() && seq - window.head() <= SEQ_AHEAD_MAX)
+}
+
+/// How far ahead of an edge a client may be: ten seconds of a very busy room. More is not believed.
+const SEQ_AHEAD_MAX: u64 = 10_000;
+
+fn widen(gap: &mut Option<Gap>, from: u64, to: u64, messages: u64) {
+    let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+    match gap {
+        Some(gap) => {
+            gap.to = to;
+            gap.messages = gap.messages.map(|sum| sum.saturating_add(messages));
+        }
+        None => {
+            *gap = Some(Gap {
+                from,
+                to,
+                messages: Some(messages),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

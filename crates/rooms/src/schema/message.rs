@@ -1,0 +1,169 @@
+//! Between a client and its edge.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Act, EventFrame, Message, Outcome, StateChange, StateWhole};
+use crate::moderation::{Sanction, Snapshot};
+
+/// How far one has got in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Life of the hub.
+    pub epoch: u64,
+    /// Last event that one has, or was told that one misses. 0: none.
+    pub seq: u64,
+}
+
+/// What became of a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// There was none.
+    Fresh,
+    /// All that came after it follows.
+    Complete,
+    /// Something is missing: begin anew, with the snapshot that follows.
+    NotRecovered,
+}
+
+/// First message on a connection, and again whenever the room begins anew for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// [`super::SCHEMA_VERSION`].
+    pub version: u8,
+    /// Life of the hub.
+    pub epoch: u64,
+    /// The snapshot is as of this event. Events up to here are history: shown, not applied.
+    pub seq: u64,
+    /// `seq` of the next event.
+    pub next: u64,
+    /// If [`Recovery::NotRecovered`] or [`Recovery::Fresh`], a snapshot follows.
+    pub recovery: Recovery,
+    /// What is missing, if `recovery` is `not_recovered` and the epoch is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Gap>,
+    /// Why oneself may not speak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sanction: Option<Sanction>,
+}
+
+/// Events that this connection does not get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// First of them.
+    pub from: u64,
+    /// Last of them.
+    pub to: u64,
+    /// How many of them are messages, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<u32>,
+}
+
+/// Why the edge ends a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseCode {
+    /// Did not take CONTROL, or its own answers, in time. Connect again and resume.
+    Slow,
+}
+
+impl CloseCode {
+    /// As a WebSocket close code, of the range for applications.
+    pub fn websocket(self) -> u16 {
+        match self {
+            Self::Slow => 4008,
+        }
+    }
+}
+
+/// To a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// Where the client stands.
+    Welcome(Welcome),
+    /// CONTROL as it is.
+    Snapshot(Snapshot),
+    /// CONTROL and CHAT.
+    Events(EventFrame),
+    /// What the client does not get.
+    Gap(Gap),
+    /// STATE.
+    State(StateWhole),
+    /// STATE, from the version before.
+    Change(StateChange),
+    /// Answer to a publish.
+    Ack {
+        /// The client's id.
+        client_id: String,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// A message of one's own that the room does not get.
+    Own {
+        /// When the hub decided, Unix milliseconds.
+        at_ms: u64,
+        /// The message.
+        message: Arc<Message>,
+    },
+    /// Last message of a connection.
+    Close {
+        /// Why.
+        code: CloseCode,
+        /// What to resume from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resume: Option<Position>,
+    },
+}
+
+/// From a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// First message.
+    Hello {
+        /// None: from now on.
+        #[serde(default)]
+        resume: Option<Position>,
+        /// How far behind the live edge the picture is, ms.
+        #[serde(default)]
+        hold_ms: u32,
+    },
+    /// Say something.
+    Publish {
+        /// Unique for this user; a repetition has the same one.
+        client_id: String,
+        /// See [`Message::kind`].
+        kind: String,
+        /// See [`Message::text`].
+        text: String,
+        /// Id of another message.
+        #[serde(default)]
+        reply_to: Option<String>,
+        /// Media time one looks at, Unix milliseconds.
+        #[serde(default)]
+        media_ms: Option<u64>,
+    },
+    /// Moderate.
+    Act {
+        /// As in `publish`.
+        client_id: String,
+        /// For people.
+        #[serde(default)]
+        reason: String,
+        /// What to do.
+        act: Act,
+    },
+    /// Likes since the last time.
+    Like {
+        /// At most [`crate::LIKES_PER_CALL_MAX`] count.
+        count: u32,
+    },
+    /// The picture is elsewhere now.
+    Hold {
+        /// How far behind the live edge, ms.
+        hold_ms: u32,
+    },
+}
