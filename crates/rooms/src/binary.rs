@@ -119,7 +119,7 @@ impl Wire for u64 {
     fn any(rng: &mut Rng) -> Self {
         // Of all lengths.
         let bits = rng.below(64);
-        rng.below(u64::MAX) >> bits
+        rng.below(Self::MAX) >> bits
     }
 }
 
@@ -135,7 +135,7 @@ impl Wire for u32 {
     #[cfg(test)]
     fn any(rng: &mut Rng) -> Self {
         let bits = rng.below(32);
-        u32::try_from(rng.below(1 << 32) >> bits).unwrap()
+        Self::try_from(rng.below(1 << 32) >> bits).unwrap()
     }
 }
 
@@ -150,7 +150,7 @@ impl Wire for u8 {
 
     #[cfg(test)]
     fn any(rng: &mut Rng) -> Self {
-        u8::try_from(rng.below(256)).unwrap()
+        Self::try_from(rng.below(256)).unwrap()
     }
 }
 
@@ -230,6 +230,21 @@ impl<T: Wire> Wire for Option<T> {
 }
 
 impl<T: Wire> Wire for Arc<T> {
+    fn put(&self, out: &mut BytesMut) {
+        (**self).put(out);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, DecodeError> {
+        T::take(input).map(Self::new)
+    }
+
+    #[cfg(test)]
+    fn any(rng: &mut Rng) -> Self {
+        Self::new(T::any(rng))
+    }
+}
+
+impl<T: Wire> Wire for Box<T> {
     fn put(&self, out: &mut BytesMut) {
         (**self).put(out);
     }

@@ -5,7 +5,10 @@ use thiserror::Error;
 
 use crate::{
     binary,
-    schema::{ClientMessage, FrameError, FromEdge, SCHEMA_VERSION, ServerMessage, ToEdge},
+    limits::NUMBER_MAX,
+    schema::{
+        ClientMessage, FrameError, FromEdge, SCHEMA_VERSION, ServerMessage, Standing, ToEdge,
+    },
 };
 
 /// How a connection writes.
@@ -86,7 +89,7 @@ impl Codec {
 
 /// What cannot be said with types alone.
 trait Check {
-    fn check(&self) -> Result<(), FrameError> {
+    fn check(&self) -> Result<(), DecodeError> {
         Ok(())
     }
 }
@@ -95,23 +98,37 @@ impl Check for ClientMessage {}
 impl Check for FromEdge {}
 
 impl Check for ServerMessage {
-    fn check(&self) -> Result<(), FrameError> {
+    fn check(&self) -> Result<(), DecodeError> {
         match self {
-            Self::Events(frame) => frame.check(),
+            Self::Events(frame) => Ok(frame.check()?),
             _ => Ok(()),
         }
     }
 }
 
 impl Check for ToEdge {
-    fn check(&self) -> Result<(), FrameError> {
+    fn check(&self) -> Result<(), DecodeError> {
         match self {
-            Self::Frame(frame) => frame.check_whole(),
-            Self::Fill { frames, .. } | Self::Reset { frames, .. } => {
-                frames.iter().try_for_each(|frame| frame.check_whole())
+            Self::Frame(frame) => Ok(frame.check_whole()?),
+            Self::Fill { standing, frames }
+            | Self::Reset {
+                standing, frames, ..
+            } => {
+                frames.iter().try_for_each(|frame| frame.check_whole())?;
+                standing.check()
             }
-            _ => Ok(()),
+            Self::Change { standing, .. }
+            | Self::Heartbeat { standing }
+            | Self::State { standing, .. } => standing.check(),
+            Self::Ack { .. } | Self::ReportAck { .. } => Ok(()),
         }
+    }
+}
+
+impl Check for Standing {
+    fn check(&self) -> Result<(), DecodeError> {
+        let is_small = self.head <= NUMBER_MAX && self.state_version <= NUMBER_MAX;
+        is_small.then_some(()).ok_or(DecodeError::Number)
     }
 }
 

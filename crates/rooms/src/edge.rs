@@ -198,7 +198,7 @@ impl EdgeRoom {
             return self.refuse(connection, publish.client_id, RefusalCode::Malformed);
         }
         let client_id = publish.client_id.clone();
-        match self.pending.insert(now_ms, connection, publish) {
+        match self.pending.insert(now_ms, connection, Box::new(publish)) {
             Ok(publish) => self.send(FromEdgeBody::Publish(publish)),
             Err(pending::PendingFull) => self.refuse(connection, client_id, RefusalCode::Full),
         }
@@ -216,7 +216,7 @@ impl EdgeRoom {
         self.advance(now_ms);
         self.say_hello();
         for publish in self.pending.again(self.now_ms) {
-            self.send(FromEdgeBody::Publish(publish));
+            self.send(FromEdgeBody::Publish(Box::new(publish)));
         }
         self.report();
     }

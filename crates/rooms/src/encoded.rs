@@ -134,7 +134,7 @@ impl EncodedState {
         // STATE is the same for all.
         let view = View::Public;
         match &self.change {
-            Some(change) if seen.is_some_and(|seen| seen + 1 == change.version) => {
+            Some(change) if seen.and_then(|seen| seen.checked_add(1)) == Some(change.version) => {
                 let encode = || codec.encode(&ServerMessage::Change((**change).clone()));
                 Some(self.changes.get(codec, view).get_or_init(encode))
             }

@@ -192,7 +192,7 @@ impl Hub {
             FromEdgeBody::Publish(publish) => {
                 let author = publish.author.clone();
                 let client_id = publish.client_id.clone();
-                let outcome = self.publish(now_ms, publish);
+                let outcome = self.publish(now_ms, *publish);
                 let is_open = matches!(&outcome, Outcome::Accepted { seq: Some(seq), .. }
                     if *seq > self.window.head());
                 let message = ToEdge::Ack {

@@ -58,3 +58,7 @@ pub const DECODE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Items of one list that the binary decoder reads; above [`SANCTIONS_MAX`].
 pub const DECODE_ITEMS_MAX: usize = 16_384;
+
+/// Greatest `seq` and version of STATE: what JavaScript counts exactly. A million events a second
+/// reach it after 285 years.
+pub const NUMBER_MAX: u64 = (1 << 53) - 1;

@@ -224,7 +224,7 @@ impl Reader {
         let history = window.index_after(window.head().saturating_sub(timeline.history_events));
         let history = window
             .get(history)
-            .map_or(window.head() + 1, |(frame, _)| frame.frame().first);
+            .map_or_else(|| window.head() + 1, |(frame, _)| frame.frame().first);
         let mut lost = None;
         let (recovery, next) = match position {
             None => (Recovery::Fresh, history),
@@ -359,7 +359,8 @@ impl Reader {
         self.due = self.due.max(window.base());
         while let Some((frame, _)) = window.get(self.due) {
             let is_old = frame.frame().at_ms.saturating_add(self.hold_ms) <= now_ms;
-            if !is_old && !(is_full && self.due < half) {
+            let is_pressed = is_full && self.due < half;
+            if !is_old && !is_pressed {
                 break;
             }
             self.due += 1;

@@ -260,11 +260,32 @@ record!(Report {
 });
 record!(RosterReport { kind, members });
 cases!(Roster { 0 => Everybody, 1 => Top });
-record!(Standing {
-    epoch,
-    head,
-    state_version
-});
+/// Numbers that a hub reaches.
+impl Wire for Standing {
+    fn put(&self, out: &mut BytesMut) {
+        self.epoch.put(out);
+        self.head.put(out);
+        self.state_version.put(out);
+    }
+
+    fn take(input: &mut Input<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            epoch: Wire::take(input)?,
+            head: Wire::take(input)?,
+            state_version: Wire::take(input)?,
+        })
+    }
+
+    #[cfg(test)]
+    fn any(rng: &mut Rng) -> Self {
+        Self {
+            epoch: Wire::any(rng),
+            head: u64::any(rng) >> 12,
+            state_version: u64::any(rng) >> 12,
+        }
+    }
+}
+
 cases!(ToEdge {
     0 => Frame(it),
     1 => Change { standing, change },
@@ -339,7 +360,7 @@ impl Wire for EventFrame {
     /// A whole one: what goes over links and, without drops, to clients.
     #[cfg(test)]
     fn any(rng: &mut Rng) -> Self {
-        let first = u64::any(rng).clamp(1, u64::MAX - 10);
+        let first = u64::any(rng).clamp(1, crate::limits::NUMBER_MAX - 10);
         let at_ms = u64::any(rng);
         let last = first + rng.below(4);
         let event = |seq, rng: &mut Rng| Event {

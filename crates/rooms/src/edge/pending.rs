@@ -10,7 +10,7 @@ use crate::{
 #[derive(Debug)]
 struct Entry {
     connection: u64,
-    publish: Publish,
+    publish: Box<Publish>,
     since_ms: u64,
     sent_ms: u64,
 }
@@ -18,7 +18,7 @@ struct Entry {
 /// What is to be done with one.
 #[derive(Debug)]
 pub(super) enum Due {
-    Again(Publish),
+    Again(Box<Publish>),
     GivenUp { connection: u64, client_id: String },
 }
 
@@ -54,8 +54,8 @@ impl Pending {
         &mut self,
         now_ms: u64,
         connection: u64,
-        publish: Publish,
-    ) -> Result<Publish, PendingFull> {
+        publish: Box<Publish>,
+    ) -> Result<Box<Publish>, PendingFull> {
         let key = (publish.author.clone(), publish.client_id.clone());
         if let Some(known) = self.entries.get_mut(&key) {
             known.connection = connection;
@@ -78,7 +78,11 @@ impl Pending {
     }
 
     /// Takes out what was answered.
-    pub(super) fn remove(&mut self, author: String, client_id: String) -> Option<(u64, Publish)> {
+    pub(super) fn remove(
+        &mut self,
+        author: String,
+        client_id: String,
+    ) -> Option<(u64, Box<Publish>)> {
         let entry = self.entries.remove(&(author, client_id))?;
         Some((entry.connection, entry.publish))
     }
@@ -138,7 +142,7 @@ impl Pending {
         entries
             .map(|entry| {
                 entry.sent_ms = now_ms;
-                entry.publish.clone()
+                (*entry.publish).clone()
             })
             .collect()
     }

@@ -366,12 +366,12 @@ fn an_edge_gets_a_fill_or_everything() {
 #[test]
 fn an_answer_leaves_after_its_frame() {
     let mut room = Room::new();
-    let publish = FromEdgeBody::Publish(Publish {
+    let publish = FromEdgeBody::Publish(Box::new(Publish {
         author: user("a"),
         client_id: user("c"),
         media_ms: None,
         body: message("m", "a", Roles::NONE),
-    });
+    }));
     assert!(room.hear(publish.clone()).is_empty());
     let said = room.tick();
     assert!(matches!(said[0], HubOutput::All(ToEdge::Frame(_))));

@@ -274,7 +274,7 @@ impl Merged {
                 top: Arc::clone(top),
             },
             AudienceChange::Crowd { top: None, .. } => self.published.audience.clone(),
-            AudienceChange::Same if !self.is_crowd == self.is_list_published() => {
+            AudienceChange::Same if self.is_crowd != self.is_list_published() => {
                 self.published.audience.clone()
             }
             _ => Audience::Everybody {

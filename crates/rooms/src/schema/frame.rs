@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Act, Body, Event, Lane};
+use crate::limits::NUMBER_MAX;
 
 /// What the hub accepted in one tick; what is encoded once and shared by all connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +43,9 @@ pub enum View {
 /// A frame that nobody of ours has made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum FrameError {
-    /// `last` lies before `first`, or `seq` is 0.
-    #[error("the range of the frame is empty")]
-    Empty,
+    /// `last` lies before `first`, or they are not within 1 to [`NUMBER_MAX`].
+    #[error("the frame has no range")]
+    Range,
     /// `seq` does not rise within the range.
     #[error("seq {0} is out of order, or outside of its frame")]
     Order(u64),
@@ -60,8 +61,8 @@ impl EventFrame {
     ///
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), FrameError> {
-        if self.first == 0 || self.last < self.first {
-            return Err(FrameError::Empty);
+        if self.first == 0 || self.last < self.first || self.last > NUMBER_MAX {
+            return Err(FrameError::Range);
         }
         let mut least = self.first;
         for event in &self.events {

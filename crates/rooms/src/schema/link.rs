@@ -100,7 +100,7 @@ pub enum FromEdgeBody {
         position: Option<Position>,
     },
     /// Something for the room, after the filters.
-    Publish(Publish),
+    Publish(Box<Publish>),
     /// Who is there.
     Report(Report),
     /// Missed a change of STATE.
