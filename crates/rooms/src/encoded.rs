@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::{
     codec::Codec,
-    moderation::RoomState,
     schema::{EventFrame, ServerMessage, StateChange, StateWhole, View},
 };
 
@@ -143,18 +142,5 @@ impl EncodedState {
                 Some(self.wholes.get(codec, view).get_or_init(encode))
             }
         }
-    }
-}
-
-/// The snapshot of CONTROL.
-#[derive(Debug, Default)]
-pub(crate) struct EncodedSnapshot(Cells<Bytes>);
-
-impl EncodedSnapshot {
-    pub(crate) fn get(&self, room: &RoomState, codec: Codec, view: View) -> &Bytes {
-        self.0.get(codec, view).get_or_init(|| {
-            let snapshot = room.snapshot(view == View::Moderator);
-            codec.encode(&ServerMessage::Snapshot(snapshot))
-        })
     }
 }

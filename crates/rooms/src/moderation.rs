@@ -167,10 +167,10 @@ impl RoomState {
         }
     }
 
-    /// Applies the next event. Whether anything of a snapshot may have changed.
-    pub fn apply(&mut self, event: &Event) -> bool {
+    /// Applies the next event.
+    pub fn apply(&mut self, event: &Event) {
         let Body::Moderation(moderation) = &event.body else {
-            return false;
+            return;
         };
         if let Some(deletion) = Deletion::of(&moderation.act)
             && self
@@ -194,7 +194,6 @@ impl RoomState {
             Act::Unpin => self.pinned = None,
             Act::Settings { patch } => self.settings = self.settings.patched(patch),
         }
-        true
     }
 
     fn silence(&mut self, user: &str, silenced: Option<Sanction>, at_ms: u64) {

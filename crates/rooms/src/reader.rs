@@ -35,13 +35,9 @@ pub struct DirectOverflow;
 pub struct Reader {
     codec: Codec,
     view: View,
-    /// Whose sanctions the welcome tells.
-    user: Option<String>,
     hold_ms: u64,
     /// Generation of the timeline that the cursor is of.
     generation: u64,
-    /// What the client had, before it was welcomed.
-    resume: Option<Position>,
     epoch: u64,
     /// `seq` of the next event that the client has neither got nor been told it misses.
     next: u64,
@@ -54,14 +50,24 @@ pub struct Reader {
     granted: Weights,
     /// CHAT is left out until so much weight was taken.
     skip_to: u64,
-    /// As of the welcome.
-    owed_snapshot: Option<Bytes>,
     state_seen: Option<u64>,
-    direct: VecDeque<Bytes>,
+    /// Of what waits in `rest.direct`.
     direct_bytes: usize,
     is_overflown: bool,
     is_closed: bool,
     dropped: u64,
+    rest: Box<Rest>,
+}
+
+/// What a tick does not touch: with it, the readers of a room would not fit the processor's cache.
+#[derive(Debug)]
+struct Rest {
+    /// Whose sanctions the welcome tells.
+    user: Option<String>,
+    /// What the client had, before it was welcomed.
+    resume: Option<Position>,
+    /// Answers that wait.
+    direct: VecDeque<Bytes>,
 }
 
 impl Reader {
@@ -70,10 +76,8 @@ impl Reader {
         Self {
             codec,
             view,
-            user,
             hold_ms: 0,
             generation: 0,
-            resume,
             epoch: 0,
             next: 1,
             index: 0,
@@ -81,13 +85,16 @@ impl Reader {
             taken: Weights::default(),
             granted: Weights::default(),
             skip_to: 0,
-            owed_snapshot: None,
             state_seen: None,
-            direct: VecDeque::new(),
             direct_bytes: 0,
             is_overflown: false,
             is_closed: false,
             dropped: 0,
+            rest: Box::new(Rest {
+                user,
+                resume,
+                direct: VecDeque::new(),
+            }),
         }
     }
 
@@ -105,7 +112,7 @@ impl Reader {
     /// Where the client is, once everything that was polled has arrived.
     pub fn position(&self) -> Option<Position> {
         if self.generation == 0 {
-            return self.resume;
+            return self.rest.resume;
         }
         Some(Position {
             epoch: self.epoch,
@@ -135,7 +142,7 @@ impl Reader {
             return Err(DirectOverflow);
         }
         self.direct_bytes += bytes.len();
-        self.direct.push_back(bytes);
+        self.rest.direct.push_back(bytes);
         Ok(())
     }
 
@@ -147,30 +154,22 @@ impl Reader {
         if self.is_overflown {
             return Some(self.close(CloseCode::Slow));
         }
-        // The client comes from an edge that knows a later epoch: this one will hear of it.
-        let waits = self
-            .position()
-            .is_some_and(|had| had.epoch > timeline.epoch());
-        if self.generation != timeline.generation() && !waits {
-            let welcome = self.join(timeline, now_ms);
-            return Some(Next::Send(
-                self.codec.encode(&ServerMessage::Welcome(welcome)),
-            ));
+        if self.generation != timeline.generation() || self.generation == 0 {
+            return self.poll_join(timeline, now_ms);
+        }
+        // As it is for most of them most of the time.
+        let is_at_end = self.index == timeline.window().end();
+        if is_at_end && self.direct_bytes == 0 && timeline.state_version() == self.state_seen {
+            return None;
         }
         if self.is_slow(timeline, now_ms) {
             return Some(self.close(CloseCode::Slow));
         }
-        if let Some(bytes) = self.direct.pop_front() {
-            self.direct_bytes -= bytes.len();
+        if let Some(bytes) = self.pop_direct() {
             return Some(Next::Send(bytes));
         }
-        if waits || !timeline.is_ready() {
-            return None;
-        }
-        if let Some(snapshot) = self.owed_snapshot.take() {
-            return Some(Next::Send(snapshot));
-        }
-        if let Some(state) = timeline.encoded_state()
+        if timeline.state_version() != self.state_seen
+            && let Some(state) = timeline.encoded_state()
             && let Some(bytes) = state.since(self.state_seen, self.codec)
         {
             self.state_seen = Some(state.state().version);
@@ -204,6 +203,27 @@ impl Reader {
     pub fn due_at(&self, timeline: &Timeline) -> Option<u64> {
         let (frame, _) = timeline.window().get(self.due.max(self.index))?;
         Some(frame.frame().at_ms.saturating_add(self.hold_ms))
+    }
+
+    /// Answers are given before the welcome, too.
+    fn poll_join(&mut self, timeline: &Timeline, now_ms: u64) -> Option<Next> {
+        // The client comes from an edge that knows a later epoch: this one will hear of it.
+        let position = self.position();
+        let waits = position.is_some_and(|had| had.epoch > timeline.epoch());
+        if waits || !timeline.is_ready() {
+            return self.pop_direct().map(Next::Send);
+        }
+        let welcome = ServerMessage::Welcome(Box::new(self.join(timeline, now_ms)));
+        Some(Next::Send(self.codec.encode(&welcome)))
+    }
+
+    fn pop_direct(&mut self) -> Option<Bytes> {
+        if self.direct_bytes == 0 {
+            return None;
+        }
+        let bytes = self.rest.direct.pop_front()?;
+        self.direct_bytes -= bytes.len();
+        Some(bytes)
     }
 
     fn close(&mut self, code: CloseCode) -> Next {
@@ -250,13 +270,11 @@ impl Reader {
         self.taken = window.weights_before(self.index);
         self.granted = window.weights_before(window.end());
         self.skip_to = 0;
-        self.owed_snapshot = (recovery != Recovery::Complete).then(|| {
-            let snapshot = timeline.snapshot();
-            let bytes = snapshot.get(timeline.room(), self.codec, self.view);
-            bytes.clone()
-        });
         self.state_seen = None;
-        let user = self.user.as_deref();
+        let user = self.rest.user.as_deref();
+        let is_moderator = self.view == View::Moderator;
+        let snapshot =
+            (recovery != Recovery::Complete).then(|| timeline.room().snapshot(is_moderator));
         Welcome {
             version: SCHEMA_VERSION,
             epoch,
@@ -267,6 +285,7 @@ impl Reader {
             next,
             recovery,
             lost,
+            snapshot,
             sanction: user.and_then(|user| timeline.room().sanction(user, now_ms)),
         }
     }

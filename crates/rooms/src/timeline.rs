@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     config::Config,
-    encoded::{EncodedSnapshot, EncodedState},
+    encoded::EncodedState,
     moderation::{Deletion, RoomState},
     schema::{Body, EventFrame, StateChange, StateWhole},
     window::Window,
@@ -18,8 +18,9 @@ pub struct Timeline {
     epoch: u64,
     window: Window,
     room: RoomState,
-    snapshot: EncodedSnapshot,
     state: Option<EncodedState>,
+    /// Of `state`, where readers find it without a detour.
+    state_version: Option<u64>,
     pub(crate) history_events: u64,
     pub(crate) lag_bytes_max: u64,
     pub(crate) control_lag_bytes_max: u64,
@@ -36,8 +37,8 @@ impl Timeline {
             epoch: 0,
             window: Window::new(config.window_events, config.window_bytes, 0),
             room: RoomState::default(),
-            snapshot: EncodedSnapshot::default(),
             state: None,
+            state_version: None,
             history_events: u64::try_from(config.history_events).unwrap_or(u64::MAX),
             lag_bytes_max: config.lag_bytes_max,
             control_lag_bytes_max: config.control_lag_bytes_max,
@@ -77,12 +78,13 @@ impl Timeline {
         self.state.as_ref().map(EncodedState::state)
     }
 
-    pub(crate) fn encoded_state(&self) -> Option<&EncodedState> {
-        self.state.as_ref()
+    /// Of the latest STATE.
+    pub(crate) fn state_version(&self) -> Option<u64> {
+        self.state_version
     }
 
-    pub(crate) fn snapshot(&self) -> &EncodedSnapshot {
-        &self.snapshot
+    pub(crate) fn encoded_state(&self) -> Option<&EncodedState> {
+        self.state.as_ref()
     }
 
     /// Begins anew with what the hub has; `room` is as of the last of `frames`. Frames that do not
@@ -112,8 +114,7 @@ impl Timeline {
         self.epoch = epoch;
         self.window = window;
         self.room = room;
-        self.snapshot = EncodedSnapshot::default();
-        self.state = Some(EncodedState::new(Arc::new(state), None));
+        self.set_state(Arc::new(state), None);
     }
 
     /// Takes the next frame. Whether it was the next one of this epoch.
@@ -122,7 +123,6 @@ impl Timeline {
         {
             return false;
         }
-        let mut changed = false;
         for event in &frame.events {
             if let Body::Moderation(moderation) = &event.body
                 && let Some(deletion) = Deletion::of(&moderation.act)
@@ -130,12 +130,14 @@ impl Timeline {
                 // Also of this very frame: what came before the act in it.
                 self.window.delete(event.seq, deletion);
             }
-            changed |= self.room.apply(event);
-        }
-        if changed {
-            self.snapshot = EncodedSnapshot::default();
+            self.room.apply(event);
         }
         true
+    }
+
+    fn set_state(&mut self, whole: Arc<StateWhole>, change: Option<Arc<StateChange>>) {
+        self.state_version = Some(whole.version);
+        self.state = Some(EncodedState::new(whole, change));
     }
 
     /// Takes the next version of STATE. Whether it was the next one.
@@ -146,7 +148,7 @@ impl Timeline {
         let Some(whole) = state.state().changed(&change) else {
             return false;
         };
-        self.state = Some(EncodedState::new(Arc::new(whole), Some(change)));
+        self.set_state(Arc::new(whole), Some(change));
         true
     }
 
@@ -158,7 +160,7 @@ impl Timeline {
         }
         // The same version again says nothing new.
         if known != Some(state.version) {
-            self.state = Some(EncodedState::new(Arc::new(state), None));
+            self.set_state(Arc::new(state), None);
         }
         true
     }

@@ -260,32 +260,12 @@ fn state() {
     );
 }
 
-#[test]
-fn connection() {
-    let welcome = |recovery, lost, sanction| {
-        ServerMessage::Welcome(Welcome {
-            version: SCHEMA_VERSION,
-            epoch: 1_794_990_000_000,
-            seq: 90,
-            next: 41,
-            recovery,
-            lost,
-            sanction,
-        })
-    };
-    let gap = |messages| Gap {
-        from: 30,
-        to: 40,
-        messages,
-    };
-    let sanction = Sanction::Timeout {
-        until_ms: 1_795_000_600_000,
-    };
+fn snapshot(sanction: Sanction) -> Snapshot {
     let sanctions = Sanctions {
         silenced: Some(sanction),
         shadow: true,
     };
-    let snapshot = Snapshot {
+    Snapshot {
         settings: Settings {
             slow_mode_ms: 5_000,
             restrict: Roles::SUBSCRIBER,
@@ -294,6 +274,30 @@ fn connection() {
         },
         pinned: Some(said()),
         sanctions: [("u-troll".to_owned(), sanctions)].into(),
+    }
+}
+
+#[test]
+fn connection() {
+    let welcome = |recovery, lost, snapshot, sanction| {
+        ServerMessage::Welcome(Box::new(Welcome {
+            version: SCHEMA_VERSION,
+            epoch: 1_794_990_000_000,
+            seq: 90,
+            next: 41,
+            recovery,
+            lost,
+            snapshot,
+            sanction,
+        }))
+    };
+    let gap = |messages| Gap {
+        from: 30,
+        to: 40,
+        messages,
+    };
+    let sanction = Sanction::Timeout {
+        until_ms: 1_795_000_600_000,
     };
     let ack = |outcome| ServerMessage::Ack {
         client_id: "c-5".to_owned(),
@@ -306,11 +310,14 @@ fn connection() {
     server(
         "connection.jsonl",
         &[
-            welcome(Recovery::Fresh, None, None),
-            welcome(Recovery::Complete, None, Some(Sanction::Ban)),
-            welcome(Recovery::NotRecovered, Some(gap(None)), Some(sanction)),
-            ServerMessage::Snapshot(snapshot),
-            ServerMessage::Snapshot(Snapshot::default()),
+            welcome(Recovery::Fresh, None, Some(Snapshot::default()), None),
+            welcome(Recovery::Complete, None, None, Some(Sanction::Ban)),
+            welcome(
+                Recovery::NotRecovered,
+                Some(gap(None)),
+                Some(snapshot(sanction)),
+                Some(sanction),
+            ),
             ServerMessage::Gap(gap(Some(11))),
             ack(accepted(Some(41))),
             ack(accepted(None)),

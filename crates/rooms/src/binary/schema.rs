@@ -202,6 +202,7 @@ record!(Welcome {
     next,
     recovery,
     lost,
+    snapshot,
     sanction
 });
 cases!(Recovery { 0 => Fresh, 1 => Complete, 2 => NotRecovered });
@@ -209,14 +210,13 @@ cases!(CloseCode { 0 => Slow });
 
 cases!(ServerMessage {
     0 => Welcome(it),
-    1 => Snapshot(it),
-    2 => Events(it),
-    3 => Gap(it),
-    4 => State(it),
-    5 => Change(it),
-    6 => Ack { client_id, outcome },
-    7 => Own { at_ms, message },
-    8 => Close { code, resume },
+    1 => Events(it),
+    2 => Gap(it),
+    3 => State(it),
+    4 => Change(it),
+    5 => Ack { client_id, outcome },
+    6 => Own { at_ms, message },
+    7 => Close { code, resume },
 });
 
 cases!(ClientMessage {

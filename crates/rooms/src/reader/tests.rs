@@ -92,6 +92,8 @@ fn drain(reader: &mut Reader, timeline: &Timeline, now_ms: u64) -> Vec<String> {
     while let Some(message) = next(reader, timeline, now_ms) {
         said.push(match message {
             ServerMessage::Welcome(it) => {
+                let whole = it.recovery != Recovery::Complete;
+                assert_eq!(it.snapshot.is_some(), whole);
                 format!(
                     "{:?} from {} ({:?})",
                     it.recovery,
@@ -99,7 +101,6 @@ fn drain(reader: &mut Reader, timeline: &Timeline, now_ms: u64) -> Vec<String> {
                     it.lost.map(|it| (it.from, it.to))
                 )
             }
-            ServerMessage::Snapshot(_) => "snapshot".to_owned(),
             ServerMessage::State(it) => format!("state {}", it.version),
             ServerMessage::Change(it) => format!("change {}", it.version),
             ServerMessage::Events(it) => {
@@ -125,7 +126,7 @@ fn who_comes_gets_the_snapshot_and_a_little_history() {
     let mut early = Reader::new(CODEC, View::Public, None, None);
     assert_eq!(
         drain(&mut early, &timeline, 0),
-        ["Fresh from 1 (None)", "snapshot", "state 0"]
+        ["Fresh from 1 (None)", "state 0"]
     );
     for first in [1, 3, 5] {
         timeline.append(frame(vec![message(first, 1), message(first + 1, 1)]));
@@ -136,7 +137,6 @@ fn who_comes_gets_the_snapshot_and_a_little_history() {
         drain(&mut late, &timeline, 0),
         [
             "Fresh from 5 (None)",
-            "snapshot",
             "state 0",
             "5-6 (2 events, 0 dropped)"
         ]
@@ -163,12 +163,8 @@ fn a_position_is_filled_completely_or_not_at_all() {
             .all(|said| said.ends_with("(1 events, 0 dropped)"))
     );
     assert_eq!(
-        drain(&mut reader(at(3)), &timeline, 0)[..3],
-        [
-            "NotRecovered from 19 (Some((4, 18)))",
-            "snapshot",
-            "state 0"
-        ]
+        drain(&mut reader(at(3)), &timeline, 0)[..2],
+        ["NotRecovered from 19 (Some((4, 18)))", "state 0"]
     );
     let elsewhere = Some(Position { epoch: 6, seq: 19 });
     assert_eq!(
@@ -413,7 +409,7 @@ fn a_new_generation_welcomes_again() {
     timeline.reset(9, 40, room, Vec::new(), StateWhole::default());
     assert_eq!(
         drain(&mut reader, &timeline, 0),
-        ["NotRecovered from 41 (None)", "snapshot", "state 0"]
+        ["NotRecovered from 41 (None)", "state 0"]
     );
     assert_eq!(reader.position(), Some(Position { epoch: 9, seq: 40 }));
 }

@@ -39,11 +39,14 @@ pub struct Welcome {
     pub seq: u64,
     /// `seq` of the next event.
     pub next: u64,
-    /// If [`Recovery::NotRecovered`] or [`Recovery::Fresh`], a snapshot follows.
+    /// What became of the position that the client gave.
     pub recovery: Recovery,
     /// What is missing, if `recovery` is `not_recovered` and the epoch is the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<Gap>,
+    /// CONTROL as of `seq`; none if `recovery` is `complete`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
     /// Why oneself may not speak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sanction: Option<Sanction>,
@@ -83,9 +86,7 @@ impl CloseCode {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
     /// Where the client stands.
-    Welcome(Welcome),
-    /// CONTROL as it is.
-    Snapshot(Snapshot),
+    Welcome(Box<Welcome>),
     /// CONTROL and CHAT.
     Events(EventFrame),
     /// What the client does not get.

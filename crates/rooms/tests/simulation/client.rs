@@ -21,7 +21,6 @@ pub(crate) struct Connection {
     pub(crate) id: u64,
     pub(crate) reader: Reader,
     pub(crate) welcomed: bool,
-    owes_snapshot: bool,
 }
 
 #[derive(Debug)]
@@ -90,7 +89,6 @@ impl Client {
             id,
             reader,
             welcomed: false,
-            owes_snapshot: false,
         });
     }
 
@@ -160,18 +158,9 @@ impl Client {
                 | ServerMessage::Own { .. }
         ) {
             assert!(connection.welcomed, "before a welcome: {message:?}");
-            let is_snapshot = matches!(message, ServerMessage::Snapshot(_));
-            assert!(is_snapshot || !connection.owes_snapshot, "{message:?}");
         }
         match message {
-            ServerMessage::Welcome(welcome) => self.welcome(welcome, truth, coverage),
-            ServerMessage::Snapshot(snapshot) => {
-                connection.owes_snapshot = false;
-                let epoch = self.position.unwrap().epoch;
-                let truth = truth.room(epoch, self.history);
-                assert_eq!(snapshot, truth.snapshot(self.view() == View::Moderator));
-                self.room = truth.clone();
-            }
+            ServerMessage::Welcome(welcome) => self.welcome(*welcome, truth, coverage),
             ServerMessage::Events(frame) => self.events(&frame, timeline, truth, coverage),
             ServerMessage::Gap(gap) => self.gap(gap, truth, coverage),
             ServerMessage::State(state) => self.state = Some(state),
@@ -204,7 +193,6 @@ impl Client {
     fn welcome(&mut self, welcome: Welcome, truth: &Truth, coverage: &mut Coverage) {
         let connection = self.connection.as_mut().unwrap();
         connection.welcomed = true;
-        connection.owes_snapshot = welcome.recovery != Recovery::Complete;
         match (welcome.recovery, self.position) {
             (Recovery::Fresh, None) => {}
             (Recovery::Complete, Some(had)) => {
@@ -229,7 +217,10 @@ impl Client {
         if welcome.recovery != Recovery::Complete {
             self.history = welcome.seq;
             self.state = None;
-            self.room = truth.room(welcome.epoch, welcome.seq).clone();
+            let said = truth.room(welcome.epoch, welcome.seq);
+            let snapshot = welcome.snapshot.expect("what to begin with");
+            assert_eq!(snapshot, said.snapshot(self.view() == View::Moderator));
+            self.room = said.clone();
         }
         self.position = Some(Position {
             epoch: welcome.epoch,
