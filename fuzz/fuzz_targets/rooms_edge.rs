@@ -34,7 +34,9 @@ fuzz_target!(|data: &[u8]| {
             let (Next::Send(bytes) | Next::Close(_, bytes)) = next;
             match ServerMessage::from_binary(&bytes).unwrap() {
                 ServerMessage::Welcome(welcome) => {
-                    assert!(welcome.recovery != Recovery::Complete || position == Some(welcome.next));
+                    assert!(
+                        welcome.recovery != Recovery::Complete || position == Some(welcome.next)
+                    );
                     position = Some(welcome.next);
                 }
                 ServerMessage::Events(frame) => {
