@@ -261,7 +261,8 @@ impl Client {
             }
             next = event.seq + 1;
             self.check(event, epoch, timeline, truth, coverage);
-            if event.seq > self.history {
+            let may_change = !matches!(event.body, Body::Message(_));
+            if may_change && event.seq > self.history {
                 self.room.apply(event);
                 self.check_room(epoch, event.seq, truth);
             }

@@ -53,6 +53,8 @@ pub(crate) struct World {
     likes_lost: bool,
     likes: u64,
     is_busy: bool,
+    /// An edge that nobody hears of again.
+    gone: Option<usize>,
 }
 
 impl World {
@@ -91,6 +93,7 @@ impl World {
             likes_lost: false,
             likes: 0,
             is_busy: true,
+            gone: None,
             config,
             rng,
         };
@@ -112,6 +115,9 @@ impl World {
         }
         self.is_busy = false;
         self.network.calm();
+        if self.edges.len() > 1 && self.rng.random_bool(0.3) {
+            self.lose_last_edge();
+        }
         for edge in &mut self.edges {
             edge.room.link_up(self.now_ms);
         }
@@ -282,7 +288,8 @@ impl World {
     }
 
     fn connect(&mut self, at: usize) {
-        let edge = self.rng.random_range(0..self.edges.len());
+        let edges = self.gone.unwrap_or(self.edges.len());
+        let edge = self.rng.random_range(0..edges);
         let forgets = self.is_busy && self.rng.random_bool(0.1);
         let client = &mut self.clients[at];
         self.next_id += 1;
@@ -366,6 +373,19 @@ impl World {
         self.likes_lost |= self.edges[at].likes > 0;
         let room = self.edge_room(at);
         self.edges[at] = Edge { room, likes: 0 };
+    }
+
+    fn lose_last_edge(&mut self) {
+        let last = self.edges.len() - 1;
+        for at in 0..self.clients.len() {
+            let connection = &self.clients[at].connection;
+            if connection.as_ref().is_some_and(|known| known.edge == last) {
+                self.disconnect(at);
+            }
+        }
+        self.network.cut(last, u64::MAX);
+        self.likes_lost |= self.edges[last].likes > 0;
+        self.gone = Some(last);
     }
 
     fn connected(&mut self) -> Option<(usize, usize, u64)> {
