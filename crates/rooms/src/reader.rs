@@ -46,8 +46,11 @@ pub struct Reader {
     /// End of the frames that are due, exclusive.
     due: u64,
     taken: Weights,
-    /// What was there at the welcome is no lag: a fill is to be complete.
+    /// What is no lag: all that was there at the welcome, because a fill is to be complete, and all
+    /// that came since the reader had everything, because it had no chance to take it.
     granted: Weights,
+    /// The last poll found nothing.
+    has_all: bool,
     /// CHAT is left out until so much weight was taken.
     skip_to: u64,
     state_seen: Option<u64>,
@@ -84,6 +87,7 @@ impl Reader {
             due: 0,
             taken: Weights::default(),
             granted: Weights::default(),
+            has_all: false,
             skip_to: 0,
             state_seen: None,
             direct_bytes: 0,
@@ -160,11 +164,13 @@ impl Reader {
         // As it is for most of them most of the time.
         let is_at_end = self.index == timeline.window().end();
         if is_at_end && self.direct_bytes == 0 && timeline.state_version() == self.state_seen {
+            self.has_all = true;
             return None;
         }
         if self.is_slow(timeline, now_ms) {
             return Some(self.close(CloseCode::Slow));
         }
+        self.has_all = false;
         if let Some(bytes) = self.pop_direct() {
             return Some(Next::Send(bytes));
         }
@@ -175,7 +181,9 @@ impl Reader {
             self.state_seen = Some(state.state().version);
             return Some(Next::Send(bytes.clone()));
         }
-        self.poll_frame(timeline).map(Next::Send)
+        let bytes = self.poll_frame(timeline);
+        self.has_all = bytes.is_none();
+        bytes.map(Next::Send)
     }
 
     /// Whether the connection has to be closed: CONTROL waits above its bound, or left the window
@@ -194,6 +202,10 @@ impl Reader {
             return true;
         }
         self.advance_due(timeline, now_ms);
+        if self.has_all && self.index < self.due {
+            self.has_all = false;
+            self.granted = window.weights_before(self.due);
+        }
         let lag = window.weights_before(self.due).control;
         let taken = self.taken.control.max(self.granted.control);
         lag.saturating_sub(taken) > timeline.control_lag_bytes_max
@@ -269,6 +281,7 @@ impl Reader {
         self.due = self.index;
         self.taken = window.weights_before(self.index);
         self.granted = window.weights_before(window.end());
+        self.has_all = false;
         self.skip_to = 0;
         self.state_seen = None;
         let user = self.rest.user.as_deref();

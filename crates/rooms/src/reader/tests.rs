@@ -86,6 +86,15 @@ fn next(reader: &mut Reader, timeline: &Timeline, now_ms: u64) -> Option<ServerM
     Some(CODEC.decode_server(&bytes).unwrap())
 }
 
+/// Takes one message and is not heard of again: what comes now is lag.
+fn stall(reader: &mut Reader, timeline: &mut Timeline) {
+    timeline.change(change(1));
+    assert!(matches!(
+        next(reader, timeline, 0),
+        Some(ServerMessage::Change(_))
+    ));
+}
+
 /// In a few words.
 fn drain(reader: &mut Reader, timeline: &Timeline, now_ms: u64) -> Vec<String> {
     let mut said = Vec::new();
@@ -197,6 +206,7 @@ fn lagging_chat_is_dropped_and_told_and_control_is_not() {
     let mut timeline = timeline(&config());
     let mut slow = reader(None);
     drain(&mut slow, &timeline, 0);
+    stall(&mut slow, &mut timeline);
     for seq in 1..=12 {
         let events = if seq == 4 {
             vec![message(seq, 1_000), act(5, 10)]
@@ -225,6 +235,7 @@ fn control_that_is_not_taken_closes_with_a_position_to_resume_from() {
     drain(&mut slow, &timeline, 0);
     timeline.append(frame(vec![message(1, 1)]));
     drain(&mut slow, &timeline, 0);
+    stall(&mut slow, &mut timeline);
     for seq in 2..=4 {
         timeline.append(frame(vec![act(seq, 1_500)]));
     }
@@ -234,6 +245,25 @@ fn control_that_is_not_taken_closes_with_a_position_to_resume_from() {
     // Nothing is lost for who comes back.
     let said = drain(&mut reader(at(1)), &timeline, 0);
     assert_eq!(said.len(), 2 + 3);
+}
+
+#[test]
+fn a_burst_makes_nobody_slow_who_had_everything() {
+    let mut timeline = timeline(&config());
+    let mut fast = reader(None);
+    for burst in 0..3 {
+        drain(&mut fast, &timeline, 0);
+        for at in 1..=10 {
+            let seq = burst * 20 + at * 2;
+            timeline.append(frame(vec![act(seq - 1, 1_500), message(seq, 1_500)]));
+        }
+        let said = drain(&mut fast, &timeline, 0);
+        assert_eq!(said.len(), 10);
+        assert!(
+            said.iter()
+                .all(|said| said.ends_with("(2 events, 0 dropped)"))
+        );
+    }
 }
 
 #[test]
