@@ -13,7 +13,7 @@ const EVENT_BYTES: usize = 96;
 
 /// The last frames, bounded in events and in bytes. The last frame always stays.
 ///
-/// Bytes are *weights*: the text of an event and [a constant](EVENT_BYTES). They are close to its
+/// Bytes are *weights*: the text of an event and a constant. They are close to its
 /// encoded length, the same for all codecs, and known before anything is encoded.
 ///
 /// Frames have an *index* that grows by one and never changes, for cursors.
