@@ -2,7 +2,7 @@
 //!
 //! A compiler is the largest part of a node that reads hostile bytes: there are small components
 //! that take it minutes and gigabytes. So it runs in a child that the kernel limits, one at a time,
-//! at a lower priority, and what it can do at worst is fail. The child is the same program:
+//! which gives way when it takes long, and what it can do at worst is fail. The child is the same program:
 //! **whoever makes a [`Compiler`] calls [`run_if_child`] first thing in `main`**, or names a program
 //! that does.
 //!

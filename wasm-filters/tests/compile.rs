@@ -283,7 +283,7 @@ async fn a_busy_node_compiles_soon() {
     let cores = std::thread::available_parallelism().expect("cores").get();
     let done = AtomicBool::new(false);
     let busy = compiler(CompileOptions {
-        // Two others want each core; the compiler gives way to them, to a seventh of it.
+        // Two others want each core.
         wall_max: alone * 30,
         ..options()
     });

@@ -5,7 +5,7 @@
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use wasmtime::Engine;
 
 use crate::check::COMPONENT_BYTES_MAX;
@@ -26,11 +26,6 @@ const EXIT_SYSTEM: u8 = 71;
 
 /// Open files: the three that it is given, and `/proc/self/status` once.
 const FILES_MAX: u64 = 16;
-
-/// What the child adds to its own niceness. Viewers come first, and yet a node under full load has to
-/// get a new filter soon: of a core that two busy threads want as well, 5 is given a seventh. At 19 it
-/// would be a hundredth, and what takes half a second alone would take a minute.
-const NICENESS: i32 = 5;
 
 /// What the parent says on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +140,6 @@ fn limit(arguments: Arguments) -> io::Result<()> {
     // It writes to a pipe and to nothing else: no files, no core dump of somebody's keys.
     set(Resource::Fsize, 0, 0)?;
     set(Resource::Core, 0, 0)?;
-    nice(NICENESS)?;
     Ok(())
 }
 

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, setpriority_process};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -14,6 +16,14 @@ use super::child::{Arguments, EXIT_REFUSED, MAGIC};
 use super::code::Code;
 use super::{CompileError, CompileOptions};
 use crate::engine::MemoryModel;
+
+/// For so long the child competes with the node's own threads as an equal: a usual filter is compiled
+/// in a third of a second alone, and an operator waits for it while viewers keep every core busy.
+const AS_EQUAL: Duration = Duration::from_secs(2);
+
+/// Then it gives way: of a core that two busy threads want as well, this niceness is given a fifth.
+/// It is not the lowest: that would be a hundredth, and a filter of 18 MB would never be done.
+const NICENESS: i32 = 3;
 
 /// As much of the child's standard error as is kept.
 const WORDS_BYTES_MAX: u64 = 4096;
@@ -45,7 +55,21 @@ pub(super) async fn compile(
         .spawn()
         .map_err(start)?;
     let mut group = Group::of(&child);
-    let Ok(ended) = timeout(options.wall_max, converse(&mut child, options, wasm)).await else {
+    let pid = group.0;
+    let compiling = async {
+        let mut conversing = pin!(converse(&mut child, options, wasm));
+        match timeout(AS_EQUAL, &mut conversing).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                if pid.is_some() {
+                    // A child that is gone need not give way.
+                    let _ = setpriority_process(pid, NICENESS);
+                }
+                conversing.await
+            }
+        }
+    };
+    let Ok(ended) = timeout(options.wall_max, compiling).await else {
         group.kill();
         // It cannot refuse; the status is of no interest.
         let _ = child.wait().await;
