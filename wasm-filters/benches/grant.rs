@@ -20,7 +20,7 @@ use wasm_filters::host::{
     ResponseAnswer, ResponseCall,
 };
 use wasm_filters::keys::KeyRing;
-use wasm_filters::manifest::{Action, Digest, FilterName, Hook, Manifest, VersionDocument};
+use wasm_filters::manifest::{Action, Digest, FilterName, Hook, Manifest, Sight, VersionDocument};
 use wasm_filters::rollout::RequestPin;
 use wasm_filters::version::LoadedVersion;
 
@@ -31,9 +31,17 @@ fn name() -> FilterName {
     "bench".parse().expect("a name")
 }
 
-async fn version(host: &Host, wasm: &Bytes, label: &str, token: &str) -> Arc<LoadedVersion> {
+/// Until told otherwise, filters see all of a request but its header fields.
+async fn version(
+    host: &Host,
+    wasm: &Bytes,
+    label: &str,
+    token: &str,
+    sees: Option<Vec<Sight>>,
+) -> Arc<LoadedVersion> {
     let hooks = vec![Hook::Auth, Hook::HttpRequest, Hook::HttpResponse];
     let mut manifest = Manifest::new(name(), label, hooks);
+    manifest.sees = sees;
     manifest.config = serde_json::json!({
         "label": label, "cache_ms": 3_600_000, "tokens": { token: "ada" },
     });
@@ -63,6 +71,26 @@ fn headers() -> HeaderMap {
     headers
 }
 
+fn cached_grant(c: &mut Criterion, runtime: &Runtime, host: &Host, call: AuthCall<'_>, name: &str) {
+    let table = host.snapshot();
+    let answer = runtime.block_on(host.authorize(&table, call));
+    assert!(matches!(answer, AuthAnswer::Granted(_)), "{answer:?}");
+    let mut group = c.benchmark_group(name);
+    group.bench_function("key", |b| {
+        b.iter(|| GrantKey::of(black_box(&table), black_box(&call)));
+    });
+    // A request knows when it began.
+    let now = Instant::now();
+    group.bench_function("snapshot, key and cached grant", |b| {
+        b.iter(|| {
+            let table = host.snapshot();
+            let key = GrantKey::of(&table, black_box(&call));
+            host.cached_grant(&key, now).expect("a grant")
+        });
+    });
+    group.finish();
+}
+
 #[expect(clippy::too_many_lines, reason = "one figure after the other")]
 fn grants(c: &mut Criterion) {
     let guest = concat!(
@@ -82,8 +110,8 @@ fn grants(c: &mut Criterion) {
     let host = Host::new(options, Arc::new(KeyRing::default()), &registry).expect("a host");
     let token = "t".repeat(TOKEN_BYTES);
     let (one, two) = runtime.block_on(async {
-        let one = version(&host, &wasm, "one", &token).await;
-        (one, version(&host, &wasm, "two", &token).await)
+        let one = version(&host, &wasm, "one", &token, None).await;
+        (one, version(&host, &wasm, "two", &token, None).await)
     });
     let routing = |version: &Arc<LoadedVersion>, previous: &Arc<LoadedVersion>, activation| {
         let routing = FilterRouting {
@@ -126,21 +154,18 @@ fn grants(c: &mut Criterion) {
         headers: &headers,
         client,
     };
-    let answer = runtime.block_on(host.authorize(&table, call));
-    assert!(matches!(answer, AuthAnswer::Granted(_)), "{answer:?}");
-
-    let mut group = c.benchmark_group("grant");
-    group.bench_function("key", |b| {
-        b.iter(|| GrantKey::of(black_box(&table), black_box(&call)));
+    cached_grant(c, &runtime, &host, call, "grant, everything is seen");
+    // As the shipped filter `auth` does: it looks at credentials only.
+    let (blind, before) = runtime.block_on(async {
+        let blind = version(&host, &wasm, "three", &token, Some(Vec::new())).await;
+        (
+            blind,
+            version(&host, &wasm, "four", &token, Some(Vec::new())).await,
+        )
     });
-    group.bench_function("snapshot, key and cached grant", |b| {
-        b.iter(|| {
-            let table = host.snapshot();
-            let key = GrantKey::of(&table, black_box(&call));
-            host.cached_grant(&key).expect("a grant")
-        });
-    });
-    group.finish();
+    host.apply(routing(&blind, &before, 2), Instant::now());
+    cached_grant(c, &runtime, &host, call, "grant, credentials are seen");
+    host.apply(routing(&one, &two, 3), Instant::now());
 
     let request = HttpCall {
         info,
@@ -179,7 +204,7 @@ fn grants(c: &mut Criterion) {
     group.finish();
 
     let mut group = c.benchmark_group("swap");
-    let mut activation = 1;
+    let mut activation = 4;
     group.bench_function("apply", |b| {
         b.iter(|| {
             activation += 1;

@@ -179,10 +179,10 @@ impl Host {
     }
 
     /// The grant that an equal request was given, if it still holds: the fast path of a media
-    /// request. Counts as a grant that was given again.
+    /// request, which says when it began. Counts as a grant that was given again.
     #[must_use]
-    pub fn cached_grant(&self, key: &GrantKey) -> Option<Arc<Granted>> {
-        self.inner.cached_grant(key)
+    pub fn cached_grant(&self, key: &GrantKey, now: Instant) -> Option<Arc<Granted>> {
+        self.inner.cached_grant(key, now)
     }
 
     /// Whether a grant that something long-lived rests on has been revoked since.

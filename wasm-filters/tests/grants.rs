@@ -25,11 +25,11 @@ async fn a_grant_is_given_again_until_it_is_revoked() {
     let credential = credential(TOKEN);
     let call = auth_call(&credential, &headers, anybody());
     let key = GrantKey::of(&table, &call);
-    assert!(node.host.cached_grant(&key).is_none());
+    assert!(node.host.cached_grant(&key, Instant::now()).is_none());
     granted_by(&node.host.authorize(&table, call).await);
     for _ in 0..10 {
         granted_by(&node.host.authorize(&table, call).await);
-        assert!(node.host.cached_grant(&key).is_some());
+        assert!(node.host.cached_grant(&key, Instant::now()).is_some());
     }
     assert_eq!(auth_calls(&node), 1);
     // Another filter's change keeps it; a change of this one does not.
@@ -39,7 +39,7 @@ async fn a_grant_is_given_again_until_it_is_revoked() {
         until_unix_ms: NOW_MS * 2,
     };
     node.host.revoke(&revocation, NOW_MS).unwrap();
-    assert!(node.host.cached_grant(&key).is_none());
+    assert!(node.host.cached_grant(&key, Instant::now()).is_none());
     let AuthAnswer::Denied(denial) = node.host.authorize(&table, call).await else {
         panic!("a revoked user got in");
     };

@@ -175,7 +175,7 @@ impl EdgeProxy {
         };
         let (host, table) = (filters.host(), &filtering.table);
         let key = GrantKey::of(table, &call);
-        let answer = match host.cached_grant(&key) {
+        let answer = match host.cached_grant(&key, context.started) {
             Some(granted) => AuthAnswer::Granted(granted),
             None => host.authorize(table, call).await,
         };

@@ -160,8 +160,8 @@ impl Inner {
         Ok(inner)
     }
 
-    pub(super) fn cached_grant(&self, key: &GrantKey) -> Option<Arc<Granted>> {
-        let granted = self.grants.cached(key, Instant::now())?;
+    pub(super) fn cached_grant(&self, key: &GrantKey, now: Instant) -> Option<Arc<Granted>> {
+        let granted = self.grants.cached(key, now)?;
         self.counters.grants_reused.inc();
         Some(granted)
     }
