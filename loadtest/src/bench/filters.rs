@@ -73,6 +73,8 @@ struct Bench<'a> {
     parent: &'a Parent,
     /// A small playlist, which every edge has in its cache.
     object: &'a Object,
+    /// The same, with the fields that the filter sets, from the parent.
+    answered: &'a Object,
     directory: PathBuf,
 }
 
@@ -89,13 +91,17 @@ pub(super) async fn run(
         std::fs::remove_dir_all(&directory)?;
     }
     std::fs::create_dir_all(&directory)?;
-    let parent = Parent::start(objects, settings.base_port + 10).await?;
+    let object = objects.first().context("no object")?;
+    let answered = object.with_fields(format!("{}&_HLS_skip=YES", object.path), artifact::FIELDS);
+    let served = [object.clone(), answered.clone()];
+    let parent = Parent::start(&served, settings.base_port + 10).await?;
     let bench = Bench {
         settings,
         programs,
         certificates,
         parent: &parent,
-        object: objects.first().context("no object")?,
+        object,
+        answered: &answered,
         directory,
     };
     let costs = cost::run(&bench).await.context("cached requests")?;

@@ -18,6 +18,8 @@ pub(super) struct Object {
     pub(super) file: &'static str,
     pub(super) content_type: &'static str,
     pub(super) cache_control: &'static str,
+    /// Further response fields.
+    pub(super) fields: &'static [(&'static str, &'static str)],
     pub(super) body: Bytes,
     in_flight: InFlight,
 }
@@ -46,6 +48,7 @@ pub(super) fn all() -> Vec<Object> {
             content_type: "application/vnd.apple.mpegurl",
             // What the origin says of a blocking playlist: 6 x TARGETDURATION.
             cache_control: "max-age=12",
+            fields: &[],
             body: playlist(),
             in_flight: InFlight {
                 h1_connections: 32,
@@ -59,6 +62,7 @@ pub(super) fn all() -> Vec<Object> {
             file: "28000000.0.m4s",
             content_type: "video/mp4",
             cache_control: "max-age=60, immutable",
+            fields: &[],
             body: part(),
             in_flight: InFlight {
                 h1_connections: 16,
@@ -70,6 +74,19 @@ pub(super) fn all() -> Vec<Object> {
 }
 
 impl Object {
+    /// The same under another path, with further fields.
+    pub(super) fn with_fields(
+        &self,
+        path: String,
+        fields: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self {
+            path,
+            fields,
+            ..self.clone()
+        }
+    }
+
     pub(super) fn concurrency(&self, protocol: Protocol) -> (usize, usize) {
         match protocol {
             Protocol::H1 => (self.in_flight.h1_connections, 1),

@@ -69,10 +69,15 @@ fn answer(objects: &HashMap<String, Object>, request: &Request<Incoming>) -> Res
         return response;
     };
     *response.body_mut() = Full::new(object.body.clone());
-    for (name, value) in [
+    let further = object
+        .fields
+        .iter()
+        .map(|(name, value)| (http::HeaderName::from_static(name), *value));
+    let own = [
         (header::CONTENT_TYPE, object.content_type),
         (header::CACHE_CONTROL, object.cache_control),
-    ] {
+    ];
+    for (name, value) in own.into_iter().chain(further) {
         response
             .headers_mut()
             .insert(name, http::HeaderValue::from_static(value));

@@ -17,6 +17,15 @@ pub(super) const FIELD: &str = "x-robots-tag";
 /// the samples, and nowhere else.
 pub(super) const VALUE: &str = "noindex";
 
+/// All fields that [`HEADERS`] sets as it ships.
+pub(super) const FIELDS: &[(&str, &str)] = &[
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "strict-origin-when-cross-origin"),
+    ("access-control-allow-origin", "*"),
+    ("access-control-expose-headers", "age, cache-status, date"),
+    (FIELD, VALUE),
+];
+
 /// A component and its manifest.
 #[derive(Debug, Clone)]
 pub(super) struct Artifact {

@@ -7,8 +7,9 @@ use anyhow::{Context as _, ensure};
 use serde::Serialize;
 
 use super::super::STREAM_PATH;
+use super::super::objects::Object;
 use super::Bench;
-use super::artifact::{AUTH, FIELD, HEADERS, VALUE};
+use super::artifact::{AUTH, FIELD, FIELDS, HEADERS, VALUE};
 use super::fleet::{Edge, Fleet, Follows};
 use crate::bench::report::median;
 use crate::client::{Client, Protocol, Target, Trust};
@@ -17,12 +18,18 @@ use crate::load::{self, Fields};
 /// The first port of this measurement, after the benchmark's first.
 const PORT: u16 = 11;
 
+/// The edges: one without filters, one that runs them for everybody, one that asks who may watch.
+const EDGES: [Follows; 3] = [Follows::Nothing, Follows::Open, Follows::Guarded];
+
 /// Which filters a request passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Chain {
     /// None: the edge has filters switched off.
     None,
+    /// None either, but the parent's answer has the fields that `http-headers` would set: what they
+    /// cost by themselves, on both sides.
+    SameAnswer,
     /// `http-headers`, on the request and on the response.
     Headers,
     /// The same, and `auth` decides who may watch.
@@ -30,14 +37,27 @@ pub enum Chain {
 }
 
 impl Chain {
-    /// All of them, in the order of their edges.
-    pub const ALL: [Self; 3] = [Self::None, Self::Headers, Self::AuthAndHeaders];
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::None,
+        Self::SameAnswer,
+        Self::Headers,
+        Self::AuthAndHeaders,
+    ];
 
-    fn follows(self) -> Follows {
+    /// Which of [`EDGES`] has it.
+    fn edge(self) -> usize {
         match self {
-            Self::None => Follows::Nothing,
-            Self::Headers => Follows::Open,
-            Self::AuthAndHeaders => Follows::Guarded,
+            Self::None | Self::SameAnswer => 0,
+            Self::Headers => 1,
+            Self::AuthAndHeaders => 2,
+        }
+    }
+
+    fn object<'a>(self, bench: &Bench<'a>) -> &'a Object {
+        match self {
+            Self::SameAnswer => bench.answered,
+            _ => bench.object,
         }
     }
 }
@@ -46,6 +66,7 @@ impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "none",
+            Self::SameAnswer => "none, the parent sends the fields",
             Self::Headers => "http-headers",
             Self::AuthAndHeaders => "auth + http-headers",
         })
@@ -73,8 +94,7 @@ impl Cost {
 pub(super) async fn run(bench: &Bench<'_>) -> anyhow::Result<Vec<Cost>> {
     let settings = bench.settings;
     let port = settings.base_port + PORT;
-    let edges = Chain::ALL.map(Chain::follows);
-    let fleet = Fleet::start(bench, "cost", port, &edges).await?;
+    let fleet = Fleet::start(bench, "cost", port, &EDGES).await?;
     let shipped = &bench.programs.shipped;
     fleet.deploy(shipped, &[AUTH, HEADERS]).await?;
     // Each connection is a viewer with a token of its own, in the cookie that an edge sets.
@@ -85,7 +105,8 @@ pub(super) async fn run(bench: &Bench<'_>) -> anyhow::Result<Vec<Cost>> {
     let mut costs: Vec<Cost> = Vec::new();
     for repetition in 0..settings.repetitions {
         for protocol in Protocol::ALL {
-            for (chain, edge) in Chain::ALL.into_iter().zip(&fleet.edges) {
+            for chain in Chain::ALL {
+                let edge = fleet.edges.get(chain.edge()).context("no edge")?;
                 let run = measure(bench, edge, chain, protocol, &viewers)
                     .await
                     .with_context(|| format!("{chain} over {protocol}"))?;
@@ -113,14 +134,15 @@ async fn measure(
     protocol: Protocol,
     viewers: &[Fields],
 ) -> anyhow::Result<load::Report> {
-    let url = edge.url(&bench.object.path);
+    let object = chain.object(bench);
+    let url = edge.url(&object.path);
     let viewer = viewers.first().context("no viewer")?;
-    check(bench, &url, chain, protocol, viewer).await?;
-    let (connections, streams) = bench.object.concurrency(protocol);
+    check(object, &url, chain, protocol, viewer).await?;
+    let (connections, streams) = object.concurrency(protocol);
     // The client looks for one field in every run, so that it costs the same in all.
     let (field, value) = match chain {
-        Chain::None => ("content-type", bench.object.content_type),
-        Chain::Headers | Chain::AuthAndHeaders => (FIELD, VALUE),
+        Chain::None => ("content-type", object.content_type),
+        _ => (FIELD, VALUE),
     };
     let plan = load::Plan {
         url,
@@ -147,7 +169,7 @@ async fn measure(
 
 /// The comparison means nothing unless the chain acts, and unless no other one does.
 async fn check(
-    bench: &Bench<'_>,
+    object: &Object,
     url: &str,
     chain: Chain,
     protocol: Protocol,
@@ -163,20 +185,23 @@ async fn check(
     let stranger = client.fetch(&path, &[]).await?;
     client.close();
     ensure!(
-        admitted.status == 200 && admitted.is_whole() && admitted.body == bench.object.body,
+        admitted.status == 200 && admitted.is_whole() && admitted.body == object.body,
         "{url} answered {} to a viewer with a token: {:.200}",
         admitted.status,
         admitted.text()
     );
-    let acted = (chain != Chain::None).then_some(VALUE);
-    ensure!(
-        admitted.header(FIELD) == acted,
-        "{FIELD} is {:?}, not {acted:?}",
-        admitted.header(FIELD)
-    );
+    for (name, value) in FIELDS {
+        let found: Vec<_> = admitted.headers.get_all(*name).iter().collect();
+        // The edge has an opinion of its own about CORS.
+        let is_right = match chain {
+            Chain::None => *name != FIELD || found.is_empty(),
+            _ => found == [value],
+        };
+        ensure!(is_right, "{chain}: {name} is {found:?}, not {value:?}");
+    }
     let expected = match chain {
         Chain::AuthAndHeaders => 401,
-        Chain::None | Chain::Headers => 200,
+        Chain::None | Chain::SameAnswer | Chain::Headers => 200,
     };
     ensure!(
         stranger.status == expected,

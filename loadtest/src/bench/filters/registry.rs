@@ -66,12 +66,22 @@ impl Registry {
 
     /// Pushes a version and activates it; waits until all nodes run it.
     pub(super) async fn push(&self, artifact: &Artifact) -> anyhow::Result<Times> {
+        self.push_with(artifact, &[]).await
+    }
+
+    /// The same, but no node goes back by itself when the version turns out to be bad.
+    pub(super) async fn push_for_good(&self, artifact: &Artifact) -> anyhow::Result<Times> {
+        self.push_with(artifact, &["--bake", "0"]).await
+    }
+
+    async fn push_with(&self, artifact: &Artifact, options: &[&str]) -> anyhow::Result<Times> {
         let before = self.overview().await?;
         let known = before.newest(artifact.name).map(|newest| newest.number);
         let mut command = self.weirctl();
         command.args(["filter", "push", "--activate", "--component"]);
         command.arg(&artifact.component);
         command.arg("--manifest").arg(&artifact.manifest);
+        command.args(options);
         let target = |overview: &Overview| {
             let newest = overview.newest(artifact.name)?;
             (Some(newest.number) != known).then(|| newest.id.clone())

@@ -20,10 +20,10 @@ impl fmt::Display for Filters {
 }
 
 impl Filters {
-    fn unfiltered(&self, protocol: Protocol) -> Option<&Cost> {
+    fn cost(&self, chain: Chain, protocol: Protocol) -> Option<&Cost> {
         self.costs
             .iter()
-            .find(|cost| cost.chain == Chain::None && cost.protocol == protocol)
+            .find(|cost| cost.chain == chain && cost.protocol == protocol)
     }
 
     fn fmt_costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,22 +35,25 @@ impl Filters {
         writeln!(
             f,
             "| protocol | filters | req/s | p50 us | p99 us | server CPU us/req | client CPU us/req \
-             | req/s vs none | server CPU vs none | errors |"
+             | req/s vs none | server CPU vs none | req/s vs same answer | errors |"
         )?;
-        writeln!(f, "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
+        writeln!(f, "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")?;
         for cost in &self.costs {
             let rate = |cost: &Cost| cost.median(|run| run.requests_per_second);
             let cpu =
                 |cost: &Cost| cost.median(|run| run.server_cpu_us_per_request.unwrap_or(f64::NAN));
-            let ratio = |value: &dyn Fn(&Cost) -> f64| match self.unfiltered(cost.protocol) {
-                Some(none) if cost.chain != Chain::None => {
-                    format!("{:.2}x", value(cost) / value(none))
+            let ratio = |to: Chain, value: &dyn Fn(&Cost) -> f64| {
+                let Some(to) = self.cost(to, cost.protocol) else {
+                    return String::from("-");
+                };
+                if to.chain == cost.chain {
+                    return String::from("-");
                 }
-                _ => String::from("-"),
+                format!("{:.2}x", value(cost) / value(to))
             };
             writeln!(
                 f,
-                "| {} | {} | {:.0} | {:.0} | {:.0} | {:.1} | {:.1} | {} | {} | {} |",
+                "| {} | {} | {:.0} | {:.0} | {:.0} | {:.1} | {:.1} | {} | {} | {} | {} |",
                 cost.protocol,
                 cost.chain,
                 rate(cost),
@@ -58,8 +61,9 @@ impl Filters {
                 cost.median(|run| f64::from(run.p99_us)),
                 cpu(cost),
                 cost.median(|run| run.client_cpu_us_per_request),
-                ratio(&rate),
-                ratio(&cpu),
+                ratio(Chain::None, &rate),
+                ratio(Chain::None, &cpu),
+                ratio(Chain::SameAnswer, &rate),
                 cost.runs.iter().map(|run| run.errors).sum::<u64>(),
             )?;
         }
