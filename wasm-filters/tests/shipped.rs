@@ -10,6 +10,8 @@
 
 #[path = "shipped/cases.rs"]
 mod cases;
+#[path = "shipped/chat.rs"]
+mod chat;
 #[path = "shipped/filter.rs"]
 mod filter;
 #[expect(
@@ -37,6 +39,11 @@ async fn auth() {
 }
 
 #[tokio::test]
+async fn chat_rooms() {
+    Filter::open("chat").await.passes_everything().await;
+}
+
+#[tokio::test]
 async fn geo_block() {
     Filter::open("geo-block").await.passes_everything().await;
 }
@@ -60,6 +67,11 @@ async fn welcome_in_python() {
 async fn what_cannot_be_obeyed_refuses_the_version() {
     for (name, config, reason) in [
         ("auth", json!({ "guests": ["publish"] }), "not 'publish'"),
+        (
+            "chat",
+            json!({ "exempt": { "links": ["king"] } }),
+            "exempt.links: there is no role 'king'",
+        ),
         (
             "geo-block",
             json!({ "rules": [{ "stream": "a" }] }),
