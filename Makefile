@@ -117,7 +117,7 @@ bench: setup-bench build guests ## Measures, against nginx and Caddy too; see BE
 	$(call step,packaging)
 	cargo bench --locked -p cmaf -p hls -p rtmp --bench part --bench render --bench demux
 	$(call step,filters)
-	cargo bench --locked -p wasm-filters --bench call --bench grant --bench swaps
+	cargo bench --locked -p wasm-filters --bench call --bench chat --bench grant --bench swaps
 	$(call step,serving)
 	target/release/weir-loadtest bench --edge target/release/weir-edge \
 		--origin target/release/weir-origin --out bench-out
