@@ -3,7 +3,12 @@
 //! No timed loops of criterion's: it counts. `WEIR_BENCH_CALLS` sets how many calls.
 //! It needs the guests of the tests, built: `make guests` does that.
 
-#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a benchmark"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

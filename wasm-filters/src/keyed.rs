@@ -98,10 +98,11 @@ impl KeyHasher {
     #[cold]
     fn append_much(&mut self, mut bytes: &[u8]) {
         loop {
-            let room = &mut self.pending[self.pending_len..];
-            let (now, later) = bytes.split_at(bytes.len().min(room.len()));
-            room[..now.len()].copy_from_slice(now);
-            self.pending_len += now.len();
+            let left = PENDING_BYTES.saturating_sub(self.pending_len);
+            let (now, later) = bytes.split_at(bytes.len().min(left));
+            if let Some(room) = self.room(now.len()) {
+                room.copy_from_slice(now);
+            }
             if later.is_empty() {
                 return;
             }
@@ -112,7 +113,8 @@ impl KeyHasher {
     }
 
     fn end(mut self) -> HighwayHasher {
-        self.hasher.append(&self.pending[..self.pending_len]);
+        let pending = self.pending.get(..self.pending_len);
+        self.hasher.append(pending.unwrap_or_default());
         self.hasher
     }
 
