@@ -120,7 +120,7 @@ bench: setup-bench build guests ## Measures, against nginx and Caddy too; see BE
 	cargo bench --locked -p wasm-filters --bench call --bench chat --bench grant --bench swaps
 	$(call step,serving)
 	target/release/weir-loadtest bench --edge target/release/weir-edge \
-		--origin target/release/weir-origin --out bench-out
+		--origin target/release/weir-origin --weirctl target/release/weirctl --out bench-out
 
 deny: ## Checks licences, bans and sources of all dependencies; needs cargo-deny.
 	@cargo deny --version || { echo 'install it with: cargo install --locked cargo-deny'; exit 1; }
