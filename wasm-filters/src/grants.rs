@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use moka::sync::Cache;
 use parking_lot::RwLock;
 
+use crate::answer_cache::AnswerCache;
 use crate::contract::types;
 use crate::host::{AuthAnswer, AuthCall};
 use crate::manifest::{Digest, FilterName, VersionId};
@@ -70,6 +70,11 @@ pub(crate) struct GrantFacts {
 }
 
 impl Granted {
+    /// Whether it may be given again.
+    fn is_kept(&self, now: Instant) -> bool {
+        self.facts.kept_until.is_some_and(|until| now < until)
+    }
+
     /// Whether the revocations that count for it are among these.
     fn is_revoked(&self, revocations: &Revocations, now_unix_ms: u64) -> bool {
         let streams = [Some(self.facts.asked.as_str()), self.stream.as_deref()];
@@ -112,9 +117,9 @@ struct Refused {
 /// The caches and the revocations of a node.
 #[derive(Debug)]
 pub(crate) struct Grants {
-    granted: Cache<GrantKey, Arc<Granted>, KeyState>,
+    granted: AnswerCache<GrantKey, Arc<Granted>>,
     /// On its own, so that a flood of bad tokens drives out no viewer's grant.
-    refused: Cache<GrantKey, Refused, KeyState>,
+    refused: AnswerCache<GrantKey, Refused>,
     revocations: RwLock<Revocations>,
     /// Counts changes of `revocations`; written under its lock.
     revision: AtomicU64,
@@ -125,16 +130,8 @@ impl Grants {
     /// Caches of at most so many bytes of grants, and so many denials.
     pub(crate) fn new(bytes_max: u64, denials_max: u64) -> Self {
         Self {
-            granted: Cache::builder()
-                .max_capacity(bytes_max)
-                .weigher(|_, granted: &Arc<Granted>| granted.weight())
-                // Each grant says itself until when it holds; this only gives the room back.
-                .time_to_live(GRANT_CACHE_MAX)
-                .build_with_hasher(KeyState),
-            refused: Cache::builder()
-                .max_capacity(denials_max)
-                .time_to_live(DENIAL_CACHE_MAX)
-                .build_with_hasher(KeyState),
+            granted: AnswerCache::new(bytes_max, |granted: &Arc<Granted>| granted.weight()),
+            refused: AnswerCache::new(denials_max, |_| 1),
             revocations: RwLock::default(),
             revision: AtomicU64::new(0),
             flights: Flights::default(),
@@ -144,7 +141,7 @@ impl Grants {
     /// The grant that was given to an equal request, if it still holds.
     pub(crate) fn cached(&self, key: &GrantKey, now: Instant) -> Option<Arc<Granted>> {
         let granted = self.granted.get(key)?;
-        if granted.facts.kept_until.is_none_or(|until| now >= until) {
+        if !granted.is_kept(now) {
             return None;
         }
         let revision = self.revision.load(Ordering::Acquire);
@@ -158,7 +155,7 @@ impl Grants {
     #[cold]
     fn check_again(&self, key: &GrantKey, granted: Arc<Granted>) -> Option<Arc<Granted>> {
         if self.is_revoked(&granted, unix_ms()) {
-            self.granted.invalidate(key);
+            self.granted.remove(key);
             return None;
         }
         Some(granted)
@@ -234,9 +231,15 @@ impl Grants {
         self.revocations.read().len(now_unix_ms)
     }
 
-    /// Grants and denials that are kept, about.
+    /// Gives the room of what has ended back.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.granted.sweep(|granted| granted.is_kept(now));
+        self.refused.sweep(|refused| now < refused.until);
+    }
+
+    /// Grants and denials that are kept.
     pub(crate) fn len(&self) -> (u64, u64) {
-        (self.granted.entry_count(), self.refused.entry_count())
+        (self.granted.len(), self.refused.len())
     }
 }
 

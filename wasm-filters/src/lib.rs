@@ -2,6 +2,7 @@
 //!
 //! This crate knows nothing of edges, registries or HTTP servers. It takes a component and its manifest, checks and
 //! compiles them, and calls the hooks that the component exports, each within its limits.
+mod answer_cache;
 pub mod breaker;
 pub mod call;
 mod chain;

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
-use moka::sync::Cache;
 
-use crate::grants::KeyState;
+use crate::answer_cache::AnswerCache;
 use crate::host::{FieldEdits, HttpCall, Reply, RequestEdits};
 use crate::keyed::{HashKey, KeyHasher};
 use crate::sights::Sights;
@@ -46,19 +45,14 @@ struct Entry {
 /// The cache of a node.
 #[derive(Debug)]
 pub(crate) struct Memo {
-    kept: Cache<MemoKey, Entry, KeyState>,
+    kept: AnswerCache<MemoKey, Entry>,
 }
 
 impl Memo {
     /// A cache of at most so many bytes of answers.
     pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
-            kept: Cache::builder()
-                .max_capacity(bytes_max)
-                .weigher(|_, entry: &Entry| weight(&entry.kept))
-                // Each answer says itself until when it holds; this only gives the room back.
-                .time_to_live(MEMO_MAX)
-                .build_with_hasher(KeyState),
+            kept: AnswerCache::new(bytes_max, |entry: &Entry| weight(&entry.kept)),
         }
     }
 
@@ -76,9 +70,14 @@ impl Memo {
         }
     }
 
-    /// Answers that are kept, about.
+    /// Gives the room of what has ended back.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.kept.sweep(|entry| now < entry.until);
+    }
+
+    /// Answers that are kept.
     pub(crate) fn len(&self) -> u64 {
-        self.kept.entry_count()
+        self.kept.len()
     }
 }
 
@@ -265,7 +264,11 @@ mod tests {
             let kept = Kept::Request(RequestStep::Respond(reply));
             memo.keep(MemoKey(number), kept, 60_000, now);
         }
-        memo.kept.run_pending_tasks();
         assert!((1..=50).contains(&memo.len()), "{}", memo.len());
+        assert!(memo.kept.weight() <= 50_000);
+        memo.sweep(now + Duration::from_secs(59));
+        assert!(memo.len() > 0);
+        memo.sweep(now + Duration::from_secs(60));
+        assert_eq!(memo.len(), 0);
     }
 }

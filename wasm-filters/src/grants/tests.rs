@@ -229,9 +229,24 @@ fn the_bytes_that_are_kept_are_bounded() {
         let long = granted(&"u".repeat(1000), "demo", "t", until, 0);
         grants.keep(key(number), &long);
     }
-    grants.granted.run_pending_tasks();
-    assert!(grants.granted.weighted_size() <= 100_000);
-    assert!(grants.granted.entry_count() > 20);
+    assert!(grants.granted.weight() <= 100_000);
+    assert!(grants.granted.len() > 20, "{}", grants.granted.len());
+}
+
+#[test]
+fn what_has_ended_gives_its_room_back() {
+    let grants = grants();
+    let now = Instant::now();
+    let (soon, later) = (now + Duration::from_secs(1), now + Duration::from_secs(2));
+    grants.keep(key(1), &granted("ada", "demo", "t", Some(soon), 0));
+    grants.keep(key(2), &granted("bob", "demo", "t", Some(later), 0));
+    let answer = AuthAnswer::Redirect("/login".into());
+    grants.keep_refusal(key(3), answer, soon);
+    grants.sweep(now);
+    assert_eq!(grants.len(), (2, 1));
+    grants.sweep(soon);
+    assert_eq!(grants.len(), (1, 0));
+    assert!(grants.cached(&key(2), soon).is_some());
 }
 
 /// Tasks that all ask the same, each of which `lead`s when it is its turn.

@@ -214,6 +214,8 @@ impl Inner {
         for deployed in self.deployed() {
             deployed.version.trim(now);
         }
+        self.grants.sweep(now);
+        self.memo.sweep(now);
         // What is more than a sweep takes goes with the next ticks.
         self.services.kv.sweep(crate::grants::unix_ms());
     }
