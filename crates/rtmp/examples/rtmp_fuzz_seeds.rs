@@ -1,5 +1,5 @@
 //! Writes the seeds of the fuzz targets `rtmp_session`, `rtmp_amf0`, `flv_reader` and `flv_tag`
-//! below the directory given: `cargo run -p rtmp --example fuzz_seeds -- fuzz/seeds`.
+//! below the directory given: `cargo run -p rtmp --example rtmp_fuzz_seeds -- fuzz/seeds`.
 
 use std::io;
 use std::path::Path;

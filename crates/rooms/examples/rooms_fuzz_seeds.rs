@@ -11,7 +11,9 @@ use rooms::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let seeds = std::env::args().nth(1).ok_or("usage: fuzz_seeds FOLDER")?;
+    let seeds = std::env::args()
+        .nth(1)
+        .ok_or("usage: rooms_fuzz_seeds FOLDER")?;
     let binary = Path::new(&seeds).join("rooms_binary");
     let edge = Path::new(&seeds).join("rooms_edge");
     fs::create_dir_all(&binary)?;
