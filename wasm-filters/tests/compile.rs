@@ -217,7 +217,7 @@ async fn a_bomb_ends_the_child_and_not_the_node() {
         "the machine code has more than 100 bytes"
     );
 
-    assert_eq!(compilers(), 0, "no child is left");
+    assert_eq!(compilers(), [] as [i32; 0], "no child is left");
     compiler(options())
         .compile(component(3, 2, 2))
         .await
@@ -232,9 +232,9 @@ async fn a_compilation_that_nobody_waits_for_is_killed() {
         let compiler = compiler.clone();
         async move { compiler.compile(wasm).await.map(drop) }
     });
-    wait_until(|| compilers() > 0).await;
+    wait_until(|| !compilers().is_empty()).await;
     task.abort();
-    wait_until(|| compilers() == 0).await;
+    wait_until(|| compilers().is_empty()).await;
     compiler
         .compile(component(3, 2, 2))
         .await
@@ -307,26 +307,38 @@ async fn a_busy_node_compiles_soon() {
     }
 }
 
-/// Children of this process that are compilers.
-fn compilers() -> usize {
+/// What takes long gives way to viewers.
+#[tokio::test]
+async fn a_long_compilation_gives_way() {
+    let task = tokio::spawn(async {
+        // Many seconds' work, on a fast machine too.
+        let wasm = component(240, 2000, 1500);
+        compiler(options()).compile(wasm).await.map(drop)
+    });
+    wait_until(|| !compilers().is_empty()).await;
+    assert_eq!(compilers(), [0], "an equal at first");
+    wait_until(|| compilers() == [3]).await;
+    task.abort();
+    wait_until(|| compilers().is_empty()).await;
+}
+
+/// Niceness of each child of this process that is a compiler.
+fn compilers() -> Vec<i32> {
     let me = std::process::id().to_string();
     let entries = std::fs::read_dir("/proc").expect("/proc");
-    let is_ours = |path: &Path| {
-        let Ok(stat) = std::fs::read_to_string(path.join("stat")) else {
-            return false;
-        };
-        // pid (name) state parent ...
-        let Some((_, rest)) = stat.rsplit_once(") ") else {
-            return false;
-        };
+    let ours = |path: &Path| {
+        let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+        // pid (name) state parent ...; niceness is the 19th field, the 17th after the name.
+        let (_, rest) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = rest.split(' ').collect();
-        let line = std::fs::read_to_string(path.join("cmdline")).unwrap_or_default();
-        fields.get(1) == Some(&me.as_str()) && line.contains("compile-filter")
+        let line = std::fs::read_to_string(path.join("cmdline")).ok()?;
+        let is_ours = fields.get(1) == Some(&me.as_str()) && line.contains("compile-filter");
+        is_ours.then(|| fields[16].parse().expect("a number"))
     };
     entries
         .flatten()
-        .filter(|entry| is_ours(&entry.path()))
-        .count()
+        .filter_map(|entry| ours(&entry.path()))
+        .collect()
 }
 
 async fn wait_until(condition: impl Fn() -> bool) {

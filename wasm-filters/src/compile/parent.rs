@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustix::process::{Pid, Signal, kill_process_group, setpriority_process};
+use rustix::process::{Pid, Signal, kill_process_group, setpriority_pgrp};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -62,8 +62,8 @@ pub(super) async fn compile(
             Ok(ended) => ended,
             Err(_) => {
                 if pid.is_some() {
-                    // A child that is gone need not give way.
-                    let _ = setpriority_process(pid, NICENESS);
+                    // All its threads. A child that is gone need not give way.
+                    let _ = setpriority_pgrp(pid, NICENESS);
                 }
                 conversing.await
             }
