@@ -14,8 +14,6 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use crate::grants::KeyState;
 
-/// What an entry weighs, about, where that is in bytes. A guess: the index grows when there are more.
-const BYTES_ABOUT: u64 = 512;
 /// The index has room for as many at the start, at most: a small node needs no more.
 const ROOM_MAX: usize = 1 << 14;
 
@@ -44,9 +42,10 @@ impl<K, V> Weighter<K, V> for By<V> {
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> AnswerCache<K, V> {
-    /// A cache of at most so much of what `weigh` says.
-    pub(crate) fn new(weight_max: u64, weigh: fn(&V) -> u32) -> Self {
-        let room = usize::try_from(weight_max / BYTES_ABOUT).unwrap_or(ROOM_MAX);
+    /// A cache of at most so much of what `weigh` says. An entry weighs `about` so much: a guess, for
+    /// the size of the index, which grows when there are more.
+    pub(crate) fn new(weight_max: u64, about: u64, weigh: fn(&V) -> u32) -> Self {
+        let room = usize::try_from(weight_max / about.max(1)).unwrap_or(ROOM_MAX);
         let room = room.clamp(1, ROOM_MAX);
         let kept = Cache::with(
             room,

@@ -36,6 +36,9 @@ pub const DENIAL_CACHE_MAX: Duration = Duration::from_secs(1);
 /// Most credentials of a request that the chain is given; the least trusted are left out.
 pub const CREDENTIALS_MAX: usize = 8;
 
+/// What a grant takes, about, in bytes.
+const ENTRY_BYTES: u64 = 512;
+
 /// Somebody may do what was asked.
 #[derive(Debug)]
 pub struct Granted {
@@ -130,8 +133,10 @@ impl Grants {
     /// Caches of at most so many bytes of grants, and so many denials.
     pub(crate) fn new(bytes_max: u64, denials_max: u64) -> Self {
         Self {
-            granted: AnswerCache::new(bytes_max, |granted: &Arc<Granted>| granted.weight()),
-            refused: AnswerCache::new(denials_max, |_| 1),
+            granted: AnswerCache::new(bytes_max, ENTRY_BYTES, |granted: &Arc<Granted>| {
+                granted.weight()
+            }),
+            refused: AnswerCache::new(denials_max, 1, |_| 1),
             revocations: RwLock::default(),
             revision: AtomicU64::new(0),
             flights: Flights::default(),

@@ -2,7 +2,7 @@
 //!
 //! A key stands for the whole request: nobody compares what was hashed. With a secret and 128 bits,
 //! a viewer can neither find two requests with one key nor fill one bucket of a map. HighwayHash is
-//! made for hostile input, as SipHash is, and takes a token of 300 bytes in a third of the time.
+//! made for hostile input, as SipHash is, and a request with a token of 300 bytes takes it 0.7 of the time.
 
 use highway::{HighwayHash as _, HighwayHasher, Key};
 

@@ -17,6 +17,9 @@ use crate::sights::Sights;
 /// An answer is kept for as long at most; a longer `cache-ms` is cut.
 pub(crate) const MEMO_MAX: Duration = Duration::from_secs(3600);
 
+/// What an answer with a few fields takes, about, in bytes.
+const ENTRY_BYTES: u64 = 512;
+
 /// Stands for all that a version sees of a request, and for the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct MemoKey(u128);
@@ -52,7 +55,7 @@ impl Memo {
     /// A cache of at most so many bytes of answers.
     pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
-            kept: AnswerCache::new(bytes_max, |entry: &Entry| weight(&entry.kept)),
+            kept: AnswerCache::new(bytes_max, ENTRY_BYTES, |entry: &Entry| weight(&entry.kept)),
         }
     }
 
