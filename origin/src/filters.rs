@@ -193,6 +193,7 @@ impl Filters {
             room,
             now_unix_ms: u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX),
             pin: RequestPin::of(peer.ip().to_string().as_bytes()),
+            attrs: &[],
         }
     }
 

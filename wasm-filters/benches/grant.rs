@@ -137,6 +137,7 @@ fn grants(c: &mut Criterion) {
         room: "demo",
         now_unix_ms: 1_800_000_000_000,
         pin: RequestPin::of(b"192.0.2.7"),
+        attrs: &[],
     };
     let client = Client {
         ip: [192, 0, 2, 7].into(),

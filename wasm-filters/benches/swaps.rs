@@ -127,6 +127,7 @@ fn info() -> CallInfo<'static> {
         room: "demo",
         now_unix_ms: 1_800_000_000_000,
         pin: RequestPin::of(b"anybody"),
+        attrs: &[],
     }
 }
 

@@ -174,6 +174,7 @@ mod tests {
                 room: "demo",
                 now_unix_ms: 1,
                 pin: RequestPin::of(b"anybody"),
+                attrs: &[],
             },
             method: "GET",
             host: "edge.example",

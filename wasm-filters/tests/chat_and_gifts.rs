@@ -20,6 +20,7 @@ fn info() -> CallInfo<'static> {
         room: "lobby",
         now_unix_ms: NOW_MS,
         pin: RequestPin::of(b"ann"),
+        attrs: &[],
     }
 }
 

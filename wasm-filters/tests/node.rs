@@ -121,6 +121,7 @@ pub(crate) fn info(pin: RequestPin) -> CallInfo<'static> {
         room: "demo",
         now_unix_ms: NOW_MS,
         pin,
+        attrs: &[],
     }
 }
 

@@ -81,6 +81,7 @@ impl Filtering {
             room: stream.unwrap_or_default(),
             now_unix_ms: self.now_unix_ms,
             pin: self.pin,
+            attrs: &[],
         }
     }
 

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use crate::call::{CallContext, CallError};
 use crate::chain::{Deadline, Failed};
-use crate::contract::types::Attr;
 use crate::manifest::{FailurePolicy, Hook};
 use crate::stats::{Decision, FailureKind, LastFailure};
 use crate::table::{Deployed, Link};
@@ -236,6 +235,6 @@ fn context(info: &CallInfo<'_>, deadline: Instant, shadow: bool) -> CallContext 
         now_ms: info.now_unix_ms,
         deadline,
         shadow,
-        attrs: Vec::<Attr>::new(),
+        attrs: info.attrs.to_vec(),
     }
 }

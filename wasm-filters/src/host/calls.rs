@@ -24,6 +24,9 @@ pub struct CallInfo<'a> {
     pub now_unix_ms: u64,
     /// Chooses between a version and its canary: make it of the viewer's token, user or address.
     pub pin: RequestPin,
+    /// Open slots of the contract's context, such as a room's settings for `chat`. They are no part
+    /// of what makes two questions of `auth` or `http` the same: leave them empty there.
+    pub attrs: &'a [types::Attr],
 }
 
 /// Who asks.
