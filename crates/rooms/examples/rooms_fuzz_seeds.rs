@@ -6,7 +6,7 @@ use rooms::{
     Codec, Config, Hub, HubOutput, Next, Reader, Saved, Timeline,
     schema::{
         Act, Body, ClientMessage, FromEdge, FromEdgeBody, Message, Moderation, Position, Publish,
-        Report, Roster, RosterReport, ToEdge, User, View,
+        Relay, Report, Review, ReviewKind, Roster, RosterReport, ToEdge, User, View,
     },
 };
 
@@ -76,6 +76,25 @@ fn conversation() -> Vec<FromEdge> {
         id: "m".to_owned(),
         message: None,
     };
+    let review = |kind, id: &str| {
+        Body::Review(Review {
+            id: id.to_owned(),
+            kind,
+            message: Message {
+                id: id.replace('r', "m"),
+                ..message.clone()
+            },
+            reason: "link".to_owned(),
+            by: "u".to_owned(),
+        })
+    };
+    let approve = Act::Approve {
+        id: "r2".to_owned(),
+    };
+    let relay = Relay::Disconnect {
+        user: "u".to_owned(),
+        reason: "spam".to_owned(),
+    };
     let report = Report {
         number: 1,
         users: 1,
@@ -90,7 +109,16 @@ fn conversation() -> Vec<FromEdge> {
     };
     [
         FromEdgeBody::Hello { position: None },
-        publish("c1", Body::Message(message)),
+        publish("c1", Body::Message(message.clone())),
+        publish("c4", review(ReviewKind::Report, "r")),
+        publish("c5", review(ReviewKind::Held, "r2")),
+        FromEdgeBody::Hello { position: None },
+        publish("c6", act(approve)),
+        FromEdgeBody::Relay(relay),
+        FromEdgeBody::Audit {
+            actor: "u".to_owned(),
+            text: "took a link away".to_owned(),
+        },
         publish("c2", act(pin)),
         publish("c3", act(Act::Clear)),
         FromEdgeBody::Report(report),
@@ -111,9 +139,10 @@ fn answers(messages: &[FromEdge]) -> Result<Vec<ToEdge>, Box<dyn Error>> {
     for (at, message) in (1_u64..).zip(messages) {
         hub.handle(at * 1_000, message.clone());
         hub.tick(at * 1_000);
-        while let Some(HubOutput::All(message) | HubOutput::One { message, .. }) = hub.poll_output()
-        {
-            said.push(message);
+        while let Some(output) = hub.poll_output() {
+            if let HubOutput::All(message) | HubOutput::One { message, .. } = output {
+                said.push(message);
+            }
         }
     }
     Ok(said)

@@ -120,7 +120,7 @@ impl Check for ToEdge {
             Self::Change { standing, .. }
             | Self::Heartbeat { standing }
             | Self::State { standing, .. } => standing.check(),
-            Self::Ack { .. } | Self::ReportAck { .. } => Ok(()),
+            Self::Ack { .. } | Self::ReportAck { .. } | Self::Relay(_) | Self::NoRoom => Ok(()),
         }
     }
 }

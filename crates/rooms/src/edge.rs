@@ -2,6 +2,7 @@
 //! carries what they publish.
 
 mod pending;
+mod relay;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,11 +14,12 @@ use thiserror::Error;
 use self::pending::{Due, Pending};
 use crate::{
     config::{Config, ConfigError},
-    limits::FRAMES_AHEAD_MAX,
+    hub::dedup::Dedup,
+    limits::{ECHOES_MAX, FRAMES_AHEAD_MAX},
     presence::local::Local,
     schema::{
         Body, EventFrame, FromEdge, FromEdgeBody, Message, Outcome, Position, Publish, RefusalCode,
-        ServerMessage, Standing, StateWhole, ToEdge, User,
+        ReviewKind, Roles, ServerMessage, Standing, StateWhole, ToEdge, User,
     },
     timeline::Timeline,
     validate,
@@ -37,6 +39,24 @@ pub enum EdgeOutput {
     },
     /// To the hub.
     ToHub(FromEdge),
+    /// Connections that are to end, by [`crate::schema::CloseCode::Removed`].
+    Disconnect {
+        /// All of one user's.
+        connections: Vec<u64>,
+        /// For people, may be empty.
+        reason: String,
+    },
+    /// Connections whose user has other roles from now on.
+    Roles {
+        /// All of one user's.
+        connections: Vec<u64>,
+        /// Those that the user gets.
+        add: Roles,
+        /// Those that the user loses, also if they are in `add`.
+        remove: Roles,
+    },
+    /// The hub keeps no such room. Said once, until a hub says something else.
+    NoRoom,
 }
 
 /// Why a connection cannot join.
@@ -108,6 +128,10 @@ pub struct EdgeRoom {
     connections: BTreeMap<u64, String>,
     connections_of: BTreeMap<String, Vec<u64>>,
     pending: Pending,
+    /// Answers to what its author alone has seen, because a filter wants that.
+    echoes: Dedup,
+    /// The last that a hub said is that it has no such room.
+    has_no_room: bool,
     counts: EdgeFigures,
     outputs: VecDeque<EdgeOutput>,
 }
@@ -143,6 +167,8 @@ impl EdgeRoom {
             connections: BTreeMap::new(),
             connections_of: BTreeMap::new(),
             pending: Pending::new(config),
+            echoes: Dedup::new(ECHOES_MAX, config.dedup_ms),
+            has_no_room: false,
             counts: EdgeFigures::default(),
             outputs: VecDeque::new(),
             config: config.clone(),
@@ -195,12 +221,17 @@ impl EdgeRoom {
     pub fn publish(&mut self, now_ms: u64, connection: u64, publish: Publish) {
         let now_ms = self.advance(now_ms);
         if !validate::publish(&publish) {
-            return self.refuse(connection, publish.client_id, RefusalCode::Malformed);
+            return self.refuse(connection, publish.client_id, RefusalCode::Malformed, None);
         }
+        let Some(publish) = self.echoed(connection, publish) else {
+            return;
+        };
         let client_id = publish.client_id.clone();
         match self.pending.insert(now_ms, connection, Box::new(publish)) {
             Ok(publish) => self.send(FromEdgeBody::Publish(publish)),
-            Err(pending::PendingFull) => self.refuse(connection, client_id, RefusalCode::Full),
+            Err(pending::PendingFull) => {
+                self.refuse(connection, client_id, RefusalCode::Full, None);
+            }
         }
     }
 
@@ -229,6 +260,7 @@ impl EdgeRoom {
         {
             return;
         }
+        let had_room = !std::mem::replace(&mut self.has_no_room, matches!(message, ToEdge::NoRoom));
         match message {
             ToEdge::Frame(frame) => {
                 self.known_head = self.known_head.max(frame.last);
@@ -281,6 +313,9 @@ impl EdgeRoom {
                     self.presence.acknowledge(roster_version, wants_lists);
                 }
             }
+            ToEdge::Relay(relay) => self.relayed(relay),
+            ToEdge::NoRoom if had_room => self.outputs.push_back(EdgeOutput::NoRoom),
+            ToEdge::NoRoom => {}
         }
         self.seek();
     }
@@ -297,7 +332,7 @@ impl EdgeRoom {
                     client_id,
                 } => {
                     self.counts.timeouts += 1;
-                    self.refuse(connection, client_id, RefusalCode::Unavailable);
+                    self.refuse(connection, client_id, RefusalCode::Unavailable, None);
                 }
             }
         }
@@ -494,14 +529,18 @@ impl EdgeRoom {
         let Some((connection, publish)) = self.pending.remove(author, client_id) else {
             return;
         };
+        self.answer(at_ms, connection, *publish, outcome);
+    }
+
+    fn answer(&mut self, at_ms: u64, connection: u64, publish: Publish, outcome: Outcome) {
+        let outcome = told(&publish.body, outcome);
         if let (Outcome::Accepted { seq: None, id }, Body::Message(message)) =
             (&outcome, publish.body)
         {
             // By the id that it had first, so that a repetition is not shown twice.
             let id = id.clone();
             let message = Arc::new(Message { id, ..message });
-            let tabs = self.connections_of.get(&publish.author);
-            for connection in tabs.cloned().unwrap_or_default() {
+            for connection in self.connections_of_user(&publish.author).to_vec() {
                 let message = Arc::clone(&message);
                 self.direct(connection, ServerMessage::Own { at_ms, message });
             }
@@ -520,15 +559,21 @@ impl EdgeRoom {
                 continue;
             };
             let seq = Some(event.seq);
-            let outcome = Outcome::Accepted { seq, id };
+            let outcome = told(&event.body, Outcome::Accepted { seq, id });
             self.direct(connection, ServerMessage::Ack { client_id, outcome });
         }
     }
 
-    fn refuse(&mut self, connection: u64, client_id: String, code: RefusalCode) {
+    fn refuse(
+        &mut self,
+        connection: u64,
+        client_id: String,
+        code: RefusalCode,
+        retry_after_ms: Option<u64>,
+    ) {
         let outcome = Outcome::Refused {
             code,
-            retry_after_ms: None,
+            retry_after_ms,
         };
         self.direct(connection, ServerMessage::Ack { client_id, outcome });
     }
@@ -558,7 +603,17 @@ impl EdgeRoom {
     }
 }
 
-/// None for answers, which hold whoever gave them.
+/// Who wrote what is held waits for a moderator, whatever the hub says of the review.
+fn told(body: &Body, outcome: Outcome) -> Outcome {
+    match (body, outcome) {
+        (Body::Review(review), Outcome::Accepted { .. }) if review.kind == ReviewKind::Held => {
+            Outcome::Held
+        }
+        (_, outcome) => outcome,
+    }
+}
+
+/// None for answers, which hold whoever gave them, and for what is of no epoch.
 fn epoch_of(message: &ToEdge) -> Option<u64> {
     match message {
         ToEdge::Frame(frame) => Some(frame.epoch),
@@ -568,7 +623,7 @@ fn epoch_of(message: &ToEdge) -> Option<u64> {
         | ToEdge::Reset { standing, .. }
         | ToEdge::State { standing, .. } => Some(standing.epoch),
         ToEdge::ReportAck { epoch, .. } => Some(*epoch),
-        ToEdge::Ack { .. } => None,
+        ToEdge::Ack { .. } | ToEdge::Relay(_) | ToEdge::NoRoom => None,
     }
 }
 

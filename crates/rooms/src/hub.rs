@@ -1,7 +1,8 @@
 //! The side of a room that decides: what is accepted, in which order, and what edges are told.
 
 mod bucket;
-mod dedup;
+pub(crate) mod dedup;
+mod review;
 mod tally;
 
 use std::{
@@ -19,12 +20,12 @@ use self::{
 use crate::{
     config::{Config, ConfigError},
     limits::{ATTRS_MAX, FRAME_BYTES_MAX, FRAME_EVENTS_MAX},
-    moderation::{Deletion, RoomState, Sanction},
+    moderation::{Deletion, RoomState},
     presence::merged::Merged,
     schema::{
         Act, AudienceChange, Body, Event, EventFrame, FromEdge, FromEdgeBody, Message, Moderation,
-        Outcome, Position, Publish, RefusalCode, Report, Roles, Standing, StateChange, StateWhole,
-        ToEdge,
+        Outcome, Position, Publish, RefusalCode, Relay, Report, Review, Roles, Standing,
+        StateChange, StateWhole, ToEdge,
     },
     validate,
     window::{self, Window},
@@ -47,13 +48,13 @@ impl Saved {
         }
     }
 
-    /// Settings, pin, sanctions.
+    /// Settings, pin, sanctions, reviews.
     pub fn room(&self) -> &RoomState {
         &self.room
     }
 }
 
-/// What the driver sends.
+/// What the driver sends, and what it writes down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HubOutput {
     /// To every edge.
@@ -64,6 +65,33 @@ pub enum HubOutput {
         edge: String,
         /// What it is told.
         message: ToEdge,
+    },
+    /// For the log: an act was accepted. Once, and before it is sent.
+    Acted {
+        /// Of its event.
+        seq: u64,
+        /// Of its event.
+        at_ms: u64,
+        /// With what the hub filled in.
+        moderation: Moderation,
+    },
+    /// For the log: a review was opened. Once, and before it is sent.
+    Reviewed {
+        /// Of its event.
+        seq: u64,
+        /// Of its event.
+        at_ms: u64,
+        /// With what the hub filled in.
+        review: Review,
+    },
+    /// For the log: what an edge wants to be there.
+    Audit {
+        /// Name of the edge.
+        edge: String,
+        /// User id of who did it; empty if that is a filter.
+        actor: String,
+        /// What.
+        text: String,
     },
 }
 
@@ -80,6 +108,8 @@ pub struct HubFigures {
     pub dedup_entries: usize,
     /// Users with a sanction.
     pub sanctions: usize,
+    /// Open reviews.
+    pub reviews: usize,
     /// Users with points.
     pub scores: usize,
     /// Edges that report.
@@ -104,6 +134,12 @@ pub struct HubFigures {
     pub resets: u64,
     /// Reports of edges beyond the bound, or of former lives.
     pub reports_refused: u64,
+    /// What edges had relayed.
+    pub relays: u64,
+    /// What edges had written down.
+    pub audits: u64,
+    /// Relays and lines of the log that were out of bounds.
+    pub malformed: u64,
     /// Refused publishes, by reason.
     pub refused: BTreeMap<RefusalCode, u64>,
 }
@@ -134,6 +170,8 @@ pub struct Hub {
     bucket: Bucket,
     presence: Merged,
     published: StateWhole,
+    durable_version: u64,
+    soft_version: u64,
     counts: HubFigures,
     outputs: VecDeque<HubOutput>,
 }
@@ -173,6 +211,8 @@ impl Hub {
             bucket: Bucket::default(),
             presence: Merged::new(config, now_ms, seed),
             published,
+            durable_version: 0,
+            soft_version: 0,
             counts: HubFigures::default(),
             outputs: VecDeque::new(),
             config: config.clone(),
@@ -216,6 +256,8 @@ impl Hub {
                 };
                 self.send(edge, message);
             }
+            FromEdgeBody::Relay(relay) => self.relay(relay),
+            FromEdgeBody::Audit { actor, text } => self.audit(edge, actor, text),
         }
     }
 
@@ -235,7 +277,9 @@ impl Hub {
             Body::Message(message) => self.message(&key.0, message, publish.media_ms),
             Body::Moderation(moderation) => self.moderate(moderation, publish.media_ms),
             Body::Gift(gift) => {
-                self.saved.scores.add(&gift.sender, gift.points);
+                if self.saved.scores.add(&gift.sender, gift.points) {
+                    self.soft_version += 1;
+                }
                 let id = gift.id.clone();
                 self.accept(id, Body::Gift(gift), publish.media_ms)
             }
@@ -243,6 +287,7 @@ impl Hub {
                 let id = notice.id.clone();
                 self.accept(id, Body::Notice(notice), publish.media_ms)
             }
+            Body::Review(review) => self.review(review, publish.media_ms),
             Body::Void => self.refuse(RefusalCode::Malformed, None),
         };
         if matches!(outcome, Outcome::Accepted { .. }) {
@@ -284,7 +329,18 @@ impl Hub {
         &self.saved
     }
 
-    /// Settings, pin, sanctions, with everything accepted so far.
+    /// Grows whenever [`Self::saved`] changes in what a crash must not undo: settings, pin,
+    /// sanctions, reviews. To be saved before the outputs are sent.
+    pub fn durable_version(&self) -> u64 {
+        self.durable_version
+    }
+
+    /// Grows whenever [`Self::saved`] changes in what may be lost for some seconds: likes, scores.
+    pub fn soft_version(&self) -> u64 {
+        self.soft_version
+    }
+
+    /// Settings, pin, sanctions, reviews, with everything accepted so far.
     pub fn room(&self) -> &RoomState {
         &self.saved.room
     }
@@ -307,6 +363,7 @@ impl Hub {
             window_bytes: self.window.bytes() + self.open_bytes,
             dedup_entries: self.dedup.len(),
             sanctions: self.saved.room.sanctions().len(),
+            reviews: self.saved.room.reviews().len(),
             scores: self.saved.scores.len(),
             edges: self.presence.edges(),
             members: self.presence.members(),
@@ -326,26 +383,16 @@ impl Hub {
         if message.author.id != author {
             return self.refuse(RefusalCode::Malformed, None);
         }
-        match self.saved.room.sanction(author, self.now_ms) {
-            Some(Sanction::Ban) => return self.refuse(RefusalCode::Banned, None),
-            Some(Sanction::Timeout { until_ms }) => {
-                let left_ms = until_ms.saturating_sub(self.now_ms);
-                return self.refuse(RefusalCode::TimedOut, Some(left_ms));
-            }
-            None => {}
-        }
-        let roles = message.author.roles;
-        let is_in_charge = roles.intersects(Roles::IN_CHARGE);
-        let settings = self.saved.room.settings();
-        let is_open = settings.restrict == Roles::NONE || settings.restrict.intersects(roles);
-        if roles.intersects(Roles::MUTED) || !(is_open || is_in_charge) {
-            return self.refuse(RefusalCode::Restricted, None);
+        if let Some((code, retry_after_ms)) = self.saved.room.refusal(&message.author, self.now_ms)
+        {
+            return self.refuse(code, retry_after_ms);
         }
         if self.saved.room.is_shadowed(author) {
             self.counts.shadowed += 1;
             return author_only(message.id);
         }
-        let per_second = settings.chat_per_second_max;
+        let is_in_charge = message.author.roles.intersects(Roles::IN_CHARGE);
+        let per_second = self.saved.room.settings().chat_per_second_max;
         if !is_in_charge && !self.bucket.take(self.now_ms, per_second) {
             self.counts.sampled += 1;
             return author_only(message.id);
@@ -355,6 +402,10 @@ impl Hub {
     }
 
     fn moderate(&mut self, mut moderation: Moderation, media_ms: Option<u64>) -> Outcome {
+        let approved = match self.approved(&moderation.act) {
+            Ok(approved) => approved,
+            Err((code, retry_after_ms)) => return self.refuse(code, retry_after_ms),
+        };
         match &mut moderation.act {
             Act::Timeout {
                 seconds, until_ms, ..
@@ -387,7 +438,11 @@ impl Hub {
             self.window.delete(self.next_seq, deletion);
             window::redact(&mut self.open, self.next_seq, deletion);
         }
-        self.accept(String::new(), Body::Moderation(moderation), media_ms)
+        let outcome = self.accept(String::new(), Body::Moderation(moderation), media_ms);
+        if let Some(message) = approved {
+            self.accept(message.id.clone(), Body::Message(message), None);
+        }
+        outcome
     }
 
     fn find(&self, id: &str) -> Option<Message> {
@@ -410,7 +465,10 @@ impl Hub {
             media_ms,
             body,
         };
-        self.saved.room.apply(&event);
+        if self.saved.room.apply(&event) {
+            self.durable_version += 1;
+        }
+        self.outputs.extend(written(&event));
         self.open_bytes += window::weight(&event);
         self.open.push(Arc::new(event));
         if self.open.len() >= FRAME_EVENTS_MAX || self.open_bytes >= FRAME_BYTES_MAX {
@@ -479,7 +537,9 @@ impl Hub {
             self.counts.reports_refused += 1;
             return;
         };
-        self.saved.likes.report(&edge, incarnation, report.likes);
+        if self.saved.likes.report(&edge, incarnation, report.likes) {
+            self.soft_version += 1;
+        }
         let message = ToEdge::ReportAck {
             epoch: self.epoch,
             incarnation,
@@ -536,6 +596,25 @@ impl Hub {
         self.outputs.push_back(HubOutput::All(message));
     }
 
+    fn relay(&mut self, relay: Relay) {
+        if !validate::relay(&relay) {
+            self.counts.malformed += 1;
+            return;
+        }
+        self.counts.relays += 1;
+        self.outputs.push_back(HubOutput::All(ToEdge::Relay(relay)));
+    }
+
+    fn audit(&mut self, edge: String, actor: String, text: String) {
+        if !validate::audit(&actor, &text) {
+            self.counts.malformed += 1;
+            return;
+        }
+        self.counts.audits += 1;
+        self.outputs
+            .push_back(HubOutput::Audit { edge, actor, text });
+    }
+
     fn standing(&self) -> Standing {
         Standing {
             epoch: self.epoch,
@@ -546,6 +625,24 @@ impl Hub {
 
     fn send(&mut self, edge: String, message: ToEdge) {
         self.outputs.push_back(HubOutput::One { edge, message });
+    }
+}
+
+/// What the log says of an event that was just accepted.
+fn written(event: &Event) -> Option<HubOutput> {
+    let (seq, at_ms) = (event.seq, event.at_ms);
+    match &event.body {
+        Body::Moderation(moderation) => Some(HubOutput::Acted {
+            seq,
+            at_ms,
+            moderation: moderation.clone(),
+        }),
+        Body::Review(review) => Some(HubOutput::Reviewed {
+            seq,
+            at_ms,
+            review: review.clone(),
+        }),
+        Body::Message(_) | Body::Gift(_) | Body::Notice(_) | Body::Void => None,
     }
 }
 

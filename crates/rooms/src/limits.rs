@@ -27,6 +27,20 @@ pub const SLOW_MODE_MS_MAX: u32 = 3_600_000;
 /// Sanctions of a room. One takes about 250 bytes, at the hub and at each edge.
 pub const SANCTIONS_MAX: usize = 10_000;
 
+/// Open reviews of a room: more than moderators look through before they are stale.
+pub const REVIEWS_MAX: usize = 200;
+
+/// Weight of the open reviews, see [`crate::Window`]: [`REVIEWS_MAX`] of usual length, and eight of
+/// the greatest. All of them are in the welcome of each moderator.
+pub const REVIEWS_BYTES_MAX: usize = 128 * 1024;
+
+/// Users of one `notify`: a message of 128 KiB at most.
+pub const RELAY_USERS_MAX: usize = 1_000;
+
+/// Messages that an edge remembers to have shown to their authors alone, per room. One takes about
+/// 300 bytes.
+pub const ECHOES_MAX: usize = 1_024;
+
 /// Edges that report to one hub.
 pub const EDGES_MAX: usize = 1_024;
 

@@ -1,4 +1,4 @@
-//! What moderation leaves behind: settings, the pin, sanctions. The hub and each edge apply the same
+//! What moderation leaves behind: settings, the pin, sanctions, open reviews. The hub and each edge apply the same
 //! events in the same order and come to the same state; nothing here looks at a clock.
 
 use std::collections::BTreeMap;
@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    limits::{ATTRS_MAX, SANCTIONS_MAX},
-    schema::{Act, Attr, Body, Event, Message, Roles, SettingsPatch},
+    limits::{ATTRS_MAX, REVIEWS_BYTES_MAX, REVIEWS_MAX, SANCTIONS_MAX},
+    schema::{Act, Attr, Body, Event, Message, RefusalCode, Review, Roles, SettingsPatch, User},
+    window,
 };
 
 /// Settings that a room's moderators change while it is live.
@@ -92,6 +93,9 @@ pub struct Snapshot {
     /// By user id; for moderators only, others have an empty one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sanctions: BTreeMap<String, Sanctions>,
+    /// Open ones, oldest first; for moderators only, others have an empty list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<Review>,
 }
 
 /// CONTROL of a room, as far as it lasts.
@@ -102,6 +106,8 @@ pub struct RoomState {
     pinned: Option<Message>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     sanctions: BTreeMap<String, Sanctions>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reviews: Vec<Review>,
 }
 
 impl RoomState {
@@ -118,6 +124,7 @@ impl RoomState {
             settings: snapshot.settings,
             pinned: snapshot.pinned,
             sanctions: snapshot.sanctions,
+            reviews: snapshot.reviews,
         }
     }
 
@@ -134,6 +141,33 @@ impl RoomState {
     /// Users with a sanction, ended timeouts included.
     pub fn sanctions(&self) -> &BTreeMap<String, Sanctions> {
         &self.sanctions
+    }
+
+    /// Open reviews, oldest first; at most [`REVIEWS_MAX`], of [`REVIEWS_BYTES_MAX`].
+    pub fn reviews(&self) -> &[Review] {
+        &self.reviews
+    }
+
+    /// An open review.
+    pub fn review(&self, id: &str) -> Option<&Review> {
+        self.reviews.iter().find(|review| review.id == id)
+    }
+
+    /// Why the hub would not let `user` speak now, and how many ms are left of that.
+    pub fn refusal(&self, user: &User, now_ms: u64) -> Option<(RefusalCode, Option<u64>)> {
+        match self.sanction(&user.id, now_ms) {
+            Some(Sanction::Ban) => return Some((RefusalCode::Banned, None)),
+            Some(Sanction::Timeout { until_ms }) => {
+                let left_ms = until_ms.saturating_sub(now_ms);
+                return Some((RefusalCode::TimedOut, Some(left_ms)));
+            }
+            None => {}
+        }
+        let restrict = self.settings.restrict;
+        let is_open =
+            restrict == Roles::NONE || user.roles.intersects(restrict.union(Roles::IN_CHARGE));
+        let may_speak = is_open && !user.roles.intersects(Roles::MUTED);
+        (!may_speak).then_some((RefusalCode::Restricted, None))
     }
 
     /// Why `user` may not speak now.
@@ -154,69 +188,111 @@ impl RoomState {
             || self.sanctions.values().any(|known| is_over(known, now_ms))
     }
 
-    /// For clients. `sanctions` is for moderators.
-    pub fn snapshot(&self, with_sanctions: bool) -> Snapshot {
+    /// For clients. Sanctions and reviews are for moderators.
+    pub fn snapshot(&self, is_moderator: bool) -> Snapshot {
+        if is_moderator {
+            return Snapshot {
+                settings: self.settings.clone(),
+                pinned: self.pinned.clone(),
+                sanctions: self.sanctions.clone(),
+                reviews: self.reviews.clone(),
+            };
+        }
         Snapshot {
             settings: self.settings.clone(),
             pinned: self.pinned.clone(),
-            sanctions: if with_sanctions {
-                self.sanctions.clone()
-            } else {
-                BTreeMap::new()
-            },
+            ..Snapshot::default()
         }
     }
 
-    /// Applies the next event.
-    pub fn apply(&mut self, event: &Event) {
-        let Body::Moderation(moderation) = &event.body else {
-            return;
-        };
-        if let Some(deletion) = Deletion::of(&moderation.act)
-            && self
-                .pinned
-                .as_ref()
-                .is_some_and(|pinned| deletion.takes(pinned))
-        {
-            self.pinned = None;
+    /// Applies the next event. Whether anything is other than before.
+    pub fn apply(&mut self, event: &Event) -> bool {
+        match &event.body {
+            Body::Moderation(moderation) => self.act(&moderation.act, event.at_ms),
+            Body::Review(review) => self.open(review),
+            Body::Message(_) | Body::Gift(_) | Body::Notice(_) | Body::Void => false,
         }
-        match &moderation.act {
-            Act::DeleteMessage { .. } | Act::DeleteUser { .. } | Act::Clear => {}
+    }
+
+    fn act(&mut self, act: &Act, at_ms: u64) -> bool {
+        let takes_pin = Deletion::of(act).is_some_and(|deletion| {
+            let pinned = self.pinned.as_ref();
+            pinned.is_some_and(|pinned| deletion.takes(pinned))
+        });
+        match act {
+            Act::DeleteMessage { .. } | Act::DeleteUser { .. } | Act::Clear => {
+                takes_pin && self.pin(None)
+            }
             Act::Timeout { user, until_ms, .. } => {
                 let until_ms = *until_ms;
-                self.silence(user, Some(Sanction::Timeout { until_ms }), event.at_ms);
+                self.silence(user, Some(Sanction::Timeout { until_ms }), at_ms)
             }
-            Act::Ban { user } => self.silence(user, Some(Sanction::Ban), event.at_ms),
-            Act::Unban { user } => self.silence(user, None, event.at_ms),
-            Act::ShadowBan { user } => self.shadow(user, true, event.at_ms),
-            Act::ShadowUnban { user } => self.shadow(user, false, event.at_ms),
-            Act::Pin { message, .. } => self.pinned.clone_from(message),
-            Act::Unpin => self.pinned = None,
-            Act::Settings { patch } => self.settings = self.settings.patched(patch),
+            Act::Ban { user } => self.silence(user, Some(Sanction::Ban), at_ms),
+            Act::Unban { user } => self.silence(user, None, at_ms),
+            Act::ShadowBan { user } => self.shadow(user, true, at_ms),
+            Act::ShadowUnban { user } => self.shadow(user, false, at_ms),
+            Act::Pin { message, .. } => self.pin(message.clone()),
+            Act::Unpin => self.pin(None),
+            Act::Settings { patch } => {
+                let before = std::mem::take(&mut self.settings);
+                self.settings = before.patched(patch);
+                self.settings != before
+            }
+            Act::Approve { id } | Act::Dismiss { id } => {
+                let before = self.reviews.len();
+                self.reviews.retain(|review| review.id != *id);
+                self.reviews.len() != before
+            }
         }
     }
 
-    fn silence(&mut self, user: &str, silenced: Option<Sanction>, at_ms: u64) {
-        self.change(user, at_ms, |known| known.silenced = silenced);
+    fn pin(&mut self, message: Option<Message>) -> bool {
+        let before = std::mem::replace(&mut self.pinned, message);
+        self.pinned != before
     }
 
-    fn shadow(&mut self, user: &str, shadow: bool, at_ms: u64) {
-        self.change(user, at_ms, |known| known.shadow = shadow);
+    /// The oldest go when there are too many; the newest stays in any case.
+    fn open(&mut self, review: &Review) -> bool {
+        self.reviews.retain(|known| known.id != review.id);
+        self.reviews.push(review.clone());
+        let mut bytes: usize = self.reviews.iter().map(window::review_weight).sum();
+        let mut left = self.reviews.len();
+        self.reviews.retain(|known| {
+            let goes = left > REVIEWS_MAX || (left > 1 && bytes > REVIEWS_BYTES_MAX);
+            if goes {
+                left -= 1;
+                bytes -= window::review_weight(known);
+            }
+            !goes
+        });
+        true
+    }
+
+    fn silence(&mut self, user: &str, silenced: Option<Sanction>, at_ms: u64) -> bool {
+        self.change(user, at_ms, |known| known.silenced = silenced)
+    }
+
+    fn shadow(&mut self, user: &str, shadow: bool, at_ms: u64) -> bool {
+        self.change(user, at_ms, |known| known.shadow = shadow)
     }
 
     /// Ended timeouts go when room is needed, by the time of the event: the same everywhere.
-    fn change(&mut self, user: &str, at_ms: u64, change: impl FnOnce(&mut Sanctions)) {
-        let mut known = self.sanctions.remove(user).unwrap_or_default();
+    fn change(&mut self, user: &str, at_ms: u64, change: impl FnOnce(&mut Sanctions)) -> bool {
+        let before = self.sanctions.remove(user).unwrap_or_default();
+        let mut known = before;
         change(&mut known);
         if known == Sanctions::default() {
-            return;
+            return known != before;
         }
+        let mut is_new = known != before;
         if self.sanctions.len() >= SANCTIONS_MAX {
             self.sanctions.retain(|_, known| !is_over(known, at_ms));
+            is_new = true;
         }
         if self.sanctions.len() < SANCTIONS_MAX {
             self.sanctions.insert(user.to_owned(), known);
         }
+        is_new
     }
 }
 

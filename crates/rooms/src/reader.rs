@@ -129,8 +129,9 @@ impl Reader {
         self.dropped
     }
 
-    /// Queues an answer for this connection alone; see [`ServerMessage::Ack`] and
-    /// [`ServerMessage::Own`].
+    /// Queues something for this connection alone; see [`ServerMessage::Ack`],
+    /// [`ServerMessage::Own`], [`ServerMessage::You`]. What is queued before the first poll comes
+    /// before the welcome.
     ///
     /// # Errors
     ///
@@ -156,7 +157,7 @@ impl Reader {
             return None;
         }
         if self.is_overflown {
-            return Some(self.close(CloseCode::Slow));
+            return Some(self.close(CloseCode::Slow, None));
         }
         if self.generation != timeline.generation() || self.generation == 0 {
             return self.poll_join(timeline, now_ms);
@@ -168,7 +169,7 @@ impl Reader {
             return None;
         }
         if self.is_slow(timeline, now_ms) {
-            return Some(self.close(CloseCode::Slow));
+            return Some(self.close(CloseCode::Slow, None));
         }
         self.has_all = false;
         if let Some(bytes) = self.pop_direct() {
@@ -238,13 +239,15 @@ impl Reader {
         Some(bytes)
     }
 
-    fn close(&mut self, code: CloseCode) -> Next {
+    /// Ends it for a reason of the driver's: there is nothing to poll any more.
+    pub fn close(&mut self, code: CloseCode, retry_after_ms: Option<u64>) -> Next {
         self.is_closed = true;
-        let resume = self.position();
-        Next::Close(
+        let message = ServerMessage::Close {
             code,
-            self.codec.encode(&ServerMessage::Close { code, resume }),
-        )
+            resume: self.position(),
+            retry_after_ms,
+        };
+        Next::Close(code, self.codec.encode(&message))
     }
 
     /// Finds the place in a timeline that is new, or begins anew.

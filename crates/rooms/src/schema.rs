@@ -10,14 +10,17 @@ mod state;
 mod user;
 
 pub use event::{
-    Act, Animation, Body, Combo, Event, Gift, Lane, Message, Moderation, Notice, SettingsPatch,
+    Act, Animation, Body, Combo, Event, Gift, Lane, Message, Moderation, Notice, Review,
+    ReviewKind, SettingsPatch,
 };
 pub use frame::{EventFrame, FrameError, View};
 pub use link::{
-    FromEdge, FromEdgeBody, Outcome, Publish, RefusalCode, Report, Roster, RosterReport, Standing,
-    ToEdge,
+    FromEdge, FromEdgeBody, Outcome, Publish, RefusalCode, Relay, Report, Roster, RosterReport,
+    Standing, ToEdge,
 };
-pub use message::{ClientMessage, CloseCode, Gap, Position, Recovery, ServerMessage, Welcome};
+pub use message::{
+    Ability, ClientMessage, CloseCode, Gap, Position, Recovery, ServerMessage, Welcome,
+};
 pub use state::{Audience, AudienceChange, Member, Score, StateChange, StateWhole};
 pub use user::{Attr, Roles, User};
 

@@ -3,9 +3,9 @@
 use crate::{
     limits::{
         ATTR_BYTES_MAX, ATTRS_MAX, ID_BYTES_MAX, NAME_BYTES_MAX, PAYLOAD_BYTES_MAX,
-        SLOW_MODE_MS_MAX, TEXT_BYTES_MAX, TIMEOUT_SECONDS_MAX,
+        RELAY_USERS_MAX, SLOW_MODE_MS_MAX, TEXT_BYTES_MAX, TIMEOUT_SECONDS_MAX,
     },
-    schema::{Act, Attr, Body, Gift, Message, Notice, Publish, User},
+    schema::{Act, Attr, Body, Gift, Message, Notice, Publish, Relay, Review, ReviewKind, User},
 };
 
 /// Whether the hub can take it; what it says about bounds holds for every event after it.
@@ -21,8 +21,36 @@ fn body(body: &Body) -> bool {
         }
         Body::Gift(it) => gift(it),
         Body::Notice(it) => notice(it),
+        Body::Review(it) => review(it),
         Body::Void => false,
     }
+}
+
+/// Whether edges can do it.
+pub(crate) fn relay(relay: &Relay) -> bool {
+    match relay {
+        Relay::Disconnect { user, reason } => id(user) && reason.len() <= TEXT_BYTES_MAX,
+        Relay::Notify { users, notice: it } => {
+            users.len() <= RELAY_USERS_MAX && users.iter().all(|user| id(user)) && notice(it)
+        }
+        Relay::Roles { user, .. } => id(user),
+    }
+}
+
+/// Whether it fits the log.
+pub(crate) fn audit(actor: &str, text: &str) -> bool {
+    optional_id(actor) && text.len() <= TEXT_BYTES_MAX
+}
+
+fn review(review: &Review) -> bool {
+    id(&review.id)
+        && optional_id(&review.by)
+        && review.reason.len() <= TEXT_BYTES_MAX
+        && match review.kind {
+            ReviewKind::Held => message(&review.message),
+            // As of a pin: the rest is the hub's.
+            ReviewKind::Report => id(&review.message.id),
+        }
 }
 
 fn message(message: &Message) -> bool {
@@ -36,7 +64,10 @@ fn message(message: &Message) -> bool {
 
 fn act(act: &Act) -> bool {
     match act {
-        Act::DeleteMessage { id: it } | Act::Pin { id: it, .. } => id(it),
+        Act::DeleteMessage { id: it }
+        | Act::Pin { id: it, .. }
+        | Act::Approve { id: it }
+        | Act::Dismiss { id: it } => id(it),
         Act::Timeout { user, seconds, .. } => {
             id(user) && (1..=TIMEOUT_SECONDS_MAX).contains(seconds)
         }

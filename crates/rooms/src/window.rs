@@ -259,8 +259,14 @@ pub(crate) fn weight(event: &Event) -> usize {
                     + animation.map_or(0, |it| 64 + it.asset.len() + it.payload.len())
             }
             Body::Notice(it) => it.id.len() + it.kind.len() + it.text.len() + it.payload.len(),
+            Body::Review(it) => review_weight(it),
             Body::Void => 0,
         }
+}
+
+/// Without what each event weighs.
+pub(crate) fn review_weight(review: &crate::schema::Review) -> usize {
+    review.id.len() + review.reason.len() + review.by.len() + message_weight(&review.message)
 }
 
 fn message_weight(message: &crate::schema::Message) -> usize {
@@ -282,7 +288,7 @@ fn user_weight(user: &crate::schema::User) -> usize {
 fn act_weight(act: &crate::schema::Act) -> usize {
     use crate::schema::Act;
     match act {
-        Act::DeleteMessage { id } => id.len(),
+        Act::DeleteMessage { id } | Act::Approve { id } | Act::Dismiss { id } => id.len(),
         Act::Pin { id, message } => id.len() + message.as_ref().map_or(0, message_weight),
         Act::Timeout { user, .. }
         | Act::Ban { user }

@@ -13,10 +13,10 @@ use std::{fs, path::PathBuf, sync::Arc};
 use rooms::{
     Codec, Sanction, Sanctions, Settings, Snapshot,
     schema::{
-        Act, Animation, Attr, Audience, AudienceChange, Body, ClientMessage, CloseCode, Combo,
-        Event, EventFrame, Gap, Gift, Member, Message, Moderation, Notice, Outcome, Position,
-        Recovery, RefusalCode, Roles, SCHEMA_VERSION, Score, ServerMessage, SettingsPatch,
-        StateChange, StateWhole, User, Welcome,
+        Ability, Act, Animation, Attr, Audience, AudienceChange, Body, ClientMessage, CloseCode,
+        Combo, Event, EventFrame, Gap, Gift, Member, Message, Moderation, Notice, Outcome,
+        Position, Recovery, RefusalCode, Review, ReviewKind, Roles, SCHEMA_VERSION, Score,
+        ServerMessage, SettingsPatch, StateChange, StateWhole, User, Welcome,
     },
 };
 
@@ -76,6 +76,25 @@ fn said() -> Message {
     }
 }
 
+fn notice() -> Notice {
+    Notice {
+        id: "n-1".to_owned(),
+        kind: "system".to_owned(),
+        text: "the stream is back".to_owned(),
+        payload: String::new(),
+    }
+}
+
+fn review(kind: ReviewKind, by: &str) -> Review {
+    Review {
+        id: "r-1".to_owned(),
+        kind,
+        message: said(),
+        reason: "link".to_owned(),
+        by: by.to_owned(),
+    }
+}
+
 fn acts() -> Vec<Act> {
     let user = || "u-troll".to_owned();
     let id = || "edge-1.17".to_owned();
@@ -108,6 +127,12 @@ fn acts() -> Vec<Act> {
                 }],
             },
         },
+        Act::Approve {
+            id: "r-1".to_owned(),
+        },
+        Act::Dismiss {
+            id: "r-1".to_owned(),
+        },
     ]
 }
 
@@ -135,12 +160,9 @@ fn bodies() -> Vec<Body> {
                 payload: "{}".to_owned(),
             }),
         }),
-        Body::Notice(Notice {
-            id: "n-1".to_owned(),
-            kind: "system".to_owned(),
-            text: "the stream is back".to_owned(),
-            payload: String::new(),
-        }),
+        Body::Notice(notice()),
+        Body::Review(review(ReviewKind::Held, "")),
+        Body::Review(review(ReviewKind::Report, "u-bob")),
     ];
     bodies.extend(acts().into_iter().map(|act| {
         Body::Moderation(Moderation {
@@ -274,6 +296,7 @@ fn snapshot(sanction: Sanction) -> Snapshot {
         },
         pinned: Some(said()),
         sanctions: [("u-troll".to_owned(), sanctions)].into(),
+        reviews: vec![review(ReviewKind::Held, "")],
     }
 }
 
@@ -335,7 +358,73 @@ fn connection() {
                     epoch: 1_794_990_000_000,
                     seq: 90,
                 }),
+                retry_after_ms: Some(1_234),
             },
+        ],
+    );
+}
+
+/// What the edge says of itself, without the hub.
+#[test]
+fn session() {
+    let ack = |outcome| ServerMessage::Ack {
+        client_id: "c-5".to_owned(),
+        outcome,
+    };
+    let refused = |code| Outcome::Refused {
+        code,
+        retry_after_ms: None,
+    };
+    let close = |code| ServerMessage::Close {
+        code,
+        resume: None,
+        retry_after_ms: None,
+    };
+    server(
+        "session.jsonl",
+        &[
+            ServerMessage::You {
+                user: ada(),
+                session: Some("s-3".to_owned()),
+                server_ms: 1_795_000_000_041,
+                heartbeat_ms: 20_000,
+                can: vec![Ability::Speak, Ability::Moderate],
+            },
+            ServerMessage::You {
+                user: User::default(),
+                session: None,
+                server_ms: 1_795_000_000_041,
+                heartbeat_ms: 20_000,
+                can: vec![],
+            },
+            ServerMessage::Notice {
+                notice: Arc::new(notice()),
+            },
+            ServerMessage::Pong {
+                nonce: 7,
+                server_ms: 1_795_000_000_041,
+            },
+            ack(Outcome::Rejected {
+                code: "slow-mode".to_owned(),
+                message: "Three seconds more.".to_owned(),
+                retry_after_ms: Some(3_000),
+            }),
+            ack(Outcome::Rejected {
+                code: "done".to_owned(),
+                message: "Slow mode is on.".to_owned(),
+                retry_after_ms: None,
+            }),
+            ack(Outcome::Held),
+            ack(refused(RefusalCode::Forbidden)),
+            ack(refused(RefusalCode::TooFast)),
+            ack(refused(RefusalCode::Closed)),
+            close(CloseCode::Draining),
+            close(CloseCode::Protocol),
+            close(CloseCode::Unavailable),
+            close(CloseCode::Idle),
+            close(CloseCode::Removed),
+            close(CloseCode::Expired),
+            close(CloseCode::Superseded),
         ],
     );
 }
@@ -359,6 +448,7 @@ fn client() {
         },
         ClientMessage::Like { count: 7 },
         ClientMessage::Hold { hold_ms: 8_000 },
+        ClientMessage::Ping { nonce: 7 },
     ];
     messages.extend(acts().into_iter().map(|act| ClientMessage::Act {
         client_id: "c-6".to_owned(),

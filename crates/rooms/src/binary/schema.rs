@@ -9,10 +9,11 @@ use crate::{
     codec::DecodeError,
     moderation::{RoomState, Sanction, Sanctions, Settings, Snapshot},
     schema::{
-        Act, Animation, Attr, Audience, AudienceChange, Body, ClientMessage, CloseCode, Combo,
-        Event, EventFrame, FromEdge, FromEdgeBody, Gap, Gift, Member, Message, Moderation, Notice,
-        Outcome, Position, Publish, Recovery, RefusalCode, Report, Roster, RosterReport, Score,
-        ServerMessage, SettingsPatch, Standing, StateChange, StateWhole, ToEdge, User, Welcome,
+        Ability, Act, Animation, Attr, Audience, AudienceChange, Body, ClientMessage, CloseCode,
+        Combo, Event, EventFrame, FromEdge, FromEdgeBody, Gap, Gift, Member, Message, Moderation,
+        Notice, Outcome, Position, Publish, Recovery, RefusalCode, Relay, Report, Review,
+        ReviewKind, Roster, RosterReport, Score, ServerMessage, SettingsPatch, Standing,
+        StateChange, StateWhole, ToEdge, User, Welcome,
     },
 };
 
@@ -134,7 +135,16 @@ cases!(Body {
     2 => Moderation(it),
     3 => Gift(it),
     4 => Notice(it),
+    5 => Review(it),
 });
+record!(Review {
+    id,
+    kind,
+    message,
+    reason,
+    by
+});
+cases!(ReviewKind { 0 => Held, 1 => Report });
 
 cases!(Act {
     0 => DeleteMessage { id },
@@ -148,6 +158,8 @@ cases!(Act {
     8 => Pin { id, message },
     9 => Unpin,
     10 => Settings { patch },
+    11 => Approve { id },
+    12 => Dismiss { id },
 });
 
 record!(Settings {
@@ -160,7 +172,8 @@ record!(Sanctions { silenced, shadow });
 record!(Snapshot {
     settings,
     pinned,
-    sanctions
+    sanctions,
+    reviews
 });
 cases!(Sanction { 0 => Ban, 1 => Timeout { until_ms } });
 
@@ -206,7 +219,17 @@ record!(Welcome {
     sanction
 });
 cases!(Recovery { 0 => Fresh, 1 => Complete, 2 => NotRecovered });
-cases!(CloseCode { 0 => Slow });
+cases!(CloseCode {
+    0 => Slow,
+    1 => Draining,
+    2 => Protocol,
+    3 => Unavailable,
+    4 => Idle,
+    5 => Removed,
+    6 => Expired,
+    7 => Superseded,
+});
+cases!(Ability { 0 => Speak, 1 => Moderate });
 
 cases!(ServerMessage {
     0 => Welcome(it),
@@ -216,7 +239,10 @@ cases!(ServerMessage {
     4 => Change(it),
     5 => Ack { client_id, outcome },
     6 => Own { at_ms, message },
-    7 => Close { code, resume },
+    7 => Close { code, resume, retry_after_ms },
+    8 => Notice { notice },
+    9 => You { user, session, server_ms, heartbeat_ms, can },
+    10 => Pong { nonce, server_ms },
 });
 
 cases!(ClientMessage {
@@ -225,6 +251,7 @@ cases!(ClientMessage {
     2 => Act { client_id, reason, act },
     3 => Like { count },
     4 => Hold { hold_ms },
+    5 => Ping { nonce },
 });
 
 record!(Publish {
@@ -233,7 +260,12 @@ record!(Publish {
     media_ms,
     body
 });
-cases!(Outcome { 0 => Accepted { seq, id }, 1 => Refused { code, retry_after_ms } });
+cases!(Outcome {
+    0 => Accepted { seq, id },
+    1 => Refused { code, retry_after_ms },
+    2 => Rejected { code, message, retry_after_ms },
+    3 => Held,
+});
 cases!(RefusalCode {
     0 => Banned,
     1 => Full,
@@ -242,13 +274,28 @@ cases!(RefusalCode {
     4 => TimedOut,
     5 => Unavailable,
     6 => UnknownMessage,
+    7 => Forbidden,
+    8 => TooFast,
+    9 => Closed,
 });
 record!(FromEdge {
     edge,
     incarnation,
     body
 });
-cases!(FromEdgeBody { 0 => Hello { position }, 1 => Publish(it), 2 => Report(it), 3 => WantState });
+cases!(FromEdgeBody {
+    0 => Hello { position },
+    1 => Publish(it),
+    2 => Report(it),
+    3 => WantState,
+    4 => Relay(it),
+    5 => Audit { actor, text },
+});
+cases!(Relay {
+    0 => Disconnect { user, reason },
+    1 => Notify { users, notice },
+    2 => Roles { user, add, remove },
+});
 record!(Report {
     number,
     users,
@@ -295,6 +342,8 @@ cases!(ToEdge {
     5 => State { standing, state },
     6 => Ack { epoch, at_ms, author, client_id, outcome },
     7 => ReportAck { epoch, incarnation, roster_version, wants_lists },
+    8 => Relay(it),
+    9 => NoRoom,
 });
 
 impl Wire for RoomState {

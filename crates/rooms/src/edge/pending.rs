@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     config::Config,
-    schema::{Body, Publish},
+    schema::{Body, Publish, ReviewKind},
 };
 
 #[derive(Debug)]
@@ -77,6 +77,12 @@ impl Pending {
         Ok(publish)
     }
 
+    /// Whether it waits already.
+    pub(super) fn contains(&self, author: &str, client_id: &str) -> bool {
+        let key = (author.to_owned(), client_id.to_owned());
+        self.entries.contains_key(&key)
+    }
+
     /// Takes out what was answered.
     pub(super) fn remove(
         &mut self,
@@ -92,6 +98,10 @@ impl Pending {
         let (author, id) = match body {
             Body::Message(message) => (&message.author.id, &message.id),
             Body::Gift(gift) => (&gift.sender.id, &gift.id),
+            Body::Review(review) => match review.kind {
+                ReviewKind::Held => (&review.message.author.id, &review.id),
+                ReviewKind::Report => (&review.by, &review.id),
+            },
             Body::Moderation(_) | Body::Notice(_) | Body::Void => return None,
         };
         let from = (author.clone(), String::new());
@@ -100,6 +110,7 @@ impl Pending {
         let is_it = |entry: &Entry| match &entry.publish.body {
             Body::Message(message) => message.id == *id,
             Body::Gift(gift) => gift.id == *id,
+            Body::Review(review) => review.id == *id,
             _ => false,
         };
         let key = own

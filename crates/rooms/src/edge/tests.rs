@@ -1,4 +1,7 @@
 use super::*;
+
+mod relay;
+
 use crate::{
     moderation::RoomState,
     schema::{Event, Report, Roles, StateChange},
@@ -95,8 +98,21 @@ impl Room {
                     } => {
                         format!("{connection} {}", code.as_str())
                     }
+                    ServerMessage::Notice { notice } => {
+                        format!("{connection} notice {}", notice.id)
+                    }
                     other => format!("{other:?}"),
                 },
+                EdgeOutput::Disconnect {
+                    connections,
+                    reason,
+                } => format!("{connections:?} out: {reason}"),
+                EdgeOutput::Roles {
+                    connections,
+                    add,
+                    remove,
+                } => format!("{connections:?} +{} -{}", add.bits(), remove.bits()),
+                EdgeOutput::NoRoom => "no room".to_owned(),
                 EdgeOutput::ToHub(FromEdge {
                     body, incarnation, ..
                 }) => {
@@ -108,6 +124,7 @@ impl Room {
                         FromEdgeBody::Publish(publish) => format!("publish {}", publish.client_id),
                         FromEdgeBody::WantState => "want state".to_owned(),
                         FromEdgeBody::Report(_) => continue,
+                        other => format!("{other:?}"),
                     }
                 }
             });

@@ -22,24 +22,30 @@ impl Likes {
         self.total
     }
 
-    pub(crate) fn report(&mut self, edge: &str, incarnation: u64, sum: u64) {
+    /// Whether that is anything new.
+    pub(crate) fn report(&mut self, edge: &str, incarnation: u64, sum: u64) -> bool {
+        let mut is_new = false;
         if !self.edges.contains_key(edge) {
             if self.edges.len() >= EDGES_MAX {
-                return;
+                return false;
             }
             self.edges.insert(edge.to_owned(), (incarnation, 0));
+            is_new = true;
         }
         let Some(known) = self.edges.get_mut(edge) else {
-            return;
+            return false;
         };
         if incarnation > known.0 {
             *known = (incarnation, 0);
+            is_new = true;
         }
         // Late reports of a former life say nothing that was not lost with it.
         if incarnation == known.0 && sum > known.1 {
             self.total = self.total.saturating_add(sum - known.1);
             known.1 = sum;
+            is_new = true;
         }
+        is_new
     }
 }
 
@@ -50,9 +56,10 @@ pub(crate) struct Scores {
 }
 
 impl Scores {
-    pub(crate) fn add(&mut self, user: &User, points: u64) {
+    /// Whether that is anything new.
+    pub(crate) fn add(&mut self, user: &User, points: u64) -> bool {
         if points == 0 {
-            return;
+            return false;
         }
         if self.by_user.len() >= SCORES_MAX && !self.by_user.contains_key(&user.id) {
             let least = self.by_user.iter().min_by_key(|(_, (points, _))| *points);
@@ -63,6 +70,7 @@ impl Scores {
         let known = self.by_user.entry(user.id.clone()).or_default();
         known.0 = known.0.saturating_add(points);
         known.1.clone_from(&user.name);
+        true
     }
 
     pub(crate) fn of(&self, id: &str) -> u64 {

@@ -1,4 +1,7 @@
 use super::*;
+
+mod reviews;
+
 use crate::{
     limits::{LEADERBOARD_MAX, SANCTIONS_MAX},
     schema::{Attr, Gift, Notice, SettingsPatch, User},
@@ -78,7 +81,7 @@ impl Room {
         std::iter::from_fn(|| self.hub.poll_output())
             .filter_map(|output| match output {
                 HubOutput::One { message, .. } => Some(message),
-                HubOutput::All(_) => None,
+                _ => None,
             })
             .collect()
     }
@@ -101,7 +104,7 @@ fn message(id: &str, author: &str, roles: Roles) -> Body {
 fn seq(outcome: &Outcome) -> Option<u64> {
     match outcome {
         Outcome::Accepted { seq, .. } => *seq,
-        Outcome::Refused { .. } => panic!("{outcome:?}"),
+        _ => panic!("{outcome:?}"),
     }
 }
 
@@ -111,7 +114,7 @@ fn refusal(outcome: Outcome) -> (RefusalCode, Option<u64>) {
             code,
             retry_after_ms,
         } => (code, retry_after_ms),
-        Outcome::Accepted { .. } => panic!("{outcome:?}"),
+        _ => panic!("{outcome:?}"),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     limits::LIKES_PER_CALL_MAX,
     presence::top,
     rng::{Rng, Sample},
-    schema::{Member, Report, Roster, RosterReport, User},
+    schema::{Member, Report, Roles, Roster, RosterReport, User},
 };
 
 /// Users who have left and are kept for the linger time. More leave at once.
@@ -110,6 +110,18 @@ impl Local {
         while self.lingering.len() > LINGERING_MAX {
             self.let_go();
         }
+    }
+
+    pub(crate) fn set_roles(&mut self, user: &str, add: Roles, remove: Roles) {
+        if let Some(known) = self.users.get_mut(user) {
+            known.member.roles = known.member.roles.union(add).without(remove);
+            self.is_stale = true;
+        }
+    }
+
+    /// Of a user who is here, or has just left.
+    pub(crate) fn roles_of(&self, user: &str) -> Option<Roles> {
+        self.users.get(user).map(|known| known.member.roles)
     }
 
     /// Those whose linger time is over are gone.

@@ -39,6 +39,8 @@ pub enum Body {
     Gift(Gift),
     /// CONTROL: said by the system or a filter, and not to be missed.
     Notice(Notice),
+    /// CONTROL: moderators are asked. Not in the public view.
+    Review(Review),
     /// A slot without content: deleted, or not for this view.
     Void,
 }
@@ -48,7 +50,9 @@ impl Body {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Message(_) | Self::Void => Lane::Chat,
-            Self::Moderation(_) | Self::Gift(_) | Self::Notice(_) => Lane::Control,
+            Self::Moderation(_) | Self::Gift(_) | Self::Notice(_) | Self::Review(_) => {
+                Lane::Control
+            }
         }
     }
 }
@@ -146,6 +150,16 @@ pub enum Act {
         /// Those that change.
         patch: SettingsPatch,
     },
+    /// Closes a review; what was held is said now. Not in the public view.
+    Approve {
+        /// The review.
+        id: String,
+    },
+    /// Closes a review; nothing else happens. Not in the public view.
+    Dismiss {
+        /// The review.
+        id: String,
+    },
 }
 
 /// What is absent stays as it was.
@@ -226,4 +240,31 @@ pub struct Notice {
     pub text: String,
     /// A JSON object, or empty.
     pub payload: String,
+}
+
+/// What moderators are to look at. It is open until one of them approves or dismisses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Unique in the room.
+    pub id: String,
+    /// Why it is here.
+    pub kind: ReviewKind,
+    /// Of a report only the id has to be given: the hub fills it in.
+    pub message: Message,
+    /// For moderators, may be empty.
+    #[serde(default)]
+    pub reason: String,
+    /// User id of who asks; empty if that is a filter.
+    #[serde(default)]
+    pub by: String,
+}
+
+/// What a review is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewKind {
+    /// A message that is nowhere else: the room gets it when it is approved.
+    Held,
+    /// A message of the room, of which somebody complains.
+    Report,
 }

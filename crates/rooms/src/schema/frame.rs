@@ -156,11 +156,16 @@ fn public_event(event: &Arc<Event>) -> Arc<Event> {
 
 /// Who acted is not for everybody: moderators are harassed for it.
 fn public_body(body: &Body) -> Option<Body> {
-    let Body::Moderation(moderation) = body else {
-        return None;
+    let moderation = match body {
+        Body::Moderation(moderation) => moderation,
+        Body::Review(_) => return Some(Body::Void),
+        Body::Message(_) | Body::Gift(_) | Body::Notice(_) | Body::Void => return None,
     };
     match moderation.act {
-        Act::ShadowBan { .. } | Act::ShadowUnban { .. } => Some(Body::Void),
+        Act::ShadowBan { .. }
+        | Act::ShadowUnban { .. }
+        | Act::Approve { .. }
+        | Act::Dismiss { .. } => Some(Body::Void),
         _ if moderation.actor.is_empty() => None,
         _ => {
             let mut public = moderation.clone();

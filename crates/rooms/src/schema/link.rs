@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Body, EventFrame, Member, Position, StateChange, StateWhole};
+use super::{Body, EventFrame, Member, Notice, Position, Roles, StateChange, StateWhole};
 use crate::moderation::RoomState;
 
 /// What is to become an event.
@@ -41,6 +41,18 @@ pub enum Outcome {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
     },
+    /// The edge's word, never the hub's: a filter took it. Nobody gets it.
+    Rejected {
+        /// The filter's. "done": a command was typed, and obeyed.
+        code: String,
+        /// For people.
+        message: String,
+        /// When it may be accepted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    },
+    /// The edge's word, never the hub's: it waits for a moderator.
+    Held,
 }
 
 /// Why a publish was refused.
@@ -49,6 +61,10 @@ pub enum Outcome {
 pub enum RefusalCode {
     /// The author is banned.
     Banned,
+    /// The edge's word: the room takes nothing now, because its edge is about to stop.
+    Closed,
+    /// The edge's word: it is not for this user to do.
+    Forbidden,
     /// A bound of the room is reached: sanctions, or pending publishes.
     Full,
     /// A field is missing, too long, or out of its range.
@@ -57,10 +73,12 @@ pub enum RefusalCode {
     Restricted,
     /// The author is in a timeout.
     TimedOut,
+    /// The edge's word: this connection says too much.
+    TooFast,
     /// The hub did not answer in time. Whether it was accepted is not known: try again with the
     /// same client id.
     Unavailable,
-    /// The room has no such message, or not any more.
+    /// The room has no such message or open review, or not any more.
     UnknownMessage,
 }
 
@@ -69,10 +87,13 @@ impl RefusalCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Banned => "banned",
+            Self::Closed => "closed",
+            Self::Forbidden => "forbidden",
             Self::Full => "full",
             Self::Malformed => "malformed",
             Self::Restricted => "restricted",
             Self::TimedOut => "timed_out",
+            Self::TooFast => "too_fast",
             Self::Unavailable => "unavailable",
             Self::UnknownMessage => "unknown_message",
         }
@@ -105,6 +126,44 @@ pub enum FromEdgeBody {
     Report(Report),
     /// Missed a change of STATE.
     WantState,
+    /// For all edges, this one included.
+    Relay(Relay),
+    /// For the hub's log of what was done, and for nobody else.
+    Audit {
+        /// User id of who did it; empty if that is a filter.
+        actor: String,
+        /// What, at most [`crate::TEXT_BYTES_MAX`] bytes.
+        text: String,
+    },
+}
+
+/// What edges do at once when they hear it: unsequenced, at most once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "relay", rename_all = "snake_case")]
+pub enum Relay {
+    /// The connections of a user end.
+    Disconnect {
+        /// User id.
+        user: String,
+        /// For people, may be empty.
+        reason: String,
+    },
+    /// Some users are told something.
+    Notify {
+        /// User ids, at most [`crate::RELAY_USERS_MAX`].
+        users: Vec<String>,
+        /// What.
+        notice: Arc<Notice>,
+    },
+    /// A user has other roles from now on.
+    Roles {
+        /// User id.
+        user: String,
+        /// Those that the user gets.
+        add: Roles,
+        /// Those that the user loses; of a role that is in both it is lost.
+        remove: Roles,
+    },
 }
 
 /// Presence and likes of one edge.
@@ -187,7 +246,7 @@ pub enum ToEdge {
     Reset {
         /// Where the room stands; `room` is as of `head`.
         standing: Standing,
-        /// Settings, pin, sanctions.
+        /// Settings, pin, sanctions, reviews.
         room: Arc<RoomState>,
         /// The whole window.
         frames: Vec<Arc<EventFrame>>,
@@ -225,4 +284,8 @@ pub enum ToEdge {
         /// Whether edges are to send everybody, if they are not too many.
         wants_lists: bool,
     },
+    /// What an edge had relayed.
+    Relay(Relay),
+    /// Whoever answers keeps no such room.
+    NoRoom,
 }

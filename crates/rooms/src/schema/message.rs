@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, EventFrame, Message, Outcome, StateChange, StateWhole};
+use super::{Act, EventFrame, Message, Notice, Outcome, StateChange, StateWhole, User};
 use crate::moderation::{Sanction, Snapshot};
 
 /// How far one has got in a room.
@@ -70,15 +70,60 @@ pub struct Gap {
 pub enum CloseCode {
     /// Did not take CONTROL, or its own answers, in time. Connect again and resume.
     Slow,
+    /// The edge is about to stop. Connect again, after `retry_after_ms`.
+    Draining,
+    /// What was sent is no message. Do not connect again.
+    Protocol,
+    /// The room's hub is away, or there is no such room. Connect again later.
+    Unavailable,
+    /// No hello in time.
+    Idle,
+    /// A moderator or a filter ended it. Do not connect again unasked.
+    Removed,
+    /// The token has ended. Connect again with another one.
+    Expired,
+    /// The user has too many connections, and this was the oldest.
+    Superseded,
 }
 
 impl CloseCode {
     /// As a WebSocket close code, of the range for applications.
     pub fn websocket(self) -> u16 {
         match self {
+            Self::Draining => 4001,
+            Self::Protocol => 4002,
+            Self::Unavailable => 4003,
+            Self::Idle => 4004,
             Self::Slow => 4008,
+            Self::Removed => 4010,
+            Self::Expired => 4011,
+            Self::Superseded => 4012,
         }
     }
+
+    /// For logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::Protocol => "protocol",
+            Self::Unavailable => "unavailable",
+            Self::Idle => "idle",
+            Self::Slow => "slow",
+            Self::Removed => "removed",
+            Self::Expired => "expired",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+/// What a connection may do besides reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    /// Publish.
+    Speak,
+    /// Act.
+    Moderate,
 }
 
 /// To a client.
@@ -116,6 +161,35 @@ pub enum ServerMessage {
         /// What to resume from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume: Option<Position>,
+        /// When to connect again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    },
+    /// For this user alone, at most once.
+    Notice {
+        /// What is said.
+        notice: Arc<Notice>,
+    },
+    /// First message of a connection, before `welcome`.
+    You {
+        /// Who one is here.
+        user: User,
+        /// What ties what is sent to what is read; only where that are two connections.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<String>,
+        /// The edge's clock, Unix milliseconds.
+        server_ms: u64,
+        /// The edge gives a sign of life this often.
+        heartbeat_ms: u32,
+        /// What one may do.
+        can: Vec<Ability>,
+    },
+    /// Answer to a ping.
+    Pong {
+        /// Of the ping.
+        nonce: u64,
+        /// The edge's clock, Unix milliseconds.
+        server_ms: u64,
     },
 }
 
@@ -166,5 +240,10 @@ pub enum ClientMessage {
     Hold {
         /// How far behind the live edge, ms.
         hold_ms: u32,
+    },
+    /// Is the edge there, and what is its time?
+    Ping {
+        /// Comes back with the answer.
+        nonce: u64,
     },
 }

@@ -56,6 +56,12 @@ impl Roles {
         Self(self.0 | other.0)
     }
 
+    /// Those of the roles that are not among `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether they have a role in common.
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0

@@ -3,7 +3,16 @@
 use rand::{Rng, rngs::StdRng};
 use rooms::schema::{Act, Attr, Roles, SettingsPatch};
 
-pub(crate) fn act(rng: &mut StdRng, ids: &[String]) -> Act {
+pub(crate) fn act(rng: &mut StdRng, ids: &[String], reviews: &[String]) -> Act {
+    if !reviews.is_empty() && rng.random_bool(0.2) {
+        let recent = reviews.len().saturating_sub(10);
+        let id = reviews[rng.random_range(recent..reviews.len())].clone();
+        return if rng.random_bool(0.7) {
+            Act::Approve { id }
+        } else {
+            Act::Dismiss { id }
+        };
+    }
     let user = format!("user-{}", rng.random_range(0..16));
     let recent = ids.len().saturating_sub(30);
     let id = if ids.is_empty() {

@@ -156,6 +156,7 @@ impl Client {
                 | ServerMessage::Close { .. }
                 | ServerMessage::Ack { .. }
                 | ServerMessage::Own { .. }
+                | ServerMessage::Notice { .. }
         ) {
             assert!(connection.welcomed, "before a welcome: {message:?}");
         }
@@ -174,6 +175,8 @@ impl Client {
                 coverage.own += 1;
             }
             ServerMessage::Ack { outcome, .. } => match outcome {
+                // Somebody else complained of it already.
+                Outcome::Accepted { seq: None, id } if id.starts_with('r') => {}
                 Outcome::Accepted { seq: None, id } => {
                     assert!(self.own.contains(&id), "answered, and not shown");
                 }
@@ -185,7 +188,13 @@ impl Client {
                     }
                 }
                 Outcome::Refused { .. } => coverage.refused += 1,
+                Outcome::Held => coverage.held += 1,
+                Outcome::Rejected { .. } => panic!("nobody rejects here"),
             },
+            ServerMessage::Notice { .. } => coverage.notices += 1,
+            other @ (ServerMessage::You { .. } | ServerMessage::Pong { .. }) => {
+                panic!("nobody says {other:?} here")
+            }
             ServerMessage::Close { resume, .. } => assert_eq!(resume, self.position),
         }
     }
@@ -310,11 +319,20 @@ impl Client {
                 self.seen.insert(message.id.clone());
             }
             (Body::Void, Body::Void) => {}
+            (Body::Void, Body::Review(_)) => assert_eq!(self.view(), View::Public),
+            (Body::Review(_), _) => {
+                assert_eq!(self.view(), View::Moderator);
+                assert_eq!(event.body, said.body);
+                coverage.reviews += 1;
+            }
             (Body::Void, Body::Moderation(moderation)) => {
                 assert_eq!(self.view(), View::Public);
                 assert!(matches!(
                     moderation.act,
-                    Act::ShadowBan { .. } | Act::ShadowUnban { .. }
+                    Act::ShadowBan { .. }
+                        | Act::ShadowUnban { .. }
+                        | Act::Approve { .. }
+                        | Act::Dismiss { .. }
                 ));
             }
             (Body::Moderation(seen), Body::Moderation(said)) => {
@@ -335,6 +353,8 @@ impl Client {
                 }
                 assert_eq!(seen.reason, said.reason);
                 let is_public = self.view() == View::Public;
+                let is_closing = matches!(seen.act, Act::Approve { .. } | Act::Dismiss { .. });
+                assert!(!(is_public && is_closing));
                 assert!(if is_public {
                     seen.actor.is_empty()
                 } else {

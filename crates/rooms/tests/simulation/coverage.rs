@@ -25,6 +25,12 @@ pub(crate) struct Coverage {
     pub(crate) lists: u64,
     pub(crate) lost_packets: u64,
     pub(crate) timeouts: u64,
+    pub(crate) held: u64,
+    pub(crate) reviews: u64,
+    pub(crate) approved: u64,
+    pub(crate) notices: u64,
+    pub(crate) removed: u64,
+    pub(crate) audits: u64,
 }
 
 impl Coverage {
@@ -52,6 +58,12 @@ impl Coverage {
             self.lists,
             self.lost_packets,
             self.timeouts,
+            self.held,
+            self.reviews,
+            self.approved,
+            self.notices,
+            self.removed,
+            self.audits,
         ];
         assert!(
             least.iter().all(|count| *count > 20),

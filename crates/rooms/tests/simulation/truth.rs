@@ -7,8 +7,25 @@ use std::{
 
 use rooms::{
     RoomState,
-    schema::{Act, Body, Event, EventFrame, Message},
+    schema::{Act, Body, Event, EventFrame, Message, Moderation, ReviewKind},
 };
+
+/// That what was held comes right after its approval.
+fn approves(epoch: &Epoch, message: &Message) {
+    let before = epoch.events.last().expect("an event before it");
+    let Body::Moderation(Moderation {
+        act: Act::Approve { id },
+        ..
+    }) = &before.body
+    else {
+        panic!("held, and said after {before:?}");
+    };
+    let [.., open, _] = epoch.rooms.as_slice() else {
+        panic!("no state before {before:?}");
+    };
+    let review = open.review(id).expect("it was open");
+    assert_eq!(review.message, *message);
+}
 
 #[derive(Debug)]
 struct Epoch {
@@ -23,6 +40,10 @@ struct Epoch {
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
     epochs: BTreeMap<u64, Epoch>,
+    /// Ids of messages that were held.
+    held: BTreeSet<String>,
+    /// What was held and came into the room.
+    pub(crate) approved: u64,
 }
 
 impl Truth {
@@ -47,6 +68,17 @@ impl Truth {
         );
         frame.check_whole().expect("a whole frame");
         for event in &frame.events {
+            if let Body::Review(review) = &event.body
+                && review.kind == ReviewKind::Held
+            {
+                self.held.insert(review.message.id.clone());
+            }
+            if let Body::Message(message) = &event.body
+                && self.held.contains(&message.id)
+            {
+                self.approved += 1;
+                approves(epoch, message);
+            }
             if let Body::Message(message) = &event.body {
                 let is_new = epoch.texts.insert(message.text.clone());
                 assert!(is_new, "twice in an epoch: {}", message.text);
@@ -63,6 +95,16 @@ impl Truth {
             room.apply(event);
             epoch.rooms.push(room);
             epoch.events.push(Arc::clone(event));
+        }
+    }
+
+    /// That each act and each review that left the hub was written down.
+    pub(crate) fn check_written(&self, written: &BTreeSet<(u64, u64)>) {
+        for (number, epoch) in &self.epochs {
+            for event in &epoch.events {
+                let is_one = matches!(event.body, Body::Moderation(_) | Body::Review(_));
+                assert_eq!(is_one, written.contains(&(*number, event.seq)));
+            }
         }
     }
 

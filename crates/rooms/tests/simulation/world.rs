@@ -1,14 +1,17 @@
 //! The hub, the edges, and what befalls them.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rooms::{
     Codec, Config, EdgeOutput, EdgeRoom, FRAME_BYTES_MAX, FRAME_EVENTS_MAX, FRAMES_AHEAD_MAX, Hub,
-    HubOutput, SANCTIONS_MAX, Saved,
+    HubOutput, REVIEWS_MAX, SANCTIONS_MAX, Saved,
     schema::{
-        Audience, Body, FromEdge, Gift, Message, Moderation, Notice, Position, Publish, Roles,
-        ToEdge, User,
+        Audience, Body, FromEdge, Gift, Message, Moderation, Notice, Position, Publish, Relay,
+        Review, ReviewKind, Roles, ToEdge, User,
     },
 };
 
@@ -55,6 +58,12 @@ pub(crate) struct World {
     is_busy: bool,
     /// An edge that nobody hears of again.
     gone: Option<usize>,
+    /// Epoch and `seq` of what the hub had written down.
+    written: BTreeSet<(u64, u64)>,
+    /// Ids of reviews that are, or were, open.
+    reviews: Vec<String>,
+    audits: u64,
+    removed: u64,
 }
 
 impl World {
@@ -94,6 +103,10 @@ impl World {
             likes: 0,
             is_busy: true,
             gone: None,
+            written: BTreeSet::new(),
+            reviews: Vec::new(),
+            audits: 0,
+            removed: 0,
             config,
             rng,
         };
@@ -215,12 +228,27 @@ impl World {
                     let edge = edge.trim_start_matches("edge-").parse().unwrap();
                     self.down(edge, &message);
                 }
+                HubOutput::Acted { seq, .. } | HubOutput::Reviewed { seq, .. } => {
+                    let is_new = self.written.insert((self.epoch, seq));
+                    assert!(is_new, "written down twice: {seq}");
+                }
+                HubOutput::Audit { edge, .. } => {
+                    assert!(edge.starts_with("edge-"));
+                    self.audits += 1;
+                }
             }
         }
         for at in 0..self.edges.len() {
             while let Some(output) = self.edges[at].room.poll_output() {
                 match output {
                     EdgeOutput::Changed => {}
+                    EdgeOutput::Disconnect { connections, .. } => {
+                        for connection in connections {
+                            self.remove(connection);
+                        }
+                    }
+                    EdgeOutput::Roles { connections, .. } => assert!(!connections.is_empty()),
+                    EdgeOutput::NoRoom => panic!("nobody said so"),
                     EdgeOutput::ToHub(message) => self.up(at, message),
                     EdgeOutput::Direct {
                         connection,
@@ -312,6 +340,17 @@ impl World {
         }
     }
 
+    /// Says at once that it is gone, as the driver's close does.
+    fn remove(&mut self, connection: u64) {
+        let is_it = |client: &Client| {
+            let known = client.connection.as_ref();
+            known.is_some_and(|known| known.id == connection)
+        };
+        let at = self.clients.iter().position(is_it);
+        self.disconnect(at.expect("a connection that is there"));
+        self.removed += 1;
+    }
+
     fn befall(&mut self, coverage: &mut Coverage) {
         if self.rng.random_bool(0.002) {
             let edge = self.rng.random_range(0..self.edges.len());
@@ -349,6 +388,12 @@ impl World {
         }
         if self.rng.random_bool(0.03) {
             self.say_from_elsewhere();
+        }
+        if self.rng.random_bool(0.03) {
+            self.ask();
+        }
+        if self.rng.random_bool(0.02) {
+            self.relay();
         }
         if self.rng.random_bool(0.2) {
             self.like();
@@ -434,11 +479,78 @@ impl World {
         self.flush();
     }
 
+    /// Holds a message, or complains of one.
+    fn ask(&mut self) {
+        let Some((at, edge, id)) = self.connected() else {
+            return;
+        };
+        self.next_id += 1;
+        let number = self.next_id;
+        let user = self.clients[at].user.clone();
+        let message = |id: String| Message {
+            id,
+            author: user.clone(),
+            kind: "text".to_owned(),
+            text: format!("{number} held"),
+            ..Message::default()
+        };
+        let (kind, message) = if self.rng.random_bool(0.5) || self.ids.is_empty() {
+            self.ids.push(format!("m{number}"));
+            (ReviewKind::Held, message(format!("m{number}")))
+        } else {
+            let recent = self.ids.len().saturating_sub(20);
+            let at = self.rng.random_range(recent..self.ids.len());
+            (ReviewKind::Report, message(self.ids[at].clone()))
+        };
+        self.reviews.push(format!("r{number}"));
+        let publish = Publish {
+            author: user.id.clone(),
+            client_id: format!("c{number}"),
+            media_ms: None,
+            body: Body::Review(Review {
+                id: format!("r{number}"),
+                kind,
+                message,
+                reason: "because".to_owned(),
+                by: user.id,
+            }),
+        };
+        self.edges[edge].room.publish(self.now_ms, id, publish);
+        self.flush();
+    }
+
+    fn relay(&mut self) {
+        let edge = self.rng.random_range(0..self.edges.len());
+        let user = format!("user-{}", self.rng.random_range(0..16));
+        let relay = match self.rng.random_range(0..6) {
+            0 => Relay::Disconnect {
+                user,
+                reason: String::new(),
+            },
+            1 => Relay::Roles {
+                user,
+                add: Roles::VIP,
+                remove: Roles::SUBSCRIBER,
+            },
+            _ => Relay::Notify {
+                users: vec![user, "user-0".to_owned()],
+                notice: Arc::new(Notice {
+                    id: "n".to_owned(),
+                    ..Notice::default()
+                }),
+            },
+        };
+        let room = &mut self.edges[edge].room;
+        assert!(room.relay(relay));
+        room.audit("user-0".to_owned(), "relayed something".to_owned());
+        self.flush();
+    }
+
     fn moderate(&mut self) {
         let Some((at, edge, id)) = self.connected() else {
             return;
         };
-        let act = chance::act(&mut self.rng, &self.ids);
+        let act = chance::act(&mut self.rng, &self.ids, &self.reviews);
         self.next_id += 1;
         let publish = Publish {
             author: self.clients[at].user.id.clone(),
@@ -510,6 +622,7 @@ impl World {
             assert!(figures.window_bytes <= self.config.window_bytes + 2 * FRAME_BYTES_MAX);
             assert!(figures.dedup_entries <= self.config.dedup_entries);
             assert!(figures.sanctions <= SANCTIONS_MAX);
+            assert!(figures.reviews <= REVIEWS_MAX);
             let listed = self.config.presence_exact_max.max(self.config.presence_top);
             assert!(figures.members <= listed * (self.edges.len() + 2));
         }
@@ -526,6 +639,10 @@ impl World {
         let hub = self.hub.as_ref().expect("back by now");
         self.note_hub(hub, coverage);
         coverage.lost_packets += self.network.lost;
+        coverage.approved += self.truth.approved;
+        coverage.audits += self.audits;
+        coverage.removed += self.removed;
+        self.truth.check_written(&self.written);
         let figures = hub.figures();
         let mut by_edge: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         let mut connections = 0;
