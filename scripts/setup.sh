@@ -22,7 +22,9 @@ needs=(
 case $purpose in
     demo) ;;
     # One shipped filter is written in Python: its compiler comes from PyPI.
-    test) needs+=(chromium:chromium python3:python3 /usr/share/doc/python3-venv:python3-venv) ;;
+    # The bus of rooms is tested over a real NATS.
+    test) needs+=(chromium:chromium python3:python3 /usr/share/doc/python3-venv:python3-venv
+        nats-server:nats-server) ;;
     bench) needs+=(nginx:nginx-light caddy:caddy) ;;
     *) fail "unknown purpose '$purpose': demo, test or bench" ;;
 esac

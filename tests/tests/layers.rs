@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 16] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 17] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("hls", Layer::Pure, &[]),
@@ -24,10 +24,12 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 16] = [
         Layer::Service,
         &["settings", "wasm-filters"],
     ),
+    ("bus", Layer::Service, &["settings"]),
     (
         "origin",
         Layer::Role,
         &[
+            "bus",
             "cmaf",
             "filter-registry",
             "hls",
@@ -43,6 +45,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 16] = [
         "edge",
         Layer::Role,
         &[
+            "bus",
             "cache-policy",
             "filter-registry",
             "hls",
@@ -73,6 +76,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 16] = [
         "tests",
         Layer::Tool,
         &[
+            "bus",
             "cache-policy",
             "cmaf",
             "edge",
