@@ -46,54 +46,50 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// What an edge says.
 fn conversation() -> Vec<FromEdge> {
-    let author = User {
-        id: "u".to_owned(),
-        ..User::default()
-    };
-    let publish = |client_id: &str, body| {
-        FromEdgeBody::Publish(Box::new(Publish {
-            author: "u".to_owned(),
-            client_id: client_id.to_owned(),
-            media_ms: Some(5),
+    let bodies = said().into_iter().chain(asked());
+    bodies
+        .map(|body| FromEdge {
+            edge: "e".to_owned(),
+            incarnation: 1,
             body,
-        }))
-    };
-    let message = Message {
-        id: "m".to_owned(),
-        author,
+        })
+        .collect()
+}
+
+fn publish(client_id: &str, body: Body) -> FromEdgeBody {
+    FromEdgeBody::Publish(Box::new(Publish {
+        author: "u".to_owned(),
+        client_id: client_id.to_owned(),
+        media_ms: Some(5),
+        body,
+    }))
+}
+
+fn message(id: &str) -> Message {
+    Message {
+        id: id.to_owned(),
+        author: User {
+            id: "u".to_owned(),
+            ..User::default()
+        },
         kind: "text".to_owned(),
         text: "hi".to_owned(),
         ..Message::default()
-    };
-    let act = |act| {
-        Body::Moderation(Moderation {
-            actor: "u".to_owned(),
-            reason: String::new(),
-            act,
-        })
-    };
+    }
+}
+
+fn act(act: Act) -> Body {
+    Body::Moderation(Moderation {
+        actor: "u".to_owned(),
+        reason: String::new(),
+        act,
+    })
+}
+
+fn said() -> Vec<FromEdgeBody> {
     let pin = Act::Pin {
         id: "m".to_owned(),
         message: None,
-    };
-    let review = |kind, id: &str| {
-        Body::Review(Review {
-            id: id.to_owned(),
-            kind,
-            message: Message {
-                id: id.replace('r', "m"),
-                ..message.clone()
-            },
-            reason: "link".to_owned(),
-            by: "u".to_owned(),
-        })
-    };
-    let approve = Act::Approve {
-        id: "r2".to_owned(),
-    };
-    let relay = Relay::Disconnect {
-        user: "u".to_owned(),
-        reason: "spam".to_owned(),
     };
     let report = Report {
         number: 1,
@@ -107,29 +103,45 @@ fn conversation() -> Vec<FromEdge> {
         }),
         joined: Vec::new(),
     };
-    [
+    vec![
         FromEdgeBody::Hello { position: None },
-        publish("c1", Body::Message(message.clone())),
-        publish("c4", review(ReviewKind::Report, "r")),
-        publish("c5", review(ReviewKind::Held, "r2")),
-        FromEdgeBody::Hello { position: None },
-        publish("c6", act(approve)),
-        FromEdgeBody::Relay(relay),
-        FromEdgeBody::Audit {
-            actor: "u".to_owned(),
-            text: "took a link away".to_owned(),
-        },
+        publish("c1", Body::Message(message("m"))),
         publish("c2", act(pin)),
         publish("c3", act(Act::Clear)),
         FromEdgeBody::Report(report),
         FromEdgeBody::WantState,
     ]
-    .map(|body| FromEdge {
-        edge: "e".to_owned(),
-        incarnation: 1,
-        body,
-    })
-    .into()
+}
+
+/// Reviews, and what passes the room by.
+fn asked() -> Vec<FromEdgeBody> {
+    let review = |kind, id: &str, about: &str| {
+        Body::Review(Review {
+            id: id.to_owned(),
+            kind,
+            message: message(about),
+            reason: "link".to_owned(),
+            by: "u".to_owned(),
+        })
+    };
+    let approve = Act::Approve {
+        id: "r1".to_owned(),
+    };
+    let relay = Relay::Disconnect {
+        user: "u".to_owned(),
+        reason: "spam".to_owned(),
+    };
+    vec![
+        publish("c4", review(ReviewKind::Held, "r1", "m2")),
+        publish("c5", act(approve)),
+        publish("c6", review(ReviewKind::Report, "r2", "m2")),
+        FromEdgeBody::Hello { position: None },
+        FromEdgeBody::Relay(relay),
+        FromEdgeBody::Audit {
+            actor: "u".to_owned(),
+            text: "took a link away".to_owned(),
+        },
+    ]
 }
 
 /// What a hub says to it.

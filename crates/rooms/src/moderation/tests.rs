@@ -1,5 +1,5 @@
 use super::*;
-use crate::schema::{Moderation, User};
+use crate::schema::{Moderation, ReviewKind, User};
 
 fn event(seq: u64, at_ms: u64, act: Act) -> Event {
     Event {
@@ -146,4 +146,55 @@ fn only_moderators_see_sanctions() {
     room.apply(&event(1, 0, Act::ShadowBan { user: user("a") }));
     assert!(room.snapshot(false).sanctions.is_empty());
     assert!(room.snapshot(true).sanctions["a"].shadow);
+}
+
+fn review(id: &str, text_bytes: usize) -> Event {
+    let message = Message {
+        text: "x".repeat(text_bytes),
+        ..message(id, "a")
+    };
+    Event {
+        body: Body::Review(Review {
+            id: id.to_owned(),
+            kind: ReviewKind::Held,
+            message,
+            reason: String::new(),
+            by: String::new(),
+        }),
+        ..event(1, 0, Act::Clear)
+    }
+}
+
+#[test]
+fn open_reviews_are_bounded_in_number_and_bytes_and_the_oldest_go() {
+    let mut room = RoomState::default();
+    for at in 0..REVIEWS_MAX + 5 {
+        assert!(room.apply(&review(&format!("r{at}"), 10)));
+    }
+    assert_eq!(room.reviews().len(), REVIEWS_MAX);
+    assert_eq!(room.reviews()[0].id, "r5");
+    for at in 0..100 {
+        room.apply(&review(&format!("long{at}"), 2_000));
+        let bytes: usize = room.reviews().iter().map(window::review_weight).sum();
+        assert!(bytes <= REVIEWS_BYTES_MAX);
+    }
+    assert!(room.reviews().len() > 60);
+    // Beyond the bound of a message, but what is newest stays.
+    room.apply(&review("huge", 2 * REVIEWS_BYTES_MAX));
+    assert_eq!(room.reviews().len(), 1);
+    let close = |id: &str| event(2, 0, Act::Dismiss { id: id.to_owned() });
+    assert!(!room.apply(&close("r5")), "gone before");
+    assert!(room.apply(&close("huge")));
+    assert!(room.reviews().is_empty());
+}
+
+#[test]
+fn only_moderators_see_reviews() {
+    let mut room = RoomState::default();
+    room.apply(&review("r", 10));
+    assert!(room.snapshot(false).reviews.is_empty());
+    assert_eq!(room.snapshot(true).reviews.len(), 1);
+    // The same again takes its place.
+    room.apply(&review("r", 11));
+    assert_eq!(room.reviews().len(), 1);
 }
