@@ -198,7 +198,8 @@ impl Reader {
         }
         let window = timeline.window();
         if self.index < window.base()
-            && window.weights_before(window.base()).control > self.taken.control
+            && window.weights_before(window.base()).control(self.view)
+                > self.taken.control(self.view)
         {
             return true;
         }
@@ -207,8 +208,9 @@ impl Reader {
             self.has_all = false;
             self.granted = window.weights_before(self.due);
         }
-        let lag = window.weights_before(self.due).control;
-        let taken = self.taken.control.max(self.granted.control);
+        let lag = window.weights_before(self.due).control(self.view);
+        let taken = self.taken.control(self.view);
+        let taken = taken.max(self.granted.control(self.view));
         lag.saturating_sub(taken) > timeline.control_lag_bytes_max
     }
 
@@ -360,7 +362,7 @@ impl Reader {
             .unwrap_or_else(whole)
     }
 
-    /// Frames left the window before they were taken. There was no CONTROL in them.
+    /// Frames left the window before they were taken. There was no CONTROL in them for who looks.
     fn skip_evicted(&mut self, timeline: &Timeline) -> Option<Bytes> {
         let window = timeline.window();
         let before = window.weights_before(window.base());

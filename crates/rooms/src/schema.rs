@@ -13,6 +13,7 @@ pub use event::{
     Act, Animation, Body, Combo, Event, Gift, Lane, Message, Moderation, Notice, Review,
     ReviewKind, SettingsPatch,
 };
+pub(crate) use frame::is_hidden;
 pub use frame::{EventFrame, FrameError, View};
 pub use link::{
     FromEdge, FromEdgeBody, Outcome, Publish, RefusalCode, Relay, Report, Roster, RosterReport,

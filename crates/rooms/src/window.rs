@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use crate::{
     encoded::EncodedFrame,
     moderation::Deletion,
-    schema::{Body, Event, EventFrame},
+    schema::{Body, Event, EventFrame, View, is_hidden},
 };
 
 /// What an event weighs besides its text: its share of the frame, of shared pointers, of JSON keys.
@@ -46,9 +46,23 @@ struct Slot {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Weights {
     pub(crate) whole: u64,
-    pub(crate) control: u64,
+    /// CONTROL as moderators see it.
+    control: u64,
+    /// CONTROL without what is for moderators alone: how much of that there is, viewers can make
+    /// by complaining, and nobody else may be closed as slow for it.
+    public_control: u64,
     /// Number of messages.
     pub(crate) messages: u64,
+}
+
+impl Weights {
+    /// Of CONTROL, for who looks.
+    pub(crate) fn control(self, view: View) -> u64 {
+        match view {
+            View::Public => self.public_control,
+            View::Moderator => self.control,
+        }
+    }
 }
 
 impl Window {
@@ -115,9 +129,13 @@ impl Window {
         let counts = frame.counts();
         if counts.control > 0 {
             // A control-only frame is at most this.
-            let control = frame.control_only();
-            let sum: usize = control.events.iter().map(|event| weight(event)).sum();
-            end.control += u64::try_from(sum).unwrap_or(u64::MAX);
+            for event in &frame.control_only().events {
+                let weight = u64::try_from(weight(event)).unwrap_or(u64::MAX);
+                end.control += weight;
+                if !is_hidden(&event.body) {
+                    end.public_control += weight;
+                }
+            }
         }
         end.messages += u64::from(counts.messages);
         self.head = frame.last;

@@ -4,7 +4,8 @@ use super::*;
 use crate::{
     Config, RoomState,
     schema::{
-        Act, AudienceChange, Body, Event, EventFrame, Message, Moderation, StateChange, StateWhole,
+        Act, AudienceChange, Body, Event, EventFrame, Message, Moderation, Review, ReviewKind,
+        StateChange, StateWhole,
     },
 };
 
@@ -442,4 +443,62 @@ fn a_new_generation_welcomes_again() {
         ["NotRecovered from 41 (None)", "state 0"]
     );
     assert_eq!(reader.position(), Some(Position { epoch: 9, seq: 40 }));
+}
+
+fn review(seq: u64) -> Arc<Event> {
+    let review = Review {
+        id: format!("r{seq}"),
+        kind: ReviewKind::Held,
+        message: Message::default(),
+        reason: "r".repeat(1_000),
+        by: String::new(),
+    };
+    event(seq, Body::Review(review))
+}
+
+/// Viewers can make as many reviews as they complain.
+#[test]
+fn reviews_make_only_moderators_slow() {
+    for (count, window_events) in [(20, 100), (60, 16)] {
+        let config = Config {
+            window_events,
+            ..config()
+        };
+        let mut timeline = timeline(&config);
+        let mut public = reader(None);
+        let mut moderator = Reader::new(CODEC, View::Moderator, None, None);
+        for reader in [&mut public, &mut moderator] {
+            drain(reader, &timeline, 0);
+        }
+        timeline.change(change(1));
+        for reader in [&mut public, &mut moderator] {
+            assert!(next(reader, &timeline, 0).is_some());
+        }
+        for seq in 1..=count {
+            timeline.append(frame(vec![review(seq)]));
+        }
+        assert!(!public.is_slow(&timeline, 0), "{count}");
+        assert!(moderator.is_slow(&timeline, 0), "{count}");
+        drain(&mut public, &timeline, 0);
+        assert_eq!(public.position(), at(count), "nothing to miss");
+    }
+}
+
+#[test]
+fn a_driver_ends_a_connection_with_a_reason() {
+    let timeline = timeline(&config());
+    let mut reader = reader(None);
+    drain(&mut reader, &timeline, 0);
+    let Next::Close(code, bytes) = reader.close(CloseCode::Draining, Some(1_234)) else {
+        panic!("a close");
+    };
+    assert_eq!((code.websocket(), code.as_str()), (4001, "draining"));
+    let message = CODEC.decode_server(&bytes).unwrap();
+    let expected = ServerMessage::Close {
+        code,
+        resume: at(0),
+        retry_after_ms: Some(1_234),
+    };
+    assert_eq!(message, expected);
+    assert!(next(&mut reader, &timeline, 0).is_none());
 }

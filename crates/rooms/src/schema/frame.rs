@@ -154,23 +154,30 @@ fn public_event(event: &Arc<Event>) -> Arc<Event> {
     }
 }
 
+/// Whether it is for moderators alone.
+pub(crate) fn is_hidden(body: &Body) -> bool {
+    match body {
+        Body::Review(_) => true,
+        Body::Moderation(moderation) => matches!(
+            moderation.act,
+            Act::ShadowBan { .. }
+                | Act::ShadowUnban { .. }
+                | Act::Approve { .. }
+                | Act::Dismiss { .. }
+        ),
+        Body::Message(_) | Body::Gift(_) | Body::Notice(_) | Body::Void => false,
+    }
+}
+
 /// Who acted is not for everybody: moderators are harassed for it.
 fn public_body(body: &Body) -> Option<Body> {
-    let moderation = match body {
-        Body::Moderation(moderation) => moderation,
-        Body::Review(_) => return Some(Body::Void),
-        Body::Message(_) | Body::Gift(_) | Body::Notice(_) | Body::Void => return None,
-    };
-    match moderation.act {
-        Act::ShadowBan { .. }
-        | Act::ShadowUnban { .. }
-        | Act::Approve { .. }
-        | Act::Dismiss { .. } => Some(Body::Void),
-        _ if moderation.actor.is_empty() => None,
-        _ => {
+    match body {
+        _ if is_hidden(body) => Some(Body::Void),
+        Body::Moderation(moderation) if !moderation.actor.is_empty() => {
             let mut public = moderation.clone();
             public.actor.clear();
             Some(Body::Moderation(public))
         }
+        _ => None,
     }
 }
