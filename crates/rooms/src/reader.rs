@@ -69,6 +69,8 @@ struct Rest {
     user: Option<String>,
     /// What the client had, before it was welcomed.
     resume: Option<Position>,
+    /// Whether it needs a snapshot, wherever it is.
+    begins_anew: bool,
     /// Answers that wait.
     direct: VecDeque<Bytes>,
 }
@@ -97,6 +99,7 @@ impl Reader {
             rest: Box::new(Rest {
                 user,
                 resume,
+                begins_anew: false,
                 direct: VecDeque::new(),
             }),
         }
@@ -108,8 +111,15 @@ impl Reader {
         self.hold_ms = u64::from(hold_ms.min(HOLD_MS_MAX));
     }
 
-    /// Who looks, from now on.
+    /// Who looks, from now on. Who becomes a moderator is welcomed anew, with what only moderators
+    /// have in their snapshots.
     pub fn set_view(&mut self, view: View) {
+        let becomes_moderator = self.view == View::Public && view == View::Moderator;
+        if becomes_moderator && self.generation > 0 {
+            self.rest.resume = self.position();
+            self.rest.begins_anew = true;
+            self.generation = 0;
+        }
         self.view = view;
     }
 
@@ -225,8 +235,17 @@ impl Reader {
         // The client comes from an edge that knows a later epoch: this one will hear of it.
         let position = self.position();
         let waits = position.is_some_and(|had| had.epoch > timeline.epoch());
-        if waits || !timeline.is_ready() {
-            return self.pop_direct().map(Next::Send);
+        let has_to_wait = waits || !timeline.is_ready();
+        // Who one is comes before anything else. Later a welcome is first: what one said oneself is
+        // thrown away with the rest, if it comes before.
+        let is_first = self.epoch == 0;
+        if (is_first || has_to_wait)
+            && let Some(bytes) = self.pop_direct()
+        {
+            return Some(Next::Send(bytes));
+        }
+        if has_to_wait {
+            return None;
         }
         let welcome = ServerMessage::Welcome(Box::new(self.join(timeline, now_ms)));
         Some(Next::Send(self.codec.encode(&welcome)))
@@ -262,10 +281,13 @@ impl Reader {
         let history = window
             .get(history)
             .map_or_else(|| window.head() + 1, |(frame, _)| frame.frame().first);
+        let may_go_on = !std::mem::take(&mut self.rest.begins_anew);
         let mut lost = None;
         let (recovery, next) = match position {
             None => (Recovery::Fresh, history),
-            Some(Position { epoch: had, seq }) if had == epoch && is_covered(timeline, seq) => {
+            Some(Position { epoch: had, seq })
+                if may_go_on && had == epoch && is_covered(timeline, seq) =>
+            {
                 (Recovery::Complete, seq + 1)
             }
             Some(Position { epoch: had, seq }) => {

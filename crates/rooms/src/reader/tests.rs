@@ -5,7 +5,7 @@ use crate::{
     Config, RoomState,
     schema::{
         Act, AudienceChange, Body, Event, EventFrame, Message, Moderation, Review, ReviewKind,
-        StateChange, StateWhole,
+        StateChange, StateWhole, User,
     },
 };
 
@@ -501,4 +501,46 @@ fn a_driver_ends_a_connection_with_a_reason() {
     };
     assert_eq!(message, expected);
     assert!(next(&mut reader, &timeline, 0).is_none());
+}
+
+#[test]
+fn who_becomes_a_moderator_gets_the_snapshot_of_one() {
+    let mut timeline = timeline(&config());
+    timeline.append(frame(vec![message(1, 10), review(2)]));
+    let mut reader = reader(None);
+    drain(&mut reader, &timeline, 0);
+    timeline.append(frame(vec![message(3, 10)]));
+    reader.set_view(View::Moderator);
+    assert_eq!(reader.position(), at(2));
+    let Some(ServerMessage::Welcome(welcome)) = next(&mut reader, &timeline, 0) else {
+        panic!("a welcome");
+    };
+    assert_eq!(welcome.recovery, Recovery::NotRecovered);
+    assert_eq!((welcome.seq, welcome.next, welcome.lost), (3, 1, None));
+    let snapshot = welcome.snapshot.expect("what to begin with");
+    assert_eq!(snapshot.reviews.len(), 1);
+    assert_eq!(drain(&mut reader, &timeline, 0).len(), 3, "STATE, history");
+    // Back again, and a moderator who stays one: nothing is new.
+    reader.set_view(View::Public);
+    reader.set_view(View::Public);
+    assert!(next(&mut reader, &timeline, 0).is_none());
+}
+
+#[test]
+fn what_is_queued_first_comes_before_the_welcome() {
+    let timeline = timeline(&config());
+    let mut reader = reader(None);
+    let you = ServerMessage::You {
+        user: User::default(),
+        session: None,
+        server_ms: 0,
+        heartbeat_ms: 20_000,
+        can: vec![],
+    };
+    reader.push_direct(&timeline, &you).unwrap();
+    assert_eq!(next(&mut reader, &timeline, 0), Some(you));
+    assert!(matches!(
+        next(&mut reader, &timeline, 0),
+        Some(ServerMessage::Welcome(_))
+    ));
 }
