@@ -68,7 +68,7 @@ impl Timeline {
         &self.window
     }
 
-    /// Settings, pin, sanctions as of the window's head.
+    /// Settings, pin, sanctions, reviews as of the window's head.
     pub fn room(&self) -> &RoomState {
         &self.room
     }
