@@ -6,10 +6,13 @@ mod sections;
 
 use std::path::Path;
 
-pub use resolve::{ListenSettings, PlaybackKeys, PlaybackSettings, Settings, TlsSettings};
+pub use resolve::{
+    ListenSettings, PlaybackKeys, PlaybackSettings, RoomsSettings, Settings, TlsSettings,
+};
 pub use sections::{
     AccessLog, AdminConfig, CacheConfig, Config, DrainConfig, LimitsConfig, ListenConfig,
-    LogConfig, NodeConfig, ParentsConfig, PlaybackAuth, PlaybackConfig, ThreadsConfig, TlsConfig,
+    LogConfig, NodeConfig, ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig,
+    TlsConfig,
 };
 use settings::ConfigError;
 

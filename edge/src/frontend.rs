@@ -39,6 +39,8 @@ where
 {
     let mut proxy = http_proxy(conf, pipeline);
     let mut h2 = pingora_core::protocols::http::v2::server::default_h2_options();
+    // WebSockets of rooms (RFC 8441).
+    h2.enable_connect_protocol();
     h2.max_concurrent_streams(requests_max)
         .max_header_list_size(H2_HEADER_LIST_BYTES_MAX)
         .max_send_buffer_size(H2_SEND_BUFFER_BYTES_MAX)
@@ -47,6 +49,8 @@ where
     proxy.h2_options = Some(h2);
     let mut options = HttpServerOptions::default();
     options.h2_idle_timeout = Some(H2_IDLE_TIMEOUT);
+    // Nothing is proxied by it: the pipeline knows one CONNECT, that of RFC 8441.
+    options.allow_connect_method_proxying = true;
     proxy.server_options = Some(options);
     Arc::new(proxy)
 }

@@ -13,5 +13,6 @@ pub mod metrics;
 pub mod pages;
 pub mod pipeline;
 pub mod problem;
+pub mod rooms;
 pub mod server;
 pub mod upstream;

@@ -23,6 +23,8 @@ mod log;
 mod reply;
 /// Writing answers.
 mod respond;
+/// The doors of rooms.
+mod room;
 /// Understanding URLs.
 pub mod route;
 
@@ -42,6 +44,7 @@ use crate::config::{AccessLog, PlaybackSettings};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::problem::Problem;
+use crate::rooms::Rooms;
 use crate::upstream::Upstream;
 use admit::Admission;
 pub use filter::Filters;
@@ -66,6 +69,8 @@ pub struct EdgeProxy {
     pub playback: PlaybackSettings,
     /// The filters that run here; `None`: none.
     pub filters: Option<Filters>,
+    /// Rooms; `None`: none.
+    pub rooms: Option<Rooms>,
     /// Figures.
     pub metrics: Metrics,
     /// Which requests are logged.
@@ -181,6 +186,10 @@ impl EdgeProxy {
                 self.respond_page(session, context).await
             }
             Route::Preflight => self.respond_preflight(session, context).await,
+            Route::Room { room, door } => {
+                context.kind = Kind::Room;
+                self.respond_room(session, context, &room, door).await
+            }
             Route::Refused(problem) => self.respond_problem(session, context, problem).await,
         }
     }

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use bus::config::{BusSettings, LINK_MESSAGE_BYTES_MAX};
+use bus::{BusError, EdgeBus, EdgeInbox};
 use cache_policy::CacheName;
 use filter_registry::config::RegistryAddress;
 use filter_registry::node::{self, FilterNode, NodeError, NodeOptions};
@@ -18,11 +20,12 @@ use transport::tls::Identity;
 
 use crate::admin::{self, Admin, Facts, NodeFilters, Relay, RelayError};
 use crate::cache::Cache;
-use crate::config::{ListenSettings, PlaybackAuth, Settings, TlsSettings};
+use crate::config::{ListenSettings, PlaybackAuth, RoomsSettings, Settings, TlsSettings};
 use crate::frontend::{self, h3, tcp};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::pipeline::{EdgeProxy, Filters};
+use crate::rooms::{self, Guests, GuestsError, Rooms};
 use crate::upstream::Upstream;
 
 /// Between two looks at whether a draining edge is idle.
@@ -51,6 +54,12 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+    /// What carries rooms.
+    #[error("rooms.bus: {0}")]
+    Bus(#[from] BusError),
+    /// The way to the control API.
+    #[error("rooms.ca_file: {0}")]
+    Guests(#[from] GuestsError),
     /// The host of filters, or the agent that follows the registry.
     #[error(transparent)]
     Filters(#[from] NodeError),
@@ -165,6 +174,7 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         h3_in_progress: frontend_metrics.h3_in_progress.clone(),
         grace: settings.drain_grace,
         runtime: runtime.handle().clone(),
+        rooms: parts.rooms,
     };
     server.run(RunArgs {
         shutdown_signal: Box::new(drain),
@@ -199,6 +209,7 @@ struct Parts {
     upstream: Upstream,
     pages: Arc<Pages>,
     node: Option<Arc<FilterNode>>,
+    rooms: Option<Rooms>,
 }
 
 impl Parts {
@@ -210,11 +221,14 @@ impl Parts {
     ) -> Result<Self, StartError> {
         let upstream = settings.upstream.clone();
         let handle = runtime.handle().clone();
+        let node = start_node(settings, registry, runtime)?.map(Arc::new);
+        let rooms = start_rooms(settings, node.as_deref(), registry, runtime)?;
         Ok(Self {
+            rooms,
             cache: Cache::new(settings.cache),
             upstream: Upstream::new(upstream, metrics.clone(), handle),
             pages: Arc::new(Pages::embedded()),
-            node: start_node(settings, registry, runtime)?.map(Arc::new),
+            node,
             metrics,
         })
     }
@@ -229,6 +243,7 @@ impl Parts {
             pages: Arc::clone(&self.pages),
             playback: settings.playback.clone(),
             filters: self.node.as_deref().map(Filters::new),
+            rooms: self.rooms.clone(),
             metrics: self.metrics.clone(),
             access_log: settings.log.access,
             write_timeout: settings.write_timeout,
@@ -254,6 +269,50 @@ impl Parts {
             token: settings.admin_token.clone(),
             pages: Arc::clone(&self.pages),
         })
+    }
+}
+
+/// Rooms, and the link to their hubs.
+fn start_rooms(
+    settings: &Settings,
+    node: Option<&FilterNode>,
+    registry: &Registry,
+    runtime: &Runtime,
+) -> Result<Option<Rooms>, StartError> {
+    let (Some(settings), Some(node)) = (settings.rooms.clone(), node) else {
+        return Ok(None);
+    };
+    let _within = runtime.enter();
+    let (bus, inbox) = open_bus(&settings, registry)?;
+    let guests = Guests::new(
+        &settings.origin,
+        &settings.token,
+        settings.ca_file.as_deref(),
+    )?;
+    let metrics = rooms::Metrics::new(registry)?;
+    let rooms = Rooms::new(settings, bus, Filters::new(node), guests, metrics);
+    runtime.spawn(rooms.clone().run(inbox));
+    Ok(Some(rooms))
+}
+
+fn open_bus(
+    settings: &RoomsSettings,
+    registry: &Registry,
+) -> Result<(EdgeBus, EdgeInbox), BusError> {
+    match &settings.bus {
+        BusSettings::Embedded => {
+            let (token, edge) = (settings.token.clone(), settings.edge.clone());
+            let mut options = bus::embedded::EdgeOptions::new(&settings.origin, token, edge);
+            options.ca_file.clone_from(&settings.ca_file);
+            options.rooms_max = settings.rooms_max;
+            options.message_bytes_max = LINK_MESSAGE_BYTES_MAX;
+            bus::embedded::edge(options, registry)
+        }
+        BusSettings::Nats(nats) => {
+            let mut options = nats.clone();
+            options.rooms_max = settings.rooms_max;
+            bus::nats::edge(options, settings.edge.clone(), registry)
+        }
     }
 }
 
@@ -401,6 +460,7 @@ struct Drain {
     h3_in_progress: IntGauge,
     grace: Duration,
     runtime: Handle,
+    rooms: Option<Rooms>,
 }
 
 #[async_trait::async_trait]
@@ -431,6 +491,10 @@ impl ShutdownSignalWatch for Drain {
         );
         let (in_progress, h3) = (self.in_progress.clone(), self.h3_in_progress.clone());
         let deadline = Instant::now() + self.grace;
+        let rooms = self.rooms.clone();
+        if let Some(rooms) = &rooms {
+            rooms.drain();
+        }
         self.runtime.spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
             let mut idle_since = None;
@@ -441,7 +505,8 @@ impl ShutdownSignalWatch for Drain {
                     _ = interrupt.recv() => break,
                 }
                 let now = Instant::now();
-                if in_progress.get() > 0 || h3.get() > 0 {
+                let connected = rooms.as_ref().map_or(0, Rooms::connections);
+                if in_progress.get() > 0 || h3.get() > 0 || connected > 0 {
                     idle_since = None;
                 } else if now.duration_since(*idle_since.get_or_insert(now)) >= IDLE_FOR {
                     break;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use filter_registry::node::{FilterNode, NodeError, NodeOptions};
 use telemetry::metrics::{BuildInfo, RegisterError};
 use telemetry::{Health, Registry};
@@ -19,6 +20,7 @@ use crate::ingest::{Ingest, Transport};
 use crate::metrics::Metrics;
 use crate::packager::Studio;
 use crate::publish::Streams;
+use crate::rooms::{Counts, Hubs, RoomsError, Started};
 use crate::serve::{self, Gate};
 use crate::window::Catalog;
 
@@ -49,6 +51,9 @@ pub enum StartError {
     /// A metric is registered twice: a bug.
     #[error(transparent)]
     Metrics(#[from] RegisterError),
+    /// The rooms.
+    #[error(transparent)]
+    Rooms(#[from] RoomsError),
     /// The certificate files cannot be used.
     #[error("certificate: {0}")]
     Identity(#[from] LoadIdentityError),
@@ -72,6 +77,9 @@ pub struct App {
     metrics: Metrics,
     health: Health,
     filters: Option<FilterNode>,
+    catalog: Catalog,
+    counts: Counts,
+    rooms: Option<Started>,
 }
 
 /// Where an [`App`] listens.
@@ -119,7 +127,18 @@ impl App {
                 }
             });
         }
+        let (catalog, counts) = (Catalog::default(), Counts::default());
+        let rooms = match settings.rooms.clone() {
+            Some(rooms) => {
+                let started = Hubs::start(rooms, catalog.clone(), counts.clone(), &registry);
+                Some(started.await?)
+            }
+            None => None,
+        };
         Ok(Self {
+            catalog,
+            counts,
+            rooms,
             filters,
             rtmp,
             rtmps,
@@ -154,7 +173,8 @@ impl App {
         reason = "the order in which an origin comes to life"
     )]
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), StartError> {
-        let catalog = Catalog::default();
+        let catalog = self.catalog;
+        let (hubs, public, admin_rooms) = spawn_rooms(self.rooms);
         let stop_http = CancellationToken::new();
         let stop_ingest = CancellationToken::new();
         let stop_lingering = CancellationToken::new();
@@ -185,8 +205,10 @@ impl App {
             &self.settings.packaging,
             gate,
             catalog,
+            self.counts,
             self.metrics.clone(),
-        );
+        )
+        .merge(public);
         listeners.spawn(serve::serve(
             self.http,
             router,
@@ -202,7 +224,8 @@ impl App {
             self.filters
                 .as_ref()
                 .and_then(|node| node.api.clone())
-                .unwrap_or_default(),
+                .unwrap_or_default()
+                .merge(admin_rooms),
             stop_admin.clone().cancelled_owned(),
         ));
         self.health.set_ready(ADMIN_CONDITION, true);
@@ -216,6 +239,9 @@ impl App {
             stop_lingering.cancel();
             broadcasts.close();
             broadcasts.wait().await;
+            if let Some(hubs) = hubs {
+                hubs.stop().await;
+            }
             stop_ingest.cancel();
             stop_http.cancel();
             listeners.close();
@@ -245,6 +271,21 @@ async fn start_filters(
     Ok(Some(
         filter_registry::node::start(filters, options, metrics).await?,
     ))
+}
+
+/// What edges and operators reach of the rooms.
+fn spawn_rooms(started: Option<Started>) -> (Option<Hubs>, Router, Router) {
+    let Some(started) = started else {
+        return (None, Router::new(), Router::new());
+    };
+    let Started {
+        hubs,
+        inbox,
+        public,
+        admin,
+    } = started;
+    tokio::spawn(hubs.clone().run(inbox));
+    (Some(hubs), public, admin)
 }
 
 fn gate(playback: &PlaybackSettings, filters: Option<&Filters>) -> Gate {

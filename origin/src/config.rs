@@ -15,8 +15,8 @@ pub use checked::{
 };
 pub use sections::{
     AdminConfig, Config, DrainConfig, HttpConfig, LogConfig, PackagingConfig, PlaybackAuth,
-    PlaybackConfig, PublishAuth, PublishConfig, RtmpConfig, RtmpsConfig, RungConfig, StreamConfig,
-    TlsConfig, TranscodeConfig,
+    PlaybackConfig, PublishAuth, PublishConfig, RoomsConfig, RtmpConfig, RtmpsConfig, RungConfig,
+    StreamConfig, TlsConfig, TranscodeConfig,
 };
 pub use settings::{ConfigError, Secret};
 

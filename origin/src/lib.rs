@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod metrics;
 pub mod packager;
 pub mod publish;
+pub mod rooms;
 pub mod serve;
 pub mod transcode;
 pub mod window;

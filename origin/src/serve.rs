@@ -25,6 +25,7 @@ use http::{HeaderMap, Uri};
 
 use crate::config::{HttpSettings, PackagingSettings};
 use crate::metrics::{Metrics, RequestKind};
+use crate::rooms::Counts;
 use crate::window::{Catalog, LiveStream};
 
 pub use auth::Gate;
@@ -38,6 +39,7 @@ use listener::Peer;
 #[derive(Debug)]
 pub(crate) struct Site {
     catalog: Catalog,
+    counts: Counts,
     metrics: Metrics,
     gate: Gate,
     holds: Holds,
@@ -58,6 +60,7 @@ pub fn router(
     packaging: &PackagingSettings,
     gate: Gate,
     catalog: Catalog,
+    counts: Counts,
     metrics: Metrics,
 ) -> Router {
     // A segment lasts at most 2 s, and stays for another playlist's length after it left.
@@ -65,6 +68,7 @@ pub fn router(
     let site = Arc::new(Site {
         holds: Holds::new(http.held_requests_max, metrics.held_requests.clone()),
         catalog,
+        counts,
         metrics,
         gate,
         media_seconds: segments.saturating_mul(2 * cmaf::TARGET_DURATION.as_secs()),

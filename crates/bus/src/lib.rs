@@ -7,6 +7,7 @@
 //! Two backends with the same guarantees, see README.md: [`embedded`] (each edge holds one
 //! WebSocket link to the origin) and [`nats`].
 
+pub mod config;
 pub mod embedded;
 pub mod nats;
 

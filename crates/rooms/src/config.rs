@@ -1,9 +1,11 @@
 //! What an operator may set.
 
+use serde::Deserialize;
 use thiserror::Error;
 
 /// Settings of rooms on a node. The same values belong on the hub and on all edges.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// A frame is closed every so many ms. 10 to 1,000; default 100. Less is sooner and dearer.
     pub tick_ms: u64,

@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bus::EdgeName;
+use bus::config::{BusSettings, check_link_token};
 use filter_registry::config::FiltersSettings;
 use playback_token::{Key, Keyring};
 use settings::{Invalid, KeyPath, Secret};
 
 use super::sections::{
     AccessLog, AdminConfig, Config, LimitsConfig, ListenConfig, LogConfig, ParentsConfig,
-    PlaybackAuth, PlaybackConfig, ThreadsConfig, TlsConfig,
+    PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig, TlsConfig,
 };
 use crate::cache::CacheLimits;
 use crate::upstream::UpstreamSettings;
@@ -40,6 +42,8 @@ pub struct Settings {
     pub playback: PlaybackSettings,
     /// The filters that run here; `None`: none.
     pub filters: Option<FiltersSettings>,
+    /// Rooms; `None`: none.
+    pub rooms: Option<RoomsSettings>,
     /// What a change through the admin API has to present; `None`: nothing is changed there.
     pub admin_token: Option<Secret>,
     /// Bounds on viewers.
@@ -80,6 +84,37 @@ pub enum TlsSettings {
         /// Further names.
         names: Vec<String>,
     },
+}
+
+/// Rooms on this edge.
+#[derive(Clone, Debug)]
+pub struct RoomsSettings {
+    /// Under which name hubs know this edge.
+    pub edge: EdgeName,
+    /// What carries rooms.
+    pub bus: BusSettings,
+    /// The origin's HTTP listener.
+    pub origin: String,
+    /// Of the link to it.
+    pub token: Secret,
+    /// What to trust it by.
+    pub ca_file: Option<PathBuf>,
+    /// Sites whose pages may connect.
+    pub origins: Vec<String>,
+    /// Rooms at once.
+    pub rooms_max: usize,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Connections of one user in one room.
+    pub connections_per_user_max: usize,
+    /// Between two pings.
+    pub heartbeat: Duration,
+    /// Those who are sent away come again within this.
+    pub reconnect_within: Duration,
+    /// Who takes nothing for this long is dropped.
+    pub write_timeout: Duration,
+    /// Of the rooms themselves.
+    pub room: rooms::Config,
 }
 
 /// Who may watch.
@@ -143,6 +178,9 @@ impl Config {
         }
         let filters = self.filters.resolve(false)?;
         let playback = self.playback.resolve(filters.is_some())?;
+        let write_timeout = millis(at("limits", "write_timeout_ms"), limits.write_timeout_ms)?;
+        let rooms = self.rooms;
+        let rooms = rooms.resolve(&self.node.name, filters.is_some(), write_timeout)?;
         Ok(Settings {
             node_name: self.node.name,
             log: self.log,
@@ -155,9 +193,10 @@ impl Config {
             },
             upstream: self.parents.resolve(error_memo)?,
             playback,
+            rooms,
             filters,
             admin_token: self.admin.resolve()?,
-            write_timeout: millis(at("limits", "write_timeout_ms"), limits.write_timeout_ms)?,
+            write_timeout,
             limits: self.limits,
             threads: self.threads.resolve(),
             drain_grace,
@@ -312,6 +351,90 @@ fn playback_keys(secrets: Vec<Secret>) -> Result<Option<PlaybackKeys>, Invalid> 
         viewers,
         secrets,
     }))
+}
+
+impl RoomsConfig {
+    fn resolve(
+        self,
+        node: &str,
+        has_filters: bool,
+        write_timeout: Duration,
+    ) -> Result<Option<RoomsSettings>, Invalid> {
+        let at = |key| KeyPath::new("rooms").key(key);
+        let range = |key, value: usize, most: usize| {
+            if (1..=most).contains(&value) {
+                Ok(value)
+            } else {
+                Err(Invalid::new(at(key), format!("has to be from 1 to {most}")))
+            }
+        };
+        if !self.enabled {
+            return Ok(None);
+        }
+        if !has_filters {
+            return Err(Invalid::new(
+                at("enabled"),
+                "is true, but filters.enabled is false: the auth filters say who may come in",
+            ));
+        }
+        let edge = EdgeName::new(node)
+            .map_err(|error| Invalid::new(KeyPath::new("node").key("name"), error.to_string()))?;
+        if !(self.origin.starts_with("http://") || self.origin.starts_with("https://")) {
+            return Err(Invalid::new(
+                at("origin"),
+                "has to be http://HOST:PORT or https://HOST:PORT",
+            ));
+        }
+        self.limits.check().map_err(|error| {
+            let key = at("limits").key(error.name);
+            Invalid::new(
+                key,
+                format!("has to be from {} to {}", error.least, error.most),
+            )
+        })?;
+        let is_site = |site: &String| {
+            let (_, authority) = site.split_once("://").unwrap_or_default();
+            !authority.is_empty() && !authority.contains('/')
+        };
+        if let Some(index) = self.origins.iter().position(|site| !is_site(site)) {
+            return Err(Invalid::new(
+                at("origins").index(index),
+                "has to be SCHEME://HOST[:PORT], without a slash at the end",
+            ));
+        }
+        let bus = self.bus.resolve(&at("bus"))?;
+        if matches!(bus, BusSettings::Embedded) {
+            check_link_token(&self.token, at("token"))?;
+        }
+        let ca_file = (!self.ca_file.as_os_str().is_empty()).then_some(self.ca_file);
+        Ok(Some(RoomsSettings {
+            edge,
+            bus,
+            origin: self.origin,
+            token: self.token,
+            ca_file,
+            origins: self.origins,
+            rooms_max: range("rooms_max", self.rooms_max, 1_000_000)?,
+            connections_max: range("connections_max", self.connections_max, 10_000_000)?,
+            connections_per_user_max: range(
+                "connections_per_user_max",
+                self.connections_per_user_max,
+                10_000,
+            )?,
+            heartbeat: heartbeat(at("heartbeat_ms"), self.heartbeat_ms)?,
+            reconnect_within: millis(at("reconnect_within_ms"), self.reconnect_within_ms)?,
+            write_timeout,
+            room: self.limits,
+        }))
+    }
+}
+
+fn heartbeat(key: KeyPath, value: u64) -> Result<Duration, Invalid> {
+    if (1_000..=300_000).contains(&value) {
+        Ok(Duration::from_millis(value))
+    } else {
+        Err(Invalid::new(key, "has to be from 1000 to 300000"))
+    }
 }
 
 impl AdminConfig {

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use bus::config::BusConfig;
 use filter_registry::config::FiltersConfig;
 use serde::Deserialize;
 use settings::Secret;
@@ -29,6 +30,8 @@ pub struct Config {
     pub playback: PlaybackConfig,
     /// `[filters]`
     pub filters: FiltersConfig,
+    /// `[rooms]`
+    pub rooms: RoomsConfig,
     /// `[admin]`
     pub admin: AdminConfig,
     /// `[limits]`
@@ -230,6 +233,55 @@ pub struct PlaybackConfig {
     pub auth: PlaybackAuth,
     /// Shared by all tiers: the first signs, all verify.
     pub token_keys: Vec<Secret>,
+}
+
+/// `[rooms]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoomsConfig {
+    /// Whether there are rooms on this edge.
+    pub enabled: bool,
+    /// The origin's HTTP listener: identities for guests and, with the embedded bus, hubs.
+    pub origin: String,
+    /// Bearer token of the link.
+    pub token: Secret,
+    /// Certificates to trust for an https origin; empty: the system's.
+    pub ca_file: PathBuf,
+    /// Sites whose pages may connect, beside the edge's own.
+    pub origins: Vec<String>,
+    /// Rooms that are open at once.
+    pub rooms_max: usize,
+    /// Connections, all rooms together.
+    pub connections_max: usize,
+    /// Connections of one user in one room.
+    pub connections_per_user_max: usize,
+    /// Between two pings.
+    pub heartbeat_ms: u64,
+    /// Those who are sent away come again within so long.
+    pub reconnect_within_ms: u64,
+    /// `[rooms.bus]`
+    pub bus: BusConfig,
+    /// `[rooms.limits]`
+    pub limits: rooms::Config,
+}
+
+impl Default for RoomsConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            origin: "http://127.0.0.1:8080".to_owned(),
+            token: Secret::default(),
+            ca_file: PathBuf::new(),
+            origins: Vec::new(),
+            rooms_max: 4_096,
+            connections_max: 100_000,
+            connections_per_user_max: 10,
+            heartbeat_ms: 20_000,
+            reconnect_within_ms: 5_000,
+            bus: BusConfig::default(),
+            limits: rooms::Config::default(),
+        }
+    }
 }
 
 /// `[admin]`

@@ -157,36 +157,53 @@ impl EdgeProxy {
         let Some(stream) = context.stream.as_deref().filter(|_| !open) else {
             return Admission::Admitted { set_cookie: None };
         };
-        let (Some(filters), Some(filtering)) = (&self.filters, &context.filtering) else {
+        let credentials = Credentials::of(request);
+        let credentials = credentials.as_slice();
+        let Some(answer) = self.ask_auth(request, context, Action::Play, stream).await else {
             // The configuration lets nobody get here; nobody gets past here either.
             return refused_by_node(DenialKind::NoFilter, false);
         };
-        let credentials = Credentials::of(request);
-        let credentials = credentials.as_slice();
-        let call = AuthCall {
-            info: filtering.info(filters, Some(stream)),
-            action: Action::Play,
-            app: "live",
-            stream,
-            credentials,
-            query: request.uri.query().unwrap_or_default(),
-            headers: &request.headers,
-            client: filtering.client(),
-        };
-        let (host, table) = (filters.host(), &filtering.table);
-        let key = GrantKey::of(table, &call);
-        let answer = match host.cached_grant(&key, context.started) {
-            Some(granted) => AuthAnswer::Granted(granted),
-            None => host.authorize(table, call).await,
-        };
+        let tls = context.filtering.as_ref().is_some_and(|it| it.tls);
         match answer {
-            AuthAnswer::Granted(granted) => admitted(&granted, stream, credentials, filtering.tls),
+            AuthAnswer::Granted(granted) => admitted(&granted, stream, credentials, tls),
             AuthAnswer::Redirect(to) => Admission::Redirect(to),
             AuthAnswer::Denied(denial) => Admission::Refused(Refusal {
                 status: status_of(denial.kind, !credentials.is_empty()),
                 denial,
             }),
         }
+    }
+}
+
+impl EdgeProxy {
+    /// What the auth filters say about `action` on `stream`; `None`: there are none on this edge.
+    pub(super) async fn ask_auth(
+        &self,
+        request: &RequestHeader,
+        context: &Context,
+        action: Action,
+        stream: &str,
+    ) -> Option<AuthAnswer> {
+        let (Some(filters), Some(filtering)) = (&self.filters, &context.filtering) else {
+            return None;
+        };
+        let credentials = Credentials::of(request);
+        let call = AuthCall {
+            info: filtering.info(filters, Some(stream)),
+            action,
+            app: "live",
+            stream,
+            credentials: credentials.as_slice(),
+            query: request.uri.query().unwrap_or_default(),
+            headers: &request.headers,
+            client: filtering.client(),
+        };
+        let (host, table) = (filters.host(), &filtering.table);
+        let key = GrantKey::of(table, &call);
+        Some(match host.cached_grant(&key, context.started) {
+            Some(granted) => AuthAnswer::Granted(granted),
+            None => host.authorize(table, call).await,
+        })
     }
 }
 
@@ -258,7 +275,7 @@ fn refused_by_node(kind: DenialKind, presented: bool) -> Admission {
 }
 
 /// `presented`: the request had a credential.
-fn status_of(kind: DenialKind, presented: bool) -> StatusCode {
+pub(super) fn status_of(kind: DenialKind, presented: bool) -> StatusCode {
     match kind {
         DenialKind::Filter | DenialKind::NoOpinion if !presented => StatusCode::UNAUTHORIZED,
         DenialKind::Filter | DenialKind::NoOpinion | DenialKind::Revoked => StatusCode::FORBIDDEN,

@@ -15,6 +15,7 @@ use http::{HeaderMap, StatusCode, Uri, header};
 use pingora_error::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
+use wasm_filters::contract::types::Attr;
 use wasm_filters::country::CountryCode;
 use wasm_filters::host::{
     CallInfo, Client, FieldEdits, Host, HttpCall, Reply, RequestAnswer, RequestEdits,
@@ -34,7 +35,7 @@ use crate::frontend::protocol;
 use crate::problem::Problem;
 
 /// What the pipeline needs to call filters.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Filters {
     host: Host,
     viewpoint: Arc<Viewpoint>,
@@ -49,8 +50,31 @@ impl Filters {
         }
     }
 
-    pub(super) fn host(&self) -> &Host {
+    pub(crate) fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// An id for what is no request of its own: a message in a room.
+    pub(crate) fn request_id(&self) -> String {
+        self.viewpoint.request_id()
+    }
+
+    /// What filters are told of a call about `room`, made for `user`.
+    pub(crate) fn room_info<'a>(
+        &'a self,
+        request_id: &'a str,
+        room: &'a str,
+        user: &str,
+        attrs: &'a [Attr],
+    ) -> CallInfo<'a> {
+        CallInfo {
+            request_id,
+            tenant: self.viewpoint.tenant(),
+            room,
+            now_unix_ms: clock::unix_ms(),
+            pin: RequestPin::of(user.as_bytes()),
+            attrs,
+        }
     }
 }
 
@@ -143,7 +167,9 @@ impl EdgeProxy {
         };
         let table = filters.host.snapshot();
         let changes = table.has(Hook::HttpRequest) || table.has(Hook::HttpResponse);
-        if !changes && self.playback.auth != PlaybackAuth::Filters {
+        let asks =
+            self.playback.auth == PlaybackAuth::Filters || matches!(route, Route::Room { .. });
+        if !changes && !asks {
             return Begun::Unfiltered;
         }
         let request = session.req_header();
@@ -283,7 +309,7 @@ fn target(uri: &Uri, path: &str, query: &str) -> Option<Uri> {
 }
 
 /// Whom the viewer asked: `:authority`, or `Host`.
-fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
+pub(super) fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
     uri.authority().map_or_else(
         || {
             let host = headers.get(header::HOST);

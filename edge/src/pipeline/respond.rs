@@ -31,7 +31,7 @@ const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
+pub(super) enum Sent {
     /// The head; the body is the caller's to send.
     Head,
     /// Another answer, whole: a filter failed that fails closed.
@@ -233,6 +233,14 @@ impl EdgeProxy {
             fields.insert(header::RETRY_AFTER, seconds.into());
         }
         match status {
+            // RFC 6455 section 4.4.
+            StatusCode::UPGRADE_REQUIRED => {
+                fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                fields.insert(
+                    header::SEC_WEBSOCKET_VERSION,
+                    HeaderValue::from_static("13"),
+                );
+            }
             StatusCode::METHOD_NOT_ALLOWED => {
                 let methods = HeaderValue::from_static("GET, HEAD, OPTIONS");
                 fields.insert(header::ALLOW, methods);
@@ -341,7 +349,7 @@ impl EdgeProxy {
     }
 
     /// Every head of every answer passes here, and so the filters' last word on it.
-    async fn write_head(
+    pub(super) async fn write_head(
         &self,
         session: &mut Session,
         context: &Context,

@@ -24,6 +24,8 @@ pub enum Kind {
     Playlist,
     /// Anything refused.
     Refused,
+    /// A room: a socket, an event stream, what is said there, or a guest's identity.
+    Room,
     /// A segment.
     Segment,
     /// The list of live streams.
@@ -40,6 +42,7 @@ impl Kind {
             Self::Part => "part",
             Self::Playlist => "playlist",
             Self::Refused => "refused",
+            Self::Room => "room",
             Self::Segment => "segment",
             Self::Streams => "streams",
         }
@@ -51,7 +54,39 @@ impl Kind {
             Self::Multivariant | Self::Playlist => "u=1",
             Self::Init | Self::Part => "u=2",
             Self::Segment => "u=3",
-            Self::Page | Self::Streams | Self::Refused => "u=4",
+            Self::Page | Self::Room | Self::Streams | Self::Refused => "u=4",
+        }
+    }
+}
+
+/// The doors of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Server-sent events.
+    Events,
+    /// Identities, of no room in particular.
+    Guests,
+    /// What is said by those who listen to events.
+    Messages,
+    /// A WebSocket.
+    Socket,
+}
+
+impl Door {
+    /// The door at the end of a path, if the method opens it.
+    fn of(method: &Method, last: &str) -> Result<Self, Problem> {
+        let wrong = |detail| Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail));
+        match (last, method) {
+            // CONNECT is how HTTP/2 asks for a WebSocket (RFC 8441 section 4).
+            ("socket", &Method::GET | &Method::CONNECT) => Ok(Self::Socket),
+            ("events", &Method::GET) => Ok(Self::Events),
+            ("messages", &Method::POST) => Ok(Self::Messages),
+            ("socket" | "events", _) => wrong("only GET is served here"),
+            ("messages", _) => wrong("only POST is served here"),
+            _ => Err(Problem::new(
+                StatusCode::NOT_FOUND,
+                "there is nothing of this name",
+            )),
         }
     }
 }
@@ -72,6 +107,13 @@ pub enum Route {
     Page,
     /// A CORS preflight.
     Preflight,
+    /// A door of a room.
+    Room {
+        /// The room; empty for [`Door::Guests`].
+        room: String,
+        /// Which door.
+        door: Door,
+    },
     /// Refused.
     Refused(Problem),
 }
@@ -79,6 +121,17 @@ pub enum Route {
 impl Route {
     /// Understands a request.
     pub fn of(method: &Method, path: &str, query: Option<&str>) -> Self {
+        if let Some(rest) = path.strip_prefix("/api/rooms/")
+            && *method != Method::OPTIONS
+        {
+            return room(method, rest);
+        }
+        if path == "/api/guests" && *method == Method::POST {
+            return Self::Room {
+                room: String::new(),
+                door: Door::Guests,
+            };
+        }
         match *method {
             Method::GET | Method::HEAD => {}
             Method::OPTIONS => return Self::Preflight,
@@ -140,6 +193,22 @@ fn live(path: &str, rest: &str, query: &str) -> Route {
         },
     };
     object(kind, Some(stream), path, None)
+}
+
+fn room(method: &Method, rest: &str) -> Route {
+    let Some((room, last)) = rest.split_once('/') else {
+        return unknown();
+    };
+    if RenditionName::new(room).is_err() {
+        return unknown();
+    }
+    match Door::of(method, last) {
+        Ok(door) => Route::Room {
+            room: room.to_owned(),
+            door,
+        },
+        Err(problem) => Route::Refused(problem),
+    }
 }
 
 fn object(kind: Kind, stream: Option<&str>, path: &str, query: Option<&str>) -> Route {

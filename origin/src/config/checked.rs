@@ -11,6 +11,7 @@ use telemetry::log::LogFormat;
 
 use super::{PublishAuth, Secret};
 use crate::ingest::IngestLimits;
+use crate::rooms::RoomsSettings;
 
 /// Everything the origin needs to run, checked.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct Settings {
     pub filters: Option<FiltersSettings>,
     /// The registry of filters that is kept here.
     pub filter_registry: Option<RegistrySettings>,
+    /// The rooms' hubs; `None`: none.
+    pub rooms: Option<RoomsSettings>,
     /// From SIGTERM to the exit, at most.
     pub drain_timeout: Duration,
 }

@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::config::check_link_token;
 use playback_token::{Key, Keyring};
-use settings::{Invalid, KeyPath};
+use settings::{Invalid, KeyPath, Secret};
 
 use super::{
     Config, HttpSettings, LadderRung, PackagingSettings, PlaybackAuth, PlaybackSettings,
     PublishAuth, RtmpSettings, Settings, StreamSettings, TlsSettings, TranscodeSettings,
 };
 use crate::ingest::IngestLimits;
+use crate::rooms::{GuestSettings, RoomsSettings};
 
 /// Rungs of the ladder at most: each costs an encoder.
 const RUNGS_MAX: usize = 8;
@@ -36,6 +38,7 @@ impl Config {
         let filter_registry = self.filter_registry.clone().resolve()?;
         let filters = self.filters.clone().resolve(filter_registry.is_some())?;
         self.check_filters_are_there(filters.is_some())?;
+        let rooms = self.resolve_rooms(&streams)?;
         Ok(Settings {
             log_format: self.log.format,
             rtmp: self.resolve_rtmp()?,
@@ -50,6 +53,7 @@ impl Config {
             playback_secrets: self.playback.token_keys.clone(),
             filters,
             filter_registry,
+            rooms,
             drain_timeout: seconds(
                 "drain",
                 "grace_seconds",
@@ -57,6 +61,60 @@ impl Config {
                 0..=3_600,
             )?,
         })
+    }
+
+    fn resolve_rooms(&self, streams: &[StreamSettings]) -> Result<Option<RoomsSettings>, Invalid> {
+        let rooms = &self.rooms;
+        let at = |key| KeyPath::new("rooms").key(key);
+        if !rooms.enabled {
+            return Ok(None);
+        }
+        if rooms.link_tokens.is_empty() {
+            return Err(Invalid::new(
+                at("link_tokens"),
+                "needs at least one: edges show it",
+            ));
+        }
+        for (index, token) in rooms.link_tokens.iter().enumerate() {
+            check_link_token(token, at("link_tokens").index(index))?;
+        }
+        if rooms.state_dir.as_os_str().is_empty() {
+            return Err(Invalid::new(at("state_dir"), "has to name a directory"));
+        }
+        rooms.limits.check().map_err(|error| {
+            let key = at("limits").key(error.name);
+            Invalid::new(
+                key,
+                format!("has to be from {} to {}", error.least, error.most),
+            )
+        })?;
+        Ok(Some(RoomsSettings {
+            bus: rooms.bus.clone().resolve(&at("bus"))?,
+            link_tokens: rooms.link_tokens.clone(),
+            state_dir: rooms.state_dir.clone(),
+            guests: GuestSettings {
+                enabled: rooms.guests,
+                lifetime: seconds(
+                    "rooms",
+                    "guest_lifetime_seconds",
+                    rooms.guest_lifetime_seconds,
+                    60..=31_622_400,
+                )?,
+                reserved: rooms.reserved_names.clone(),
+            },
+            room: rooms.limits.clone(),
+            names: streams.iter().map(|stream| stream.name.clone()).collect(),
+            operator_token: self.resolve_admin_token()?,
+        }))
+    }
+
+    fn resolve_admin_token(&self) -> Result<Option<Secret>, Invalid> {
+        let token = self.admin.token.expose();
+        if token.is_empty() {
+            return Ok(None);
+        }
+        check_link_token(&self.admin.token, KeyPath::new("admin").key("token"))?;
+        Ok(Some(self.admin.token.clone()))
     }
 
     fn resolve_rtmp(&self) -> Result<RtmpSettings, Invalid> {

@@ -5,6 +5,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use bus::config::BusConfig;
 use filter_registry::config::{FiltersConfig, RegistryConfig};
 use serde::Deserialize;
 use telemetry::log::LogFormat;
@@ -43,6 +44,8 @@ pub struct Config {
     pub filters: FiltersConfig,
     /// `[filter_registry]`
     pub filter_registry: RegistryConfig,
+    /// `[rooms]`
+    pub rooms: RoomsConfig,
     /// `[drain]`
     pub drain: DrainConfig,
 }
@@ -69,6 +72,7 @@ impl Default for Config {
             playback: PlaybackConfig::default(),
             filters: FiltersConfig::default(),
             filter_registry: RegistryConfig::default(),
+            rooms: RoomsConfig::default(),
             drain: DrainConfig::default(),
         }
     }
@@ -197,12 +201,15 @@ impl Default for HttpConfig {
 pub struct AdminConfig {
     /// Where `/metrics`, `/healthz` and `/readyz` are served.
     pub listen: SocketAddr,
+    /// Bearer token of whoever may change something; empty: nobody.
+    pub token: Secret,
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9080)),
+            token: Secret::default(),
         }
     }
 }
@@ -344,6 +351,43 @@ pub enum PublishAuth {
 pub struct PublishConfig {
     /// `keys` or `filters`.
     pub auth: PublishAuth,
+}
+
+/// The rooms' hubs.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoomsConfig {
+    /// Whether there are rooms.
+    pub enabled: bool,
+    /// Bearer tokens of edges.
+    pub link_tokens: Vec<Secret>,
+    /// Where rooms, names, keys and the log are kept.
+    pub state_dir: PathBuf,
+    /// Whether anybody gets a name.
+    pub guests: bool,
+    /// How long a guest's identity holds.
+    pub guest_lifetime_seconds: u64,
+    /// What no guest may be called.
+    pub reserved_names: Vec<String>,
+    /// `[rooms.bus]`
+    pub bus: BusConfig,
+    /// `[rooms.limits]`
+    pub limits: rooms::Config,
+}
+
+impl Default for RoomsConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            link_tokens: Vec::new(),
+            state_dir: PathBuf::from("rooms"),
+            guests: true,
+            guest_lifetime_seconds: 86_400,
+            reserved_names: Vec::new(),
+            bus: BusConfig::default(),
+            limits: rooms::Config::default(),
+        }
+    }
 }
 
 /// The end of the process.

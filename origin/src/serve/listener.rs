@@ -65,7 +65,9 @@ pub async fn serve(
         let io = TokioIo::new(Greeted::new(stream, settings.header_read_timeout));
         let router = router.clone().layer(Extension(Peer(peer)));
         let service = TowerToHyperService::new(router);
-        let connection = builder.serve_connection(io, service).into_owned();
+        let connection = builder
+            .serve_connection_with_upgrades(io, service)
+            .into_owned();
         let connection = graceful.watch(connection);
         let connections = connections.clone();
         tokio::spawn(async move {

@@ -32,10 +32,13 @@ struct Entry {
     height: u32,
     fps: f64,
     passthrough: bool,
+    /// Connections in the stream's room, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    viewers: Option<u32>,
 }
 
-impl From<&LiveStream> for Entry {
-    fn from(live: &LiveStream) -> Self {
+impl Entry {
+    fn new(live: &LiveStream, viewers: Option<u32>) -> Self {
         let info = live.info();
         let names = live.renditions().iter();
         Self {
@@ -47,6 +50,7 @@ impl From<&LiveStream> for Entry {
             height: info.height,
             fps: info.frames_per_second,
             passthrough: info.passthrough,
+            viewers,
         }
     }
 }
@@ -55,7 +59,9 @@ impl From<&LiveStream> for Entry {
 pub(super) async fn list(State(site): State<Arc<Site>>) -> Counted {
     let live = site.catalog.all();
     let live = live.iter().filter(|live| !live.is_ended());
-    let streams = live.map(|live| Entry::from(live.as_ref())).collect();
+    let streams = live
+        .map(|live| Entry::new(live, site.counts.viewers(&live.info().name)))
+        .collect();
     let mut response: Response = Json(List { streams }).into_response();
     response
         .headers_mut()

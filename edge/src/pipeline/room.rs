@@ -1,0 +1,563 @@
+//! The doors of rooms: WebSocket, event stream, POST; and identities for guests.
+//!
+//! Whoever comes here passed the `http.request` filters like any other request; whether they may come
+//! in is asked of the auth filters, as the action `join`.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use pingora_error::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+use rooms::Codec;
+use rooms::schema::CloseCode;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use wasm_filters::host::AuthAnswer;
+use wasm_filters::manifest::Action;
+
+use super::EdgeProxy;
+use super::admit::{Credentials, Refusal, status_of};
+use super::filter::host_of;
+use super::log::Context;
+use super::respond::Sent;
+use super::route::Door;
+use crate::frontend::protocol;
+use crate::problem::Problem;
+use crate::rooms::{
+    Guest, NoEntry, POST_BYTES_MAX, Posted, Rooms, parse_position, run_socket, take_stream,
+};
+
+/// Subprotocols (RFC 6455 section 1.9), by what is written.
+const PROTOCOLS: [(&str, Codec); 2] = [
+    ("weir.room.v1.json", Codec::Json),
+    ("weir.room.v1.binary", Codec::Binary),
+];
+/// Between an HTTP/2 stream and a socket, each way.
+const PIPE_BYTES: usize = 16 << 10;
+/// Bytes of a handshake's key (RFC 6455 section 4.1).
+const KEY_BYTES: usize = 16;
+
+const SEC_WEBSOCKET_ACCEPT: HeaderName = header::SEC_WEBSOCKET_ACCEPT;
+
+/// Keyed per process: the control API tells askers apart and learns nobody's address.
+static ASKERS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+impl EdgeProxy {
+    /// A request to a room.
+    pub(super) async fn respond_room(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        room: &str,
+        door: Door,
+    ) -> Result<()> {
+        let Some(rooms) = &self.rooms else {
+            let problem = Problem::new(StatusCode::NOT_FOUND, "there are no rooms on this edge");
+            return self.respond_problem(session, context, problem).await;
+        };
+        if !is_own_site(session.req_header(), &rooms.settings().origins) {
+            return self
+                .turn_away(session, context, rooms, "cross_origin", CROSS_ORIGIN)
+                .await;
+        }
+        match door {
+            Door::Guests => self.respond_guest(session, context, rooms).await,
+            Door::Messages => self.respond_post(session, context, rooms, room).await,
+            Door::Socket => {
+                let handshake = match handshake(session.req_header()) {
+                    Ok(handshake) => handshake,
+                    Err(problem) => {
+                        return self.respond_handshake(session, context, problem).await;
+                    }
+                };
+                match self.let_in(session, context, rooms, room).await? {
+                    Some(guest) => self.open_socket(session, guest, handshake).await,
+                    None => Ok(()),
+                }
+            }
+            Door::Events => match self.let_in(session, context, rooms, room).await? {
+                Some(guest) => self.respond_events(session, context, guest).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Whom the room has a place for and the auth filters let in; everybody else is answered.
+    async fn let_in(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        rooms: &Rooms,
+        room: &str,
+    ) -> Result<Option<Guest>> {
+        let entrance = match rooms.find(room).await {
+            Ok(entrance) => entrance,
+            Err(no_entry) => {
+                let (reason, problem) = match no_entry {
+                    NoEntry::UnknownRoom => ("unknown_room", UNKNOWN_ROOM),
+                    NoEntry::Unavailable => ("unavailable", UNAVAILABLE),
+                    NoEntry::Full => ("full", FULL),
+                };
+                self.turn_away(session, context, rooms, reason, problem)
+                    .await?;
+                return Ok(None);
+            }
+        };
+        let request = session.req_header();
+        let presented = Credentials::of(request).first().is_some();
+        let answer = self.ask_auth(request, context, Action::Join, room).await;
+        match answer {
+            Some(AuthAnswer::Granted(granted))
+                if granted
+                    .stream
+                    .as_deref()
+                    .is_none_or(|opened| opened == room) =>
+            {
+                Ok(Some(entrance.admit(&granted)))
+            }
+            Some(AuthAnswer::Denied(denial)) => {
+                rooms.metrics().refuse("denied");
+                let refusal = Refusal {
+                    status: status_of(denial.kind, presented),
+                    denial,
+                };
+                self.respond_refusal(session, context, &refusal).await?;
+                Ok(None)
+            }
+            Some(AuthAnswer::Redirect(to)) => {
+                self.respond_redirect(session, context, &to).await?;
+                Ok(None)
+            }
+            Some(AuthAnswer::Granted(_)) | None => {
+                self.turn_away(session, context, rooms, "denied", WRONG_ROOM)
+                    .await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn turn_away(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        rooms: &Rooms,
+        reason: &'static str,
+        (status, detail): (StatusCode, &'static str),
+    ) -> Result<()> {
+        rooms.metrics().refuse(reason);
+        context.refused = Some(reason);
+        let problem = Problem::new(status, detail);
+        self.respond_problem(session, context, problem).await
+    }
+
+    /// A handshake that is none.
+    async fn respond_handshake(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        problem: Problem,
+    ) -> Result<()> {
+        self.respond_problem(session, context, problem).await
+    }
+
+    async fn open_socket(
+        &self,
+        session: &mut Session,
+        guest: Guest,
+        handshake: Handshake,
+    ) -> Result<()> {
+        let Handshake {
+            codec,
+            named,
+            accept,
+        } = handshake;
+        let status = match accept {
+            Some(_) => StatusCode::SWITCHING_PROTOCOLS,
+            None => StatusCode::OK,
+        };
+        let mut response = ResponseHeader::build_no_case(status, Some(4))?;
+        if let Some(named) = named {
+            response.insert_header(header::SEC_WEBSOCKET_PROTOCOL, named)?;
+        }
+        let Some(accept) = accept else {
+            session
+                .write_response_header(Box::new(response), false)
+                .await?;
+            return pump(session, guest, codec).await;
+        };
+        response.insert_header(header::UPGRADE, "websocket")?;
+        response.insert_header(header::CONNECTION, "Upgrade")?;
+        response.insert_header(SEC_WEBSOCKET_ACCEPT, accept)?;
+        session
+            .write_response_header(Box::new(response), false)
+            .await?;
+        let stream = take_stream(session)?;
+        tokio::spawn(run_socket(stream, guest, codec));
+        Ok(())
+    }
+
+    async fn respond_events(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        guest: Guest,
+    ) -> Result<()> {
+        let request = session.req_header();
+        let last = request.headers.get("last-event-id");
+        let last = last.and_then(|value| value.to_str().ok());
+        let query = request.uri.query().unwrap_or_default();
+        let resume = last.or_else(|| parameter(query, "resume"));
+        let resume = resume.and_then(parse_position);
+        let hold_ms = parameter(query, "hold_ms").and_then(|value| value.parse().ok());
+        let mut events = match guest.events(resume, hold_ms.unwrap_or_default()) {
+            Ok(events) => events,
+            Err(code) => {
+                let problem = if code == CloseCode::Unavailable {
+                    Problem::new(FULL.0, FULL.1)
+                } else {
+                    let detail = "the name that was granted cannot be used in a room";
+                    Problem::new(StatusCode::FORBIDDEN, detail)
+                };
+                return self.respond_problem(session, context, problem).await;
+            }
+        };
+        let mut response = ResponseHeader::build_no_case(StatusCode::OK, Some(6))?;
+        response.insert_header(header::CONTENT_TYPE, "text/event-stream")?;
+        response.insert_header(header::CACHE_CONTROL, "no-store")?;
+        // nginx in front would wait for more.
+        response.insert_header("x-accel-buffering", "no")?;
+        if protocol(session.as_downstream()) == "h1" {
+            response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        }
+        let sent = self.write_head(session, context, response, false).await?;
+        if sent == Sent::Instead {
+            return Ok(());
+        }
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = events.next() => next,
+                _ = session.as_downstream_mut().read_body_or_idle(true) => {
+                    return Err(Error::explain(ErrorType::ConnectionClosed, "the listener left")
+                        .into_down());
+                }
+            };
+            match next {
+                Some(bytes) => session.write_response_body(Some(bytes), false).await?,
+                None => return session.write_response_body(None, true).await,
+            }
+        }
+    }
+
+    async fn respond_post(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        rooms: &Rooms,
+        room: &str,
+    ) -> Result<()> {
+        let Some(body) = read_body(session).await? else {
+            return self
+                .respond_problem(session, context, Problem::new(TOO_LARGE.0, TOO_LARGE.1))
+                .await;
+        };
+        let query = session.req_header().uri.query().unwrap_or_default();
+        let key = parameter(query, "session").unwrap_or_default().to_owned();
+        let (status, detail) = match rooms.post(room, &key, &body).await {
+            Posted::Taken => {
+                let mut response = ResponseHeader::build_no_case(StatusCode::ACCEPTED, Some(2))?;
+                response.insert_header(header::CACHE_CONTROL, "no-store")?;
+                response.insert_header(header::CONTENT_LENGTH, 0)?;
+                return self.write_bodiless(session, context, response).await;
+            }
+            Posted::UnknownSession => (
+                StatusCode::NOT_FOUND,
+                "there is no such session: the event stream has ended",
+            ),
+            Posted::Malformed => (StatusCode::BAD_REQUEST, "this is no message of the schema"),
+        };
+        let problem = Problem::new(status, detail);
+        self.respond_problem(session, context, problem).await
+    }
+
+    async fn respond_guest(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        rooms: &Rooms,
+    ) -> Result<()> {
+        let Some(body) = read_body(session).await? else {
+            return self
+                .respond_problem(session, context, Problem::new(TOO_LARGE.0, TOO_LARGE.1))
+                .await;
+        };
+        let address = session.as_downstream().client_addr();
+        let address = address.and_then(|address| address.as_inet());
+        let client = address.map_or(0, |address| ASKERS.hash_one(address.ip().to_canonical()));
+        let headers = &session.req_header().headers;
+        let client = format!("{client:016x}");
+        let answer = rooms.guests().ask(headers, &client, body).await;
+        let mut response = ResponseHeader::build_no_case(answer.status, Some(6))?;
+        response.insert_header(header::CONTENT_TYPE, answer.content_type)?;
+        response.insert_header(header::CACHE_CONTROL, "no-store")?;
+        response.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+        if let Some(seconds) = answer.retry_after {
+            response.insert_header(header::RETRY_AFTER, seconds)?;
+        }
+        self.write_whole(session, context, response, answer.body)
+            .await
+    }
+}
+
+const CROSS_ORIGIN: (StatusCode, &str) = (
+    StatusCode::FORBIDDEN,
+    "pages of this site may not connect: rooms.origins lists those that may",
+);
+const UNKNOWN_ROOM: (StatusCode, &str) = (StatusCode::NOT_FOUND, "there is no such room");
+const UNAVAILABLE: (StatusCode, &str) = (
+    StatusCode::SERVICE_UNAVAILABLE,
+    "the room's hub cannot be reached right now",
+);
+const FULL: (StatusCode, &str) = (
+    StatusCode::SERVICE_UNAVAILABLE,
+    "as many are connected here as may be",
+);
+const WRONG_ROOM: (StatusCode, &str) = (StatusCode::FORBIDDEN, "it opens another room");
+const TOO_LARGE: (StatusCode, &str) = (
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "a message has at most 16384 bytes",
+);
+
+/// A handshake that can be answered.
+struct Handshake {
+    codec: Codec,
+    /// The subprotocol, if the client named some.
+    named: Option<&'static str>,
+    /// `Sec-WebSocket-Accept`; none over HTTP/2 (RFC 8441 section 5).
+    accept: Option<String>,
+}
+
+fn handshake(request: &RequestHeader) -> std::result::Result<Handshake, Problem> {
+    let bad = |detail| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let is_extended = request.method == Method::CONNECT;
+    if !is_extended && !is_upgrade(&request.headers) {
+        return Err(Problem::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "this is a WebSocket: ask for an upgrade (RFC 6455)",
+        ));
+    }
+    let version = request.headers.get(header::SEC_WEBSOCKET_VERSION);
+    if version.is_none_or(|version| version != "13") {
+        return Err(Problem::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "Sec-WebSocket-Version has to be 13",
+        ));
+    }
+    let accept = if is_extended {
+        None
+    } else {
+        let key = request.headers.get(header::SEC_WEBSOCKET_KEY);
+        let key = key.map(http::HeaderValue::as_bytes).unwrap_or_default();
+        let decoded = BASE64_STANDARD.decode(key);
+        if decoded.is_ok_and(|decoded| decoded.len() == KEY_BYTES) {
+            Some(derive_accept_key(key))
+        } else {
+            return Err(bad("Sec-WebSocket-Key has to be 16 bytes in base64"));
+        }
+    };
+    let mut named = tokens(&request.headers, &header::SEC_WEBSOCKET_PROTOCOL).peekable();
+    if named.peek().is_none() {
+        return Ok(Handshake {
+            codec: Codec::Json,
+            named: None,
+            accept,
+        });
+    }
+    let found = named.find_map(|name| PROTOCOLS.into_iter().find(|(known, _)| *known == name));
+    let (name, codec) = found.ok_or_else(|| {
+        bad("none of the subprotocols is known: weir.room.v1.json, weir.room.v1.binary")
+    })?;
+    Ok(Handshake {
+        codec,
+        named: Some(name),
+        accept,
+    })
+}
+
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    tokens(headers, &header::UPGRADE).any(|token| token.eq_ignore_ascii_case("websocket"))
+        && tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+/// Browsers say whose page asks, and let any page ask: cookies would come along (RFC 6455 section
+/// 10.2). Whoever is no browser says nothing.
+fn is_own_site(request: &RequestHeader, allowed: &[String]) -> bool {
+    let Some(origin) = request.headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let Ok(origin) = origin.to_str() else {
+        return false;
+    };
+    if allowed.iter().any(|allowed| allowed == origin) {
+        return true;
+    }
+    let host = host_of(&request.uri, &request.headers);
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let default_port = match scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return false,
+    };
+    let bare = |authority: &str| {
+        let bare = authority.strip_suffix(default_port).unwrap_or(authority);
+        bare.to_ascii_lowercase()
+    };
+    !host.is_empty() && bare(authority) == bare(host)
+}
+
+fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query.split('&').find_map(|parameter| {
+        let (key, value) = parameter.split_once('=')?;
+        (key == name).then_some(value)
+    })
+}
+
+/// `None`: it is too long.
+async fn read_body(session: &mut Session) -> Result<Option<Bytes>> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = session.as_downstream_mut().read_request_body().await? {
+        if body.len() + chunk.len() > POST_BYTES_MAX {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
+}
+
+/// Carries a socket in an HTTP/2 stream.
+async fn pump(session: &mut Session, guest: Guest, codec: Codec) -> Result<()> {
+    let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+    tokio::spawn(run_socket(theirs, guest, codec));
+    let (mut from_socket, mut to_socket) = tokio::io::split(ours);
+    let mut out = BytesMut::with_capacity(PIPE_BYTES);
+    let mut is_open = true;
+    loop {
+        tokio::select! {
+            read = from_socket.read_buf(&mut out) => {
+                if read.unwrap_or(0) == 0 {
+                    return session.write_response_body(None, true).await;
+                }
+                let bytes = out.split().freeze();
+                session.write_response_body(Some(bytes), false).await?;
+            }
+            chunk = session.as_downstream_mut().read_request_body(), if is_open => {
+                match chunk? {
+                    Some(chunk) => {
+                        if to_socket.write_all(&chunk).await.is_err() {
+                            is_open = false;
+                        }
+                    }
+                    None => {
+                        is_open = false;
+                        // The socket reads its end, and ends.
+                        drop(to_socket.shutdown().await);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(fields: &[(&'static str, &'static str)]) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", b"/api/rooms/demo/socket", None).unwrap();
+        for (name, value) in fields {
+            request.append_header(*name, *value).unwrap();
+        }
+        request
+    }
+
+    const KEY: (&str, &str) = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    const VERSION: (&str, &str) = ("sec-websocket-version", "13");
+    const UPGRADE: (&str, &str) = ("upgrade", "websocket");
+    const CONNECTION: (&str, &str) = ("connection", "keep-alive, Upgrade");
+
+    #[test]
+    fn the_handshake_of_the_rfc() {
+        let handshake = handshake(&request(&[KEY, VERSION, UPGRADE, CONNECTION])).unwrap();
+        let accept = handshake.accept.as_deref();
+        assert_eq!(accept, Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        assert_eq!((handshake.codec, handshake.named), (Codec::Json, None));
+    }
+
+    #[test]
+    fn what_is_no_handshake_is_told_why() {
+        let status = |fields: &[_]| {
+            handshake(&request(fields))
+                .err()
+                .map(|it| it.status.as_u16())
+        };
+        assert_eq!(status(&[]), Some(426));
+        assert_eq!(status(&[KEY, UPGRADE, CONNECTION]), Some(426));
+        assert_eq!(status(&[VERSION, UPGRADE, CONNECTION]), Some(400));
+        let short = ("sec-websocket-key", "YWJj");
+        assert_eq!(status(&[short, VERSION, UPGRADE, CONNECTION]), Some(400));
+        let other = ("sec-websocket-protocol", "mqtt");
+        assert_eq!(
+            status(&[KEY, VERSION, UPGRADE, CONNECTION, other]),
+            Some(400)
+        );
+    }
+
+    #[test]
+    fn the_first_subprotocol_that_is_known() {
+        let offered = ("sec-websocket-protocol", "x, weir.room.v1.binary");
+        let more = ("sec-websocket-protocol", "weir.room.v1.json");
+        let fields = [KEY, VERSION, UPGRADE, CONNECTION, offered, more];
+        let handshake = handshake(&request(&fields)).unwrap();
+        assert_eq!(handshake.named, Some("weir.room.v1.binary"));
+        assert_eq!(handshake.codec, Codec::Binary);
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_told_apart() {
+        let allowed = ["https://club.example".to_owned()];
+        let own =
+            |host, origin| is_own_site(&request(&[("host", host), ("origin", origin)]), &allowed);
+        assert!(own("edge:8443", "https://edge:8443"));
+        assert!(own("edge", "https://edge:443"));
+        assert!(own("Edge", "https://edge"));
+        assert!(own("edge", "https://club.example"));
+        for other in [
+            "https://evil.example",
+            "https://edge:444",
+            "null",
+            "https://edge.evil.example",
+            "file://edge",
+            "",
+        ] {
+            assert!(!own("edge", other), "{other}");
+        }
+        assert!(is_own_site(&request(&[("host", "edge")]), &allowed));
+    }
+}

@@ -1,0 +1,267 @@
+//! Rooms on this edge: who is in them, what they say, and what they are told.
+//!
+//! The rules are the crate `rooms`'; here are its sockets, clocks and filters. The video path waits
+//! for nothing of it.
+//!
+//! ```text
+//! pipeline::room ─▶ door (who may come in) ─▶ socket | events (how they are told)
+//!                                                 │ member: one connection
+//!     filters ◀─ speak ◀── what a member says ────┤
+//!                  └─ effects (commands) ─▶ room ─┴─▶ bus ─▶ the hub, in an origin
+//! ```
+
+mod door;
+mod effects;
+mod events;
+mod frame;
+mod guests;
+mod member;
+mod metrics;
+mod own;
+mod pace;
+mod roles;
+mod room;
+mod socket;
+mod speak;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bus::{EdgeBus, EdgeEvent, EdgeInbox, RoomName};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Semaphore, watch};
+
+use crate::clock;
+use crate::config::RoomsSettings;
+use crate::pipeline::Filters;
+
+pub use door::{Entrance, Guest, NoEntry};
+pub use events::{EventStream, POST_BYTES_MAX, Posted, parse_position};
+pub use guests::{GuestAnswer, Guests, GuestsError};
+pub use member::Member;
+pub use metrics::Metrics;
+pub use own::take_stream;
+pub use socket::{Socket, run as run_socket};
+
+use room::Room;
+
+/// Between two looks at what rooms have to do.
+const TICK: Duration = Duration::from_millis(50);
+/// A room that nobody is in is kept for so long: people reload pages.
+const EMPTY_FOR: Duration = Duration::from_secs(30);
+/// Rooms of which the hub said that there is none, and which are not asked for again for
+/// [`UNKNOWN_FOR`].
+const UNKNOWN_MAX: usize = 1_024;
+/// See [`UNKNOWN_MAX`].
+const UNKNOWN_FOR: Duration = Duration::from_secs(3);
+
+/// All rooms of an edge. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Rooms {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: RoomsSettings,
+    /// This life of the edge, for hubs.
+    incarnation: u64,
+    bus: EdgeBus,
+    filters: Filters,
+    guests: Guests,
+    rooms: RwLock<HashMap<RoomName, Arc<Room>>>,
+    unknown: Mutex<HashMap<RoomName, Instant>>,
+    /// Connections without a socket of their own, by their secret.
+    sessions: Mutex<HashMap<String, Arc<Member>>>,
+    next_connection: AtomicU64,
+    presence_calls: Arc<Semaphore>,
+    metrics: Metrics,
+    /// Whether everybody is being sent away.
+    draining: watch::Sender<bool>,
+}
+
+impl Rooms {
+    /// Rooms that hear of their hubs through `bus`. [`Self::run`] has to be spawned.
+    pub fn new(
+        settings: RoomsSettings,
+        bus: EdgeBus,
+        filters: Filters,
+        guests: Guests,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                settings,
+                incarnation: clock::unix_ms(),
+                bus,
+                filters,
+                guests,
+                rooms: RwLock::default(),
+                unknown: Mutex::default(),
+                sessions: Mutex::default(),
+                next_connection: AtomicU64::new(1),
+                presence_calls: effects::presence_places(),
+                metrics,
+                draining: watch::Sender::new(false),
+            }),
+        }
+    }
+
+    /// Follows the hubs, for as long as the bus is there.
+    pub async fn run(self, mut inbox: EdgeInbox) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = inbox.recv() => match event {
+                    EdgeEvent::Up => {
+                        for room in self.all() {
+                            room.link_up();
+                        }
+                    }
+                    EdgeEvent::Down => {
+                        tracing::warn!("the link to the hubs of rooms is down");
+                    }
+                    EdgeEvent::Message { room, message } => self.hear(&room, &message),
+                },
+                _ = ticks.tick() => self.tick(),
+            }
+        }
+    }
+
+    /// Asks for a guest's identity; see [`Guests`].
+    pub fn guests(&self) -> &Guests {
+        &self.inner.guests
+    }
+
+    /// What is set.
+    pub fn settings(&self) -> &RoomsSettings {
+        &self.inner.settings
+    }
+
+    /// Figures.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// Sends everybody away, and lets nobody in: they come again elsewhere, not all at once.
+    pub fn drain(&self) {
+        self.inner.draining.send_replace(true);
+        for room in self.all() {
+            room.send_away();
+        }
+    }
+
+    /// Connections there are.
+    pub fn connections(&self) -> usize {
+        usize::try_from(self.inner.metrics.connections.get()).unwrap_or(0)
+    }
+
+    fn all(&self) -> Vec<Arc<Room>> {
+        self.inner.rooms.read().values().cloned().collect()
+    }
+
+    fn hear(&self, name: &RoomName, message: &[u8]) {
+        let room = self.inner.rooms.read().get(name).cloned();
+        let Some(room) = room else {
+            return;
+        };
+        match rooms::schema::ToEdge::from_binary(message) {
+            Ok(message) => room.hear(message),
+            Err(error) => {
+                self.inner.metrics.link_nonsense.inc();
+                tracing::warn!(room = %name, %error, "the hub said what is no message");
+            }
+        }
+    }
+
+    fn tick(&self) {
+        let now = clock::unix_ms();
+        let mut connections = 0;
+        let mut idle = Vec::new();
+        for room in self.all() {
+            let figures = room.tick(now);
+            connections += figures.connections;
+            if room.is_over(EMPTY_FOR) {
+                idle.push(room);
+            }
+        }
+        let rooms = &self.inner.metrics;
+        rooms
+            .members
+            .set(i64::try_from(connections).unwrap_or(i64::MAX));
+        for room in idle {
+            self.close(&room);
+        }
+    }
+
+    /// The room of this name, opened if need be. `None`: there are as many as may be, or the hub has
+    /// just said that there is none.
+    fn open(&self, name: &RoomName) -> Option<Arc<Room>> {
+        if let Some(room) = self.inner.rooms.read().get(name) {
+            return Some(Arc::clone(room));
+        }
+        if self.is_unknown(name) {
+            return None;
+        }
+        let mut rooms = self.inner.rooms.write();
+        if let Some(room) = rooms.get(name) {
+            return Some(Arc::clone(room));
+        }
+        if rooms.len() >= self.inner.settings.rooms_max {
+            return None;
+        }
+        let room = Room::new(name.clone(), &self.inner)?;
+        rooms.insert(name.clone(), Arc::clone(&room));
+        self.inner
+            .metrics
+            .rooms
+            .set(i64::try_from(rooms.len()).unwrap_or(i64::MAX));
+        drop(rooms);
+        if let Err(error) = self.inner.bus.follow(name.clone()) {
+            tracing::warn!(%error, "a room cannot be followed");
+        }
+        room.link_up();
+        Some(room)
+    }
+
+    fn close(&self, room: &Arc<Room>) {
+        let mut rooms = self.inner.rooms.write();
+        if room.is_unknown() {
+            let mut unknown = self.inner.unknown.lock();
+            unknown.retain(|_, since| since.elapsed() < UNKNOWN_FOR);
+            if unknown.len() < UNKNOWN_MAX {
+                unknown.insert(room.name().clone(), Instant::now());
+            }
+        } else if !room.is_over(EMPTY_FOR) {
+            return;
+        }
+        rooms.remove(room.name());
+        self.inner.bus.unfollow(room.name());
+        self.inner
+            .metrics
+            .rooms
+            .set(i64::try_from(rooms.len()).unwrap_or(i64::MAX));
+    }
+
+    fn is_unknown(&self, name: &RoomName) -> bool {
+        let unknown = self.inner.unknown.lock();
+        unknown
+            .get(name)
+            .is_some_and(|since| since.elapsed() < UNKNOWN_FOR)
+    }
+
+    fn filters(&self) -> &Filters {
+        &self.inner.filters
+    }
+
+    fn presence_calls(&self) -> &Arc<Semaphore> {
+        &self.inner.presence_calls
+    }
+
+    fn next_connection(&self) -> u64 {
+        self.inner.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,193 @@
+//! Who comes into a room, and that everybody who came in goes out again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::RoomName;
+use rooms::schema::{CloseCode, Position, User};
+use rooms::{Codec, JoinError};
+use wasm_filters::contract::types;
+use wasm_filters::grants::Granted;
+
+use super::member::{Identity, Member};
+use super::roles::from_contract;
+use super::room::{Contact, Room};
+use super::{Rooms, effects};
+
+/// Until a hub that has not been heard of has answered.
+const CONTACT_WITHIN: Duration = Duration::from_secs(3);
+/// Bytes of the random part of a listener's id.
+const LISTENER_BYTES: usize = 12;
+
+/// Why somebody does not come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoEntry {
+    /// There is no such room. (404)
+    UnknownRoom,
+    /// Its hub is away. (503)
+    Unavailable,
+    /// As many are connected as may be. (503)
+    Full,
+}
+
+/// Somebody who may come in.
+#[derive(Debug)]
+pub struct Guest {
+    rooms: Rooms,
+    room: Arc<Room>,
+    identity: Identity,
+}
+
+/// The door of one room.
+#[derive(Debug)]
+pub struct Entrance {
+    rooms: Rooms,
+    room: Arc<Room>,
+}
+
+impl Rooms {
+    /// Finds a room.
+    ///
+    /// # Errors
+    /// See [`NoEntry`].
+    pub async fn find(&self, name: &str) -> Result<Entrance, NoEntry> {
+        let name = RoomName::new(name).map_err(|_| NoEntry::UnknownRoom)?;
+        if *self.inner.draining.borrow() {
+            return Err(NoEntry::Unavailable);
+        }
+        if self.connections() >= self.inner.settings.connections_max {
+            return Err(NoEntry::Full);
+        }
+        let Some(room) = self.open(&name) else {
+            let is_unknown = self.is_unknown(&name);
+            return Err(if is_unknown {
+                NoEntry::UnknownRoom
+            } else {
+                NoEntry::Full
+            });
+        };
+        match room.contact(CONTACT_WITHIN).await {
+            Contact::Ready => Ok(Entrance {
+                rooms: self.clone(),
+                room,
+            }),
+            Contact::Waiting => Err(NoEntry::Unavailable),
+            Contact::None => {
+                self.close(&room);
+                Err(NoEntry::UnknownRoom)
+            }
+        }
+    }
+
+    /// When to come again, in milliseconds: not all at once.
+    pub(super) fn retry_after_ms(&self) -> u32 {
+        let most = self.inner.settings.reconnect_within.as_millis();
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        rand::random_range(0..=most)
+    }
+}
+
+impl Entrance {
+    /// Lets in whom the auth filters granted it.
+    pub fn admit(self, granted: &Arc<Granted>) -> Guest {
+        let user = user_of(&granted.user);
+        Guest {
+            identity: Identity {
+                granted: Arc::clone(granted),
+                attrs: granted.user.attrs.clone(),
+                expires_at_ms: granted.expires_at_ms,
+                user,
+            },
+            rooms: self.rooms,
+            room: self.room,
+        }
+    }
+}
+
+impl Guest {
+    pub(super) fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// Comes in, and is greeted.
+    pub(super) fn enter(
+        self,
+        codec: Codec,
+        resume: Option<Position>,
+        session: Option<String>,
+    ) -> Result<Stay, CloseCode> {
+        let Self {
+            rooms,
+            room,
+            identity,
+        } = self;
+        let per_user_max = rooms.settings().connections_per_user_max;
+        rooms.metrics().connections.inc();
+        let member = Arc::new(Member::new(
+            rooms,
+            Arc::clone(&room),
+            codec,
+            identity,
+            resume,
+        ));
+        match room.join(&member, per_user_max) {
+            Ok((oldest, was_here)) => {
+                if let Some(oldest) = oldest {
+                    oldest.end(CloseCode::Superseded);
+                }
+                member.greet(session);
+                if !was_here {
+                    effects::joined(&member);
+                }
+                Ok(Stay { member })
+            }
+            Err(error) => {
+                tracing::debug!(room = %room.name(), %error, "nobody can come in");
+                Err(match error {
+                    JoinError::User => CloseCode::Protocol,
+                    JoinError::Again | JoinError::Full => CloseCode::Unavailable,
+                })
+            }
+        }
+    }
+}
+
+/// Somebody in a room, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Stay {
+    member: Arc<Member>,
+}
+
+impl Stay {
+    pub(super) fn member(&self) -> &Arc<Member> {
+        &self.member
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        let member = &self.member;
+        let user = member.user();
+        if member.room().leave(member.connection(), &user.id) {
+            effects::left(member, user);
+        }
+    }
+}
+
+/// Without a name one listens. Everybody who does is somebody of his own, or all of them would be
+/// one person in many places.
+fn user_of(granted: &types::User) -> User {
+    let id = if granted.name.is_empty() {
+        let random: [u8; LISTENER_BYTES] = rand::random();
+        let hex = random.iter().map(|byte| format!("{byte:02x}"));
+        format!("listener-{}", hex.collect::<String>())
+    } else {
+        granted.id.clone()
+    };
+    User {
+        id,
+        name: granted.name.clone(),
+        roles: from_contract(granted.roles),
+        level: granted.level,
+    }
+}

@@ -1,0 +1,327 @@
+//! One connection in a room, however it is told: who it is, how far it has read, what it may do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rooms::schema::{
+    Ability, ClientMessage, CloseCode, Position, RefusalCode, Roles, ServerMessage, User, View,
+};
+use rooms::{Codec, LIKES_PER_CALL_MAX, Next, Reader, Timeline};
+use tokio::sync::{Notify, watch};
+use wasm_filters::contract::types::Attr;
+use wasm_filters::grants::Granted;
+
+use super::pace::Pace;
+use super::room::Room;
+use super::{Rooms, speak};
+use crate::clock;
+
+/// Who somebody is, as the auth filters granted it.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) granted: Arc<Granted>,
+    pub(super) user: User,
+    /// Open slots of the user, for filters.
+    pub(super) attrs: Vec<Attr>,
+    /// Unix milliseconds.
+    pub(super) expires_at_ms: Option<u64>,
+}
+
+/// A connection in a room. It leaves when this is dropped.
+#[derive(Debug)]
+pub struct Member {
+    rooms: Rooms,
+    room: Arc<Room>,
+    connection: u64,
+    codec: Codec,
+    granted: Arc<Granted>,
+    attrs: Vec<Attr>,
+    expires_at_ms: Option<u64>,
+    user: Mutex<User>,
+    reader: Mutex<Reader>,
+    woken: Notify,
+    /// What may still be said.
+    pace: Mutex<Pace>,
+    ending: Mutex<Option<CloseCode>>,
+    is_ended: AtomicBool,
+}
+
+/// What a connection does next.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Send this, as one message; the position after it, for those who number what they send.
+    Send(bytes::Bytes, Option<Position>),
+    /// Send this and end.
+    Close(CloseCode, bytes::Bytes),
+}
+
+impl Member {
+    pub(super) fn new(
+        rooms: Rooms,
+        room: Arc<Room>,
+        codec: Codec,
+        identity: Identity,
+        resume: Option<Position>,
+    ) -> Self {
+        let Identity {
+            granted,
+            user,
+            attrs,
+            expires_at_ms,
+        } = identity;
+        let reader = Reader::new(codec, view_of(user.roles), Some(user.id.clone()), resume);
+        Self {
+            connection: rooms.next_connection(),
+            pace: Mutex::new(Pace::new(Instant::now())),
+            rooms,
+            room,
+            codec,
+            granted,
+            attrs,
+            expires_at_ms,
+            user: Mutex::new(user),
+            reader: Mutex::new(reader),
+            woken: Notify::new(),
+            ending: Mutex::default(),
+            is_ended: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    pub(super) fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    /// Its number on this edge.
+    pub(super) fn connection(&self) -> u64 {
+        self.connection
+    }
+
+    /// Who it is, with the roles of now.
+    pub(super) fn user(&self) -> User {
+        self.user.lock().clone()
+    }
+
+    /// Open slots of the user.
+    pub(super) fn attrs(&self) -> &[Attr] {
+        &self.attrs
+    }
+
+    /// Whether it has a name: who has none listens.
+    pub(super) fn can_speak(&self) -> bool {
+        !self.user.lock().name.is_empty()
+    }
+
+    fn roles(&self) -> Roles {
+        self.user.lock().roles
+    }
+
+    pub(super) fn is_in_charge(&self) -> bool {
+        self.roles().intersects(Roles::IN_CHARGE)
+    }
+
+    /// The first thing that it is told.
+    pub(super) fn greet(&self, session: Option<String>) {
+        let user = self.user();
+        let mut can = Vec::new();
+        if self.can_speak() {
+            can.push(Ability::Speak);
+        }
+        if user.roles.intersects(Roles::IN_CHARGE) {
+            can.push(Ability::Moderate);
+        }
+        let heartbeat = self.rooms.settings().heartbeat;
+        let you = ServerMessage::You {
+            user,
+            session,
+            server_ms: clock::unix_ms(),
+            heartbeat_ms: u32::try_from(heartbeat.as_millis()).unwrap_or(u32::MAX),
+            can,
+        };
+        self.room.tell(self, &you);
+    }
+
+    /// Queues something for this connection alone. One that does not take it is closed as slow.
+    pub(super) fn push(&self, timeline: &Timeline, message: &ServerMessage) {
+        // The next step closes it if this was too much.
+        let _ = self.reader.lock().push_direct(timeline, message);
+        self.woken.notify_one();
+    }
+
+    /// Ends the connection, with a reason.
+    pub(super) fn end(&self, code: CloseCode) {
+        self.ending.lock().get_or_insert(code);
+        self.is_ended.store(true, Ordering::Release);
+        self.woken.notify_one();
+    }
+
+    /// A filter or a moderator gave or took roles.
+    pub(super) fn change_roles(&self, add: Roles, remove: Roles) {
+        let roles = {
+            let mut user = self.user.lock();
+            user.roles = user.roles.union(add).without(remove);
+            user.roles
+        };
+        self.reader.lock().set_view(view_of(roles));
+        self.woken.notify_one();
+    }
+
+    /// Until something is there that only this connection is told.
+    pub(super) async fn woken(&self) {
+        self.woken.notified().await;
+    }
+
+    /// Tells of changes of the room.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.room.changes()
+    }
+
+    /// What is to be sent now.
+    pub(super) fn step(&self, now_ms: u64) -> Option<Step> {
+        if self.is_ended.load(Ordering::Acquire)
+            && let Some(code) = self.ending.lock().take()
+        {
+            return self.closing(code);
+        }
+        self.room.read(|timeline| {
+            let mut reader = self.reader.lock();
+            let next = reader.poll(timeline, now_ms)?;
+            Some(match next {
+                Next::Send(bytes) => Step::Send(bytes, reader.position()),
+                Next::Close(code, bytes) => Step::Close(code, bytes),
+            })
+        })
+    }
+
+    fn closing(&self, code: CloseCode) -> Option<Step> {
+        let retry_after_ms = match code {
+            CloseCode::Draining | CloseCode::Unavailable => {
+                Some(u64::from(self.rooms.retry_after_ms()))
+            }
+            _ => None,
+        };
+        match self.reader.lock().close(code, retry_after_ms) {
+            Next::Close(code, bytes) => Some(Step::Close(code, bytes)),
+            Next::Send(bytes) => Some(Step::Send(bytes, None)),
+        }
+    }
+
+    /// Whether it does not take what it must, and has to go.
+    pub(super) fn is_slow(&self, now_ms: u64) -> bool {
+        self.room
+            .read(|timeline| self.reader.lock().is_slow(timeline, now_ms))
+    }
+
+    /// When something that is held back is due, Unix milliseconds.
+    pub(super) fn due_at(&self) -> Option<u64> {
+        self.room.read(|timeline| {
+            let reader = self.reader.lock();
+            reader.due_at(timeline)
+        })
+    }
+
+    /// Why it has to go now, though it did nothing.
+    pub(super) fn is_due_to_go(&self, now_ms: u64) -> Option<CloseCode> {
+        if self.expires_at_ms.is_some_and(|at| at <= now_ms) {
+            return Some(CloseCode::Expired);
+        }
+        let host = self.rooms.filters().host();
+        host.is_revoked(&self.granted, now_ms)
+            .then_some(CloseCode::Expired)
+    }
+
+    /// How far behind the live edge it wants to be.
+    pub(super) fn hold(&self, hold_ms: u32) {
+        self.reader.lock().hold(hold_ms);
+        self.woken.notify_one();
+    }
+
+    pub(super) fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Takes what the client says.
+    pub(super) async fn take(self: &Arc<Self>, message: ClientMessage) {
+        let now = Instant::now();
+        match message {
+            // The first one was taken before; another one changes nothing but the hold.
+            ClientMessage::Hello { hold_ms, .. } | ClientMessage::Hold { hold_ms } => {
+                self.hold(hold_ms);
+            }
+            ClientMessage::Ping { nonce } => {
+                if self.pace.lock().signal(now) {
+                    let server_ms = clock::unix_ms();
+                    self.room
+                        .tell(self, &ServerMessage::Pong { nonce, server_ms });
+                }
+            }
+            ClientMessage::Like { count } => {
+                if self.pace.lock().signal(now) {
+                    self.room
+                        .like(self.connection, count.min(LIKES_PER_CALL_MAX));
+                }
+            }
+            ClientMessage::Publish {
+                client_id,
+                kind,
+                text,
+                reply_to,
+                media_ms,
+            } => {
+                let said = speak::Said {
+                    client_id,
+                    kind,
+                    text,
+                    reply_to,
+                    media_ms,
+                };
+                match self.may_say(now) {
+                    Ok(()) => speak::speak(self, said).await,
+                    Err(code) => self.room.refuse(self, said.client_id, code),
+                }
+            }
+            ClientMessage::Act {
+                client_id,
+                reason,
+                act,
+            } => match self.may_say(now) {
+                Ok(()) => speak::act(self, client_id, reason, act),
+                Err(code) => self.room.refuse(self, client_id, code),
+            },
+        }
+    }
+
+    fn may_say(&self, now: Instant) -> Result<(), RefusalCode> {
+        if *self.rooms.inner.draining.borrow() {
+            return Err(RefusalCode::Closed);
+        }
+        if !self.can_speak() {
+            return Err(RefusalCode::Forbidden);
+        }
+        if !self.pace.lock().say(now) {
+            return Err(RefusalCode::TooFast);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // It is out of the room already: `Presence` below sees to that while it can still be awaited.
+        self.rooms.metrics().connections.dec();
+    }
+}
+
+/// Those in charge see what moderators see.
+fn view_of(roles: Roles) -> View {
+    if roles.intersects(Roles::IN_CHARGE) {
+        View::Moderator
+    } else {
+        View::Public
+    }
+}

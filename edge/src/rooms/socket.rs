@@ -1,0 +1,330 @@
+//! A member's WebSocket: over an HTTP/1.1 connection that is ours, or in a stream of HTTP/2.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use rooms::Codec;
+use rooms::schema::{ClientMessage, CloseCode};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::door::Guest;
+use super::frame;
+use super::member::{Member, Step};
+use crate::clock;
+
+/// Read at once of what a client says. The library's own 128 KiB would be most of a connection.
+const READ_BYTES: usize = 1_024;
+/// The longest message of a client, in bytes: text of 2,000, everything escaped, and the rest of it.
+const MESSAGE_BYTES_MAX: usize = 16 * 1_024;
+/// Bytes that are written at once, at most; a fill is many messages.
+const WRITE_BYTES: usize = 64 * 1_024;
+/// The first message has to come within so long.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// Somebody who takes nothing is looked at this often.
+const STALL_TICK: Duration = Duration::from_secs(1);
+/// A close has so long to be taken, and to be answered.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// Heartbeats without a sign of life after which a connection is dead.
+const MISSED_MAX: u32 = 2;
+
+/// RFC 6455 section 7.4.1.
+const PROTOCOL_ERROR: u16 = 1002;
+const UNSUPPORTED: u16 = 1003;
+const INVALID_PAYLOAD: u16 = 1007;
+const TOO_BIG: u16 = 1009;
+
+/// What carries a WebSocket.
+pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// How a socket ended; a label in metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The client closed it, or went.
+    Client,
+    /// What came was no WebSocket, or no message of the schema.
+    Protocol,
+    /// Nothing was taken for too long.
+    Stalled,
+    /// Nothing came for too long.
+    Silent,
+    /// We closed it, with this code.
+    Closed(CloseCode),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Protocol => "protocol",
+            Self::Stalled => "stalled",
+            Self::Silent => "silent",
+            Self::Closed(code) => code.as_str(),
+        })
+    }
+}
+
+/// Runs a socket to its end.
+pub async fn run<S: Socket>(stream: S, guest: Guest, codec: Codec) {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(MESSAGE_BYTES_MAX)
+        .max_message_size(Some(MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(MESSAGE_BYTES_MAX));
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    let metrics = guest.rooms().metrics().clone();
+    let ended = converse(&mut socket, guest, codec).await;
+    metrics.ended(&ended.to_string());
+    // What the system still holds is given a moment: a close that is cut off by a reset is not read.
+    let goodbye = async {
+        if socket.get_mut().shutdown().await.is_ok() {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    drop(tokio::time::timeout(CLOSE_WITHIN, goodbye).await);
+}
+
+async fn converse<S: Socket>(socket: &mut WebSocketStream<S>, guest: Guest, codec: Codec) -> Ended {
+    let hello = tokio::time::timeout(HELLO_WITHIN, next_message(socket, codec)).await;
+    let (resume, hold_ms) = match hello {
+        Err(_) => return close(socket, CloseCode::Idle).await,
+        Ok(Said::Message(ClientMessage::Hello { resume, hold_ms })) => (resume, hold_ms),
+        Ok(Said::Message(_)) => return close(socket, CloseCode::Protocol).await,
+        Ok(said) => return refuse(socket, said).await,
+    };
+    let stay = match guest.enter(codec, resume, None) {
+        Ok(stay) => stay,
+        Err(code) => return close(socket, code).await,
+    };
+    stay.member().hold(hold_ms);
+    attend(socket, stay.member(), codec).await
+}
+
+/// Until somebody goes.
+async fn attend<S: Socket>(
+    socket: &mut WebSocketStream<S>,
+    member: &Arc<Member>,
+    codec: Codec,
+) -> Ended {
+    let heartbeat = member.rooms().settings().heartbeat;
+    let mut changes = member.changes();
+    let mut next_beat = Instant::now() + jittered(heartbeat);
+    let mut missed = 0;
+    loop {
+        changes.mark_unchanged();
+        if let Some(ended) = write_all(socket, member, codec).await {
+            return ended;
+        }
+        let due = member.due_at().map(|at| {
+            let left = at.saturating_sub(clock::unix_ms());
+            Instant::now() + Duration::from_millis(left.max(1))
+        });
+        let wake = due.map_or(next_beat, |due| due.min(next_beat));
+        tokio::select! {
+            biased;
+            said = next_message(socket, codec) => {
+                missed = 0;
+                match said {
+                    Said::Message(message) => member.take(message).await,
+                    Said::Sign => {}
+                    said => return refuse(socket, said).await,
+                }
+            }
+            changed = changes.changed() => {
+                if changed.is_err() {
+                    return close(socket, CloseCode::Unavailable).await;
+                }
+            }
+            () = member.woken() => {}
+            () = tokio::time::sleep_until(wake) => {}
+        }
+        if Instant::now() >= next_beat {
+            next_beat = Instant::now() + heartbeat;
+            if missed >= MISSED_MAX {
+                return Ended::Silent;
+            }
+            missed += 1;
+            if let Some(code) = member.is_due_to_go(clock::unix_ms()) {
+                member.end(code);
+            }
+            let mut ping = Vec::new();
+            frame::append(&mut ping, frame::PING, b"");
+            if let Some(ended) = write(socket, member, &ping).await {
+                return ended;
+            }
+        }
+    }
+}
+
+/// Writes everything that is there for a member.
+async fn write_all<S: Socket>(
+    socket: &mut WebSocketStream<S>,
+    member: &Arc<Member>,
+    codec: Codec,
+) -> Option<Ended> {
+    let opcode = match codec {
+        Codec::Json => frame::TEXT,
+        Codec::Binary => frame::BINARY,
+    };
+    let metrics = member.rooms().metrics();
+    loop {
+        let mut out = Vec::new();
+        let mut sent = 0;
+        let mut closing = None;
+        let now = clock::unix_ms();
+        while out.len() < WRITE_BYTES {
+            match member.step(now) {
+                None => break,
+                Some(Step::Send(bytes, _)) => {
+                    frame::append(&mut out, opcode, &bytes);
+                    sent += 1;
+                }
+                Some(Step::Close(code, bytes)) => {
+                    frame::append(&mut out, opcode, &bytes);
+                    frame::append_close(&mut out, code.websocket(), code.as_str());
+                    closing = Some(code);
+                    break;
+                }
+            }
+        }
+        if out.is_empty() {
+            return None;
+        }
+        metrics.sent.inc_by(sent);
+        metrics.sent_bytes.inc_by(out.len() as u64);
+        if let Some(code) = closing {
+            // Who is slow does not take this either.
+            let goodbye = write_raw(socket, &out);
+            drop(tokio::time::timeout(CLOSE_WITHIN, goodbye).await);
+            return Some(Ended::Closed(code));
+        }
+        if let Some(ended) = write(socket, member, &out).await {
+            return Some(ended);
+        }
+    }
+}
+
+/// Writes, and watches somebody who does not read.
+async fn write<S: Socket>(
+    socket: &mut WebSocketStream<S>,
+    member: &Arc<Member>,
+    bytes: &[u8],
+) -> Option<Ended> {
+    let patience = member.rooms().settings().write_timeout;
+    let began = Instant::now();
+    let mut writing = pin!(write_raw(socket, bytes));
+    loop {
+        match tokio::time::timeout(STALL_TICK, writing.as_mut()).await {
+            Ok(Ok(())) => return None,
+            Ok(Err(_)) => return Some(Ended::Client),
+            Err(_) if began.elapsed() >= patience => return Some(Ended::Stalled),
+            Err(_) if member.is_slow(clock::unix_ms()) => {
+                return Some(Ended::Closed(CloseCode::Slow));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// What the library has queued goes first: a pong must not land in the middle of a frame.
+async fn write_raw<S: Socket>(
+    socket: &mut WebSocketStream<S>,
+    bytes: &[u8],
+) -> std::io::Result<()> {
+    use futures::SinkExt as _;
+    socket.flush().await.map_err(std::io::Error::other)?;
+    let stream = socket.get_mut();
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
+/// What came.
+enum Said {
+    Message(ClientMessage),
+    /// A ping or a pong: it lives.
+    Sign,
+    /// Not a message of the schema, or in the other codec.
+    Nonsense,
+    /// RFC 6455, section 7.4.1.
+    Violation(u16, &'static str),
+    Gone,
+}
+
+async fn next_message<S: Socket>(socket: &mut WebSocketStream<S>, codec: Codec) -> Said {
+    let bytes = match (socket.next().await, codec) {
+        (Some(Ok(Message::Text(text))), Codec::Json) => text.into(),
+        (Some(Ok(Message::Binary(bytes))), Codec::Binary) => bytes,
+        (Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))), _) => {
+            return Said::Sign;
+        }
+        (Some(Ok(Message::Text(_) | Message::Binary(_))), _) => {
+            return Said::Violation(UNSUPPORTED, "the other codec was agreed on");
+        }
+        (Some(Ok(Message::Close(_))) | None, _) => return Said::Gone,
+        (Some(Err(error)), _) => return violation(&error),
+    };
+    match codec.decode_client(&bytes) {
+        Ok(message) => Said::Message(message),
+        Err(error) => {
+            tracing::debug!(%error, "a client said what is no message");
+            Said::Nonsense
+        }
+    }
+}
+
+fn violation(error: &Error) -> Said {
+    match error {
+        Error::Utf8(_) => Said::Violation(INVALID_PAYLOAD, "not UTF-8"),
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            Said::Violation(TOO_BIG, "at most 16384 bytes")
+        }
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+        | Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Io(_) => Said::Gone,
+        _ => Said::Violation(PROTOCOL_ERROR, "not as RFC 6455 has it"),
+    }
+}
+
+async fn refuse<S: Socket>(socket: &mut WebSocketStream<S>, said: Said) -> Ended {
+    match said {
+        Said::Gone => {
+            // The library has an answer to the close.
+            use futures::SinkExt as _;
+            drop(tokio::time::timeout(CLOSE_WITHIN, socket.flush()).await);
+            Ended::Client
+        }
+        Said::Violation(code, reason) => {
+            let mut out = Vec::new();
+            frame::append_close(&mut out, code, reason);
+            let goodbye = write_raw(socket, &out);
+            drop(tokio::time::timeout(CLOSE_WITHIN, goodbye).await);
+            Ended::Protocol
+        }
+        Said::Message(_) | Said::Sign | Said::Nonsense => close(socket, CloseCode::Protocol).await,
+    }
+}
+
+/// Before somebody is in the room: there is no position to resume from.
+async fn close<S: Socket>(socket: &mut WebSocketStream<S>, code: CloseCode) -> Ended {
+    let mut out = Vec::new();
+    frame::append_close(&mut out, code.websocket(), code.as_str());
+    let goodbye = write_raw(socket, &out);
+    drop(tokio::time::timeout(CLOSE_WITHIN, goodbye).await);
+    Ended::Closed(code)
+}
+
+/// Within the last quarter: ten thousand who came at once do not beat at once.
+fn jittered(period: Duration) -> Duration {
+    period.mul_f64(0.75 + 0.25 * rand::random::<f64>())
+}

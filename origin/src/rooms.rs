@@ -1,0 +1,320 @@
+//! The rooms' side of an origin: their hubs, who is who in them, and what operators do with them.
+//!
+//! What a hub decides is the crate `rooms`; here are its clock, its store, its log and its bus.
+//!
+//! ```text
+//! edges ─▶ bus ─▶ Hubs ─▶ hub (one task per room) ─▶ store, audit ─▶ bus ─▶ edges
+//!                            ▲                └─▶ counts ─▶ GET /api/streams
+//! operators ─▶ api ──────────┘        guests ─▶ identity (EdDSA), names
+//! ```
+
+mod api;
+mod audit;
+mod guests;
+mod hub;
+mod identity;
+mod metrics;
+mod names;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use bus::config::{BusSettings, LINK_MESSAGE_BYTES_MAX};
+use bus::{BusError, EdgeName, HubBus, HubInbox, RoomName, Store, StoreError};
+use parking_lot::Mutex;
+use rooms::schema::{FromEdge, ToEdge};
+use settings::Secret;
+use telemetry::Registry;
+use telemetry::metrics::RegisterError;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::window::Catalog;
+
+pub use audit::AuditError;
+pub use guests::GuestSettings;
+pub use identity::IdentityError;
+pub use metrics::Metrics;
+
+use audit::Audit;
+use guests::Desk;
+use hub::{Input, RoomHub};
+use identity::Identity;
+
+/// What waits for one hub; more is dropped, and said again.
+const INPUTS_MAX: usize = 4_096;
+/// Rooms at once.
+const ROOMS_MAX: usize = 10_000;
+/// The largest state of a room: [`rooms::SANCTIONS_MAX`] and all that belongs to it.
+const STATE_BYTES_MAX: usize = 16 << 20;
+
+/// `[rooms]`, checked.
+#[derive(Clone, Debug)]
+pub struct RoomsSettings {
+    /// What carries rooms.
+    pub bus: BusSettings,
+    /// Bearer tokens of edges.
+    pub link_tokens: Vec<Secret>,
+    /// Where rooms, names, keys and the log are kept.
+    pub state_dir: PathBuf,
+    /// Guests.
+    pub guests: GuestSettings,
+    /// Of the rooms themselves.
+    pub room: rooms::Config,
+    /// Rooms that are there though nobody has published yet: the configured streams.
+    pub names: BTreeSet<String>,
+    /// Bearer token of the operators' API.
+    pub operator_token: Option<Secret>,
+}
+
+/// Why rooms cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoomsError {
+    /// The log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// What carries them.
+    #[error("rooms.bus: {0}")]
+    Bus(#[from] BusError),
+    /// The directory.
+    #[error("rooms.state_dir: {path}: {source}")]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The key that signs identities.
+    #[error("rooms.state_dir: {0}")]
+    Identity(#[from] IdentityError),
+    /// A metric is registered twice: a bug.
+    #[error(transparent)]
+    Metrics(#[from] RegisterError),
+    /// What keeps rooms.
+    #[error("rooms.state_dir: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// People and connections of each room.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    rooms: Arc<Mutex<HashMap<String, u32>>>,
+}
+
+impl Counts {
+    /// Connections in a room; `None`: nobody has asked for it.
+    pub fn viewers(&self, room: &str) -> Option<u32> {
+        self.rooms.lock().get(room).copied()
+    }
+
+    fn set(&self, room: &RoomName, viewers: Option<u32>) {
+        let mut rooms = self.rooms.lock();
+        match viewers {
+            Some(viewers) => rooms.insert(room.as_str().to_owned(), viewers),
+            None => rooms.remove(room.as_str()),
+        };
+    }
+}
+
+/// Everything that hubs share.
+#[derive(Debug)]
+struct Shared {
+    settings: RoomsSettings,
+    bus: HubBus,
+    store: Store,
+    audit: Audit,
+    counts: Counts,
+    metrics: Metrics,
+    catalog: Catalog,
+}
+
+/// All hubs of an origin. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Hubs {
+    shared: Arc<Shared>,
+    desk: Arc<Desk>,
+    rooms: Arc<Mutex<HashMap<RoomName, mpsc::Sender<Input>>>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// What [`Hubs::start`] gives.
+#[derive(Debug)]
+pub struct Started {
+    /// The hubs; [`Hubs::run`] has to be spawned.
+    pub hubs: Hubs,
+    /// What edges say.
+    pub inbox: HubInbox,
+    /// For the listener that edges reach: links, identities, keys.
+    pub public: Router,
+    /// For the admin listener: rooms, tokens, the log.
+    pub admin: Router,
+}
+
+impl Hubs {
+    /// Opens everything. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A directory, a key or a port that cannot be used.
+    pub async fn start(
+        settings: RoomsSettings,
+        catalog: Catalog,
+        counts: Counts,
+        registry: &Registry,
+    ) -> Result<Started, RoomsError> {
+        private_directory(&settings.state_dir)?;
+        let (bus, inbox, links, store) = open_bus(&settings, registry)?;
+        let identity = Identity::open(&settings.state_dir.join("identity.pk8"))?;
+        let metrics = Metrics::new(registry)?;
+        let names = settings.state_dir.join("names.json");
+        let reserved = settings.names.iter().cloned();
+        let tokens = settings.link_tokens.clone();
+        let guests = settings.guests.clone();
+        let desk = Desk::open(guests, identity, names, reserved, tokens, metrics.clone()).await;
+        let desk = Arc::new(desk);
+        let shared = Shared {
+            audit: Audit::open(&settings.state_dir.join("audit")).await?,
+            settings,
+            bus,
+            store,
+            counts,
+            metrics,
+            catalog,
+        };
+        let hubs = Self {
+            shared: Arc::new(shared),
+            desk: Arc::clone(&desk),
+            rooms: Arc::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        Ok(Started {
+            public: guests::router(desk).merge(links),
+            admin: api::router(hubs.clone()),
+            inbox,
+            hubs,
+        })
+    }
+
+    /// Hears edges until the bus closes.
+    pub async fn run(self, mut inbox: HubInbox) {
+        let names = self
+            .tasks
+            .spawn(Arc::clone(&self.desk).keep(self.stop.clone()));
+        while let Some(heard) = inbox.recv().await {
+            match FromEdge::from_binary(&heard.message) {
+                // Whoever is on the link is who it says, whatever it says.
+                Ok(message) if message.edge == heard.edge.as_str() => {
+                    self.hear(&heard.room, &heard.edge, message);
+                }
+                Ok(_) => self.shared.metrics.nonsense.inc(),
+                Err(error) => {
+                    self.shared.metrics.nonsense.inc();
+                    tracing::warn!(edge = %heard.edge, %error, "an edge said what is no message");
+                }
+            }
+        }
+        drop(names);
+    }
+
+    /// Saves every room, and says no more.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.rooms.lock().clear();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.shared.bus.close();
+    }
+
+    fn hear(&self, room: &RoomName, edge: &EdgeName, message: FromEdge) {
+        let Some(input) = self.room(room) else {
+            let nothing = ToEdge::NoRoom.to_binary();
+            self.shared.bus.send(room, edge, nothing);
+            return;
+        };
+        if input.try_send(Input::Edge(message)).is_err() {
+            self.shared.metrics.inputs_lost.inc();
+        }
+    }
+
+    /// The way to a room's hub, which is opened if need be. `None`: there is no such room.
+    fn room(&self, name: &RoomName) -> Option<mpsc::Sender<Input>> {
+        let mut rooms = self.rooms.lock();
+        if let Some(input) = rooms.get(name)
+            && !input.is_closed()
+        {
+            return Some(input.clone());
+        }
+        if self.stop.is_cancelled() || !self.is_known(name) || rooms.len() >= ROOMS_MAX {
+            return None;
+        }
+        let (input, inputs) = mpsc::channel(INPUTS_MAX);
+        rooms.insert(name.clone(), input.clone());
+        let hub = RoomHub::new(name.clone(), Arc::clone(&self.shared));
+        let (rooms, name, stop) = (Arc::clone(&self.rooms), name.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            hub.run(inputs, stop).await;
+            let mut rooms = rooms.lock();
+            if rooms.get(&name).is_some_and(mpsc::Sender::is_closed) {
+                rooms.remove(&name);
+            }
+        });
+        Some(input)
+    }
+
+    /// A room is there for each stream that is configured, or live.
+    fn is_known(&self, name: &RoomName) -> bool {
+        let name = name.as_str();
+        self.shared.settings.names.contains(name) || self.shared.catalog.get(name).is_some()
+    }
+}
+
+#[expect(clippy::type_complexity, reason = "four parts, taken apart at once")]
+fn open_bus(
+    settings: &RoomsSettings,
+    registry: &Registry,
+) -> Result<(HubBus, HubInbox, Router, Store), RoomsError> {
+    match &settings.bus {
+        BusSettings::Embedded => {
+            let mut options = bus::embedded::HubOptions::new(settings.link_tokens.clone());
+            options.message_bytes_max = LINK_MESSAGE_BYTES_MAX;
+            options.link_queue_bytes_max = 2 * LINK_MESSAGE_BYTES_MAX;
+            options.inbox_bytes_max = 8 * LINK_MESSAGE_BYTES_MAX;
+            let (bus, inbox, links) = bus::embedded::hub(options, registry)?;
+            let directory = settings.state_dir.join("state");
+            let store = bus::embedded::store(&directory, STATE_BYTES_MAX)?;
+            Ok((bus, inbox, links, store))
+        }
+        BusSettings::Nats(nats) => {
+            let (bus, inbox) = bus::nats::hub(nats.clone(), registry)?;
+            let store = bus::nats::store(nats.clone(), bus::nats::StoreOptions::default())?;
+            Ok((bus, inbox, Router::new(), store))
+        }
+    }
+}
+
+fn private_directory(path: &std::path::Path) -> Result<(), RoomsError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut builder = std::fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(path);
+    made.map_err(|source| RoomsError::Directory {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Milliseconds since the Unix epoch.
+fn unix_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Until `at_ms`, Unix milliseconds.
+fn until(at_ms: u64) -> Duration {
+    Duration::from_millis(at_ms.saturating_sub(unix_ms()))
+}

@@ -1,0 +1,279 @@
+//! Names of guests: what one may be called, and that nobody looks like somebody else.
+//!
+//! Names are compared by their skeletons (UTS 39), which are never shown. Pure: the time is an
+//! argument.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::confusable_detection::skeleton;
+
+/// Characters of a name.
+const CHARS_MIN: usize = 2;
+/// See [`CHARS_MIN`].
+const CHARS_MAX: usize = 24;
+/// Names that are in use at once; about 150 bytes each.
+const NAMES_MAX: usize = 500_000;
+/// What looks like the house speaking.
+const RESERVED: [&str; 14] = [
+    "admin",
+    "administrator",
+    "broadcaster",
+    "everyone",
+    "filter",
+    "host",
+    "mod",
+    "moderator",
+    "official",
+    "owner",
+    "staff",
+    "support",
+    "system",
+    "weir",
+];
+
+/// Why somebody may not be called so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NameError {
+    /// Too short, too long, or of characters that names do not have.
+    #[error(
+        "a name has 2 to 24 letters, digits, spaces, '-', '_', '.' and apostrophes, and one letter \
+         or digit at least"
+    )]
+    Malformed,
+    /// Somebody is called so, or nearly.
+    #[error("this name is taken, or looks like one that is")]
+    Taken,
+    /// There are as many names as may be.
+    #[error("no more names can be given out right now")]
+    Full,
+}
+
+/// Who is called what, for how long.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Names {
+    /// By skeleton.
+    held: HashMap<String, Held>,
+    #[serde(skip)]
+    reserved: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Held {
+    user: String,
+    until_ms: u64,
+}
+
+impl Names {
+    /// Takes out what nobody may be called.
+    pub(super) fn reserve(&mut self, names: impl IntoIterator<Item = String>) {
+        let all = names.into_iter().chain(RESERVED.map(str::to_owned));
+        self.reserved = all.map(|name| looks(&name)).collect();
+    }
+
+    /// Gives `user` a name until `until_ms`, in place of the one before. Returns it as it is shown.
+    pub(super) fn take(
+        &mut self,
+        user: &str,
+        name: &str,
+        now_ms: u64,
+        until_ms: u64,
+    ) -> Result<String, NameError> {
+        let name = tidy(name).ok_or(NameError::Malformed)?;
+        let looks = looks(&name);
+        if self.reserved.contains(&looks) {
+            return Err(NameError::Taken);
+        }
+        match self.held.get(&looks) {
+            Some(held) if held.user != user && held.until_ms > now_ms => {
+                return Err(NameError::Taken);
+            }
+            Some(_) => {}
+            None if self.held.len() >= NAMES_MAX => {
+                self.sweep(now_ms);
+                if self.held.len() >= NAMES_MAX {
+                    return Err(NameError::Full);
+                }
+            }
+            None => {}
+        }
+        let held = Held {
+            user: user.to_owned(),
+            until_ms,
+        };
+        self.held.insert(looks, held);
+        Ok(name)
+    }
+
+    /// Gives a name back that somebody has changed.
+    pub(super) fn release(&mut self, user: &str, name: &str) {
+        let looks = looks(name);
+        if self.held.get(&looks).is_some_and(|held| held.user == user) {
+            self.held.remove(&looks);
+        }
+    }
+
+    /// Lets go of names whose time is over.
+    pub(super) fn sweep(&mut self, now_ms: u64) {
+        self.held.retain(|_, held| held.until_ms > now_ms);
+    }
+
+    /// Names in use.
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+}
+
+/// A name as it is shown; `None` if it cannot be one.
+fn tidy(name: &str) -> Option<String> {
+    // Bounds the work below: a character is four bytes at most, and has few marks.
+    if name.len() > CHARS_MAX * 16 {
+        return None;
+    }
+    let composed: String = name.nfkc().collect();
+    let words: Vec<&str> = composed.split_whitespace().collect();
+    let name = words.join(" ");
+    let count = name.chars().count();
+    let legal = |c: char| {
+        c.is_alphanumeric() || is_mark(c) || matches!(c, ' ' | '-' | '_' | '.' | '\'' | '’')
+    };
+    let is_legal = (CHARS_MIN..=CHARS_MAX).contains(&count)
+        && name.chars().all(legal)
+        && name.chars().any(char::is_alphanumeric)
+        && name.chars().next().is_some_and(|c| !is_mark(c))
+        && !has_heap_of_marks(&name);
+    is_legal.then_some(name)
+}
+
+fn is_mark(c: char) -> bool {
+    unicode_normalization::char::is_combining_mark(c)
+}
+
+/// Scripts need three marks on a letter at most; more are towers.
+fn has_heap_of_marks(name: &str) -> bool {
+    let mut marks = 0;
+    name.chars().any(|c| {
+        marks = if is_mark(c) { marks + 1 } else { 0 };
+        marks > 3
+    })
+}
+
+/// What a name looks like: case, spaces and punctuation make nobody somebody else.
+fn looks(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let plain: String = skeleton(&lower).collect();
+    let plain = plain.to_lowercase();
+    let letters = plain.chars().filter(|c| c.is_alphanumeric());
+    let letters: String = letters.collect();
+    // Once more: a capital may have become a letter with a lookalike of its own.
+    skeleton(&letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        let mut names = Names::default();
+        names.reserve(["demo".to_owned()]);
+        names
+    }
+
+    #[test]
+    fn who_looks_like_somebody_else_is_refused() {
+        let mut names = names();
+        assert_eq!(
+            names.take("u1", "  Paul  Smith ", 0, 10).unwrap(),
+            "Paul Smith"
+        );
+        // Cyrillic а, a full-width letter, case, punctuation, a look-alike digit.
+        for other in [
+            "Pаul Smith",
+            "Ｐaul Smith",
+            "PAUL SMITH",
+            "paul.smith",
+            "PauI Smith",
+            "Pau1 Smith",
+        ] {
+            assert_eq!(
+                names.take("u2", other, 0, 10),
+                Err(NameError::Taken),
+                "{other}"
+            );
+        }
+        assert!(names.take("u2", "Pauline", 0, 10).is_ok());
+        assert!(
+            names.take("u1", "paul smith", 0, 20).is_ok(),
+            "it is theirs"
+        );
+        assert_eq!(
+            names.take("u2", "Paul Smith", 15, 30),
+            Err(NameError::Taken)
+        );
+        assert!(
+            names.take("u2", "Paul Smith", 20, 30).is_ok(),
+            "its time was over"
+        );
+    }
+
+    #[test]
+    fn nobody_speaks_for_the_house() {
+        let mut names = names();
+        for name in ["Admin", "aԁmin", "M o d", "Weir", "DEMO", "system."] {
+            assert_eq!(names.take("u", name, 0, 1), Err(NameError::Taken), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_names() {
+        let mut names = names();
+        for (at, good) in [
+            "Ann",
+            "李小龍",
+            "José-María",
+            "Ngọc",
+            "अनिल",
+            "O’Neil",
+            "علي",
+        ]
+        .iter()
+        .enumerate()
+        {
+            let user = format!("u{at}");
+            assert_eq!(names.take(&user, good, 0, 1).as_deref(), Ok(*good));
+        }
+        for bad in [
+            "",
+            "a",
+            " ",
+            "--",
+            "<b>x</b>",
+            "a\u{202e}b",
+            "a\u{200b}b",
+            "x\ny\0",
+            &"a".repeat(25),
+            "a\u{301}\u{301}\u{301}\u{301}b",
+            "@ann",
+            "a/b",
+        ] {
+            assert_eq!(
+                names.take("u", bad, 0, 1),
+                Err(NameError::Malformed),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_changed_name_is_free_again() {
+        let mut names = names();
+        names.take("u1", "Ann", 0, 10).unwrap();
+        names.release("u2", "Ann");
+        assert!(names.take("u2", "Ann", 0, 10).is_err());
+        names.release("u1", "Ann");
+        assert!(names.take("u2", "Ann", 0, 10).is_ok());
+        names.sweep(10);
+        assert_eq!(names.len(), 0);
+    }
+}
