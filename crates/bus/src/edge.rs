@@ -15,8 +15,9 @@ use crate::queue;
 pub enum EdgeEvent {
     /// The bus cannot be reached any more; what is sent is refused. Follows stay.
     Down,
-    /// The bus can be reached, for the first time or again, and what is followed is followed.
-    /// Whatever was published since [`EdgeEvent::Down`] is lost.
+    /// The bus can be reached, for the first time or again, and was told what is followed: what
+    /// is sent from now on arrives after that. What was published since [`EdgeEvent::Down`] is
+    /// lost.
     Up,
     /// From the hub of a room that is followed.
     Message {

@@ -2,10 +2,13 @@
 //! what is durable are files.
 
 mod client;
+mod connect;
 mod envelope;
 mod files;
 mod hub;
 mod link;
+mod session;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +32,10 @@ pub(crate) use hub::Hub;
 pub const PATH: &str = "/v1/bus";
 /// The header with the edge's name.
 pub const EDGE_HEADER: &str = "weir-edge";
+/// The close code of a link whose edge has made a newer one.
+const CLOSE_REPLACED: u16 = 4000;
+/// How long a side waits until its close frame is written.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a hub's process takes links.
 #[derive(Clone, Debug)]

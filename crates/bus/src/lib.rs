@@ -16,6 +16,7 @@ mod edge;
 mod error;
 mod follows;
 mod hub;
+mod inbox;
 mod metrics;
 mod name;
 mod queue;

@@ -4,6 +4,7 @@ mod connect;
 mod edge;
 mod hub;
 mod kv;
+mod subjects;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -162,6 +162,10 @@ pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 
 impl<T> Receiver<T> {
     /// The next entry; None after the end. Safe to cancel.
+    #[expect(
+        clippy::needless_pass_by_ref_mut,
+        reason = "one reader: Notify wakes one"
+    )]
     pub(crate) async fn recv(&mut self) -> Option<T> {
         loop {
             {
@@ -178,6 +182,10 @@ impl<T> Receiver<T> {
     }
 
     /// The next entry, if one is there.
+    #[expect(
+        clippy::needless_pass_by_ref_mut,
+        reason = "one reader: Notify wakes one"
+    )]
     pub(crate) fn try_recv(&mut self) -> Option<T> {
         let mut state = self.0.state.lock();
         self.take(&mut state)

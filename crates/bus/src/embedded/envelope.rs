@@ -14,9 +14,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::name::{ROOM_NAME_BYTES_MAX, RoomName};
 
 /// First byte of every envelope.
-pub const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 /// Largest part of an envelope that is no payload, in bytes.
-pub const HEADER_BYTES_MAX: usize = 3 + ROOM_NAME_BYTES_MAX;
+pub(super) const HEADER_BYTES_MAX: usize = 3 + ROOM_NAME_BYTES_MAX;
 
 const KIND_FOLLOW: u8 = 1;
 const KIND_UNFOLLOW: u8 = 2;
@@ -25,7 +25,7 @@ const KIND_REFUSED: u8 = 4;
 
 /// What is in a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Envelope {
+pub(super) enum Envelope {
     /// From an edge: it wants to hear the room.
     Follow(RoomName),
     /// From an edge: it does not any more.
@@ -38,7 +38,7 @@ pub enum Envelope {
 
 /// Why bytes are no envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EnvelopeError {
+pub(super) enum EnvelopeError {
     /// Shorter than its header.
     #[error("the envelope is cut off")]
     Cut,
@@ -61,7 +61,7 @@ impl Envelope {
     ///
     /// # Errors
     /// It is none.
-    pub fn decode(mut frame: Bytes) -> Result<Self, EnvelopeError> {
+    pub(super) fn decode(mut frame: Bytes) -> Result<Self, EnvelopeError> {
         let Some(&[version, kind, length]) = frame.first_chunk::<3>() else {
             return Err(EnvelopeError::Cut);
         };
@@ -88,7 +88,7 @@ impl Envelope {
     }
 
     /// Writes a frame.
-    pub fn encode(&self) -> Bytes {
+    pub(super) fn encode(&self) -> Bytes {
         match self {
             Self::Follow(room) => write(KIND_FOLLOW, room, &[]),
             Self::Unfollow(room) => write(KIND_UNFOLLOW, room, &[]),
@@ -99,7 +99,7 @@ impl Envelope {
 }
 
 /// A frame with a message, for many links.
-pub fn message(room: &RoomName, payload: &[u8]) -> Bytes {
+pub(super) fn message(room: &RoomName, payload: &[u8]) -> Bytes {
     write(KIND_MESSAGE, room, payload)
 }
 

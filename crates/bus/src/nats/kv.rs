@@ -1,23 +1,160 @@
-//! stub
-use super::{NatsOptions, StoreOptions};
-use crate::*;
+//! Values in a JetStream key-value bucket.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_nats::Client;
+use async_nats::connection::State;
+use async_nats::jetstream::{self, kv, stream};
 use bytes::Bytes;
-#[derive(Clone, Debug)]
-pub(crate) struct KeyValue;
+use futures::TryStreamExt;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::connect::Dialer;
+use super::{NatsOptions, StoreOptions};
+use crate::error::BusError;
+use crate::name::RoomName;
+use crate::store::StoreError;
+
+/// What a message of a bucket has besides its value, in bytes: subject and headers.
+const MESSAGE_OVERHEAD_BYTES: usize = 4 << 10;
+
+/// The bucket.
+#[derive(Clone)]
+pub(crate) struct KeyValue(Arc<Shared>);
+
+struct Shared {
+    dialer: Dialer,
+    client: OnceCell<Client>,
+    bucket: OnceCell<kv::Store>,
+    name: String,
+    options: StoreOptions,
+}
+
+impl fmt::Debug for KeyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeyValue").field(&self.0.name).finish()
+    }
+}
+
 impl KeyValue {
-    pub(super) fn start(_: NatsOptions, _: StoreOptions) -> Result<Self, BusError> {
-        todo!()
+    pub(super) fn start(options: NatsOptions, store: StoreOptions) -> Result<Self, BusError> {
+        Ok(Self(Arc::new(Shared {
+            dialer: Dialer::new(&options, "weir store", None)?,
+            client: OnceCell::new(),
+            bucket: OnceCell::new(),
+            name: format!("{}-rooms", options.prefix),
+            options: store,
+        })))
     }
-    pub(crate) async fn load(&self, _: &RoomName) -> Result<Option<Bytes>, StoreError> {
-        todo!()
+
+    pub(crate) async fn load(&self, room: &RoomName) -> Result<Option<Bytes>, StoreError> {
+        self.within(async |bucket| bucket.get(room.as_str()).await.map_err(failed))
+            .await
     }
-    pub(crate) async fn save(&self, _: &RoomName, _: Bytes) -> Result<(), StoreError> {
-        todo!()
+
+    pub(crate) async fn save(&self, room: &RoomName, value: Bytes) -> Result<(), StoreError> {
+        let max = self.0.options.value_bytes_max;
+        if value.len() > max {
+            let bytes = u64::try_from(value.len()).unwrap_or(u64::MAX);
+            return Err(StoreError::TooLarge { bytes, max });
+        }
+        self.within(async |bucket| {
+            let put = bucket.put(room.as_str(), value.clone()).await;
+            put.map(drop).map_err(failed)
+        })
+        .await
     }
-    pub(crate) async fn remove(&self, _: &RoomName) -> Result<(), StoreError> {
-        todo!()
+
+    /// Without a mark of the removal, which would stay for ever.
+    pub(crate) async fn remove(&self, room: &RoomName) -> Result<(), StoreError> {
+        let subject = format!("{}{room}", self.0.subjects());
+        self.within(async |bucket| {
+            let purged = bucket.stream.purge().filter(subject.as_str()).await;
+            purged.map(drop).map_err(failed)
+        })
+        .await
     }
+
     pub(crate) async fn list(&self) -> Result<Vec<RoomName>, StoreError> {
-        todo!()
+        let subjects = self.0.subjects();
+        self.within(async |bucket| {
+            let info = bucket
+                .stream
+                .info_builder()
+                .subjects(format!("{subjects}>"));
+            let info = info.fetch().await.map_err(failed)?;
+            let found: Vec<(String, usize)> = info.try_collect().await.map_err(failed)?;
+            let names = found
+                .iter()
+                .filter_map(|(subject, _)| subject.strip_prefix(&subjects));
+            let mut rooms: Vec<_> = names.filter_map(|name| RoomName::new(name).ok()).collect();
+            rooms.sort();
+            Ok(rooms)
+        })
+        .await
     }
+
+    /// Does something with the bucket. What is not begun because NATS is away does not happen
+    /// later either: a save that failed must not overtake one that another hub made since.
+    async fn within<T>(
+        &self,
+        work: impl AsyncFn(&kv::Store) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let shared = &self.0;
+        let reached = async {
+            let client = shared.client.get_or_init(|| shared.dialer.dial()).await;
+            while client.connection_state() != State::Connected {
+                shared.dialer.changed().await;
+            }
+            let bucket = shared
+                .bucket
+                .get_or_try_init(|| shared.open(client))
+                .await?;
+            work(bucket).await
+        };
+        let done = timeout(shared.options.timeout, reached).await;
+        done.unwrap_or_else(|_| {
+            let client = shared.client.get().map(Client::connection_state);
+            Err(match client {
+                Some(State::Connected) => StoreError::Timeout,
+                _ => StoreError::Unavailable,
+            })
+        })
+    }
+}
+
+impl Shared {
+    fn subjects(&self) -> String {
+        format!("$KV.{}.", self.name)
+    }
+
+    /// The bucket, made if it is missing. Made as a stream: the client's own way asks servers
+    /// before 2.10 for what they do not know.
+    async fn open(&self, client: &Client) -> Result<kv::Store, StoreError> {
+        let context = jetstream::new(client.clone());
+        let bytes_max = self.options.value_bytes_max + MESSAGE_OVERHEAD_BYTES;
+        let config = stream::Config {
+            name: format!("KV_{}", self.name),
+            subjects: vec![format!("{}>", self.subjects())],
+            max_messages_per_subject: 1,
+            max_bytes: -1,
+            max_messages: -1,
+            max_message_size: i32::try_from(bytes_max).unwrap_or(i32::MAX),
+            discard: stream::DiscardPolicy::New,
+            storage: stream::StorageType::File,
+            num_replicas: self.options.replicas,
+            allow_rollup: true,
+            // Followers may be behind, and a hub that starts has to see its last save.
+            allow_direct: false,
+            ..stream::Config::default()
+        };
+        context.get_or_create_stream(config).await.map_err(failed)?;
+        context.get_key_value(&self.name).await.map_err(failed)
+    }
+}
+
+fn failed(error: impl fmt::Display) -> StoreError {
+    StoreError::Nats(error.to_string())
 }
