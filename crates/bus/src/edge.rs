@@ -90,7 +90,8 @@ impl EdgeBus {
         self.0.follows.add(room)
     }
 
-    /// Hears a room no more: [`EdgeInbox::recv`] returns nothing of it after this call.
+    /// Hears a room no more: [`EdgeInbox::recv`] returns nothing of it after this call, unless it
+    /// is followed again. Then what was on its way may still come.
     pub fn unfollow(&self, room: &RoomName) {
         self.0.follows.remove(room);
     }
