@@ -19,7 +19,8 @@ pub enum EdgeEvent {
     /// is sent from now on arrives after that. What was published since [`EdgeEvent::Down`] is
     /// lost.
     Up,
-    /// From the hub of a room that is followed.
+    /// From the hub of a room that is followed. With NATS the first ones of a new connection may
+    /// come just before its [`EdgeEvent::Up`].
     Message {
         /// Which.
         room: RoomName,

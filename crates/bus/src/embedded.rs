@@ -185,7 +185,8 @@ pub fn edge(options: EdgeOptions, registry: &Registry) -> Result<(EdgeBus, EdgeI
 }
 
 /// Opens a directory as a store, makes it (mode 0700) if it is missing. One process at a time.
-/// Values are up to `value_bytes_max`, which is 1 KiB to [`VALUE_BYTES_LIMIT`].
+/// Values are up to `value_bytes_max` bytes: 1 KiB to [`VALUE_BYTES_LIMIT`], otherwise the nearer
+/// of the two.
 ///
 /// # Errors
 /// The directory cannot be made or read.

@@ -28,8 +28,7 @@ const SUBSCRIPTION_MESSAGES_MAX: usize = 4_096;
 /// Between looks at the connection when no event comes.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What it takes to connect.
-#[derive(Debug)]
+/// What it takes to connect. No `Debug`: it holds credentials.
 pub(super) struct Dialer {
     addresses: Vec<ServerAddr>,
     options: ConnectOptions,

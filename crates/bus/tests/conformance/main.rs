@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod broker;
 mod kits;
 mod links;
 

@@ -8,7 +8,7 @@ use prometheus::Registry;
 use std::time::Duration;
 
 pub(crate) use embedded::EmbeddedKit;
-pub(crate) use nats::NatsKit;
+pub(crate) use nats::{NatsKit, Server};
 
 pub(crate) const TOKEN: &str = "a-token-of-the-tests";
 

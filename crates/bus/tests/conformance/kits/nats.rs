@@ -20,30 +20,39 @@ pub(crate) struct NatsKit {
 
 /// A nats-server, killed at the end.
 pub(crate) struct Server {
-    port: u16,
+    pub(crate) port: u16,
+    arguments: Vec<String>,
     child: Child,
     directory: TempDir,
 }
 
 impl Server {
+    /// With a token.
     async fn new() -> Self {
+        Self::with(&["--auth", TOKEN]).await
+    }
+
+    pub(crate) async fn with(arguments: &[&str]) -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
         let directory = TempDir::new().unwrap();
-        let child = Self::spawn(port, &directory);
+        let arguments: Vec<_> = arguments.iter().map(|text| (*text).to_owned()).collect();
+        let child = Self::spawn(port, &directory, &arguments);
         let server = Self {
             port,
             child,
             directory,
+            arguments,
         };
         server.ready().await;
         server
     }
 
-    fn spawn(port: u16, directory: &TempDir) -> Child {
+    fn spawn(port: u16, directory: &TempDir, arguments: &[String]) -> Child {
         Command::new("nats-server")
-            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "--auth", TOKEN])
+            .args(["-a", "127.0.0.1", "-p", &port.to_string()])
+            .args(arguments)
             .arg("-js")
             .arg("-sd")
             .arg(directory.path())
@@ -71,7 +80,7 @@ impl Server {
     }
 
     async fn start(&mut self) {
-        self.child = Self::spawn(self.port, &self.directory);
+        self.child = Self::spawn(self.port, &self.directory, &self.arguments);
         self.ready().await;
     }
 }
@@ -136,6 +145,7 @@ impl Kit for NatsKit {
     fn store(&self) -> Store {
         let options = StoreOptions {
             value_bytes_max: Self::VALUE_BYTES_MAX,
+            timeout: Duration::from_secs(2),
             ..StoreOptions::default()
         };
         nats::store(Self::options(self.server.port, TOKEN), options).unwrap()
