@@ -17,6 +17,7 @@ mod error;
 mod follows;
 mod hub;
 mod inbox;
+mod lanes;
 mod metrics;
 mod name;
 mod queue;

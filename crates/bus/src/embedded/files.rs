@@ -4,7 +4,6 @@
 //! durable: at each moment there is the old value or the new one under a room's name.
 
 use std::fs::{DirBuilder, File};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -12,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
+use crate::lanes::Lanes;
 use crate::name::RoomName;
 use crate::store::StoreError;
 
@@ -22,8 +21,6 @@ use crate::store::StoreError;
 const SUFFIX: &str = ".room";
 /// Beginning of the name of a file that is being written.
 const UNFINISHED: &str = ".unfinished-";
-/// Rooms whose files are changed at the same time. Others wait their turn.
-const LANES: usize = 16;
 /// Of one operation, the wait for its turn included.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -35,9 +32,8 @@ pub(crate) struct Files(Arc<Shared>);
 struct Shared {
     directory: PathBuf,
     value_bytes_max: usize,
-    /// Changes of a room happen one after the other, in the order of the calls: tokio's mutex is
-    /// fair, and a change that was given up by its caller keeps its turn until it is done.
-    lanes: [Arc<Mutex<()>>; LANES],
+    /// A change that was given up by its caller keeps its turn until it is done.
+    lanes: Lanes,
 }
 
 impl Files {
@@ -59,7 +55,7 @@ impl Files {
         Ok(Self(Arc::new(Shared {
             directory: directory.to_owned(),
             value_bytes_max,
-            lanes: Default::default(),
+            lanes: Lanes::default(),
         })))
     }
 
@@ -75,7 +71,7 @@ impl Files {
             return Err(StoreError::TooLarge { bytes, max });
         }
         let (path, shared) = (self.0.path(room), Arc::clone(&self.0));
-        run(self.lane(room), move || {
+        run(Some((&self.0.lanes, room)), move || {
             replace(&shared.directory, &path, &value).map_err(|e| failed("write", &path, e))
         })
         .await
@@ -83,7 +79,7 @@ impl Files {
 
     pub(crate) async fn remove(&self, room: &RoomName) -> Result<(), StoreError> {
         let (path, shared) = (self.0.path(room), Arc::clone(&self.0));
-        run(self.lane(room), move || {
+        run(Some((&self.0.lanes, room)), move || {
             let removed = match std::fs::remove_file(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => Err(error),
@@ -102,12 +98,6 @@ impl Files {
         })
         .await
     }
-
-    fn lane(&self, room: &RoomName) -> Option<Arc<Mutex<()>>> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(room);
-        let lane = usize::try_from(hash % LANES as u64).unwrap_or_default();
-        self.0.lanes.get(lane).cloned()
-    }
 }
 
 impl Shared {
@@ -118,12 +108,12 @@ impl Shared {
 
 /// Does work on files, away from the threads that must not block, when it is its turn.
 async fn run<T: Send + 'static>(
-    lane: Option<Arc<Mutex<()>>>,
+    lane: Option<(&Lanes, &RoomName)>,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let done = async {
-        let turn: Option<OwnedMutexGuard<()>> = match lane {
-            Some(lane) => Some(lane.lock_owned().await),
+        let turn = match lane {
+            Some((lanes, room)) => lanes.turn(room).await,
             None => None,
         };
         let done = tokio::task::spawn_blocking(move || {

@@ -1,5 +1,6 @@
 //! Values in a JetStream key-value bucket.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,17 +9,22 @@ use async_nats::connection::State;
 use async_nats::jetstream::{self, kv, stream};
 use bytes::Bytes;
 use futures::TryStreamExt;
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::connect::Dialer;
 use super::{NatsOptions, StoreOptions};
 use crate::error::BusError;
+use crate::lanes::Lanes;
 use crate::name::RoomName;
 use crate::store::StoreError;
 
 /// What a message of a bucket has besides its value, in bytes: subject and headers.
 const MESSAGE_OVERHEAD_BYTES: usize = 4 << 10;
+
+/// How often a save is tried when others save the same room.
+const SAVE_ATTEMPTS_MAX: usize = 16;
 
 /// The bucket.
 #[derive(Clone)]
@@ -30,6 +36,9 @@ struct Shared {
     bucket: OnceCell<kv::Store>,
     name: String,
     options: StoreOptions,
+    /// Of the rooms that this store has saved.
+    revisions: Mutex<HashMap<RoomName, u64>>,
+    lanes: Lanes,
 }
 
 impl fmt::Debug for KeyValue {
@@ -46,12 +55,16 @@ impl KeyValue {
             bucket: OnceCell::new(),
             name: format!("{}-rooms", options.prefix),
             options: store,
+            revisions: Mutex::default(),
+            lanes: Lanes::default(),
         })))
     }
 
     pub(crate) async fn load(&self, room: &RoomName) -> Result<Option<Bytes>, StoreError> {
-        self.within(async |bucket| bucket.get(room.as_str()).await.map_err(failed))
-            .await
+        self.within(None, async |bucket| {
+            bucket.get(room.as_str()).await.map_err(failed)
+        })
+        .await
     }
 
     pub(crate) async fn save(&self, room: &RoomName, value: Bytes) -> Result<(), StoreError> {
@@ -60,9 +73,8 @@ impl KeyValue {
             let bytes = u64::try_from(value.len()).unwrap_or(u64::MAX);
             return Err(StoreError::TooLarge { bytes, max });
         }
-        self.within(async |bucket| {
-            let put = bucket.put(room.as_str(), value.clone()).await;
-            put.map(drop).map_err(failed)
+        self.within(Some(room), async |bucket| {
+            self.0.put(bucket, room, &value).await
         })
         .await
     }
@@ -70,7 +82,8 @@ impl KeyValue {
     /// Without a mark of the removal, which would stay for ever.
     pub(crate) async fn remove(&self, room: &RoomName) -> Result<(), StoreError> {
         let subject = format!("{}{room}", self.0.subjects());
-        self.within(async |bucket| {
+        self.within(Some(room), async |bucket| {
+            self.0.revisions.lock().remove(room);
             let purged = bucket.stream.purge().filter(subject.as_str()).await;
             purged.map(drop).map_err(failed)
         })
@@ -79,7 +92,7 @@ impl KeyValue {
 
     pub(crate) async fn list(&self) -> Result<Vec<RoomName>, StoreError> {
         let subjects = self.0.subjects();
-        self.within(async |bucket| {
+        self.within(None, async |bucket| {
             let info = bucket
                 .stream
                 .info_builder()
@@ -97,13 +110,18 @@ impl KeyValue {
     }
 
     /// Does something with the bucket. What is not begun because NATS is away does not happen
-    /// later either: a save that failed must not overtake one that another hub made since.
+    /// later either.
     async fn within<T>(
         &self,
+        change: Option<&RoomName>,
         work: impl AsyncFn(&kv::Store) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let shared = &self.0;
         let reached = async {
+            let _turn = match change {
+                Some(room) => shared.lanes.turn(room).await,
+                None => None,
+            };
             let client = shared.client.get_or_init(|| shared.dialer.dial()).await;
             while client.connection_state() != State::Connected {
                 shared.dialer.changed().await;
@@ -128,6 +146,43 @@ impl KeyValue {
 impl Shared {
     fn subjects(&self) -> String {
         format!("$KV.{}.", self.name)
+    }
+
+    /// Replaces the revision that was the last one. A save may sit in the client while NATS is away
+    /// and be made long after its caller was told that it failed: then it must not overtake what
+    /// another hub has saved since.
+    async fn put(
+        &self,
+        bucket: &kv::Store,
+        room: &RoomName,
+        value: &Bytes,
+    ) -> Result<(), StoreError> {
+        let mut error = String::new();
+        for _ in 0..SAVE_ATTEMPTS_MAX {
+            let known = self.revisions.lock().get(room).copied();
+            let revision = match known {
+                Some(revision) => revision,
+                None => {
+                    let entry = bucket.entry(room.as_str()).await.map_err(failed)?;
+                    entry.map_or(0, |entry| entry.revision)
+                }
+            };
+            let put = bucket.update(room.as_str(), value.clone(), revision).await;
+            match put {
+                Ok(revision) => {
+                    self.revisions.lock().insert(room.clone(), revision);
+                    return Ok(());
+                }
+                Err(refused) => {
+                    self.revisions.lock().remove(room);
+                    if refused.kind() != kv::UpdateErrorKind::WrongLastRevision {
+                        return Err(failed(refused));
+                    }
+                    error = refused.to_string();
+                }
+            }
+        }
+        Err(StoreError::Nats(error))
     }
 
     /// The bucket, made if it is missing. Made as a stream: the client's own way asks servers

@@ -416,6 +416,19 @@ async fn a_store_keeps_values<K: Kit>(mut kit: K) {
     assert_eq!(store.list().await.unwrap(), ["One", "one"].map(room));
 }
 
+async fn a_save_that_failed_does_not_overtake_one_of_somebody_else<K: Kit>(mut kit: K) {
+    let (store, other) = (kit.store(), kit.store());
+    for _ in 0..3 {
+        store.save(&room("one"), "a".into()).await.unwrap();
+        kit.break_store().await;
+        assert!(soon(store.save(&room("one"), "late".into())).await.is_err());
+        kit.mend_store().await;
+        soon(async { while other.save(&room("one"), "c".into()).await.is_err() {} }).await;
+        assert!(values(&store, "one").await.is_some());
+        assert_eq!(values(&other, "one").await.unwrap(), "c");
+    }
+}
+
 async fn racing_writes_leave_one_whole_value<K: Kit>(kit: K) {
     let (left, right) = (kit.store(), kit.store());
     for _ in 0..10 {
@@ -431,7 +444,7 @@ async fn racing_writes_leave_one_whole_value<K: Kit>(kit: K) {
         let (saved, too) = tokio::join!(left.save(&name, b.clone()), left.save(&name, a.clone()));
         saved.unwrap();
         too.unwrap();
-        assert_eq!(left.load(&name).await.unwrap().unwrap(), a);
+        assert!(left.load(&name).await.unwrap().unwrap() == a);
     }
 }
 
@@ -440,10 +453,14 @@ async fn a_store_that_fails_says_so<K: Kit>(mut kit: K) {
     store.save(&room("one"), "a".into()).await.unwrap();
     kit.break_store().await;
     assert!(soon(store.save(&room("one"), "b".into())).await.is_err());
-    assert!(soon(store.remove(&room("one"))).await.is_err());
+    assert!(soon(store.remove(&room("two"))).await.is_err());
     assert!(soon(store.list()).await.is_err());
     kit.mend_store().await;
-    assert_eq!(values(&store, "one").await.unwrap(), "a");
+    // Nobody knows whether the save came before what broke.
+    assert!(matches!(
+        values(&store, "one").await.unwrap().as_str(),
+        "a" | "b"
+    ));
     store.save(&room("one"), "c".into()).await.unwrap();
     assert_eq!(values(&store, "one").await.unwrap(), "c");
 }
@@ -471,6 +488,7 @@ macro_rules! suite {
 
 suite!(
     a_link_that_breaks_comes_back,
+    a_save_that_failed_does_not_overtake_one_of_somebody_else,
     a_slow_edge_costs_the_others_nothing,
     a_store_keeps_values,
     a_store_that_fails_says_so,
