@@ -62,7 +62,8 @@ impl Store {
     }
 
     /// Puts a room's value. Ok: it is durable, as far as the backend's settings go (README.md).
-    /// Saves of a room take effect in the order of their calls, those that were given up included.
+    /// Saves of a room take effect in the order of their calls. One that failed or was given up may
+    /// take effect later, but not after another one.
     ///
     /// # Errors
     /// The value is the old one or the new one.
@@ -76,7 +77,7 @@ impl Store {
     /// Takes a room's value away; no error if it has none.
     ///
     /// # Errors
-    /// It may be there still.
+    /// It may be there still, and with NATS it may still be taken away, even after a save.
     pub async fn remove(&self, room: &RoomName) -> Result<(), StoreError> {
         match &self.0 {
             Inner::Files(store) => store.remove(room).await,
