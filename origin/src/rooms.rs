@@ -274,7 +274,6 @@ impl Hubs {
     }
 }
 
-#[expect(clippy::type_complexity, reason = "four parts, taken apart at once")]
 fn open_bus(
     settings: &RoomsSettings,
     registry: &Registry,

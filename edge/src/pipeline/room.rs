@@ -72,7 +72,7 @@ impl EdgeProxy {
                 let handshake = match handshake(session.req_header()) {
                     Ok(handshake) => handshake,
                     Err(problem) => {
-                        return self.respond_handshake(session, context, problem).await;
+                        return self.respond_problem(session, context, problem).await;
                     }
                 };
                 match self.let_in(session, context, rooms, room).await? {
@@ -155,16 +155,6 @@ impl EdgeProxy {
         self.respond_problem(session, context, problem).await
     }
 
-    /// A handshake that is none.
-    async fn respond_handshake(
-        &self,
-        session: &mut Session,
-        context: &Context,
-        problem: Problem,
-    ) -> Result<()> {
-        self.respond_problem(session, context, problem).await
-    }
-
     async fn open_socket(
         &self,
         session: &mut Session,
@@ -204,7 +194,7 @@ impl EdgeProxy {
     async fn respond_events(
         &self,
         session: &mut Session,
-        context: &mut Context,
+        context: &Context,
         guest: Guest,
     ) -> Result<()> {
         let request = session.req_header();
@@ -257,7 +247,7 @@ impl EdgeProxy {
     async fn respond_post(
         &self,
         session: &mut Session,
-        context: &mut Context,
+        context: &Context,
         rooms: &Rooms,
         room: &str,
     ) -> Result<()> {
@@ -288,7 +278,7 @@ impl EdgeProxy {
     async fn respond_guest(
         &self,
         session: &mut Session,
-        context: &mut Context,
+        context: &Context,
         rooms: &Rooms,
     ) -> Result<()> {
         let Some(body) = read_body(session).await? else {

@@ -270,7 +270,8 @@ impl Effects<'_> {
     }
 
     fn report(&self, report: Report) {
-        let message = self.room.message(&report.message).unwrap_or(Message {
+        let message = self.room.message(&report.message);
+        let message = message.unwrap_or_else(|| Message {
             id: report.message,
             ..Message::default()
         });

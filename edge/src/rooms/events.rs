@@ -16,7 +16,7 @@ use super::member::{Member, Step};
 use crate::clock;
 
 /// Random bytes of a session's secret.
-pub const SESSION_BYTES: usize = 18;
+const SESSION_BYTES: usize = 18;
 /// The longest message of a client, in bytes, as over a WebSocket.
 pub const POST_BYTES_MAX: usize = 16 << 10;
 /// A comment line: the heartbeat of an event stream.

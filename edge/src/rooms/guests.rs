@@ -10,7 +10,7 @@ use settings::Secret;
 /// A request to the control API, whole.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest request and answer, in bytes.
-pub const GUEST_BYTES_MAX: usize = 8 << 10;
+const GUEST_BYTES_MAX: usize = 8 << 10;
 
 /// Why the control API cannot be asked.
 #[derive(Debug, thiserror::Error)]

@@ -35,7 +35,6 @@ pub struct Member {
     rooms: Rooms,
     room: Arc<Room>,
     connection: u64,
-    codec: Codec,
     granted: Arc<Granted>,
     attrs: Vec<Attr>,
     expires_at_ms: Option<u64>,
@@ -77,7 +76,6 @@ impl Member {
             pace: Mutex::new(Pace::new(Instant::now())),
             rooms,
             room,
-            codec,
             granted,
             attrs,
             expires_at_ms,
@@ -115,14 +113,6 @@ impl Member {
     /// Whether it has a name: who has none listens.
     pub(super) fn can_speak(&self) -> bool {
         !self.user.lock().name.is_empty()
-    }
-
-    fn roles(&self) -> Roles {
-        self.user.lock().roles
-    }
-
-    pub(super) fn is_in_charge(&self) -> bool {
-        self.roles().intersects(Roles::IN_CHARGE)
     }
 
     /// The first thing that it is told.
@@ -239,10 +229,6 @@ impl Member {
     pub(super) fn hold(&self, hold_ms: u32) {
         self.reader.lock().hold(hold_ms);
         self.woken.notify_one();
-    }
-
-    pub(super) fn codec(&self) -> Codec {
-        self.codec
     }
 
     /// Takes what the client says.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bus::RoomName;
 use parking_lot::RwLock;
 use rooms::schema::{
-    CloseCode, Message, Outcome, Publish, RefusalCode, Relay, Roles, ServerMessage, ToEdge, User,
+    CloseCode, Message, Outcome, Publish, RefusalCode, Relay, Roles, ServerMessage, ToEdge,
 };
 use rooms::{EdgeFigures, EdgeOutput, EdgeRoom, JoinError, Settings, Timeline};
 use tokio::sync::watch;
@@ -351,12 +351,6 @@ impl Room {
             retry_after_ms: None,
         };
         self.answer(member, client_id, outcome);
-    }
-
-    /// Whether somebody is in the room here.
-    pub(super) fn has(&self, user: &User) -> bool {
-        let state = self.state.read();
-        !state.room.connections_of_user(&user.id).is_empty()
     }
 }
 

@@ -98,8 +98,10 @@ async fn converse<S: Socket>(socket: &mut WebSocketStream<S>, guest: Guest, code
     let hello = tokio::time::timeout(HELLO_WITHIN, next_message(socket, codec)).await;
     let (resume, hold_ms) = match hello {
         Err(_) => return close(socket, CloseCode::Idle).await,
-        Ok(Said::Message(ClientMessage::Hello { resume, hold_ms })) => (resume, hold_ms),
-        Ok(Said::Message(_)) => return close(socket, CloseCode::Protocol).await,
+        Ok(Said::Message(message)) => match *message {
+            ClientMessage::Hello { resume, hold_ms } => (resume, hold_ms),
+            _ => return close(socket, CloseCode::Protocol).await,
+        },
         Ok(said) => return refuse(socket, said).await,
     };
     let stay = match guest.enter(codec, resume, None) {
@@ -135,7 +137,7 @@ async fn attend<S: Socket>(
             said = next_message(socket, codec) => {
                 missed = 0;
                 match said {
-                    Said::Message(message) => member.take(message).await,
+                    Said::Message(message) => member.take(*message).await,
                     Said::Sign => {}
                     said => return refuse(socket, said).await,
                 }
@@ -250,7 +252,7 @@ async fn write_raw<S: Socket>(
 
 /// What came.
 enum Said {
-    Message(ClientMessage),
+    Message(Box<ClientMessage>),
     /// A ping or a pong: it lives.
     Sign,
     /// Not a message of the schema, or in the other codec.
@@ -274,7 +276,7 @@ async fn next_message<S: Socket>(socket: &mut WebSocketStream<S>, codec: Codec) 
         (Some(Err(error)), _) => return violation(&error),
     };
     match codec.decode_client(&bytes) {
-        Ok(message) => Said::Message(message),
+        Ok(message) => Said::Message(Box::new(message)),
         Err(error) => {
             tracing::debug!(%error, "a client said what is no message");
             Said::Nonsense

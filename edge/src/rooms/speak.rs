@@ -67,26 +67,20 @@ pub(super) async fn speak(member: &Arc<Member>, said: Said) {
         attrs: Vec::new(),
     };
     let ChatAnswer { verdict, commands } = ask(member, &user, &message).await;
-    let publish = |message| Publish {
+    let publish = |body| Publish {
         author: user.id.clone(),
         client_id: said.client_id.clone(),
         media_ms: said.media_ms,
-        body: Body::Message(message),
+        body,
     };
     match verdict {
         ChatVerdict::Deliver(delivered) => {
             let message = edited(message, delivered);
             if is_command(&message) {
-                // The filter that obeys commands is not there, or out of order: what was meant for it is
-                // nothing for everybody's eyes.
-                let outcome = Outcome::Rejected {
-                    code: "unknown-command".to_owned(),
-                    message: "commands are not understood here".to_owned(),
-                    retry_after_ms: None,
-                };
-                room.answer(member, said.client_id, outcome);
+                room.answer(member, said.client_id, unknown_command());
             } else {
-                room.publish_passed(member.connection(), &id, publish(message));
+                let publish = publish(Body::Message(message));
+                room.publish_passed(member.connection(), &id, publish);
             }
         }
         ChatVerdict::Drop(rejection) => {
@@ -113,17 +107,21 @@ pub(super) async fn speak(member: &Arc<Member>, said: Said) {
                 reason,
                 by: String::new(),
             };
-            let publish = Publish {
-                author: user.id.clone(),
-                client_id: said.client_id,
-                media_ms: said.media_ms,
-                body: Body::Review(review),
-            };
             // The author hears of it when the hub has it.
-            room.publish_passed(member.connection(), &id, publish);
+            room.publish_passed(member.connection(), &id, publish(Body::Review(review)));
         }
     }
     effects::apply(member.rooms(), room, Some(&user), &id, commands);
+}
+
+/// The filter that obeys commands is not there, or out of order: what was meant for it is nothing
+/// for everybody's eyes.
+fn unknown_command() -> Outcome {
+    Outcome::Rejected {
+        code: "unknown-command".to_owned(),
+        message: "commands are not understood here".to_owned(),
+        retry_after_ms: None,
+    }
 }
 
 /// Moderates, without filters: who may is settled.

@@ -76,10 +76,10 @@ impl RoomHub {
 
     /// Runs until nobody wants the room, or the process ends.
     pub(super) async fn run(self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
-        let loading = self.load();
+        let loading = load(self.name.clone(), Arc::clone(&self.shared));
         let kept = tokio::select! {
             kept = loading => kept,
-            () = stop.cancelled() => return,
+            () = stop.clone().cancelled_owned() => return,
         };
         let now = unix_ms();
         let epoch = now.max(kept.epoch + 1);
@@ -105,26 +105,26 @@ impl RoomHub {
         };
         // The epoch is kept before anybody hears of it.
         running.save().await;
-        running.serve(&mut inputs, &stop).await;
+        running.serve(&mut inputs, stop).await;
         running.close().await;
     }
+}
 
-    /// A room that forgot who is banned is worse than one that is not there yet.
-    async fn load(&self) -> Kept {
-        loop {
-            let loaded = self.shared.store.load(&self.name).await;
-            let read = match loaded {
-                Ok(None) => return Kept::default(),
-                Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            match read {
-                Ok(kept) => return kept,
-                Err(error) => {
-                    self.shared.metrics.loads_failed.inc();
-                    tracing::error!(room = %self.name, error, "a room cannot be read: trying again");
-                    tokio::time::sleep(LOAD_AGAIN_AFTER).await;
-                }
+/// A room that forgot who is banned is worse than one that is not there yet.
+async fn load(name: RoomName, shared: Arc<Shared>) -> Kept {
+    loop {
+        let loaded = shared.store.load(&name).await;
+        let read = match loaded {
+            Ok(None) => return Kept::default(),
+            Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match read {
+            Ok(kept) => return kept,
+            Err(error) => {
+                shared.metrics.loads_failed.inc();
+                tracing::error!(room = %name, error, "a room cannot be read: trying again");
+                tokio::time::sleep(LOAD_AGAIN_AFTER).await;
             }
         }
     }
@@ -143,11 +143,12 @@ struct Running {
 }
 
 impl Running {
-    async fn serve(&mut self, inputs: &mut mpsc::Receiver<Input>, stop: &CancellationToken) {
+    async fn serve(&mut self, inputs: &mut mpsc::Receiver<Input>, stop: CancellationToken) {
+        let mut stopped = std::pin::pin!(stop.cancelled_owned());
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
+                () = &mut stopped => return,
                 input = inputs.recv() => {
                     let Some(input) = input else { return };
                     self.take(input);

@@ -61,7 +61,7 @@ impl KeyValue {
     }
 
     pub(crate) async fn load(&self, room: &RoomName) -> Result<Option<Bytes>, StoreError> {
-        self.within(None, async |bucket| {
+        self.within(None, |bucket| async move {
             bucket.get(room.as_str()).await.map_err(failed)
         })
         .await
@@ -73,8 +73,8 @@ impl KeyValue {
             let bytes = u64::try_from(value.len()).unwrap_or(u64::MAX);
             return Err(StoreError::TooLarge { bytes, max });
         }
-        self.within(Some(room), async |bucket| {
-            self.0.put(bucket, room, &value).await
+        self.within(Some(room), |bucket| async move {
+            self.0.put(&bucket, room, &value).await
         })
         .await
     }
@@ -82,7 +82,7 @@ impl KeyValue {
     /// Without a mark of the removal, which would stay for ever.
     pub(crate) async fn remove(&self, room: &RoomName) -> Result<(), StoreError> {
         let subject = format!("{}{room}", self.0.subjects());
-        self.within(Some(room), async |bucket| {
+        self.within(Some(room), |bucket| async move {
             self.0.revisions.lock().remove(room);
             let purged = bucket.stream.purge().filter(subject.as_str()).await;
             purged.map(drop).map_err(failed)
@@ -92,7 +92,7 @@ impl KeyValue {
 
     pub(crate) async fn list(&self) -> Result<Vec<RoomName>, StoreError> {
         let subjects = self.0.subjects();
-        self.within(None, async |bucket| {
+        self.within(None, |bucket| async move {
             let info = bucket
                 .stream
                 .info_builder()
@@ -111,11 +111,14 @@ impl KeyValue {
 
     /// Does something with the bucket. What is not begun because NATS is away does not happen
     /// later either.
-    async fn within<T>(
+    async fn within<T, Work>(
         &self,
         change: Option<&RoomName>,
-        work: impl AsyncFn(&kv::Store) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        work: impl FnOnce(kv::Store) -> Work,
+    ) -> Result<T, StoreError>
+    where
+        Work: Future<Output = Result<T, StoreError>>,
+    {
         let shared = &self.0;
         let reached = async {
             let _turn = match change {
@@ -130,7 +133,7 @@ impl KeyValue {
                 .bucket
                 .get_or_try_init(|| shared.open(client))
                 .await?;
-            work(bucket).await
+            work(bucket.clone()).await
         };
         let done = timeout(shared.options.timeout, reached).await;
         done.unwrap_or_else(|_| {

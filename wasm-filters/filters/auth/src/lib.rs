@@ -132,11 +132,11 @@ impl Opened {
     }
 }
 
-/// Somebody without a name.
+/// Somebody without a name: in a room they listen.
 fn guest(id: &str) -> User {
     User {
         id: id.to_owned(),
-        name: "Guest".to_owned(),
+        name: String::new(),
         roles: Roles::empty(),
         level: 0,
         attrs: Vec::new(),
