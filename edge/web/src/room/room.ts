@@ -1,0 +1,262 @@
+/** A room as a page has it: connection, timeline, state and identity put together. It draws nothing. */
+
+import { Connection, type LinkState } from "./connection";
+import { Hold } from "./hold";
+import type { Identity } from "./identity";
+import { type Act, type ActRequest, LIKES_PER_CALL_MAX, type Outcome, type Publish, type ServerMessage } from "./protocol";
+import { liked, reduceState, type RoomState, UNKNOWN } from "./state";
+import { EMPTY, expired, moved, reduce, resent, sent, type Timeline, told, unanswered, withdrawn } from "./timeline";
+
+const TICK_MS = 1000;
+/** No answer for so long on an open connection. */
+const ANSWER_MS_MAX = 15_000;
+/** Likes are counted here and sent at most so often. */
+const LIKES_MS = 400;
+const OUTCOME_AWAY: Outcome = { type: "refused", code: "unavailable", retry_after_ms: null };
+
+export interface RoomOptions {
+  readonly room: string;
+  readonly identity: Identity;
+  /** How far the picture is behind the camera by this machine's clock, ms, or null. */
+  pictureBehindMs(): number | null;
+  /** Something to draw has changed. */
+  onChange(): void;
+  /** Others like it. */
+  onBurst(count: number): void;
+}
+
+interface WaitingAct {
+  readonly request: ActRequest;
+  readonly atMs: number;
+  resolve(outcome: Outcome): void;
+}
+
+export class Room {
+  readonly identity: Identity;
+  readonly #options: RoomOptions;
+  readonly #connection: Connection;
+  readonly #hold = new Hold();
+  readonly #acts = new Map<string, WaitingAct>();
+  #timeline: Timeline = EMPTY;
+  #state: RoomState = UNKNOWN;
+  #link: LinkState = "connecting";
+  #linkSinceMs = performance.now();
+  #clockOffsetMs = 0;
+  #inStep = true;
+  #likes = 0;
+  #likesTimer: number | undefined;
+
+  constructor(options: RoomOptions) {
+    this.#options = options;
+    this.identity = options.identity;
+    this.#connection = new Connection({
+      room: options.room,
+      token: () => this.identity.token,
+      resume: () => this.#timeline.position,
+      holdMs: () => this.#hold.toldMs,
+      onMessage: (message) => this.#take(message),
+      onState: (state) => this.#linked(state),
+      renew: async (refused) => (await this.identity.renew(!refused)) || (refused && this.identity.forget()),
+    });
+    window.setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  get timeline(): Timeline {
+    return this.#timeline;
+  }
+
+  get state(): RoomState {
+    return this.#state;
+  }
+
+  get link(): LinkState {
+    return this.#link;
+  }
+
+  get way(): "ws" | "sse" {
+    return this.#connection.way;
+  }
+
+  /** How long the connection has not been open, ms; 0 when it is. */
+  get troubledMs(): number {
+    return this.#link === "open" ? 0 : performance.now() - this.#linkSinceMs;
+  }
+
+  get holdMs(): number {
+    return this.#hold.toldMs;
+  }
+
+  get inStep(): boolean {
+    return this.#inStep;
+  }
+
+  get me(): string {
+    return this.#timeline.you?.user.id ?? "";
+  }
+
+  get canSpeak(): boolean {
+    return this.#timeline.you?.can.includes("speak") === true;
+  }
+
+  get canModerate(): boolean {
+    return this.#timeline.you?.can.includes("moderate") === true;
+  }
+
+  /** Now, by the edge's clock. */
+  nowMs(): number {
+    return Date.now() + this.#clockOffsetMs;
+  }
+
+  open(): void {
+    this.#connection.open();
+  }
+
+  setInStep(inStep: boolean): void {
+    this.#inStep = inStep;
+    this.#steer();
+    this.#options.onChange();
+  }
+
+  /** A guest's name; then the room hears from somebody, not from nobody. Throws a `GuestError`. */
+  async join(name: string): Promise<void> {
+    await this.identity.name(name);
+    this.#connection.open();
+  }
+
+  say(text: string, replyTo: string | null): void {
+    const behind = this.#options.pictureBehindMs();
+    this.#publish({
+      type: "publish",
+      client_id: newId(),
+      kind: "text",
+      text,
+      reply_to: replyTo,
+      media_ms: behind === null ? null : Math.round(Date.now() - behind),
+    });
+  }
+
+  /** With the same client id: if the room has it after all, it does not come twice. */
+  retry(clientId: string): void {
+    const mine = this.#timeline.pending.find(({ publish }) => publish.client_id === clientId);
+    if (mine !== undefined) {
+      this.#publish(mine.publish);
+    }
+  }
+
+  withdraw(clientId: string): void {
+    this.#timeline = withdrawn(this.#timeline, clientId);
+    this.#options.onChange();
+  }
+
+  /** What the page itself answers. */
+  tell(text: string): void {
+    this.#timeline = told(this.#timeline, "info", text, this.nowMs());
+    this.#options.onChange();
+  }
+
+  async act(act: Act, reason = ""): Promise<Outcome> {
+    const request: ActRequest = { type: "act", client_id: newId(), reason, act };
+    return new Promise((resolve) => {
+      this.#acts.set(request.client_id, { request, atMs: performance.now(), resolve });
+      this.#connection.send(request);
+    });
+  }
+
+  like(count: number): void {
+    this.#likes = Math.min(LIKES_PER_CALL_MAX, this.#likes + count);
+    this.#state = liked(this.#state, count);
+    this.#likesTimer ??= window.setTimeout(() => {
+      this.#likesTimer = undefined;
+      if (this.#connection.send({ type: "like", count: this.#likes })) {
+        this.#likes = 0;
+      }
+    }, LIKES_MS);
+    this.#options.onChange();
+  }
+
+  #publish(publish: Publish): void {
+    this.#timeline = sent(this.#timeline, publish, this.nowMs());
+    this.#connection.send(publish);
+    this.#options.onChange();
+  }
+
+  #linked(state: LinkState): void {
+    if (this.#link === "open" || state === "open") {
+      this.#linkSinceMs = performance.now();
+    }
+    this.#link = state;
+    if (state === "open") {
+      this.#timeline = resent(this.#timeline, this.nowMs());
+      for (const publish of unanswered(this.#timeline)) {
+        this.#connection.send(publish);
+      }
+      for (const { request } of this.#acts.values()) {
+        this.#connection.send(request);
+      }
+    }
+    this.#options.onChange();
+  }
+
+  #take(message: ServerMessage): void {
+    switch (message.type) {
+      case "you":
+        this.#clockOffsetMs = message.server_ms > 0 ? message.server_ms - Date.now() : 0;
+        this.#state = UNKNOWN;
+        break;
+      case "ack": {
+        const waiting = this.#acts.get(message.client_id);
+        this.#acts.delete(message.client_id);
+        waiting?.resolve(message.outcome);
+        break;
+      }
+      case "state":
+      case "change":
+        this.#state = reduceState(this.#state, message, this.me);
+        this.#timeline = moved(this.#timeline, this.#state.moves, this.nowMs());
+        if (this.#state.burst > 0) {
+          this.#options.onBurst(this.#state.burst);
+        }
+        break;
+      default:
+    }
+    this.#timeline = reduce(this.#timeline, message, this.nowMs());
+    if (this.#timeline.hole) {
+      // Once more from where we are; if the hole is there again, it is a gap.
+      this.#timeline = { ...this.#timeline, hole: false };
+      this.#connection.open();
+    }
+    this.#options.onChange();
+  }
+
+  #tick(): void {
+    this.#steer();
+    void this.identity.renew(false);
+    if (this.#link !== "open") {
+      this.#options.onChange();
+      return;
+    }
+    this.#timeline = expired(this.#timeline, this.nowMs(), ANSWER_MS_MAX);
+    for (const [id, { atMs, resolve }] of this.#acts) {
+      if (performance.now() - atMs > ANSWER_MS_MAX) {
+        this.#acts.delete(id);
+        resolve(OUTCOME_AWAY);
+      }
+    }
+    this.#options.onChange();
+  }
+
+  /** Tells the edge how far the picture is behind. */
+  #steer(): void {
+    const behind = this.#options.pictureBehindMs();
+    const holdMs = this.#hold.observe(behind === null ? null : behind + this.#clockOffsetMs, this.#inStep);
+    if (holdMs !== null) {
+      this.#connection.send({ type: "hold", hold_ms: holdMs });
+    }
+  }
+}
+
+/** Unique for this user: `crypto.randomUUID` is not there on a page over plain HTTP. */
+function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return `w-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
