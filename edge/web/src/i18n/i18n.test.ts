@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { CATALOGUES, chooseLanguage, fill, type Language } from ".";
+import type { Entry, Key } from "./en";
+
+/** The placeholders of each form, in any order. */
+function placeholders(entry: Entry): readonly (readonly string[])[] {
+  const forms = typeof entry === "string" ? [entry] : Object.values(entry);
+  return forms.map((form) => [...form.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? "").sort());
+}
+
+describe("languages", () => {
+  const { en, ...others } = CATALOGUES;
+  const keys = Object.keys(en) as Key[];
+
+  it("have all keys", () => {
+    for (const catalogue of Object.values(others)) {
+      expect(Object.keys(catalogue).sort()).toEqual([...keys].sort());
+    }
+  });
+
+  it("have the placeholders of the English", () => {
+    for (const [language, catalogue] of Object.entries(CATALOGUES)) {
+      for (const key of keys) {
+        // A form for one need not say the number.
+        const wanted = placeholders(en[key]).at(-1) ?? [];
+        expect([language, key, placeholders(catalogue[key]).at(-1)]).toEqual([language, key, wanted]);
+        expect(placeholders(catalogue[key]).flat().every((name) => wanted.includes(name))).toBe(true);
+      }
+    }
+  });
+
+  it("have no empty strings, and the plural forms of their language", () => {
+    for (const [language, catalogue] of Object.entries(CATALOGUES)) {
+      const categories = new Intl.PluralRules(language).resolvedOptions().pluralCategories;
+      for (const key of keys) {
+        const entry = catalogue[key];
+        expect(typeof entry === "string" ? entry : entry.other).not.toBe("");
+        if (typeof entry !== "string" && categories.includes("one")) {
+          expect([key, entry.one !== undefined]).toEqual([key, true]);
+        }
+      }
+    }
+  });
+
+  it("fill in numbers and isolated names", () => {
+    const of = (language: Language, n: number): string => fill(CATALOGUES[language]["chat.newMessages"], { n }, language);
+    expect([of("en", 1), of("en", 1200), of("es", 1), of("zh", 1)]).toEqual(["1 new message", "1,200 new messages", "1 mensaje nuevo", "1 条新消息"]);
+    expect(fill(en["chat.joined"], { names: "سارة" }, "en")).toBe("\u2068سارة\u2069 joined");
+    expect(fill("{x}", {}, "en")).toBe("{x}");
+  });
+
+  it("are chosen by the browser's list", () => {
+    expect([["zh-CN", "en"], ["fr", "es-MX"], ["fr"], []].map(chooseLanguage)).toEqual(["zh", "es", "en", "en"]);
+  });
+});
