@@ -1,18 +1,21 @@
-/** `GET /watch/{stream}`: plays one stream. */
+/** `GET /watch/{stream}`: plays one stream, with the chat of its room. */
 
+import { beginLanguage, formatElapsed, language, languageMenu, onLanguage, t } from "./i18n";
 import { publishInspection } from "./inspect";
 import { fetchStreams } from "./lib/api";
-import { liveSince, resolution } from "./lib/format";
+import { clockTime, resolution } from "./lib/format";
 import { ProtocolCounter } from "./lib/protocols";
 import { livePath, streamOfPath, tokenOfQuery } from "./lib/route";
 import type { LiveStream } from "./lib/streams";
 import { Session } from "./player/session";
+import { installIcons } from "./chat/icons";
 import { Controls } from "./ui/controls";
 import { byId, setText } from "./ui/dom";
 import { QualityMenu } from "./ui/menu";
 import { Overlay } from "./ui/overlay";
 import { installShortcuts } from "./ui/shortcuts";
 import { StatsPanel } from "./ui/stats";
+import { WatchChat } from "./ui/watch-chat";
 
 const REDRAW_MS = 250;
 const STATS_MS = 1000;
@@ -38,8 +41,10 @@ function showFacts(facts: LiveStream | null): void {
     setText(byId("facts", HTMLElement), "");
     return;
   }
+  const nowMs = Date.now();
+  const { startedMs } = facts;
   const size = resolution(facts.width, facts.height, facts.fps);
-  const since = facts.startedMs === null ? "" : `Live ${liveSince(facts.startedMs, Date.now())}`;
+  const since = startedMs === null ? "" : t("player.liveSince", { time: clockTime(startedMs, nowMs, language()), elapsed: formatElapsed(startedMs, nowMs) });
   setText(byId("facts", HTMLElement), [since, size].filter((text) => text !== "").join(" · "));
 }
 
@@ -47,31 +52,35 @@ function run(stream: string): void {
   const video = byId("video", HTMLVideoElement);
   const protocols = observeProtocols(stream);
   let title = stream;
+  let known: LiveStream | null = null;
   let redraw = (): void => undefined;
   const session = new Session({ video, stream, token: tokenOfQuery(location.search), onChange: () => redraw() });
   const controls = new Controls(session, video);
   const menu = new QualityMenu(session);
   const overlay = new Overlay(session, () => title);
   const stats = new StatsPanel(session, video, protocols);
+  const chat = new WatchChat(stream, session, video);
   redraw = () => {
     controls.update();
     menu.update();
     overlay.update(performance.now());
+    chat.follow(session.state);
   };
 
-  const showTitle = (): void => {
+  const show = (): void => {
     setText(byId("title", HTMLElement), title);
+    setText(byId("bar-title", HTMLElement), title);
     document.title = `${title} · Weir`;
+    showFacts(session.state === "over" || session.state === "absent" ? null : known);
   };
   const refreshFacts = async (): Promise<void> => {
     if (document.visibilityState === "hidden") {
       return;
     }
     try {
-      const facts = (await fetchStreams()).find((candidate) => candidate.name === stream) ?? null;
-      title = facts?.title ?? title;
-      showTitle();
-      showFacts(session.state === "over" || session.state === "absent" ? null : facts);
+      known = (await fetchStreams()).find((candidate) => candidate.name === stream) ?? null;
+      title = known?.title ?? title;
+      show();
     } catch {
       // The player says what is wrong; the facts stay as they were.
     }
@@ -88,13 +97,19 @@ function run(stream: string): void {
     l: () => session.goLive(),
     q: () => menu.toggle(),
     s: () => stats.toggle(),
+    c: () => chat.focus(),
     arrowup: () => controls.stepVolume(1),
     arrowdown: () => controls.stepVolume(-1),
     "?": () => help.showModal(),
   });
+  onLanguage(() => {
+    show();
+    redraw();
+    stats.update(performance.now());
+  });
 
   publishInspection(session, video, protocols);
-  showTitle();
+  show();
   session.retry();
   void refreshFacts();
   window.setInterval(redraw, REDRAW_MS);
@@ -102,6 +117,9 @@ function run(stream: string): void {
   window.setInterval(() => void refreshFacts(), FACTS_MS);
 }
 
+beginLanguage();
+installIcons();
+languageMenu(byId("language", HTMLSelectElement));
 // The list keeps the token of this page, as this page keeps that of the list.
 for (const id of ["all-streams", "curtain-back"]) {
   byId(id, HTMLAnchorElement).search = location.search;

@@ -4,6 +4,9 @@ const BANDWIDTH_KEY = "weir.bandwidth";
 const SOUND_KEY = "weir.sound";
 const VOLUME_KEY = "weir.volume";
 const STATS_KEY = "weir.stats";
+const CHAT_KEY = "weir.chat";
+const ROOMS_KEY = "weir.rooms";
+const FILL_KEY = "weir.fill";
 
 /** First guess for a viewer never seen before, in bits per second: enough for a middle rendition. */
 const BANDWIDTH_DEFAULT = 4_000_000;
@@ -49,6 +52,33 @@ export function recallStats(): boolean | null {
 
 export function rememberStats(open: boolean): void {
   remember(STATS_KEY, open ? "open" : "closed");
+}
+
+/** Whether the viewer had the chat open; at first it is. */
+export function recallChat(): boolean {
+  return recall(CHAT_KEY) !== "closed";
+}
+
+export function rememberChat(open: boolean): void {
+  remember(CHAT_KEY, open ? "open" : "closed");
+}
+
+/** Whether this server had rooms the last time. */
+export function recallRooms(): boolean {
+  return recall(ROOMS_KEY) === "on";
+}
+
+export function rememberRooms(on: boolean): void {
+  remember(ROOMS_KEY, on ? "on" : "off");
+}
+
+/** Whether a wide picture fills a high screen. */
+export function recallFill(): boolean {
+  return recall(FILL_KEY) === "on";
+}
+
+export function rememberFill(on: boolean): void {
+  remember(FILL_KEY, on ? "on" : "off");
 }
 
 function recall(key: string): string | null {

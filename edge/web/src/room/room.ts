@@ -102,6 +102,17 @@ export class Room {
     return this.#timeline.you?.can.includes("moderate") === true;
   }
 
+  /** What somebody is called, as far as one knows; else the id. */
+  nameOf(id: string): string {
+    if (id === this.me) {
+      return this.#timeline.you?.user.name ?? id;
+    }
+    const said = this.#timeline.lines.findLast((line) => line.type === "message" && line.message.author.id === id);
+    const audience = this.#state.whole?.audience;
+    const members = audience?.type === "everybody" ? audience.members : (audience?.top ?? []);
+    return (said?.type === "message" ? said.message.author.name : members.find((member) => member.id === id)?.name) ?? id;
+  }
+
   /** Now, by the edge's clock. */
   nowMs(): number {
     return Date.now() + this.#clockOffsetMs;

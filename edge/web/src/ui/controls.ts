@@ -1,5 +1,6 @@
 /** The bar of buttons under the picture, and the gestures on it. */
 
+import { onLanguage, t } from "../i18n";
 import { seconds } from "../lib/format";
 import { recallSound, recallVolume, rememberSound, rememberVolume } from "../player/memory";
 import type { Session } from "../player/session";
@@ -30,6 +31,7 @@ export class Controls {
   readonly #fullscreen = byId("fullscreen", HTMLButtonElement);
   #idleTimer: number | undefined;
   #idleAtPress = false;
+  #pointerType = "mouse";
 
   constructor(session: Session, video: HTMLVideoElement) {
     this.#session = session;
@@ -48,6 +50,7 @@ export class Controls {
     video.addEventListener("volumechange", () => this.update());
     document.addEventListener("fullscreenchange", () => this.update());
     this.#watchPointer();
+    onLanguage(() => this.update());
   }
 
   /** Playback goes on, or will as soon as there is something to play. */
@@ -104,14 +107,14 @@ export class Controls {
     const paused = !this.#playing;
     const silent = muted || volume === 0;
     setIcon(this.#play, paused ? "play" : "pause");
-    this.#name(this.#play, paused ? "Play" : "Pause", "space");
+    this.#name(this.#play, t(paused ? "player.play" : "player.pause"), "space");
     setIcon(this.#mute, silent ? "muted" : "sound");
-    this.#name(this.#mute, silent ? "Sound on" : "Sound off", "m");
+    this.#name(this.#mute, t(silent ? "player.soundOn" : "player.soundOff"), "m");
     this.#volume.value = String(muted ? 0 : volume);
     this.#updateUnmute(muted && this.#session.state === "playing" && !paused);
     const full = document.fullscreenElement !== null;
     setIcon(this.#fullscreen, full ? "shrink" : "expand");
-    this.#name(this.#fullscreen, full ? "Leave full screen" : "Full screen", "f");
+    this.#name(this.#fullscreen, t(full ? "player.leaveFullscreen" : "player.fullscreen"), "f");
     this.#updateLive();
   }
 
@@ -128,8 +131,8 @@ export class Controls {
     const behind = latency !== null && (latency > (engine?.targetLatency ?? 3) + BEHIND_S || !this.#playing);
     this.#live.hidden = this.#session.state !== "playing";
     this.#live.classList.toggle("behind", behind);
-    setText(this.#liveText, behind ? `Go live −${seconds(latency)}` : "Live");
-    this.#name(this.#live, behind ? "Go to the live position" : "At the live position", "l");
+    setText(this.#liveText, behind ? t("player.goLive", { time: seconds(latency) }) : t("player.live"));
+    this.#name(this.#live, t(behind ? "player.toLive" : "player.atLive"), "l");
   }
 
   #name(button: HTMLButtonElement, name: string, key: string): void {
@@ -148,7 +151,14 @@ export class Controls {
 
   #watchPointer(): void {
     // Before the press itself wakes the bar (it moves the focus, too).
-    this.#player.addEventListener("pointerdown", () => (this.#idleAtPress = this.#player.classList.contains("idle")), true);
+    this.#player.addEventListener(
+      "pointerdown",
+      ({ pointerType }) => {
+        this.#idleAtPress = this.#player.classList.contains("idle");
+        this.#pointerType = pointerType;
+      },
+      true,
+    );
     this.#player.addEventListener("pointermove", (event) => {
       if (event.pointerType === "mouse") {
         this.wake();
@@ -170,7 +180,12 @@ export class Controls {
         this.#rest();
       }
     });
-    this.#video.addEventListener("dblclick", () => this.toggleFullscreen());
+    this.#video.addEventListener("dblclick", () => {
+      // Two taps are a heart where there is a chat.
+      if (this.#pointerType !== "touch" || !document.body.classList.contains("with-chat")) {
+        this.toggleFullscreen();
+      }
+    });
     this.wake();
   }
 

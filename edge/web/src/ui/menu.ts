@@ -1,5 +1,6 @@
 /** The quality menu: automatic, and every rendition. */
 
+import { language, t } from "../i18n";
 import { bitrate } from "../lib/format";
 import { levelLabel, menuOrder } from "../lib/levels";
 import { AUTO_LEVEL } from "../player/engine";
@@ -51,8 +52,8 @@ export class QualityMenu {
     const auto = engine.selectedLevel === AUTO_LEVEL;
     const chosen = auto ? playing : levels[engine.selectedLevel];
     const name = chosen === undefined ? "" : levelLabel(chosen);
-    setText(this.#label, auto ? `Auto ${name}`.trim() : name);
-    setAttribute(this.#button, "aria-label", `Quality: ${auto ? `automatic, ${name}` : name}`);
+    setText(this.#label, !auto ? name : name === "" ? t("player.auto") : t("player.autoIs", { name }));
+    setAttribute(this.#button, "aria-label", t(auto ? "player.qualityAuto" : "player.qualityIs", { name }));
     this.#draw();
   }
 
@@ -62,14 +63,14 @@ export class QualityMenu {
       return;
     }
     const { levels, selectedLevel, currentLevel } = engine;
-    const drawn = JSON.stringify([levels.map((level) => [levelLabel(level), level.bitrate]), selectedLevel, currentLevel]);
+    const drawn = JSON.stringify([language(), levels.map((level) => [levelLabel(level), level.bitrate]), selectedLevel, currentLevel]);
     if (drawn === this.#drawn) {
       return;
     }
     this.#drawn = drawn;
     const focused = this.#items().findIndex((item) => item === document.activeElement);
     const playing = levels[currentLevel];
-    const auto = this.#item("Auto", playing === undefined ? "" : levelLabel(playing), AUTO_LEVEL, selectedLevel);
+    const auto = this.#item(t("player.auto"), playing === undefined ? "" : levelLabel(playing), AUTO_LEVEL, selectedLevel);
     const items = menuOrder(levels).flatMap((index) => {
       const level = levels[index];
       return level === undefined ? [] : [this.#item(levelLabel(level), bitrate(level.bitrate), index, selectedLevel)];

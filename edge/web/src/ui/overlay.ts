@@ -1,5 +1,6 @@
 /** What lies over the picture when there is none, and the words for why. */
 
+import { t } from "../i18n";
 import type { Session } from "../player/session";
 import { byId, setText } from "./dom";
 
@@ -18,26 +19,26 @@ function curtainWords(session: Session, title: string): Words | null {
   switch (session.state) {
     case "absent":
       return {
-        title: "Not live right now",
-        text: `“${title}” is not on air. This page starts by itself when it is.`,
+        title: t("curtain.absent"),
+        text: t("curtain.absentText", { title }),
         retry: false,
       };
     case "over":
       return {
-        title: "The show has ended",
-        text: "Thanks for watching. If it comes back, it starts here by itself.",
+        title: t("curtain.over"),
+        text: t("curtain.overText"),
         retry: false,
       };
     case "denied":
       return {
-        title: "This stream needs an invitation",
-        text: "The link has no valid token, or its time has run out. Ask whoever sent it for a new one.",
+        title: t("curtain.denied"),
+        text: t("curtain.deniedText"),
         retry: true,
       };
     case "unsupported":
       return {
-        title: "This browser cannot play the stream",
-        text: "It lacks Media Source Extensions or the stream's codecs. A current browser will do.",
+        title: t("curtain.unsupported"),
+        text: t("curtain.unsupportedText"),
         retry: true,
       };
     case "connecting":
@@ -54,11 +55,11 @@ function spinnerText(session: Session, nowMs: number): string | null {
       if (session.needsGesture || !session.wanted) {
         return null;
       }
-      return trying ? "The server cannot be reached. Still trying…" : "Connecting…";
+      return t(trying ? "spinner.unreachable" : "spinner.connecting");
     case "recovering":
-      return trying ? "Connection lost. Still trying…" : "Reconnecting…";
+      return t(trying ? "spinner.lost" : "spinner.reconnecting");
     case "playing":
-      return session.stalls.presentMs(nowMs) > SPINNER_AFTER_MS ? "Waiting for the stream…" : null;
+      return session.stalls.presentMs(nowMs) > SPINNER_AFTER_MS ? t("spinner.waiting") : null;
     default:
       return null;
   }

@@ -1,6 +1,7 @@
 /** The statistics panel. It only shows; every figure comes from elsewhere. */
 
-import { bitrate, count, milliseconds, seconds } from "../lib/format";
+import { t } from "../i18n";
+import { bitrate, milliseconds, seconds } from "../lib/format";
 import { levelLabel } from "../lib/levels";
 import { type ProtocolCounter, protocolLabel } from "../lib/protocols";
 import { Series, sparklinePath, sparklineTop } from "../lib/sparkline";
@@ -52,7 +53,7 @@ export class StatsPanel {
     this.#set("s-bandwidth", bitrate(engine?.bandwidth ?? null));
     this.#set("s-protocol", this.#protocol());
     const { stalls } = this.#session;
-    const lost = stalls.stalls === 0 ? "none" : `${stalls.stalls} · ${seconds(stalls.stalledMs(nowMs) / 1000)}`;
+    const lost = stalls.stalls === 0 ? t("stats.none") : `${stalls.stalls} · ${seconds(stalls.stalledMs(nowMs) / 1000)}`;
     this.#set("s-stalls", lost);
     this.#set("s-dropped", this.#dropped());
     this.#set("s-first", milliseconds(this.#session.firstFrameMs));
@@ -61,7 +62,7 @@ export class StatsPanel {
 
   #updateLatency(latency: number | null, target: number | null): void {
     this.#set("s-latency", seconds(latency));
-    this.#set("s-target", target === null ? "" : `target ${seconds(target)} · last two minutes`);
+    this.#set("s-target", target === null ? "" : t("stats.target", { time: seconds(target) }));
     setAttribute(byId("spark-line", SVGPathElement), "d", sparklinePath(this.#history, BOX));
     const top = sparklineTop(this.#history, BOX.topMin);
     const y = BOX.height * (1 - Math.min(target ?? 0, top) / top);
@@ -86,12 +87,12 @@ export class StatsPanel {
     }
     const total = counts.reduce((sum, [, n]) => sum + n, 0);
     const most = Math.max(...counts.map(([, n]) => n));
-    return `${current} · ${count(counts.length, "protocol")}, ${Math.round((most / total) * 100)} %`;
+    return t("stats.protocols", { name: current, n: counts.length, percent: Math.round((most / total) * 100) });
   }
 
   #dropped(): string {
     const quality = this.#video.getVideoPlaybackQuality?.();
-    return quality === undefined ? "–" : `${quality.droppedVideoFrames} of ${quality.totalVideoFrames}`;
+    return quality === undefined ? "–" : t("stats.droppedOf", { dropped: quality.droppedVideoFrames, total: quality.totalVideoFrames });
   }
 
   #set(id: string, text: string): void {

@@ -1,0 +1,174 @@
+/** One line of the chat as an element. Whatever people wrote goes in as text, isolated for its direction. */
+
+import { formatList, t } from "../i18n";
+import type { Message } from "../room/protocol";
+import { colourOf, pieces } from "../room/text";
+import type { Line, Moves, Pending } from "../room/timeline";
+import { icon, make } from "../ui/dom";
+import { actPhrase, badgesOf, reasonOf } from "./words";
+
+export const COLOURS = 12;
+/** Names in a line about who came and went. */
+const NAMES_SHOWN = 3;
+const QUOTE_CHARACTERS_MAX = 90;
+
+/** What a line has to know of the room around it. */
+export interface Surroundings {
+  readonly me: string;
+  /** What one is called: to highlight mentions. */
+  readonly names: readonly string[];
+  messageOf(id: string): Message | null;
+  nameOf(userId: string): string;
+}
+
+export function nameElement(id: string, name: string): HTMLElement {
+  const element = make("bdi", `name hue-${colourOf(id, COLOURS)}`, name);
+  element.dir = "auto";
+  return element;
+}
+
+export function badgeElements(roles: readonly string[]): readonly HTMLElement[] {
+  return badgesOf(roles).map((role) => {
+    const badge = make("span", `role role-${role}`, icon(`role-${role}`), make("span", "visually-hidden", t(`role.${role}`)));
+    badge.title = t(`role.${role}`);
+    return badge;
+  });
+}
+
+/** Text with its links and mentions. */
+export function textElement(text: string, names: readonly string[]): HTMLElement {
+  const element = make("bdi", "text");
+  element.dir = "auto";
+  for (const piece of pieces(text, names)) {
+    if (piece.type === "link") {
+      const link = make("a", "", piece.text);
+      link.href = piece.href;
+      link.rel = "noopener nofollow ugc";
+      link.target = "_blank";
+      element.append(link);
+    } else if (piece.type === "mention") {
+      element.append(make("span", piece.me ? "mention me" : "mention", piece.text));
+    } else {
+      element.append(piece.text);
+    }
+  }
+  return element;
+}
+
+export function lineElement(line: Line, around: Surroundings): HTMLElement {
+  switch (line.type) {
+    case "message":
+      return messageElement(line.message, around);
+    case "gap":
+      return system("gap", line.messages === null ? t("chat.missedSome") : t("chat.missed", { n: line.messages }));
+    case "notice":
+      return system(`notice-line kind-${/^[a-z-]{1,20}$/.test(line.notice.kind) ? line.notice.kind : "other"}`, line.notice.text);
+    case "gift": {
+      const { sender, item, count, note } = line.gift;
+      const element = system("gift", t("chat.gift", { name: sender.name, item, n: count }));
+      if (note !== "") {
+        element.append(" ", textElement(note, around.names));
+      }
+      return element;
+    }
+    case "act": {
+      const element = system("act", actPhrase(line.act, around.nameOf));
+      const more = [
+        ...(line.actor === "" ? [] : [t("act.by", { name: around.nameOf(line.actor) })]),
+        ...(line.reason === "" ? [] : [t("act.reason", { reason: line.reason })]),
+      ];
+      if (more.length > 0) {
+        element.append(" ", make("span", "aside", more.join(" · ")));
+      }
+      return element;
+    }
+    case "answer": {
+      const element = system("answer", line.text);
+      element.prepend(make("span", "aside", t("chat.onlyYou")));
+      return element;
+    }
+    case "moves":
+      return system("moves", movesPhrase(line));
+  }
+}
+
+function system(kind: string, text: string): HTMLElement {
+  const words = make("bdi", "text", text);
+  words.dir = "auto";
+  return make("div", `line ${kind}`, words);
+}
+
+function movesPhrase(moves: Moves): string {
+  const phrase = (names: readonly string[]): string => {
+    const more = names.length - NAMES_SHOWN;
+    return more > 0 ? t("chat.andMore", { names: names.slice(0, NAMES_SHOWN).join(", "), n: more }) : formatList(names);
+  };
+  return [
+    ...(moves.joined.length > 0 ? [t("chat.joined", { names: phrase(moves.joined) })] : []),
+    ...(moves.left.length > 0 ? [t("chat.left", { names: phrase(moves.left) })] : []),
+  ].join(" · ");
+}
+
+function messageElement(message: Message, around: Surroundings): HTMLElement {
+  const { author, kind } = message;
+  const text = textElement(message.text, around.names);
+  const classes = ["line", "message", ...(kind === "emote" ? ["emote"] : []), ...(author.id === around.me ? ["mine"] : [])];
+  if (author.id !== around.me && (text.querySelector(".mention.me") !== null || around.messageOf(message.reply_to ?? "")?.author.id === around.me)) {
+    classes.push("to-me");
+  }
+  const element = make("div", classes.join(" "));
+  if (message.reply_to !== null) {
+    element.append(quoteElement(message.reply_to, around));
+  }
+  element.append(...badgeElements(author.roles), nameElement(author.id, author.name), kind === "emote" ? " " : ": ", text);
+  const menu = make("button", "line-menu", icon("more"));
+  menu.type = "button";
+  menu.tabIndex = -1;
+  menu.dataset["menu"] = message.id;
+  menu.setAttribute("aria-haspopup", "menu");
+  menu.setAttribute("aria-label", t("chat.actions", { name: author.name }));
+  element.append(menu);
+  element.tabIndex = -1;
+  return element;
+}
+
+function quoteElement(id: string, around: Surroundings): HTMLElement {
+  const quoted = around.messageOf(id);
+  const text = quoted === null ? t("chat.replyGone") : t("chat.repliesTo", { name: quoted.author.name, text: shortened(quoted.text) });
+  const element = make("div", "quote", icon("reply"), make("bdi", "", text));
+  return element;
+}
+
+export function shortened(text: string): string {
+  const characters = [...text];
+  return characters.length > QUOTE_CHARACTERS_MAX ? `${characters.slice(0, QUOTE_CHARACTERS_MAX).join("")}…` : text;
+}
+
+/** A message of one's own that the room does not have yet. */
+export function pendingElement(pending: Pending, me: { readonly id: string; readonly name: string; readonly roles: readonly string[] }): HTMLElement {
+  const { publish, state } = pending;
+  const emote = publish.text.startsWith("/me ");
+  const text = textElement(emote ? publish.text.slice(4) : publish.text, []);
+  const element = make("div", `line message mine pending ${state}${emote ? " emote" : ""}`);
+  element.append(...badgeElements(me.roles), nameElement(me.id, me.name), emote ? " " : ": ", text);
+  if (state === "sending") {
+    // Only after a while: an answer within a second is nothing to talk about.
+    element.append(make("div", "fate late", t("pending.sending")));
+  } else if (state === "held") {
+    element.append(fate(t("pending.held"), publish.client_id, false));
+  } else if (state === "failed") {
+    element.append(fate(t("pending.failed", { reason: reasonOf(pending.code, pending.sentence) }), publish.client_id, true));
+  }
+  return element;
+}
+
+function fate(text: string, clientId: string, retry: boolean): HTMLElement {
+  const element = make("div", "fate", make("span", "", text));
+  for (const [action, label] of [...(retry ? [["retry", t("pending.retry")] as const] : []), ["discard", t("pending.discard")] as const]) {
+    const button = make("button", "text-button", label);
+    button.type = "button";
+    button.dataset[action] = clientId;
+    element.append(button);
+  }
+  return element;
+}

@@ -1,0 +1,168 @@
+/** The chat beside or over the picture of the watch page. Where there are no rooms the page is as without it. */
+
+import { ChatPanel } from "../chat/panel";
+import { onLanguage, t } from "../i18n";
+import { tokenOfQuery } from "../lib/route";
+import { recallChat, recallFill, recallRooms, rememberChat, rememberFill, rememberRooms } from "../player/memory";
+import type { Session, SessionState } from "../player/session";
+import { hasRoom } from "../room/connection";
+import { Identity } from "../room/identity";
+import { Room } from "../room/room";
+import { byId, setAttribute } from "./dom";
+
+/** Two taps within this time, and this near to each other, are a heart. */
+const DOUBLE_TAP_MS = 300;
+const DOUBLE_TAP_PX = 40;
+/** Smaller than this the keyboard is not there. */
+const KEYBOARD_PX_MIN = 120;
+
+export class WatchChat {
+  readonly #stream: string;
+  readonly #session: Session;
+  readonly #video: HTMLVideoElement;
+  readonly #identity: Identity;
+  readonly #aside = byId("chat", HTMLElement);
+  readonly #toggle = byId("chat-toggle", HTMLButtonElement);
+  readonly #fit = byId("fit", HTMLButtonElement);
+  #panel: ChatPanel | null = null;
+  #asking = false;
+  #asked: SessionState | null = null;
+
+  constructor(stream: string, session: Session, video: HTMLVideoElement) {
+    this.#stream = stream;
+    this.#session = session;
+    this.#video = video;
+    // At once, also where there are no rooms: a token does not stay in the address.
+    this.#identity = new Identity(stream, tokenOfQuery(location.search));
+    this.#toggle.addEventListener("click", () => this.#show(this.#aside.hidden !== false));
+    this.#fit.addEventListener("click", () => this.#fill(!document.body.classList.contains("fill")));
+    video.addEventListener("resize", () => this.#shape());
+    onLanguage(() => this.#words());
+    // As it was the last time, so that nothing moves when the answer comes.
+    if (recallRooms()) {
+      this.#reserve();
+    }
+    this.#words();
+    void this.#ask();
+  }
+
+  /** A stream that has begun may have brought its room with it. */
+  follow(state: SessionState): void {
+    if (this.#panel === null && state === "playing" && this.#asked !== state) {
+      this.#asked = state;
+      void this.#ask();
+    }
+  }
+
+  focus(): void {
+    if (this.#panel !== null) {
+      this.#show(true);
+      this.#panel.focusComposer();
+    }
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#asking || this.#panel !== null) {
+      return;
+    }
+    this.#asking = true;
+    const known = await hasRoom(this.#stream);
+    this.#asking = false;
+    if (known === null && !recallRooms()) {
+      return;
+    }
+    rememberRooms(known !== false);
+    if (known === false) {
+      this.#aside.hidden = true;
+      this.#toggle.hidden = true;
+      document.body.classList.remove("with-chat", "chat-open");
+    } else {
+      this.#begin();
+    }
+  }
+
+  #reserve(): void {
+    document.body.classList.add("with-chat");
+    this.#toggle.hidden = false;
+    this.#show(recallChat(), false);
+  }
+
+  #begin(): void {
+    this.#reserve();
+    const room = new Room({
+      room: this.#stream,
+      identity: this.#identity,
+      pictureBehindMs: () => this.#behindMs(),
+      onChange: () => this.#panel?.schedule(),
+      onBurst: (count) => this.#panel?.hearts.burst(count),
+    });
+    this.#panel = new ChatPanel(room, { bare: false });
+    this.#aside.append(this.#panel.element);
+    byId("player", HTMLElement).append(this.#panel.hearts.element);
+    this.#listen();
+    this.#shape();
+    this.#fill(recallFill(), false);
+    room.open();
+  }
+
+  #behindMs(): number | null {
+    const { engine, state } = this.#session;
+    const behind = state === "playing" ? (engine?.sourceLatency ?? engine?.latency ?? null) : null;
+    return behind === null ? null : behind * 1000;
+  }
+
+  #show(open: boolean, remembered = true): void {
+    this.#aside.hidden = !open;
+    document.body.classList.toggle("chat-open", open);
+    if (remembered) {
+      rememberChat(open);
+    }
+    this.#words();
+    this.#panel?.schedule();
+  }
+
+  #words(): void {
+    const name = t(this.#aside.hidden ? "chat.show" : "chat.hide");
+    setAttribute(this.#toggle, "aria-label", name);
+    setAttribute(this.#toggle, "title", name);
+    setAttribute(this.#toggle, "aria-expanded", String(!this.#aside.hidden));
+    const filled = document.body.classList.contains("fill");
+    setAttribute(this.#fit, "aria-pressed", String(filled));
+    setAttribute(this.#fit, "aria-label", t("player.fill"));
+    setAttribute(this.#fit, "title", t(filled ? "player.fit" : "player.fill"));
+  }
+
+  /** A picture that is higher than wide always fills a phone; of a wide one that would cut off most. */
+  #shape(): void {
+    const { videoWidth: width, videoHeight: height } = this.#video;
+    const tall = width > 0 && height > width;
+    document.body.classList.toggle("tall-picture", tall);
+    this.#fit.hidden = tall;
+  }
+
+  #fill(fill: boolean, remembered = true): void {
+    document.body.classList.toggle("fill", fill);
+    if (remembered) {
+      rememberFill(fill);
+    }
+    this.#words();
+  }
+
+  #listen(): void {
+    let last = { atMs: Number.NEGATIVE_INFINITY, x: 0, y: 0 };
+    this.#video.addEventListener("pointerup", ({ pointerType, clientX: x, clientY: y, timeStamp: atMs }) => {
+      const near = Math.hypot(x - last.x, y - last.y) < DOUBLE_TAP_PX;
+      if (pointerType !== "mouse" && near && atMs - last.atMs < DOUBLE_TAP_MS) {
+        this.#panel?.like();
+      }
+      last = { atMs, x, y };
+    });
+    // The keyboard of a phone lies over the page: what one writes goes above it.
+    const viewport = window.visualViewport;
+    viewport?.addEventListener("resize", () => {
+      const covered = window.innerHeight - viewport.height - viewport.offsetTop;
+      const keyboard = covered > KEYBOARD_PX_MIN && viewport.scale === 1 ? covered : 0;
+      document.documentElement.style.setProperty("--keyboard", `${Math.round(keyboard)}px`);
+    });
+  }
+}
