@@ -6,11 +6,13 @@ const edge = process.env["WEIR_EDGE"] ?? "http://localhost:8088";
 // Its admin listener, for the operators' page. `node dev/admin.mjs` is one to try the page with.
 const admin = process.env["WEIR_ADMIN"] ?? "http://localhost:9443";
 
-/** Serves watch.html for every `/watch/{stream}`, and the operators' page for `/filters`, as the edge does. */
+/** Serves watch.html for every `/watch/{stream}`, studio.html for every `/studio/{stream}`, and the operators' page for `/filters`, as the edge does. */
 function routes(): Plugin {
   const rewrite = (request: { url?: string }, _response: unknown, next: () => void): void => {
     if (request.url?.startsWith("/watch/")) {
       request.url = "/watch.html";
+    } else if (request.url?.startsWith("/studio/")) {
+      request.url = "/studio.html";
     } else if (request.url === "/filters") {
       request.url = "/admin/filters.html";
     }
@@ -28,7 +30,7 @@ function routes(): Plugin {
 }
 
 const proxy = {
-  "/api": { target: edge, changeOrigin: true, secure: false },
+  "/api": { target: edge, changeOrigin: true, secure: false, ws: true },
   "/live": { target: edge, changeOrigin: true, secure: false },
   "/v1": { target: admin, changeOrigin: true },
 };
@@ -44,7 +46,7 @@ export default defineConfig({
     // hls.js alone is about 550 kB before compression.
     chunkSizeWarningLimit: 700,
     rollupOptions: {
-      input: { index: "index.html", watch: "watch.html", filters: "admin/filters.html" },
+      input: { index: "index.html", watch: "watch.html", studio: "studio.html", filters: "admin/filters.html" },
       // hls.js changes less often than the pages: a file of its own stays in viewers' caches.
       output: { manualChunks: { hls: ["hls.js"] } },
     },

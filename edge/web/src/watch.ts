@@ -81,8 +81,10 @@ function run(stream: string): void {
       known = (await fetchStreams()).find((candidate) => candidate.name === stream) ?? null;
       title = known?.title ?? title;
       show();
+      chat.begin(known?.viewers != null);
     } catch {
       // The player says what is wrong; the facts stay as they were.
+      chat.begin(false);
     }
   };
 

@@ -11,6 +11,7 @@ export const COLOURS = 12;
 /** Names in a line about who came and went. */
 const NAMES_SHOWN = 3;
 const QUOTE_CHARACTERS_MAX = 90;
+const NAME_CHARACTERS_MAX = 24;
 
 /** What a line has to know of the room around it. */
 export interface Surroundings {
@@ -101,7 +102,8 @@ function system(kind: string, text: string): HTMLElement {
 function movesPhrase(moves: Moves): string {
   const phrase = (names: readonly string[]): string => {
     const more = names.length - NAMES_SHOWN;
-    return more > 0 ? t("chat.andMore", { names: names.slice(0, NAMES_SHOWN).join(", "), n: more }) : formatList(names);
+    const shown = names.slice(0, NAMES_SHOWN).map((name) => shortened(name, NAME_CHARACTERS_MAX));
+    return more > 0 ? t("chat.andMore", { names: shown.join(", "), n: more }) : formatList(shown);
   };
   return [
     ...(moves.joined.length > 0 ? [t("chat.joined", { names: phrase(moves.joined) })] : []),
@@ -139,9 +141,9 @@ function quoteElement(id: string, around: Surroundings): HTMLElement {
   return element;
 }
 
-export function shortened(text: string): string {
+export function shortened(text: string, charactersMax = QUOTE_CHARACTERS_MAX): string {
   const characters = [...text];
-  return characters.length > QUOTE_CHARACTERS_MAX ? `${characters.slice(0, QUOTE_CHARACTERS_MAX).join("")}…` : text;
+  return characters.length > charactersMax ? `${characters.slice(0, charactersMax).join("")}…` : text;
 }
 
 /** A message of one's own that the room does not have yet. */

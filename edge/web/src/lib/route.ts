@@ -1,13 +1,14 @@
 /** The URLs of the pages and of the media. Pure. */
 
 const WATCH_PREFIX = "/watch/";
+export const STUDIO_PREFIX = "/studio/";
 
-/** The stream that a `/watch/{stream}` path names, or null. */
-export function streamOfPath(pathname: string): string | null {
-  if (!pathname.startsWith(WATCH_PREFIX)) {
+/** The stream that a `/watch/{stream}` path names (or one with another prefix), or null. */
+export function streamOfPath(pathname: string, prefix = WATCH_PREFIX): string | null {
+  if (!pathname.startsWith(prefix)) {
     return null;
   }
-  const segment = pathname.slice(WATCH_PREFIX.length).replace(/\/$/, "");
+  const segment = pathname.slice(prefix.length).replace(/\/$/, "");
   if (segment === "" || segment.includes("/")) {
     return null;
   }

@@ -4,7 +4,7 @@ import { failureOfStatus, worthRetrying } from "./failure";
 import { levelLabel, menuOrder } from "./levels";
 import { HUES_COUNT, patternOf } from "./pattern";
 import { firstVariantUri, hasEnded, isPlaylist } from "./playlist";
-import { livePath, multivariantPath, streamOfPath, tokenOfQuery, watchPath, withToken } from "./route";
+import { livePath, multivariantPath, streamOfPath, STUDIO_PREFIX, tokenOfQuery, watchPath, withToken } from "./route";
 import { Series, sparklinePath, sparklineTop } from "./sparkline";
 
 describe("route", () => {
@@ -12,7 +12,8 @@ describe("route", () => {
     expect(streamOfPath("/watch/demo")).toBe("demo");
     expect(streamOfPath("/watch/demo/")).toBe("demo");
     expect(streamOfPath(watchPath("a b/ü?#"))).toBe("a b/ü?#");
-    expect(["/", "/watch/", "/watch/a/b", "/watch/%zz", "/live/demo"].map(streamOfPath)).toEqual([null, null, null, null, null]);
+    expect(["/", "/watch/", "/watch/a/b", "/watch/%zz", "/live/demo"].map((path) => streamOfPath(path))).toEqual([null, null, null, null, null]);
+    expect([streamOfPath("/studio/demo", STUDIO_PREFIX), streamOfPath("/watch/demo", STUDIO_PREFIX)]).toEqual(["demo", null]);
   });
 
   it("builds media paths", () => {

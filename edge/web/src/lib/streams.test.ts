@@ -6,21 +6,21 @@ it("reads the documented answer", () => {
     streams: [
       {
         name: "demo", title: "Demo", started_at: "2026-11-21T10:00:00Z", renditions: ["720p", "480p", "audio"],
-        width: 1280, height: 720, fps: 30, passthrough: true,
+        width: 1280, height: 720, fps: 30, passthrough: true, viewers: 7,
       },
     ],
   });
   expect(streams).toEqual([
     {
       name: "demo", title: "Demo", startedMs: Date.UTC(2026, 10, 21, 10), renditions: ["720p", "480p", "audio"],
-      width: 1280, height: 720, fps: 30,
+      width: 1280, height: 720, fps: 30, viewers: 7,
     },
   ]);
 });
 
 it("takes Unix seconds, rendition objects and absent fields", () => {
   expect(parseStreams({ streams: [{ name: "a", started_at: 1_700_000_000, renditions: [{ name: "x" }, 3] }] })).toEqual([
-    { name: "a", title: "a", startedMs: 1_700_000_000_000, renditions: ["x"], width: null, height: null, fps: null },
+    { name: "a", title: "a", startedMs: 1_700_000_000_000, renditions: ["x"], width: null, height: null, fps: null, viewers: null },
   ]);
 });
 

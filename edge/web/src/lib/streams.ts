@@ -9,6 +9,8 @@ export interface LiveStream {
   readonly height: number | null;
   readonly fps: number | null;
   readonly renditions: readonly string[];
+  /** Known where the stream has a room. */
+  readonly viewers: number | null;
 }
 
 /** More streams than this are not shown. */
@@ -46,6 +48,7 @@ function parseStream(entry: unknown): LiveStream | null {
     height: positive(entry["height"]),
     fps: positive(entry["fps"]),
     renditions: renditionNames(entry["renditions"]),
+    viewers: typeof entry["viewers"] === "number" && entry["viewers"] >= 0 ? entry["viewers"] : null,
   };
 }
 

@@ -26,6 +26,7 @@ export class WatchChat {
   readonly #fit = byId("fit", HTMLButtonElement);
   #panel: ChatPanel | null = null;
   #asking = false;
+  #begun = false;
   #asked: SessionState | null = null;
 
   constructor(stream: string, session: Session, video: HTMLVideoElement) {
@@ -43,15 +44,28 @@ export class WatchChat {
       this.#reserve();
     }
     this.#words();
-    void this.#ask();
+  }
+
+  /** The list of streams was read: one with viewers has a room, of any other one has to be asked. */
+  begin(listed: boolean): void {
+    if (this.#panel !== null || this.#asking) {
+      return;
+    }
+    if (listed) {
+      rememberRooms(true);
+      this.#begin();
+    } else if (!this.#begun) {
+      void this.#ask();
+    }
+    this.#begun = true;
   }
 
   /** A stream that has begun may have brought its room with it. */
   follow(state: SessionState): void {
-    if (this.#panel === null && state === "playing" && this.#asked !== state) {
-      this.#asked = state;
+    if (this.#begun && this.#panel === null && state === "playing" && this.#asked !== state) {
       void this.#ask();
     }
+    this.#asked = state;
   }
 
   focus(): void {
