@@ -2,7 +2,7 @@
 
 import { installIcons } from "./chat/icons";
 import { ChatPanel } from "./chat/panel";
-import { beginLanguage, formatElapsed, formatNumber, language, languageMenu, onLanguage, t } from "./i18n";
+import { beginLanguage, formatElapsed, formatNumber, languageMenu, locale, onLanguage, t } from "./i18n";
 import { fetchStreams } from "./lib/api";
 import { bitrate, clockTime, resolution, seconds } from "./lib/format";
 import { levelLabel, menuOrder } from "./lib/levels";
@@ -105,7 +105,7 @@ class Studio {
     });
     // A broadcaster wants to know at once.
     room.setInStep(false);
-    const panel = new ChatPanel(room, { bare: true });
+    const panel = new ChatPanel(room, { bare: true, onStep: () => undefined });
     byId("chat", HTMLElement).append(panel.element);
     byId("people", HTMLElement).append(panel.people.element);
     byId("reviews", HTMLElement).append(panel.reviews.element);
@@ -149,7 +149,7 @@ class Studio {
     const nowMs = Date.now();
     const { engine, stalls } = this.#session;
     const started = facts?.startedMs ?? null;
-    set("f-since", started === null ? "" : `${clockTime(started, nowMs, language())} · ${formatElapsed(started, nowMs)}`);
+    set("f-since", started === null ? "" : `${clockTime(started, nowMs, locale())} · ${formatElapsed(started, nowMs)}`);
     set("f-latency", seconds(this.#session.state === "playing" ? (engine?.sourceLatency ?? engine?.latency ?? null) : null));
     const level = engine?.levels[engine.currentLevel];
     const width = facts?.width ?? (level?.width || null);

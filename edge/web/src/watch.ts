@@ -1,6 +1,6 @@
 /** `GET /watch/{stream}`: plays one stream, with the chat of its room. */
 
-import { beginLanguage, formatElapsed, language, languageMenu, onLanguage, t } from "./i18n";
+import { beginLanguage, formatElapsed, languageMenu, locale, onLanguage, t } from "./i18n";
 import { publishInspection } from "./inspect";
 import { fetchStreams } from "./lib/api";
 import { clockTime, resolution } from "./lib/format";
@@ -44,7 +44,7 @@ function showFacts(facts: LiveStream | null): void {
   const nowMs = Date.now();
   const { startedMs } = facts;
   const size = resolution(facts.width, facts.height, facts.fps);
-  const since = startedMs === null ? "" : t("player.liveSince", { time: clockTime(startedMs, nowMs, language()), elapsed: formatElapsed(startedMs, nowMs) });
+  const since = startedMs === null ? "" : t("player.liveSince", { time: clockTime(startedMs, nowMs, locale()), elapsed: formatElapsed(startedMs, nowMs) });
   setText(byId("facts", HTMLElement), [since, size].filter((text) => text !== "").join(" · "));
 }
 

@@ -61,19 +61,19 @@ export function lineElement(line: Line, around: Surroundings): HTMLElement {
     case "message":
       return messageElement(line.message, around);
     case "gap":
-      return system("gap", line.messages === null ? t("chat.missedSome") : t("chat.missed", { n: line.messages }));
+      return ours("gap", line.messages === null ? t("chat.missedSome") : t("chat.missed", { n: line.messages }));
     case "notice":
       return system(`notice-line kind-${/^[a-z-]{1,20}$/.test(line.notice.kind) ? line.notice.kind : "other"}`, line.notice.text);
     case "gift": {
       const { sender, item, count, note } = line.gift;
-      const element = system("gift", t("chat.gift", { name: sender.name, item, n: count }));
+      const element = ours("gift", t("chat.gift", { name: sender.name, item, n: count }));
       if (note !== "") {
         element.append(" ", textElement(note, around.names));
       }
       return element;
     }
     case "act": {
-      const element = system("act", actPhrase(line.act, around.nameOf));
+      const element = ours("act", actPhrase(line.act, around.nameOf));
       const more = [
         ...(line.actor === "" ? [] : [t("act.by", { name: around.nameOf(line.actor) })]),
         ...(line.reason === "" ? [] : [t("act.reason", { reason: line.reason })]),
@@ -89,10 +89,16 @@ export function lineElement(line: Line, around: Surroundings): HTMLElement {
       return element;
     }
     case "moves":
-      return system("moves", movesPhrase(line));
+      return ours("moves", movesPhrase(line));
   }
 }
 
+/** A sentence of the page's own. */
+function ours(kind: string, text: string): HTMLElement {
+  return make("div", `line ${kind}`, make("span", "text", text));
+}
+
+/** A sentence of the server's, in whatever language. */
 function system(kind: string, text: string): HTMLElement {
   const words = make("bdi", "text", text);
   words.dir = "auto";
@@ -103,7 +109,7 @@ function movesPhrase(moves: Moves): string {
   const phrase = (names: readonly string[]): string => {
     const more = names.length - NAMES_SHOWN;
     const shown = names.slice(0, NAMES_SHOWN).map((name) => shortened(name, NAME_CHARACTERS_MAX));
-    return more > 0 ? t("chat.andMore", { names: shown.join(", "), n: more }) : formatList(shown);
+    return more > 0 ? t("chat.andMore", { names: shown.map((name) => `\u2068${name}\u2069`).join(", "), n: more }) : formatList(shown);
   };
   return [
     ...(moves.joined.length > 0 ? [t("chat.joined", { names: phrase(moves.joined) })] : []),

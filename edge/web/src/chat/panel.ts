@@ -35,6 +35,8 @@ const STOPPED: Partial<Record<LinkState, Key>> = {
 export interface PanelOptions {
   /** On pages that show who is there, and the moderators' tools, beside the chat. */
   readonly bare: boolean;
+  /** In step with the picture, or at once. */
+  onStep(inStep: boolean): void;
 }
 
 export class ChatPanel {
@@ -202,11 +204,18 @@ export class ChatPanel {
     const rename: Item = { label: name === "" ? t("name.join") : t("chat.changeName"), run: () => this.#names.ask(null) };
     openPopup(this.#optionsButton, this.element, t("chat.options"), [
       [
-        { label: t("chat.inStep"), checked: inStep, run: () => this.#room.setInStep(true) },
-        { label: t("chat.atOnce"), checked: !inStep, run: () => this.#room.setInStep(false) },
+        ...(this.#options.bare ? [] : [this.#stepItem(true, inStep), this.#stepItem(false, inStep)]),
       ],
       identity.isGiven ? [] : [rename],
     ]);
+  }
+
+  #stepItem(wanted: boolean, inStep: boolean): Item {
+    const run = (): void => {
+      this.#room.setInStep(wanted);
+      this.#options.onStep(wanted);
+    };
+    return { label: t(wanted ? "chat.inStep" : "chat.atOnce"), checked: wanted === inStep, run };
   }
 
   #toggle(drawer: Drawer | null, opener: HTMLElement | null): void {
@@ -260,6 +269,7 @@ export class ChatPanel {
     setText(this.#tools.querySelector(".count") ?? this.#tools, reviews.length === 0 ? "" : formatNumber(reviews.length));
     setAttribute(this.#tools, "aria-label", `${t("mod.tools")}, ${t("mod.reviewsOpen", { n: reviews.length })}`);
     setAttribute(this.#tools, "aria-expanded", String(this.#open !== null && this.#open !== "people"));
+    this.#optionsButton.hidden = this.#options.bare && this.#room.identity.isGiven;
     setAttribute(this.#optionsButton, "aria-label", t("chat.options"));
     const hint = this.#room.inStep && this.#room.holdMs > 0 ? t("chat.inStepBy", { time: formatDuration(this.#room.holdMs) }) : "";
     setAttribute(this.#optionsButton, "title", hint === "" ? t("chat.options") : hint);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CATALOGUES, chooseLanguage, fill, type Language } from ".";
+import { CATALOGUES, chooseLanguage, durationParts, fill, type Language } from ".";
 import type { Entry, Key } from "./en";
 
 /** The placeholders of each form, in any order. */
@@ -47,6 +47,12 @@ describe("languages", () => {
     expect([of("en", 1), of("en", 1200), of("es", 1), of("zh", 1)]).toEqual(["1 new message", "1,200 new messages", "1 mensaje nuevo", "1 条新消息"]);
     expect(fill(en["chat.joined"], { names: "سارة" }, "en")).toBe("\u2068سارة\u2069 joined");
     expect(fill("{x}", {}, "en")).toBe("{x}");
+  });
+
+  it("say times in the unit that fits", () => {
+    expect([0, 1, 60, 90, 120, 150, 600, 3600, 5400, 7200, 86_400].map((s) => durationParts(s * 1000).join(" "))).toEqual([
+      "0 second", "1 second", "1 minute", "90 second", "2 minute", "3 minute", "10 minute", "1 hour", "90 minute", "2 hour", "1 day",
+    ]);
   });
 
   it("are chosen by the browser's list", () => {

@@ -57,6 +57,11 @@ export function language(): Language {
   return current;
 }
 
+/** The reader's own kind of the language, for numbers and times: `en-GB` for English in Britain. */
+export function locale(): string {
+  return navigator.languages.find((tag) => tag.toLowerCase().split("-")[0] === current) ?? current;
+}
+
 /** The text for `key` in the reader's language. */
 export function t(key: Key, params: Params = {}): string {
   return fill(CATALOGUES[current][key], params, current);
@@ -70,19 +75,29 @@ export function hasKey(key: string): key is Key {
 /** `1,234`, and `12K` where there is little room. */
 export function formatNumber(value: number, compact = false): string {
   const short = compact && value >= 10_000;
-  return new Intl.NumberFormat(current, short ? { notation: "compact", maximumFractionDigits: 1 } : {}).format(value);
+  return new Intl.NumberFormat(locale(), short ? { notation: "compact", maximumFractionDigits: 1 } : {}).format(value);
 }
 
-/** `Ann, Bob and Cem`. */
+/** `Ann, Bob and Cem`, each with a direction of its own. */
 export function formatList(items: readonly string[]): string {
-  return new Intl.ListFormat(current, { type: "conjunction" }).format(items);
+  return new Intl.ListFormat(locale(), { type: "conjunction" }).format(items.map((item) => ISOLATE + item + POP));
 }
 
-/** `5 s`, `10 min`, `2 h`: the whole of it in the largest unit that says enough. */
-export function formatDuration(ms: number): string {
+/** In the largest of these units that a time is a whole multiple of, or twice as long as; rounded up. Pure. */
+export function durationParts(ms: number): readonly [number, string] {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
-  const [value, unit] = seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [Math.round(seconds / 60), "minute"] : seconds < 129_600 ? [Math.round(seconds / 3600), "hour"] : [Math.round(seconds / 86_400), "day"];
-  return new Intl.NumberFormat(current, { style: "unit", unit, unitDisplay: "short" } as Intl.NumberFormatOptions).format(value as number);
+  for (const [unit, length] of [["day", 86_400], ["hour", 3600], ["minute", 60]] as const) {
+    if (seconds >= 2 * length || (seconds >= length && seconds % length === 0)) {
+      return [Math.ceil(seconds / length), unit];
+    }
+  }
+  return [seconds, "second"];
+}
+
+/** `5 sec`, `10 min`, `2 hr`. */
+export function formatDuration(ms: number): string {
+  const [value, unit] = durationParts(ms);
+  return new Intl.NumberFormat(locale(), { style: "unit", unit, unitDisplay: "short" } as Intl.NumberFormatOptions).format(value);
 }
 
 /** How long something has run. */

@@ -7,6 +7,7 @@ const STATS_KEY = "weir.stats";
 const CHAT_KEY = "weir.chat";
 const ROOMS_KEY = "weir.rooms";
 const FILL_KEY = "weir.fill";
+const STEP_KEY = "weir.step";
 
 /** First guess for a viewer never seen before, in bits per second: enough for a middle rendition. */
 const BANDWIDTH_DEFAULT = 4_000_000;
@@ -70,6 +71,16 @@ export function recallRooms(): boolean {
 
 export function rememberRooms(on: boolean): void {
   remember(ROOMS_KEY, on ? "on" : "off");
+}
+
+/** Whether the viewer wants the chat in step with the picture, or null if they never chose. */
+export function recallStep(): boolean | null {
+  const stored = recall(STEP_KEY);
+  return stored === null ? null : stored === "on";
+}
+
+export function rememberStep(on: boolean): void {
+  remember(STEP_KEY, on ? "on" : "off");
 }
 
 /** Whether a wide picture fills a high screen. */

@@ -42,7 +42,8 @@ export class Room {
   #link: LinkState = "connecting";
   #linkSinceMs = performance.now();
   #clockOffsetMs = 0;
-  #inStep = true;
+  /** The viewer's choice, if there was one. */
+  #inStep: boolean | null = null;
   #likes = 0;
   #likesTimer: number | undefined;
 
@@ -86,8 +87,9 @@ export class Room {
     return this.#hold.toldMs;
   }
 
+  /** Who moderates wants to see at once what is said; all others in step with the picture. */
   get inStep(): boolean {
-    return this.#inStep;
+    return this.#inStep ?? !this.canModerate;
   }
 
   get me(): string {
@@ -122,7 +124,7 @@ export class Room {
     this.#connection.open();
   }
 
-  setInStep(inStep: boolean): void {
+  setInStep(inStep: boolean | null): void {
     this.#inStep = inStep;
     this.#steer();
     this.#options.onChange();
@@ -259,7 +261,7 @@ export class Room {
   /** Tells the edge how far the picture is behind. */
   #steer(): void {
     const behind = this.#options.pictureBehindMs();
-    const holdMs = this.#hold.observe(behind === null ? null : behind + this.#clockOffsetMs, this.#inStep);
+    const holdMs = this.#hold.observe(behind === null ? null : behind + this.#clockOffsetMs, this.inStep);
     if (holdMs !== null) {
       this.#connection.send({ type: "hold", hold_ms: holdMs });
     }

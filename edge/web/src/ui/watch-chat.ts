@@ -3,7 +3,7 @@
 import { ChatPanel } from "../chat/panel";
 import { onLanguage, t } from "../i18n";
 import { tokenOfQuery } from "../lib/route";
-import { recallChat, recallFill, recallRooms, rememberChat, rememberFill, rememberRooms } from "../player/memory";
+import { recallChat, recallFill, recallRooms, recallStep, rememberChat, rememberFill, rememberRooms, rememberStep } from "../player/memory";
 import type { Session, SessionState } from "../player/session";
 import { hasRoom } from "../room/connection";
 import { Identity } from "../room/identity";
@@ -110,7 +110,8 @@ export class WatchChat {
       onChange: () => this.#panel?.schedule(),
       onBurst: (count) => this.#panel?.hearts.burst(count),
     });
-    this.#panel = new ChatPanel(room, { bare: false });
+    room.setInStep(recallStep());
+    this.#panel = new ChatPanel(room, { bare: false, onStep: rememberStep });
     this.#aside.append(this.#panel.element);
     byId("player", HTMLElement).append(this.#panel.hearts.element);
     this.#listen();
