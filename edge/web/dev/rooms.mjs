@@ -274,6 +274,8 @@ class Client {
     setTimeout(() => this.ack(client_id, outcome), 40);
   }
   tricks(what, client_id, reject) {
+    // Answered first: what has no answer is sent again, and would play its trick again.
+    if (["drop", "slow", "kick"].includes(what)) reject("done", `Does "${what}".`);
     switch (what) {
       case "gap": {
         flush();

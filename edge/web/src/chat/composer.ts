@@ -76,7 +76,7 @@ export class Composer {
     const waitMs = this.#room.canModerate ? 0 : timeline.notBeforeMs - this.#room.nowMs();
     const over = this.#over();
     this.#input.disabled = refusal !== null;
-    setAttribute(this.#input, "placeholder", refusal ?? t("compose.placeholder"));
+    setAttribute(this.#input, "placeholder", t("compose.placeholder"));
     setAttribute(this.#input, "aria-label", t("compose.label"));
     setAttribute(this.#send, "aria-label", waitMs > 0 ? t("compose.wait", { time: formatDuration(waitMs) }) : t("compose.send"));
     setText(this.#send.querySelector(".send-wait") ?? this.#send, waitMs > 0 ? formatNumber(Math.ceil(waitMs / 1000)) : "");
@@ -111,10 +111,10 @@ export class Composer {
       return null;
     }
     const has = (role: string): boolean => you.user.roles.includes(role);
-    if (settings.restrict.length > 0 && !settings.restrict.some(has)) {
-      return t("compose.restricted", { roles: rolesPhrase(settings.restrict) });
+    if (settings.restrict.length === 0 || settings.restrict.some(has)) {
+      return null;
     }
-    return isOn(settings.attrs, "subscribers_only") && !has("subscriber") && !has("vip") ? t("compose.subscribersOnly") : null;
+    return settings.restrict.includes("subscriber") ? t("compose.subscribersOnly") : t("compose.restricted", { roles: rolesPhrase(settings.restrict) });
   }
 
   /** Bytes too many, as characters of this text. */
@@ -132,7 +132,9 @@ export class Composer {
       hint = t("compose.over", { n: over });
     } else if (left < TEXT_BYTES_MAX * NEAR) {
       hint = t("compose.left", { n: Math.floor((left * characters) / bytes) });
-    } else if (refusal === null && !this.#room.canModerate) {
+    } else if (refusal !== null) {
+      hint = refusal;
+    } else if (!this.#room.canModerate) {
       hint = isOn(attrs, "emote_only")
         ? t("compose.emoteOnly")
         : isOn(attrs, "followers_only")

@@ -278,6 +278,10 @@ export class ChatLog {
 
   /** Up and down go from message to message, so that the list is one stop of the Tab key. */
   #handleKey(event: KeyboardEvent): void {
+    if (event.key.startsWith("Arrow") || event.key === " ") {
+      // They scroll here; elsewhere on the page they mean the sound and the picture.
+      event.stopPropagation();
+    }
     const messages = this.#shown.filter(({ line }) => line.type === "message").map(({ element }) => element);
     const at = messages.findIndex((element) => element.contains(document.activeElement));
     const to = { ArrowUp: at === -1 ? messages.length - 1 : at - 1, ArrowDown: at + 1, Home: 0, End: messages.length - 1 }[event.key];

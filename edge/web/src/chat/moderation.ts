@@ -12,6 +12,8 @@ import { failureOf, isOn, RULES, valueOf } from "./words";
 export const TIMEOUTS_S = [60, 600, 3600] as const;
 const SLOW_S_MAX = 3600;
 const CAP_MAX = 1000;
+/** Who may write when only subscribers may, as the command `/subscribers` has it; those in charge always may. */
+const SUBSCRIBERS: readonly string[] = ["subscriber", "vip"];
 const REASON_CHARACTERS_MAX = 200;
 const SANCTIONS_SHOWN_MAX = 200;
 const LINKS: readonly (readonly [string, Key])[] = [
@@ -221,9 +223,12 @@ export function patchOf(settings: Settings, wanted: SettingsPatch): SettingsPatc
     const on = RULES[key] !== undefined;
     return on ? isOn(settings.attrs, key) !== (value === "true") : valueOf(settings.attrs, key) !== valueOf([{ key, value }], key);
   });
+  const { restrict } = wanted;
+  const restricts = restrict !== undefined && [...restrict].sort().join() !== [...settings.restrict].sort().join();
   const patch: SettingsPatch = {
     ...(wanted.slow_mode_ms !== undefined && wanted.slow_mode_ms !== settings.slow_mode_ms ? { slow_mode_ms: wanted.slow_mode_ms } : {}),
     ...(wanted.chat_per_second_max !== undefined && wanted.chat_per_second_max !== settings.chat_per_second_max ? { chat_per_second_max: wanted.chat_per_second_max } : {}),
+    ...(restricts ? { restrict } : {}),
     ...(attrs.length > 0 ? { attrs } : {}),
   };
   return Object.keys(patch).length === 0 ? null : patch;
@@ -262,11 +267,14 @@ export class RulesPanel {
     this.#drawn = settings;
     const number = (name: string, key: Key, value: number, max: number): HTMLElement =>
       h("label", { class: "field" }, h("span", {}, t(key)), h("input", { type: "number", name, min: 0, max, step: 1, value: String(value), inputmode: "numeric", required: true }));
+    const restricted = settings.restrict.includes("subscriber");
+    const subscribers = h("label", { class: "check" }, h("input", { type: "checkbox", name: "subscribers", checked: restricted }), t("mod.subscribersOnly"));
     const switches = Object.entries(RULES).map(([key, label]) => h("label", { class: "check" }, h("input", { type: "checkbox", name: key, checked: isOn(settings.attrs, key) }), t(label)));
     const links = valueOf(settings.attrs, "links");
     this.element.replaceChildren(
       number("slow", "mod.slow", Math.round(settings.slow_mode_ms / 1000), SLOW_S_MAX),
       number("cap", "mod.cap", settings.chat_per_second_max, CAP_MAX),
+      subscribers,
       ...switches,
       h("label", { class: "field" }, h("span", {}, t("mod.links")), h("select", { name: "links" }, ...LINKS.map(([value, key]) => h("option", { value: value === "" ? "default" : value, selected: value === links }, t(key))))),
       h("p", { class: "review-actions" }, h("button", { type: "submit", class: "button" }, t("mod.apply")), h("button", { type: "button", class: "button quiet danger", "data-clear": true }, t("mod.clear"))),
@@ -281,7 +289,12 @@ export class RulesPanel {
       // JSON, as the chat filter reads it.
       { key: "links", value: links === "default" ? "" : JSON.stringify(links) },
     ];
-    const patch = patchOf(this.#room.timeline.settings, { slow_mode_ms: Number(data.get("slow")) * 1000, chat_per_second_max: Number(data.get("cap")), attrs });
+    const { settings } = this.#room.timeline;
+    // Somebody may have restricted it to other roles: that is not this box's to undo.
+    const was = settings.restrict.includes("subscriber");
+    const wants = data.get("subscribers") === "on";
+    const restrict = was === wants ? settings.restrict : wants ? SUBSCRIBERS : [];
+    const patch = patchOf(settings, { restrict, slow_mode_ms: Number(data.get("slow")) * 1000, chat_per_second_max: Number(data.get("cap")), attrs });
     if (patch === null) {
       toast(t("mod.unchanged"));
     } else if (await perform(this.#room, { type: "settings", patch })) {

@@ -119,7 +119,6 @@ export class ChatPanel {
     this.#status.setAttribute("role", "status");
     this.#status.append(this.#statusText, this.#statusAgain);
     this.#drawer.hidden = true;
-    this.#drawerTabs.setAttribute("role", "tablist");
     this.#drawer.append(make("div", "drawer-head", this.#drawerTabs, this.#drawerClose), this.#drawerBody);
     const head = make("header", "chat-head", this.#title, this.#viewers, this.#tools, this.#optionsButton);
     this.#log.element.append(this.#drawer);
@@ -325,6 +324,15 @@ export class ChatPanel {
     if (this.#drawerTabs.dataset["drawn"] !== drawn) {
       const focused = this.#drawerTabs.contains(document.activeElement);
       this.#drawerTabs.dataset["drawn"] = drawn;
+      // Who is there stands alone; the tools are tabs.
+      const tabs = open !== "people";
+      for (const [element, role] of [[this.#drawerTabs, "tablist"], [this.#drawerBody, "tabpanel"]] as const) {
+        if (tabs) {
+          element.setAttribute("role", role);
+        } else {
+          element.removeAttribute("role");
+        }
+      }
       this.#drawerTabs.replaceChildren(...(open === "people" ? [make("h3", "", t("people.title"))] : TOOLS.map(([name, key]) => this.#tab(name, key))));
       if (focused) {
         this.#drawerTabs.querySelector<HTMLElement>('[aria-selected="true"]')?.focus();

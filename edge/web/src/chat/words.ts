@@ -42,7 +42,6 @@ export function rolesPhrase(roles: readonly string[]): string {
 
 export const RULES: Readonly<Record<string, Key>> = {
   followers_only: "mod.followersOnly",
-  subscribers_only: "mod.subscribersOnly",
   emote_only: "mod.emoteOnly",
   unique: "mod.unique",
 };

@@ -36,7 +36,7 @@ const SOCKET_FAILURES_MAX = 2;
 const SUBPROTOCOL = "weir.room.v1.json";
 
 /** What a close code, or the status of an answer, means. */
-type End = "again" | "removed" | "broken" | "expired" | "superseded" | "denied" | "absent";
+type End = "again" | "removed" | "broken" | "expired" | "superseded" | "refused" | "denied" | "absent";
 
 const ENDS: Readonly<Record<string, End>> = {
   4002: "broken", 4010: "removed", 4011: "expired", 4012: "superseded",
@@ -221,9 +221,9 @@ export class Connection {
         this.#later(retryAfterMs);
         break;
       case "expired":
-      case "denied":
+      case "refused":
         this.#enter("waiting");
-        void this.#options.renew(reason === "denied").then((renewed) => {
+        void this.#options.renew(reason === "refused").then((renewed) => {
           if (this.#wanted && this.#transport === null) {
             if (renewed) {
               this.#later(null);
@@ -408,6 +408,7 @@ class EventsTransport implements Transport {
 function endOfStatus(status: number): End {
   switch (status) {
     case 401:
+      return "refused";
     case 403:
       return "denied";
     case 404:

@@ -21,6 +21,10 @@ function usesKey(event: KeyboardEvent): boolean {
   if (target instanceof HTMLInputElement) {
     return key.startsWith("Arrow") || target.type !== "range";
   }
+  if (target instanceof HTMLSelectElement) {
+    // Letters choose.
+    return true;
+  }
   const pressable = target instanceof HTMLButtonElement || target instanceof HTMLAnchorElement;
   return pressable && (key === " " || key === "Enter");
 }

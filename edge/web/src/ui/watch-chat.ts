@@ -25,6 +25,7 @@ export class WatchChat {
   readonly #toggle = byId("chat-toggle", HTMLButtonElement);
   readonly #fit = byId("fit", HTMLButtonElement);
   #panel: ChatPanel | null = null;
+  #room: Room | null = null;
   #asking = false;
   #begun = false;
   #asked: SessionState | null = null;
@@ -62,8 +63,12 @@ export class WatchChat {
 
   /** A stream that has begun may have brought its room with it. */
   follow(state: SessionState): void {
-    if (this.#begun && this.#panel === null && state === "playing" && this.#asked !== state) {
-      void this.#ask();
+    if (this.#begun && state === "playing" && this.#asked !== state) {
+      if (this.#panel === null) {
+        void this.#ask();
+      } else if (this.#room?.link === "absent") {
+        this.#room.open();
+      }
     }
     this.#asked = state;
   }
@@ -110,6 +115,7 @@ export class WatchChat {
       onChange: () => this.#panel?.schedule(),
       onBurst: (count) => this.#panel?.hearts.burst(count),
     });
+    this.#room = room;
     room.setInStep(recallStep());
     this.#panel = new ChatPanel(room, { bare: false, onStep: rememberStep });
     this.#aside.append(this.#panel.element);
