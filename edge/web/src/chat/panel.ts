@@ -168,22 +168,22 @@ export class ChatPanel {
       this.#toggle(tab as Drawer, this.#opener);
     } else if (unpin !== undefined) {
       void perform(this.#room, { type: "unpin" });
-    } else if (target?.closest(".chat-pin") != null && button !== null) {
+    } else if (target?.closest(".chat-pin") != null && !(target instanceof HTMLAnchorElement)) {
       this.#pin.classList.toggle("whole");
-      button.setAttribute("aria-expanded", String(this.#pin.classList.contains("whole")));
+      setAttribute(this.#pin.querySelector("[data-whole]"), "aria-expanded", String(this.#pin.classList.contains("whole")));
     } else if (button === null && target !== null && window.matchMedia("(hover: none)").matches && !(target instanceof HTMLAnchorElement)) {
       // Without a pointer that hovers, a tap on a message is its menu.
       const tapped = target.closest(".line.message")?.querySelector<HTMLElement>("[data-menu]") ?? null;
       if (tapped !== null && String(getSelection()) === "") {
-        this.#openMessageMenu(tapped);
+        this.#openMessageMenu(tapped, tapped.closest<HTMLElement>(".line") ?? tapped);
       }
     }
   }
 
-  #openMessageMenu(button: HTMLElement): void {
+  #openMessageMenu(button: HTMLElement, anchor = button): void {
     const message = this.#log.messageOf(button.dataset["menu"] ?? "");
     if (message !== null) {
-      openPopup(button, this.element, t("chat.actions", { name: message.author.name }), this.#messageItems(message));
+      openPopup(anchor, this.element, t("chat.actions", { name: message.author.name }), this.#messageItems(message));
     }
   }
 
@@ -297,11 +297,14 @@ export class ChatPanel {
     if (pinned === null) {
       return;
     }
-    const text = make("button", "pin-text", icon("pin"), make("span", "visually-hidden", t("chat.pinned")), make("span", "pin-words", ...badgeElements(pinned.author.roles), nameElement(pinned.author.id, pinned.author.name), ": ", textElement(pinned.text, [])));
-    text.type = "button";
-    text.setAttribute("aria-expanded", "false");
-    text.title = t("chat.showMore");
-    this.#pin.replaceChildren(text);
+    const words = make("div", "pin-words", make("span", "visually-hidden", `${t("chat.pinned")} `), ...badgeElements(pinned.author.roles), nameElement(pinned.author.id, pinned.author.name), ": ", textElement(pinned.text, []));
+    const whole = make("button", "icon-button small pin-toggle", icon("pin"));
+    whole.type = "button";
+    whole.dataset["whole"] = "";
+    whole.setAttribute("aria-expanded", "false");
+    whole.setAttribute("aria-label", t("chat.showMore"));
+    whole.title = t("chat.showMore");
+    this.#pin.replaceChildren(whole, words);
     if (this.#room.canModerate) {
       const unpin = make("button", "icon-button small", icon("close"));
       unpin.type = "button";

@@ -72,7 +72,7 @@ export class Identity {
     this.#playback = playback;
     const token = tokenOfFragment(location.hash);
     if (token !== null) {
-      store(sessionStorage, this.#key, token);
+      load(() => sessionStorage.setItem(this.#key, token));
       history.replaceState(history.state, "", location.pathname + location.search);
     }
     this.#given = token ?? load(() => sessionStorage.getItem(this.#key));
@@ -108,8 +108,12 @@ export class Identity {
   /** Before the guest's token ends. True if there is another one now. */
   async renew(force: boolean): Promise<boolean> {
     const guest = this.#guest;
-    if (this.#given !== null || guest === null || (!force && guest.expiresMs - Date.now() > RENEW_MS)) {
+    if (this.#given !== null || guest === null) {
       return false;
+    }
+    if (guest.expiresMs - Date.now() > RENEW_MS) {
+      // What has ended is one that was renewed since.
+      return force;
     }
     if (performance.now() - this.#renewedMs < RENEW_INTERVAL_MS) {
       return false;
@@ -120,6 +124,21 @@ export class Identity {
       return true;
     } catch {
       return false;
+    }
+  }
+
+  /** A guest of another day is one again; where the name is somebody else's by now, they are asked anew. */
+  async freshen(): Promise<void> {
+    const guest = this.#guest;
+    if (this.#given !== null || guest === null || guest.expiresMs > Date.now()) {
+      return;
+    }
+    try {
+      this.#keep(await ask(guest.name, guest.token));
+    } catch (error) {
+      if (!(error instanceof GuestError && error.code === "unavailable")) {
+        this.forget();
+      }
     }
   }
 
@@ -136,7 +155,7 @@ export class Identity {
   #keep(guest: Guest): void {
     this.#guest = guest;
     const { token, id, name, expiresMs } = guest;
-    load(() => store(localStorage, GUEST_KEY, JSON.stringify({ token, user: { id, name }, expires_at_ms: expiresMs })));
+    load(() => localStorage.setItem(GUEST_KEY, JSON.stringify({ token, user: { id, name }, expires_at_ms: expiresMs })));
   }
 }
 
@@ -168,19 +187,11 @@ function parse(json: string | null | undefined): unknown {
   }
 }
 
-/** Storage may be forbidden. */
-function load<T>(read: () => T): T | null {
+/** Storage may be forbidden, or full: then it lasts as long as the page. */
+function load<T>(use: () => T): T | null {
   try {
-    return read();
+    return use();
   } catch {
     return null;
-  }
-}
-
-function store(storage: Storage, key: string, value: string): void {
-  try {
-    storage.setItem(key, value);
-  } catch {
-    // It lasts as long as the page.
   }
 }

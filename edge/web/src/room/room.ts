@@ -121,7 +121,7 @@ export class Room {
   }
 
   open(): void {
-    this.#connection.open();
+    void this.identity.freshen().then(() => this.#connection.open());
   }
 
   setInStep(inStep: boolean | null): void {

@@ -1,0 +1,171 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Connection, type ConnectionOptions, type LinkState } from "./connection";
+import { WELCOME_FRESH, YOU } from "./golden";
+import type { ServerMessage } from "./protocol";
+
+/** A WebSocket that the test plays the edge of. */
+class FakeSocket extends EventTarget {
+  static readonly OPEN = 1;
+  static all: FakeSocket[] = [];
+  readyState = 0;
+  readonly sent: { type: string }[] = [];
+
+  constructor(readonly url: URL) {
+    super();
+    FakeSocket.all.push(this);
+  }
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close(): void {
+    this.readyState = 3;
+  }
+
+  opens(): void {
+    this.readyState = 1;
+    this.dispatchEvent(new Event("open"));
+  }
+
+  says(...texts: string[]): void {
+    for (const data of texts) {
+      this.dispatchEvent(Object.assign(new Event("message"), { data }));
+    }
+  }
+
+  ends(code: number): void {
+    this.dispatchEvent(Object.assign(new Event("close"), { code }));
+  }
+}
+
+const last = (): FakeSocket => FakeSocket.all.at(-1) as FakeSocket;
+
+function start(more: Partial<ConnectionOptions> = {}): { connection: Connection; states: LinkState[]; messages: ServerMessage[] } {
+  const states: LinkState[] = [];
+  const messages: ServerMessage[] = [];
+  const connection = new Connection({
+    room: "a b",
+    token: () => "t.1",
+    resume: () => ({ epoch: 5, seq: 7 }),
+    holdMs: () => 2000,
+    onMessage: (message) => messages.push(message),
+    onState: (state) => states.push(state),
+    renew: () => Promise.resolve(false),
+    ...more,
+  });
+  connection.open();
+  return { connection, states, messages };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeSocket.all = [];
+  vi.stubGlobal("WebSocket", FakeSocket);
+  vi.stubGlobal("location", { href: "https://edge.example/watch/x" });
+  vi.stubGlobal("window", Object.assign(new EventTarget(), { setTimeout, clearTimeout, setInterval, clearInterval }));
+  vi.stubGlobal("document", Object.assign(new EventTarget(), { visibilityState: "visible" }));
+  vi.spyOn(Math, "random").mockReturnValue(0);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+describe("connection", () => {
+  it("says hello, and is open with the welcome", () => {
+    const { connection, states, messages } = start();
+    expect(last().url.href).toBe("wss://edge.example/api/rooms/a%20b/socket?token=t.1");
+    last().opens();
+    expect(last().sent).toEqual([{ type: "hello", resume: { epoch: 5, seq: 7 }, hold_ms: 2000 }]);
+    expect(connection.send({ type: "like", count: 1 })).toBe(false);
+    last().says(YOU, WELCOME_FRESH);
+    expect(messages.map(({ type }) => type)).toEqual(["you", "welcome"]);
+    expect(states).toEqual(["open"]);
+    expect(connection.send({ type: "like", count: 1 })).toBe(true);
+  });
+
+  it("notices a link that is dead", () => {
+    start();
+    last().opens();
+    last().says(YOU, WELCOME_FRESH);
+    vi.advanceTimersByTime(20_000);
+    expect(last().sent.at(-1)).toEqual({ type: "ping", nonce: 1 });
+    last().says('{"type":"pong","nonce":1,"server_ms":1}');
+    vi.advanceTimersByTime(20_000);
+    expect(FakeSocket.all.length).toBe(1);
+    vi.advanceTimersByTime(10_000 + 500);
+    expect(FakeSocket.all.length).toBe(2);
+  });
+
+  it("comes again when the edge says, and not before", () => {
+    const { states } = start();
+    last().opens();
+    last().says(YOU, WELCOME_FRESH, '{"type":"close","code":"draining","retry_after_ms":4000}');
+    last().ends(4001);
+    vi.advanceTimersByTime(3999);
+    expect(FakeSocket.all.length).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect(FakeSocket.all.length).toBe(2);
+    expect(states).toEqual(["open", "waiting", "connecting"]);
+  });
+
+  it("stays away when it was sent away", () => {
+    for (const [code, state] of [[4010, "removed"], [4012, "superseded"], [4002, "broken"]] as const) {
+      const { states } = start();
+      last().opens();
+      last().says(YOU, WELCOME_FRESH);
+      const before = FakeSocket.all.length;
+      last().ends(code);
+      vi.advanceTimersByTime(120_000);
+      expect([states.at(-1), FakeSocket.all.length]).toEqual([state, before]);
+    }
+  });
+
+  it("gets another token when its own has ended", async () => {
+    const renew = vi.fn(() => Promise.resolve(true));
+    start({ renew });
+    last().opens();
+    last().says(YOU, WELCOME_FRESH);
+    last().ends(4011);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(renew).toHaveBeenCalledWith(false);
+    expect(FakeSocket.all.length).toBe(2);
+  });
+
+  it("tries events where sockets do not open, and tells what the status means", async () => {
+    const fetched = vi.fn((_url: URL | string, _init?: RequestInit) => Promise.resolve(new Response(null, { status: 404 })));
+    vi.stubGlobal("fetch", fetched);
+    const { connection, states } = start();
+    last().ends(1006);
+    await vi.advanceTimersByTimeAsync(600);
+    last().ends(1006);
+    expect(connection.way).toBe("sse");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(String(fetched.mock.calls[0]?.[0])).toBe("https://edge.example/api/rooms/a%20b/events?resume=5.7&hold_ms=2000");
+    expect(states.at(-1)).toBe("absent");
+  });
+
+  it("reads events, and posts to their session", async () => {
+    const posted: string[] = [];
+    const body = `data: ${YOU}\n\ndata: ${WELCOME_FRESH}\n\n`;
+    const stream = (): ReadableStream<Uint8Array> => new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(body)) });
+    vi.stubGlobal("fetch", (url: URL | string, init?: RequestInit) => {
+      if (init?.method === "POST") {
+        posted.push(`${String(url)} ${String(init.body)}`);
+        return Promise.resolve(new Response(null, { status: 202 }));
+      }
+      return Promise.resolve(new Response(stream(), { status: 200 }));
+    });
+    const { connection, states } = start();
+    last().ends(1006);
+    await vi.advanceTimersByTimeAsync(600);
+    last().ends(1006);
+    await vi.advanceTimersByTimeAsync(1000);
+    await vi.waitFor(() => expect(states.at(-1)).toBe("open"));
+    connection.send({ type: "like", count: 2 });
+    await vi.waitFor(() => expect(posted).toEqual(['/api/rooms/a%20b/messages?session=s-3 {"type":"like","count":2}']));
+  });
+});
