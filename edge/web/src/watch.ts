@@ -112,6 +112,7 @@ function run(stream: string): void {
 
   publishInspection(session, video, protocols);
   show();
+  document.body.classList.add("ready");
   session.retry();
   void refreshFacts();
   window.setInterval(redraw, REDRAW_MS);
