@@ -30,7 +30,8 @@ function routes(): Plugin {
 }
 
 const proxy = {
-  "/api": { target: edge, changeOrigin: true, secure: false, ws: true },
+  // The host stays: to rooms only pages of the edge's own site may connect.
+  "/api": { target: edge, secure: false, ws: true },
   "/live": { target: edge, changeOrigin: true, secure: false },
   "/v1": { target: admin, changeOrigin: true },
 };

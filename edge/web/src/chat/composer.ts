@@ -169,7 +169,10 @@ export class Composer {
       this.#input.value = "";
       this.reply(null);
     };
-    if (this.#room.canSpeak || this.#room.identity.guest !== null || this.#room.identity.isGiven) {
+    const { identity, timeline, canSpeak } = this.#room;
+    // Without a token one is nobody in particular, even where such may speak.
+    const named = canSpeak && identity.token !== null && timeline.you?.user.name !== "";
+    if (named || identity.guest !== null || identity.isGiven) {
       send();
     } else {
       this.#names.ask(send);
