@@ -327,7 +327,8 @@ function answered(timeline: Timeline, ack: Ack, nowMs: number): Timeline {
   switch (outcome.type) {
     case "accepted": {
       const slow = timeline.settings.slow_mode_ms;
-      const free = timeline.you?.can.includes("moderate") === true;
+      // Whom slow mode does not touch the filter knows; of these it is likely.
+      const free = timeline.you?.can.includes("moderate") === true || timeline.you?.user.roles.includes("vip") === true;
       const notBeforeMs = free || slow === 0 ? timeline.notBeforeMs : nowMs + slow;
       const epoch = timeline.position?.epoch ?? null;
       const { id, seq } = outcome;
