@@ -148,6 +148,19 @@ describe("connection", () => {
     expect(states.at(-1)).toBe("absent");
   });
 
+  it("stays with sockets where they worked, for a while", async () => {
+    const { connection } = start();
+    last().opens();
+    last().says(YOU, WELCOME_FRESH);
+    for (let attempt = 0; attempt < 8; attempt += 1) {
+      last().ends(1006);
+      expect(connection.way).toBe("ws");
+      await vi.advanceTimersToNextTimerAsync();
+    }
+    last().ends(1006);
+    expect(connection.way).toBe("sse");
+  });
+
   it("reads events, and posts to their session", async () => {
     const posted: string[] = [];
     const body = `data: ${YOU}\n\ndata: ${WELCOME_FRESH}\n\n`;

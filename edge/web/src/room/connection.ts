@@ -33,6 +33,8 @@ const PONG_MS_MAX = 10_000;
 const HEARTBEAT_MS = 20_000;
 /** Sockets that did not open, in a row, before the other way is tried. */
 const SOCKET_FAILURES_MAX = 2;
+/** The same, where a socket has opened before: then the edge is away rather than that something forbids sockets. */
+const SOCKET_FAILURES_KNOWN_MAX = 8;
 const SUBPROTOCOL = "weir.room.v1.json";
 
 /** What a close code, or the status of an answer, means. */
@@ -71,6 +73,7 @@ export class Connection {
   #wanted = false;
   #attempt = 0;
   #socketFailures = 0;
+  #socketsWork = false;
   #heard = false;
   #welcomed = false;
   #heardMs = 0;
@@ -101,7 +104,11 @@ export class Connection {
 
   /** `ws` or `sse`, for the curious. */
   get way(): "ws" | "sse" {
-    return this.#socketFailures >= SOCKET_FAILURES_MAX ? "sse" : "ws";
+    return this.#socketFailures >= this.#failuresMax ? "sse" : "ws";
+  }
+
+  get #failuresMax(): number {
+    return this.#socketsWork ? SOCKET_FAILURES_KNOWN_MAX : SOCKET_FAILURES_MAX;
   }
 
   /** Connects, or connects anew: with another token, or because something was missed. */
@@ -206,11 +213,12 @@ export class Connection {
   #lost(end: End): void {
     const reason = end === "again" ? (this.#end ?? end) : end;
     const retryAfterMs = this.#retryAfterMs;
-    if (!this.#heard && this.way === "ws") {
-      this.#socketFailures += 1;
-    } else if (!this.#heard) {
-      // Neither way: the next attempt is a socket again.
-      this.#socketFailures = 0;
+    if (this.way === "sse") {
+      // The next attempt is a socket again, and if that fails, events.
+      this.#socketFailures = this.#failuresMax - 1;
+    } else {
+      this.#socketFailures = this.#heard ? 0 : this.#socketFailures + 1;
+      this.#socketsWork ||= this.#heard;
     }
     this.#drop();
     if (!this.#wanted) {
