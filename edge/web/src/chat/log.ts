@@ -93,7 +93,7 @@ export class ChatLog {
     const changed = this.#draw(wanted);
     if (changed && anchor !== null) {
       // What is being read stays where it is, whatever goes above it.
-      const moved = anchor.element.offsetTop - anchor.top;
+      const moved = anchor.element.getBoundingClientRect().top - anchor.top;
       if (moved !== 0) {
         this.#scroller.scrollTop += moved;
       }
@@ -268,9 +268,9 @@ export class ChatLog {
     const { scrollTop } = this.#scroller;
     const stays = new Set(wanted);
     for (const { line, element } of this.#shown) {
-      const top = element.offsetTop;
-      if (top + element.offsetHeight > scrollTop && stays.has(line)) {
-        return { element, top };
+      if (element.offsetTop + element.offsetHeight > scrollTop && stays.has(line)) {
+        // Not rounded: many small corrections must not become a drift.
+        return { element, top: element.getBoundingClientRect().top };
       }
     }
     return null;
