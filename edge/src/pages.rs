@@ -26,6 +26,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
 pub struct Pages {
     by_path: HashMap<String, Page>,
     watch: Option<Page>,
+    studio: Option<Page>,
     /// For operators, on the admin listener; not shown to viewers.
     filters: Option<Page>,
 }
@@ -53,21 +54,26 @@ impl Pages {
             by_path.insert("/".to_owned(), index);
         }
         let watch = by_path.remove("/watch.html");
+        let studio = by_path.remove("/studio.html");
         let filters = by_path.remove("/admin/filters.html");
         Self {
             by_path,
             watch,
+            studio,
             filters,
         }
     }
 
-    /// The page at `path`; `/watch/{stream}` is one page for every stream.
+    /// The page at `path`; `/watch/{stream}` is one page for every stream, and so is
+    /// `/studio/{stream}`.
     pub fn find(&self, path: &str) -> Option<Page> {
-        let watched = path
-            .strip_prefix("/watch/")
-            .is_some_and(|stream| hls::RenditionName::new(stream.trim_end_matches('/')).is_ok());
-        if watched {
-            return self.watch.clone();
+        for (prefix, page) in [("/watch/", &self.watch), ("/studio/", &self.studio)] {
+            let stream = path.strip_prefix(prefix);
+            let is_stream =
+                |stream: &str| hls::RenditionName::new(stream.trim_end_matches('/')).is_ok();
+            if stream.is_some_and(is_stream) {
+                return page.clone();
+            }
         }
         self.by_path.get(path).cloned()
     }

@@ -66,8 +66,8 @@ pub struct Rooms {
 #[derive(Debug)]
 struct Inner {
     settings: RoomsSettings,
-    /// This life of the edge, for hubs.
-    incarnation: u64,
+    /// The last life of a room here, for hubs: each is greater than all before.
+    incarnation: AtomicU64,
     bus: EdgeBus,
     filters: Filters,
     guests: Guests,
@@ -82,6 +82,18 @@ struct Inner {
     draining: watch::Sender<bool>,
 }
 
+impl Inner {
+    /// For a room that is opened: its reports begin anew.
+    fn next_incarnation(&self) -> u64 {
+        let now = clock::unix_ms();
+        if self.incarnation.fetch_max(now, Ordering::Relaxed) < now {
+            now
+        } else {
+            self.incarnation.fetch_add(1, Ordering::Relaxed) + 1
+        }
+    }
+}
+
 impl Rooms {
     /// Rooms that hear of their hubs through `bus`. [`Self::run`] has to be spawned.
     pub fn new(
@@ -94,7 +106,7 @@ impl Rooms {
         Self {
             inner: Arc::new(Inner {
                 settings,
-                incarnation: clock::unix_ms(),
+                incarnation: AtomicU64::new(0),
                 bus,
                 filters,
                 guests,

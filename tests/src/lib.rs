@@ -15,4 +15,5 @@ pub mod origin;
 pub mod parent;
 pub mod playlist;
 pub mod publisher;
+pub mod rooms;
 pub mod wait;

@@ -34,6 +34,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 17] = [
             "filter-registry",
             "hls",
             "playback-token",
+            "rooms",
             "rtmp",
             "settings",
             "telemetry",
@@ -50,6 +51,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 17] = [
             "filter-registry",
             "hls",
             "playback-token",
+            "rooms",
             "settings",
             "telemetry",
             "transport",
@@ -70,7 +72,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 17] = [
     (
         "loadtest",
         Layer::Tool,
-        &["cmaf", "hls", "telemetry", "transport"],
+        &["cmaf", "hls", "rooms", "telemetry", "transport"],
     ),
     (
         "tests",
@@ -85,6 +87,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 17] = [
             "loadtest",
             "origin",
             "playback-token",
+            "rooms",
             "rtmp",
             "settings",
             "telemetry",

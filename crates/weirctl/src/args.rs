@@ -4,6 +4,7 @@
 
 mod filter;
 mod node;
+mod room;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ pub(crate) use filter::{
     Rollback, Run, Shadow, Sign, Signing, Switch, Test, Waiting,
 };
 pub(crate) use node::{Purge, Status, Streams};
+pub(crate) use room::{RoomAct, RoomAudit, RoomCommand, RoomToken};
 
 use crate::config::base_url;
 
@@ -65,6 +67,9 @@ pub(crate) enum Command {
     /// Write, test, push and operate filters
     #[command(subcommand)]
     Filter(Box<FilterCommand>),
+    /// Rooms: who is there, identities, moderation, the log
+    #[command(subcommand)]
+    Room(RoomCommand),
     /// What the nodes do
     Status(Status),
     /// What is being broadcast

@@ -68,6 +68,7 @@ async fn dispatch(command: &Command, target: &Target) -> Result<(), Failure> {
     let output = Output::new(target.json);
     match command {
         Command::Filter(command) => filter(command, target, output).await,
+        Command::Room(command) => node::rooms::run(target, output, command).await,
         Command::Status(wanted) => node::status::run(target, output, wanted).await,
         Command::Streams(wanted) => node::streams::run(target, output, wanted).await,
         Command::Purge(wanted) => node::purge::run(target, output, wanted).await,

@@ -2,5 +2,6 @@
 
 mod client;
 pub(crate) mod purge;
+pub(crate) mod rooms;
 pub(crate) mod status;
 pub(crate) mod streams;

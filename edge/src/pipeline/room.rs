@@ -66,6 +66,7 @@ impl EdgeProxy {
                 .await;
         }
         match door {
+            Door::Look => self.respond_look(session, context, rooms, room).await,
             Door::Guests => self.respond_guest(session, context, rooms).await,
             Door::Messages => self.respond_post(session, context, rooms, room).await,
             Door::Socket => {
@@ -98,11 +99,7 @@ impl EdgeProxy {
         let entrance = match rooms.find(room).await {
             Ok(entrance) => entrance,
             Err(no_entry) => {
-                let (reason, problem) = match no_entry {
-                    NoEntry::UnknownRoom => ("unknown_room", UNKNOWN_ROOM),
-                    NoEntry::Unavailable => ("unavailable", UNAVAILABLE),
-                    NoEntry::Full => ("full", FULL),
-                };
+                let (reason, problem) = why_not(no_entry);
                 self.turn_away(session, context, rooms, reason, problem)
                     .await?;
                 return Ok(None);
@@ -244,6 +241,33 @@ impl EdgeProxy {
         }
     }
 
+    /// Whether there is such a room, and how many are in it.
+    async fn respond_look(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        rooms: &Rooms,
+        room: &str,
+    ) -> Result<()> {
+        let entrance = match rooms.find(room).await {
+            Ok(entrance) => entrance,
+            Err(no_entry) => {
+                let (reason, problem) = why_not(no_entry);
+                return self
+                    .turn_away(session, context, rooms, reason, problem)
+                    .await;
+            }
+        };
+        let connections = entrance.connections();
+        let body = serde_json::json!({ "name": room, "connections": connections });
+        let body = Bytes::from(body.to_string());
+        let mut response = ResponseHeader::build_no_case(StatusCode::OK, Some(4))?;
+        response.insert_header(header::CONTENT_TYPE, "application/json")?;
+        response.insert_header(header::CACHE_CONTROL, "no-store")?;
+        response.insert_header(header::CONTENT_LENGTH, body.len())?;
+        self.write_whole(session, context, response, body).await
+    }
+
     async fn respond_post(
         &self,
         session: &mut Session,
@@ -301,6 +325,14 @@ impl EdgeProxy {
         }
         self.write_whole(session, context, response, answer.body)
             .await
+    }
+}
+
+fn why_not(no_entry: NoEntry) -> (&'static str, (StatusCode, &'static str)) {
+    match no_entry {
+        NoEntry::UnknownRoom => ("unknown_room", UNKNOWN_ROOM),
+        NoEntry::Unavailable => ("unavailable", UNAVAILABLE),
+        NoEntry::Full => ("full", FULL),
     }
 }
 

@@ -66,6 +66,8 @@ pub enum Door {
     Events,
     /// Identities, of no room in particular.
     Guests,
+    /// Whether there is such a room.
+    Look,
     /// What is said by those who listen to events.
     Messages,
     /// A WebSocket.
@@ -197,7 +199,13 @@ fn live(path: &str, rest: &str, query: &str) -> Route {
 
 fn room(method: &Method, rest: &str) -> Route {
     let Some((room, last)) = rest.split_once('/') else {
-        return unknown();
+        return match RenditionName::new(rest) {
+            Ok(_) if *method == Method::GET => Route::Room {
+                room: rest.to_owned(),
+                door: Door::Look,
+            },
+            _ => unknown(),
+        };
     };
     if RenditionName::new(room).is_err() {
         return unknown();

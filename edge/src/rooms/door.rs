@@ -88,6 +88,11 @@ impl Rooms {
 }
 
 impl Entrance {
+    /// Connections in the room, on all edges.
+    pub fn connections(&self) -> u32 {
+        self.room.connections()
+    }
+
     /// Lets in whom the auth filters granted it.
     pub fn admit(self, granted: &Arc<Granted>) -> Guest {
         let user = user_of(&granted.user);

@@ -73,7 +73,10 @@ impl Member {
         let reader = Reader::new(codec, view_of(user.roles), Some(user.id.clone()), resume);
         Self {
             connection: rooms.next_connection(),
-            pace: Mutex::new(Pace::new(Instant::now())),
+            pace: Mutex::new(Pace::new(
+                Instant::now(),
+                user.roles.intersects(Roles::IN_CHARGE),
+            )),
             rooms,
             room,
             granted,
@@ -117,6 +120,11 @@ impl Member {
 
     /// The first thing that it is told.
     pub(super) fn greet(&self, session: Option<String>) {
+        self.room.tell(self, &self.you(session));
+    }
+
+    /// Who it is, and what it may do.
+    pub(super) fn you(&self, session: Option<String>) -> ServerMessage {
         let user = self.user();
         let mut can = Vec::new();
         if self.can_speak() {
@@ -126,14 +134,13 @@ impl Member {
             can.push(Ability::Moderate);
         }
         let heartbeat = self.rooms.settings().heartbeat;
-        let you = ServerMessage::You {
+        ServerMessage::You {
             user,
             session,
             server_ms: clock::unix_ms(),
             heartbeat_ms: u32::try_from(heartbeat.as_millis()).unwrap_or(u32::MAX),
             can,
-        };
-        self.room.tell(self, &you);
+        }
     }
 
     /// Queues something for this connection alone. One that does not take it is closed as slow.

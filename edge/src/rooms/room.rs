@@ -65,7 +65,7 @@ impl Room {
         let room = EdgeRoom::new(
             &rooms.settings.room,
             edge,
-            rooms.incarnation,
+            rooms.next_incarnation(),
             now,
             rand::random(),
         );
@@ -159,6 +159,13 @@ impl Room {
             let oldest = oldest.flatten().and_then(|it| state.members.get(&it));
             Ok((oldest.cloned(), !mine.is_empty()))
         })
+    }
+
+    /// Connections, as the hub published them last.
+    pub(super) fn connections(&self) -> u32 {
+        let state = self.state.read();
+        let published = state.room.timeline().state();
+        published.map_or(0, |state| state.connections)
     }
 
     /// Everybody goes.
@@ -311,6 +318,7 @@ impl Room {
                 for connection in connections {
                     if let Some(member) = state.members.get(&connection) {
                         member.change_roles(add, remove);
+                        member.push(state.room.timeline(), &member.you(None));
                     }
                 }
             }

@@ -415,6 +415,7 @@ async function rooms(request, response, url) {
     response.writeHead(202).end();
     return client.take(said);
   }
+  if (what === undefined) return json(response, 200, { name: room, connections: CROWD + members.size });
   return refuse(response, 426, "a WebSocket is wanted");
 }
 

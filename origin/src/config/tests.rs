@@ -36,6 +36,7 @@ fn the_shipped_file_names_every_key() {
             line.starts_with(&format!("{key} = "))
                 || line == format!("[{key}]")
                 || line == format!("[[{key}]]")
+                || line.starts_with('[') && line.ends_with(&format!(".{key}]"))
         });
         assert!(named, "{key} is not in config/origin.toml");
     }

@@ -161,13 +161,18 @@ fn has_heap_of_marks(name: &str) -> bool {
 
 /// What a name looks like: case, spaces and punctuation make nobody somebody else.
 fn looks(name: &str) -> String {
-    let lower = name.to_lowercase();
-    let plain: String = skeleton(&lower).collect();
-    let plain = plain.to_lowercase();
-    let letters = plain.chars().filter(|c| c.is_alphanumeric());
-    let letters: String = letters.collect();
-    // Once more: a capital may have become a letter with a lookalike of its own.
-    skeleton(&letters).collect()
+    // As it is written, and then in small letters: `I` is like `l`, which is not like `i`.
+    let plain: String = skeleton(name).collect();
+    let small = plain.to_lowercase();
+    let plain: String = skeleton(&small).collect();
+    let letters = plain.to_lowercase();
+    let letters = letters.chars().filter(|c| c.is_alphanumeric());
+    let alike = |c| match c {
+        'i' | '1' | 'ı' => 'l',
+        '0' => 'o',
+        c => c,
+    };
+    letters.map(alike).collect()
 }
 
 #[cfg(test)]
@@ -253,7 +258,7 @@ mod tests {
             "a\u{200b}b",
             "x\ny\0",
             &"a".repeat(25),
-            "a\u{301}\u{301}\u{301}\u{301}b",
+            "a\u{301}\u{301}\u{301}\u{301}\u{301}b",
             "@ann",
             "a/b",
         ] {

@@ -6,7 +6,7 @@ use super::client::NodeClient;
 use crate::args::Streams;
 use crate::config::Target;
 use crate::failure::Failure;
-use crate::output::{Cell, Output, Style, Table, printable};
+use crate::output::{Cell, Output, Style, Table, count, printable};
 
 /// `GET /api/streams` of an origin or edge.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ struct Stream {
     height: u32,
     fps: f64,
     passthrough: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    viewers: Option<u32>,
 }
 
 /// `weirctl streams`
@@ -53,6 +55,7 @@ fn render(list: &List, style: Style) -> String {
         "RENDITIONS",
         "LADDER",
         "SINCE",
+        "VIEWERS",
         "TITLE",
     ];
     let mut table = Table::new(columns);
@@ -75,6 +78,10 @@ fn render(list: &List, style: Style) -> String {
             stream.renditions.join(",").into(),
             ladder.into(),
             format!("{since}Z").into(),
+            stream
+                .viewers
+                .map_or_else(|| "-".to_owned(), |viewers| count(viewers.into()))
+                .into(),
             printable(stream.title.as_deref().unwrap_or_default()).into(),
         ]);
     }
@@ -98,9 +105,9 @@ mod tests {
              "renditions": ["audio"], "width": 640, "height": 360, "fps": 29.97, "passthrough": false}]}"#;
         let list: List = serde_json::from_str(json).unwrap();
         let expected = "\
-STREAM  PICTURE        RENDITIONS       LADDER         SINCE                 TITLE
-demo    1280x720 30    720p,360p,audio  source passes  2026-11-21T15:00:00Z  Weir demonstration
-b       640x360 29.97  audio            encoded        2026-11-21T15:00:00Z
+STREAM  PICTURE        RENDITIONS       LADDER         SINCE                 VIEWERS  TITLE
+demo    1280x720 30    720p,360p,audio  source passes  2026-11-21T15:00:00Z  3        Weir demonstration
+b       640x360 29.97  audio            encoded        2026-11-21T15:00:00Z  -
 ";
         let text = render(&list, Style::Plain);
         assert_eq!(text, expected, "\n{text}");

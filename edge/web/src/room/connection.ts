@@ -50,11 +50,11 @@ export function roomPath(room: string): string {
   return `/api/rooms/${encodeURIComponent(room)}`;
 }
 
-/** Whether the edge has such a room: null when nobody answers. A plain GET of the socket is refused, but not with 404. */
+/** Whether the edge has such a room: null when nobody answers, or the hub is away. */
 export async function hasRoom(room: string): Promise<boolean | null> {
   try {
-    const response = await fetch(`${roomPath(room)}/socket`, { cache: "no-store", signal: AbortSignal.timeout(8000) });
-    return response.status !== 404;
+    const response = await fetch(roomPath(room), { cache: "no-store", signal: AbortSignal.timeout(8000) });
+    return response.status === 503 ? null : response.status !== 404;
   } catch {
     return null;
   }
