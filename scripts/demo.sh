@@ -171,7 +171,7 @@ write_configuration() {
     local node
     for node in origin shield leaf; do
         sed -e 's/:1935"/:@RTMP@"/' -e 's/:1936"/:@RTMPS@"/' \
-            -e 's/:8080"/:@ORIGIN_HTTP@"/' -e 's/:9080"/:@ORIGIN_ADMIN@"/' \
+            -e 's/:8080\(["/]\)/:@ORIGIN_HTTP@\1/' -e 's/:9080"/:@ORIGIN_ADMIN@"/' \
             -e 's/:8444"/:@SHIELD@"/' -e 's/:9444"/:@SHIELD_ADMIN@"/' \
             -e 's/:8443"/:@LEAF@"/' -e 's/:9443"/:@LEAF_ADMIN@"/' -e 's/:8088"/:@LEAF_HTTP@"/' \
             -e "s|\"\\.state/|\"$STATE_DIR/|" "config/demo/$node.toml" |
@@ -185,14 +185,26 @@ write_configuration() {
 
 # --- filters -------------------------------------------------------------------------------------
 
-# The shipped http-headers, so that there is something to look at. It is kept over restarts.
+# Who may speak, what may be said, and fields of answers. They are kept over restarts.
 push_filters() {
-    local filter=http-headers
-    "$WEIR_BIN/weirctl" filter list 2>/dev/null | grep -q "^$filter " && return
-    say "pushing the filter $filter"
-    "$WEIR_BIN/weirctl" filter push --activate --bake 0 --component "$FILTERS_DIR/$filter.wasm" \
-        --manifest "$FILTERS_DIR/$filter.toml" | sed 's/^/demo:     /' ||
-        say 'that failed; the rest of the demonstration works without it' >&2
+    local filter manifest
+    for filter in auth chat http-headers; do
+        "$WEIR_BIN/weirctl" filter list 2>/dev/null | grep -q "^$filter " && continue
+        manifest=$FILTERS_DIR/$filter.toml
+        [ "$filter" != auth ] || manifest=config/demo/auth.toml
+        say "pushing the filter $filter"
+        "$WEIR_BIN/weirctl" filter push --activate --bake 0 --component "$FILTERS_DIR/$filter.wasm" \
+            --manifest "$manifest" | sed 's/^/demo:     /' ||
+            say 'that failed; the rest of the demonstration works without it' >&2
+    done
+}
+
+# Where the broadcaster looks after the room.
+studio_url() {
+    local token
+    token=$("$WEIR_BIN/weirctl" --json room token --room demo --role broadcaster --name Broadcaster |
+        sed -n 's/.*"token":"\([^"]*\)".*/\1/p') || token=
+    echo "https://localhost:$LEAF_PORT/studio/demo#token=$token"
 }
 
 # --- commands ------------------------------------------------------------------------------------
@@ -236,8 +248,9 @@ leaf_spki() {
 }
 
 say_what_to_open() {
-    local leaf="https://localhost:$LEAF_PORT" spki
+    local leaf="https://localhost:$LEAF_PORT" spki studio
     spki=$(leaf_spki)
+    studio=$(studio_url)
     cat <<TEXT
 
   Watch      $leaf/watch/demo
@@ -248,6 +261,10 @@ say_what_to_open() {
                  --origin-to-force-quic-on=localhost:$LEAF_PORT \\
                  --ignore-certificate-errors-spki-list=$spki \\
                  $leaf/watch/demo
+
+  Chat       beside the picture; and as the broadcaster, for a day:
+             $studio
+             $WEIR_BIN/weirctl room list
 
   Play       ffplay -fflags nobuffer http://localhost:$LEAF_HTTP_PORT/live/demo/index.m3u8
              curl -k --http2 $leaf/live/demo/index.m3u8
