@@ -103,17 +103,26 @@ pub enum RoomsError {
 /// People and connections of each room.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    rooms: Arc<Mutex<HashMap<String, u32>>>,
+    /// None: there are no rooms.
+    rooms: Arc<Mutex<Option<HashMap<String, u32>>>>,
 }
 
 impl Counts {
-    /// Connections in a room; `None`: nobody has asked for it.
+    /// Connections in a room; `None`: there are no rooms here.
     pub fn viewers(&self, room: &str) -> Option<u32> {
-        self.rooms.lock().get(room).copied()
+        let rooms = self.rooms.lock();
+        let rooms = rooms.as_ref()?;
+        Some(rooms.get(room).copied().unwrap_or_default())
+    }
+
+    /// From now on there are.
+    fn begin(&self) {
+        self.rooms.lock().get_or_insert_default();
     }
 
     fn set(&self, room: &RoomName, viewers: Option<u32>) {
         let mut rooms = self.rooms.lock();
+        let rooms = rooms.get_or_insert_default();
         match viewers {
             Some(viewers) => rooms.insert(room.as_str().to_owned(), viewers),
             None => rooms.remove(room.as_str()),
@@ -177,6 +186,7 @@ impl Hubs {
         let guests = settings.guests.clone();
         let desk = Desk::open(guests, identity, names, reserved, tokens, metrics.clone()).await;
         let desk = Arc::new(desk);
+        counts.begin();
         let shared = Shared {
             audit: Audit::open(&settings.state_dir.join("audit")).await?,
             settings,

@@ -149,3 +149,56 @@ pub async fn roll_back(
     );
     Ok(serde_json::from_slice(&output.stdout)?)
 }
+
+/// What `browser/chat.mjs` saw of a room.
+#[derive(Debug, Deserialize)]
+pub struct Talked {
+    /// Elements that somebody's message made: none.
+    pub elements: u32,
+    /// The page's title after a message that wanted to change it.
+    pub title: String,
+    /// What is left of the token in the address bar: nothing.
+    pub fragment: String,
+    /// What came after having been away.
+    pub missed: Vec<String>,
+    /// Lines that say that something is missing.
+    pub gaps: u32,
+    /// Likes that the other one saw.
+    pub likes: u32,
+    /// What stands at the composer in slow mode.
+    pub countdown: String,
+    /// `<html lang>` of a Spanish phone.
+    pub language: String,
+    /// Whether the phone's page is wider than the phone.
+    pub overflow: bool,
+    /// Console errors.
+    pub errors: Vec<String>,
+}
+
+/// Two people on two edges and a broadcaster talk. Takes screenshots into `shots`.
+pub async fn talk(
+    watch: [&str; 2],
+    studio: &str,
+    spkis: &str,
+    shots: &Path,
+) -> anyhow::Result<Talked> {
+    let mut command = Command::new("node");
+    command
+        .current_dir(script_directory())
+        .arg("chat.mjs")
+        .args(watch)
+        .args([studio, spkis])
+        .arg(shots)
+        .env("CHROMIUM", CHROMIUM);
+    let output = tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    ensure!(
+        output.status.success(),
+        "chat.mjs: {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(serde_json::from_slice(&output.stdout)?)
+}

@@ -5,6 +5,7 @@ import { onLanguage, t } from "../i18n";
 import { tokenOfQuery } from "../lib/route";
 import { recallChat, recallFill, recallRooms, recallStep, rememberChat, rememberFill, rememberRooms, rememberStep } from "../player/memory";
 import type { Session, SessionState } from "../player/session";
+import { fetchStreams } from "../lib/api";
 import { hasRoom } from "../room/connection";
 import { Identity } from "../room/identity";
 import { Room } from "../room/room";
@@ -85,7 +86,7 @@ export class WatchChat {
       return;
     }
     this.#asking = true;
-    const known = await hasRoom(this.#stream);
+    const known = await isThere(this.#stream);
     this.#asking = false;
     if (known === null && !recallRooms()) {
       return;
@@ -186,4 +187,17 @@ export class WatchChat {
       document.documentElement.style.setProperty("--keyboard", `${Math.round(keyboard)}px`);
     });
   }
+}
+
+/** The list of streams counts those in their rooms, where there are rooms. A stream that is not live is in no list. */
+async function isThere(stream: string): Promise<boolean | null> {
+  try {
+    const live = (await fetchStreams()).find((known) => known.name === stream);
+    if (live !== undefined) {
+      return live.viewers != null;
+    }
+  } catch {
+    // The room may know better.
+  }
+  return hasRoom(stream);
 }

@@ -1,0 +1,123 @@
+// Two people and a moderator in a room, in Debian's Chromium, at two edges; prints what they saw as JSON.
+//
+//   node chat.mjs WATCH_URL_1 WATCH_URL_2 STUDIO_URL SPKI,SPKI [SHOTS_DIRECTORY]
+//
+// Every step waits for what it is about to look at, and fails by its name when that does not come.
+
+import { chromium } from "playwright-core";
+
+const [first, second, studio, spkis, shots] = process.argv.slice(2);
+const WAIT_MS = 20_000;
+const ARGUMENTS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  `--ignore-certificate-errors-spki-list=${spkis}`,
+];
+
+const errors = [];
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGUMENTS });
+
+async function open(url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-GB", ignoreHTTPSErrors: true, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(WAIT_MS);
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => {
+    // There is no picture in this test, and while one is offline nothing can be had.
+    if (message.type() === "error" && !/\/live\/|ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED|m3u8/.test(`${message.text()} ${message.location().url}`)) {
+      errors.push(`${message.text()} ${message.location().url}`);
+    }
+  });
+  await page.goto(url);
+  return page;
+}
+
+const line = (page, text) => page.locator(".chat-log .line.message", { hasText: text });
+
+async function say(page, text) {
+  await page.fill("#chat-input", text);
+  await page.press("#chat-input", "Enter");
+}
+
+async function introduce(page, name) {
+  await say(page, `hello from ${name}`);
+  await page.fill(".name-dialog input", name);
+  await page.press(".name-dialog input", "Enter");
+  await line(page, `hello from ${name}`).waitFor();
+}
+
+const seen = {};
+try {
+  const ann = await open(first);
+  const bob = await open(second);
+  await introduce(ann, "Ann");
+  await line(bob, "hello from Ann").waitFor();
+  await introduce(bob, "Bob");
+  await line(ann, "hello from Bob").waitFor();
+
+  // What looks like HTML is text.
+  await say(ann, "<img src=x onerror=\"document.title='owned'\"> \u202e<b>bold</b>");
+  await line(bob, "onerror").waitFor();
+  seen.elements = await bob.locator(".chat-log .line.message img[src='x'], .chat-log .line.message b").count();
+  seen.title = await bob.title();
+
+  const judge = await open(studio);
+  await line(judge, "onerror").waitFor();
+  seen.fragment = new URL(judge.url()).hash;
+  const bad = line(judge, "onerror");
+  await bad.hover();
+  await bad.locator(".line-menu").click();
+  await judge.locator(".popup >> text=Delete").first().click();
+  await line(bob, "onerror").waitFor({ state: "detached" });
+  await line(ann, "onerror").waitFor({ state: "detached" });
+
+  // Somebody is away for a while, and misses nothing.
+  await bob.context().setOffline(true);
+  await bob.evaluate(() => window.dispatchEvent(new Event("offline")));
+  for (let number = 0; number < 10; number++) {
+    await say(judge, `while away ${number}`);
+  }
+  await line(ann, "while away 9").waitFor();
+  await bob.context().setOffline(false);
+  await line(bob, "while away 9").waitFor({ timeout: 60_000 });
+  seen.missed = await line(bob, "while away").allTextContents();
+  seen.gaps = await bob.locator(".chat-log .line.gap").count();
+
+  // Hearts.
+  const likes = async (page) => Number((await page.textContent(".like-count")).replace(/\D/g, ""));
+  const before = await likes(bob);
+  await ann.click(".like");
+  await ann.click(".like");
+  await bob.waitForFunction((before) => Number(document.querySelector(".like-count").textContent.replace(/\D/g, "")) >= before + 2, before);
+  seen.likes = (await likes(bob)) - before;
+
+  // Slow mode is told in advance.
+  await say(judge, "/slow 30");
+  await line(ann, "hello from Ann").waitFor();
+  await say(ann, "one");
+  await line(bob, "one").waitFor();
+  await ann.waitForFunction(() => /\d/.test(document.querySelector(".composer-hint")?.textContent ?? ""));
+  seen.countdown = await ann.textContent(".composer-hint");
+  await say(judge, "/slow off");
+
+  // A phone, in another language.
+  const phone = await open(second, { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true, locale: "es-ES" });
+  await line(phone, "while away 9").waitFor();
+  seen.language = await phone.evaluate(() => document.documentElement.lang);
+  seen.overflow = await phone.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+  if (shots) {
+    await phone.screenshot({ path: `${shots}/chat-phone.png` });
+    await ann.screenshot({ path: `${shots}/chat-desktop.png` });
+    await judge.screenshot({ path: `${shots}/chat-studio.png` });
+  }
+  console.log(JSON.stringify({ ...seen, errors }));
+} catch (error) {
+  console.error(String(error), JSON.stringify({ ...seen, errors }));
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,32 @@
+//! The page where people watch and talk, in Chromium, at two edges.
+
+use tests::browser;
+use tests::node;
+use tests::origin::STREAM;
+use tests::rooms::Club;
+
+#[tokio::test]
+async fn two_browsers_at_two_edges() -> anyhow::Result<()> {
+    let club = Club::start(2).await?;
+    let (one, two) = (club.edge(0)?, club.edge(1)?);
+    let token = club.person("Owner", &["broadcaster"]).await?;
+    let watch = [one, two].map(|edge| format!("{}/watch/{STREAM}", edge.https_url()));
+    let studio = format!("{}/studio/{STREAM}#token={token}", one.https_url());
+    let spkis = format!("{},{}", one.spki()?, two.spki()?);
+    let shots = node::directory("shots")?;
+    let talked = browser::talk([&watch[0], &watch[1]], &studio, &spkis, &shots).await?;
+    println!("{talked:#?} {}", shots.display());
+    assert_eq!(talked.elements, 0, "a message made elements");
+    assert!(!talked.title.contains("owned"));
+    assert_eq!(talked.fragment, "", "the token stays in the address bar");
+    assert_eq!(talked.missed.len(), 10, "{:?}", talked.missed);
+    for (number, text) in talked.missed.iter().enumerate() {
+        assert!(text.contains(&format!("while away {number}")), "{text}");
+    }
+    assert_eq!(talked.gaps, 0);
+    assert_eq!(talked.likes, 2);
+    assert_eq!(talked.language, "es");
+    assert!(!talked.overflow);
+    assert_eq!(talked.errors, Vec::<String>::new());
+    Ok(())
+}
