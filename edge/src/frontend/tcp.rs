@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pingora_core::apps::ServerApp;
+use pingora_core::listeners::ListenerConfig;
 use pingora_core::listeners::tls::TlsSettings;
+use pingora_core::protocols::l4::stream::L4BufferSettings;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_core::services::listening::Service;
@@ -56,12 +58,21 @@ where
         let mut tls = TlsSettings::intermediate("", "")?;
         tls.set_cert_resolver(identity.cert_resolver());
         tls.set_alpn(ALPN::H2H1);
-        service.add_tls_with_settings(&address.to_string(), None, tls);
+        let listener = ListenerConfig::tcp(address.to_string()).tls(tls);
+        service.add_listener(listener.l4_buffer(buffers()));
     }
     for address in &options.http {
-        service.add_tcp(&address.to_string());
+        let listener = ListenerConfig::tcp(address.to_string());
+        service.add_listener(listener.l4_buffer(buffers()));
     }
     Ok(service)
+}
+
+/// Reads go straight to TLS or the parser, which have buffers of their own: pingora's 64 KiB before them
+/// would be most of a connection that waits in a room. What is written under 1,460 bytes is gathered,
+/// as pingora does by default.
+fn buffers() -> L4BufferSettings {
+    L4BufferSettings::default().read(0)
 }
 
 #[async_trait]

@@ -184,7 +184,9 @@ impl EdgeProxy {
             .write_response_header(Box::new(response), false)
             .await?;
         let stream = take_stream(session)?;
-        tokio::spawn(run_socket(stream, guest, codec));
+        let socket = run_socket(stream, guest, codec);
+        eprintln!("SIZE {}", std::mem::size_of_val(&socket));
+        tokio::spawn(socket);
         Ok(())
     }
 

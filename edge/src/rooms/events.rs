@@ -40,7 +40,6 @@ pub enum Posted {
 pub struct EventStream {
     stay: Stay,
     session: String,
-    changes: tokio::sync::watch::Receiver<()>,
     next_beat: Instant,
     ended: Option<CloseCode>,
 }
@@ -60,7 +59,6 @@ impl Guest {
         let sessions = &rooms.inner.sessions;
         sessions.lock().insert(session.clone(), Arc::clone(member));
         Ok(EventStream {
-            changes: member.changes(),
             next_beat: Instant::now() + rooms.settings().heartbeat,
             session,
             stay,
@@ -77,7 +75,6 @@ impl EventStream {
         }
         let member = Arc::clone(self.stay.member());
         loop {
-            self.changes.mark_unchanged();
             let out = self.collect(&member);
             if !out.is_empty() {
                 return Some(out.into());
@@ -89,7 +86,6 @@ impl EventStream {
             let beat = self.next_beat;
             let wake = due.map_or(beat, |due| due.min(beat));
             tokio::select! {
-                changed = self.changes.changed() => changed.ok()?,
                 () = member.woken() => {}
                 () = tokio::time::sleep_until(wake) => {}
             }

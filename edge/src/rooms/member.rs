@@ -9,7 +9,7 @@ use rooms::schema::{
     Ability, ClientMessage, CloseCode, Position, RefusalCode, Roles, ServerMessage, User, View,
 };
 use rooms::{Codec, LIKES_PER_CALL_MAX, Next, Reader, Timeline};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use wasm_filters::contract::types::Attr;
 use wasm_filters::grants::Granted;
 
@@ -168,14 +168,14 @@ impl Member {
         self.woken.notify_one();
     }
 
-    /// Until something is there that only this connection is told.
-    pub(super) async fn woken(&self) {
-        self.woken.notified().await;
+    /// There may be something to say.
+    pub(super) fn wake(&self) {
+        self.woken.notify_one();
     }
 
-    /// Tells of changes of the room.
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
-        self.room.changes()
+    /// Until there may be something to say.
+    pub(super) async fn woken(&self) {
+        self.woken.notified().await;
     }
 
     /// What is to be sent now.

@@ -42,8 +42,6 @@ pub(super) struct Room {
     name: RoomName,
     rooms: Weak<Inner>,
     state: RwLock<State>,
-    /// Grows with each change of the timeline.
-    changed: watch::Sender<()>,
     contact: watch::Sender<Contact>,
 }
 
@@ -79,7 +77,6 @@ impl Room {
                 passed: VecDeque::new(),
                 attrs: None,
             }),
-            changed: watch::Sender::new(()),
             contact: watch::Sender::new(Contact::Waiting),
         }))
     }
@@ -101,11 +98,6 @@ impl Room {
             Ok(Ok(contact)) => *contact,
             _ => Contact::Waiting,
         }
-    }
-
-    /// Tells of each change of the timeline.
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
     }
 
     /// What connections read.
@@ -269,7 +261,9 @@ impl Room {
             result
         };
         if is_changed {
-            self.changed.send_replace(());
+            for member in self.state.read().members.values() {
+                member.wake();
+            }
         }
         result
     }

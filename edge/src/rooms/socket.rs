@@ -97,16 +97,16 @@ pub async fn run<S: Socket>(stream: S, guest: Guest, codec: Codec) {
 async fn converse<S: Socket>(socket: &mut WebSocketStream<S>, guest: Guest, codec: Codec) -> Ended {
     let hello = tokio::time::timeout(HELLO_WITHIN, next_message(socket, codec)).await;
     let (resume, hold_ms) = match hello {
-        Err(_) => return close(socket, CloseCode::Idle).await,
+        Err(_) => return Box::pin(close(socket, CloseCode::Idle)).await,
         Ok(Said::Message(message)) => match *message {
             ClientMessage::Hello { resume, hold_ms } => (resume, hold_ms),
-            _ => return close(socket, CloseCode::Protocol).await,
+            _ => return Box::pin(close(socket, CloseCode::Protocol)).await,
         },
-        Ok(said) => return refuse(socket, said).await,
+        Ok(said) => return Box::pin(refuse(socket, said)).await,
     };
     let stay = match guest.enter(codec, resume, None) {
         Ok(stay) => stay,
-        Err(code) => return close(socket, code).await,
+        Err(code) => return Box::pin(close(socket, code)).await,
     };
     stay.member().hold(hold_ms);
     attend(socket, stay.member(), codec).await
@@ -119,11 +119,11 @@ async fn attend<S: Socket>(
     codec: Codec,
 ) -> Ended {
     let heartbeat = member.rooms().settings().heartbeat;
-    let mut changes = member.changes();
     let mut next_beat = Instant::now() + jittered(heartbeat);
+    // Set again only when it changes: a timer of its own for each wait costs as much as the wait.
+    let mut alarm = pin!(tokio::time::sleep_until(next_beat));
     let mut missed = 0;
     loop {
-        changes.mark_unchanged();
         if let Some(ended) = write_all(socket, member, codec).await {
             return ended;
         }
@@ -132,23 +132,22 @@ async fn attend<S: Socket>(
             Instant::now() + Duration::from_millis(left.max(1))
         });
         let wake = due.map_or(next_beat, |due| due.min(next_beat));
+        if alarm.deadline() != wake {
+            alarm.as_mut().reset(wake);
+        }
         tokio::select! {
             biased;
             said = next_message(socket, codec) => {
                 missed = 0;
                 match said {
-                    Said::Message(message) => member.take(*message).await,
+                    // On the heap, and gone after it: thousands are here for one who speaks.
+                    Said::Message(message) => Box::pin(member.take(*message)).await,
                     Said::Sign => {}
-                    said => return refuse(socket, said).await,
-                }
-            }
-            changed = changes.changed() => {
-                if changed.is_err() {
-                    return close(socket, CloseCode::Unavailable).await;
+                    said => return Box::pin(refuse(socket, said)).await,
                 }
             }
             () = member.woken() => {}
-            () = tokio::time::sleep_until(wake) => {}
+            () = &mut alarm => {}
         }
         if Instant::now() >= next_beat {
             next_beat = Instant::now() + heartbeat;
