@@ -35,6 +35,23 @@ pub fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     Ok(kib * 1024)
 }
 
+/// Resident memory of process `pid` and its living descendants, in bytes. What they share counts
+/// once for each.
+pub fn resident_bytes_of_tree(pid: u32) -> anyhow::Result<u64> {
+    resident_tree(pid, DEPTH_MAX)
+}
+
+fn resident_tree(pid: u32, depth: u32) -> anyhow::Result<u64> {
+    let mut sum = resident_bytes(pid)?;
+    if depth > 0 {
+        for child in children(pid) {
+            // A child may end between the listing and the reading.
+            sum += resident_tree(child, depth - 1).unwrap_or(0);
+        }
+    }
+    Ok(sum)
+}
+
 fn tree_ticks(pid: u32, depth: u32) -> anyhow::Result<u64> {
     let mut sum = ticks(pid)?;
     if depth == 0 {
@@ -97,7 +114,7 @@ mod tests {
     #[test]
     fn knows_this_process() {
         assert!(time_of_tree(std::process::id()).is_ok());
-        assert!(resident_bytes(std::process::id()).unwrap() > 0);
+        assert!(resident_bytes_of_tree(std::process::id()).unwrap() > 0);
         assert!(time_of_tree(u32::MAX).is_err());
     }
 }

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How often a condition on a child is looked at again.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -147,6 +148,22 @@ impl Drop for Process {
             let _ = self.child.wait();
         }
     }
+}
+
+/// Lets this process, and those it starts from now on, have so many files open. Raises the hard
+/// limit where that is too low, which only root may.
+pub fn allow_files(count: usize) -> anyhow::Result<()> {
+    let wanted = u64::try_from(count)?;
+    let limit = getrlimit(Resource::Nofile);
+    // None is no limit.
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    let limit = Rlimit {
+        current: Some(wanted),
+        maximum: limit.maximum.map(|maximum| maximum.max(wanted)),
+    };
+    setrlimit(Resource::Nofile, limit).with_context(|| format!("allowing {count} open files"))
 }
 
 /// Sends a signal to a process that this one, or its child, has started.
