@@ -25,6 +25,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, head
 pub use body::{Arrival, Broken, Fetched, Response};
 pub use target::{BadTarget, Target};
 pub use tls::Trust;
+pub(crate) use tls::config as tls_config;
 
 /// How long a connection may take, handshakes included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -5,6 +5,7 @@
 //! edge's insides; what it learns, it learns over the wire or from `/proc`.
 
 pub mod bench;
+pub mod chat;
 pub mod client;
 pub mod cpu;
 pub mod herd;

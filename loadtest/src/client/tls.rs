@@ -24,7 +24,7 @@ pub enum Trust {
 }
 
 /// Client settings that offer exactly one ALPN protocol.
-pub(super) fn config(trust: &Trust, alpn: &[u8]) -> Result<ClientConfig, ConnectError> {
+pub(crate) fn config(trust: &Trust, alpn: &[u8]) -> Result<ClientConfig, ConnectError> {
     let tls = |error: &dyn std::fmt::Display| ConnectError::Tls(error.to_string());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
