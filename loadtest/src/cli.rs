@@ -1,5 +1,7 @@
 //! The command line.
 
+mod chat;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,6 +44,8 @@ enum Command {
     Herd(HerdArgs),
     /// Watch a stream the way a player does, without a picture.
     Play(PlayArgs),
+    /// Fill a chat room, and check what each connection gets.
+    Chat(chat::ChatArgs),
     /// Compare weir-edge with nginx and Caddy on cached objects; measure a live stream, and filters.
     Bench(BenchArgs),
 }
@@ -164,6 +168,7 @@ fn run(cli: &Cli) -> anyhow::Result<String> {
             Command::Http(args) => http(&cli.common, args).await,
             Command::Herd(args) => stampede(&cli.common, args).await,
             Command::Play(args) => watch(&cli.common, args).await,
+            Command::Chat(args) => chat::chat(&cli.common, args).await,
             Command::Bench(args) => compare(&cli.common, args).await,
         }
     })
