@@ -1,9 +1,10 @@
 //! The benchmark: cached objects, with the edge beside nginx and Caddy in one run with one client; a
-//! live stream; filters.
+//! live stream; filters; a chat room beside nchan and Socket.IO.
 //!
 //! Every server gets the same certificate, the same objects and the same two cores. The runs are
 //! interleaved, so that a machine that grows slow grows slow for all.
 
+pub mod chat;
 mod contestant;
 pub mod filters;
 mod live;
@@ -20,6 +21,7 @@ use anyhow::Context as _;
 use crate::client::{Client, Protocol, Trust};
 use crate::load;
 
+pub use chat::{ChatServer, ChatSettings, Chats, Shape, Weir};
 pub use contestant::EdgeCommand;
 pub use filters::Filters;
 pub use live::Live;
@@ -39,6 +41,8 @@ pub struct Settings {
     pub weirctl: Option<PathBuf>,
     /// Where the filters are that ship.
     pub filters: PathBuf,
+    /// How the chat room is measured.
+    pub chat: ChatSettings,
     /// Nothing but this.
     pub only: Option<Section>,
     /// Repetitions of every cell.
@@ -56,6 +60,8 @@ pub struct Settings {
 /// A part of the benchmark that can be run alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
+    /// A chat room. Only when it is asked for: it takes minutes, and needs more programs.
+    Chat,
     /// A live stream.
     Live,
     /// Filters.
@@ -69,10 +75,11 @@ impl FromStr for Section {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
+            "chat" => Ok(Self::Chat),
             "live" => Ok(Self::Live),
             "filters" => Ok(Self::Filters),
             "objects" => Ok(Self::Objects),
-            _ => Err(format!("'{text}' is none of live, filters, objects")),
+            _ => Err(format!("'{text}' is none of chat, live, filters, objects")),
         }
     }
 }
@@ -117,6 +124,10 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
                 "filters need the programs of an edge, an origin and weirctl"
             ),
         }
+    }
+    if settings.only == Some(Section::Chat) {
+        let measured = chat::run(settings, &certificates).await;
+        report.chats = Some(measured.context("the chat room")?);
     }
     if settings.wants(Section::Objects) {
         compare(settings, &certificates, &objects, &mut report).await?;

@@ -119,9 +119,11 @@ struct BenchArgs {
     /// Where the filters are that ship, each with its manifest.
     #[arg(long, value_name = "DIRECTORY", default_value = "target/filters")]
     filters: PathBuf,
-    /// Measure nothing but this: live, filters or objects.
+    /// Measure nothing but this: live, filters, objects or chat. Chat is measured only so.
     #[arg(long)]
     only: Option<bench::Section>,
+    #[command(flatten)]
+    chat: chat::BenchArgs,
     /// Repetitions of every cell, interleaved.
     #[arg(long, default_value_t = 3)]
     repetitions: usize,
@@ -240,6 +242,7 @@ async fn compare(common: &Common, args: &BenchArgs) -> anyhow::Result<String> {
         origin: args.origin.clone(),
         weirctl: args.weirctl.clone(),
         filters: args.filters.clone(),
+        chat: args.chat.settings()?,
         only: args.only,
         repetitions: args.repetitions,
         duration: seconds(args.duration)?,

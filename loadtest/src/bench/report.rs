@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::client::Protocol;
 use crate::load;
 
-use super::{Filters, Live, Settings};
+use super::{Chats, Filters, Live, Settings};
 
 /// The server that the others are measured against.
 const SUBJECT: &str = "weir-edge";
@@ -62,6 +62,8 @@ pub struct Report {
     pub live: Option<Live>,
     /// What filters cost, and how long a new version takes.
     pub filters: Option<Filters>,
+    /// A chat room.
+    pub chats: Option<Chats>,
     /// The results.
     pub cells: Vec<Cell>,
 }
@@ -73,6 +75,7 @@ impl Report {
             seconds: settings.duration.as_secs_f64(),
             live: None,
             filters: None,
+            chats: None,
             cells: Vec::new(),
         }
     }
@@ -122,6 +125,9 @@ impl fmt::Display for Report {
         }
         if let Some(filters) = &self.filters {
             writeln!(f, "{filters}")?;
+        }
+        if let Some(chats) = &self.chats {
+            writeln!(f, "{chats}")?;
         }
         if self.cells.is_empty() {
             return Ok(());

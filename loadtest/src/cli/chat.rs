@@ -1,10 +1,11 @@
-//! The arguments of `chat`.
+//! The arguments of `chat`, and of the benchmark's chat room.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::Args;
+use loadtest::bench;
 use loadtest::chat::{self, Dialect};
 use loadtest::safety;
 use rooms::Codec;
@@ -78,6 +79,89 @@ pub(super) struct ChatArgs {
     server_pid: Vec<u32>,
 }
 
+/// A chat room beside nchan and Socket.IO.
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// Nobody but: weir-json, weir-binary, nchan, socketio; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    chat_server: Vec<bench::ChatServer>,
+    /// Connections x messages per second; may be repeated.
+    #[arg(long, value_name = "SHAPE", default_values = ["1000x20", "10000x2"])]
+    chat_shape: Vec<bench::Shape>,
+    /// Measured seconds of one run of the chat room.
+    #[arg(long, default_value_t = 20.0, value_name = "SECONDS")]
+    chat_seconds: f64,
+    /// Silent seconds before the memory of idle connections is read.
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
+    chat_idle: f64,
+    /// Connections opened per second.
+    #[arg(long, default_value_t = 500.0, value_name = "PER SECOND")]
+    chat_ramp: f64,
+    /// The edge whose rooms take part: wss://host:port.
+    #[arg(long, value_name = "URL")]
+    chat_url: Option<String>,
+    /// Its processes, the origin's too, if it runs already; may be repeated.
+    #[arg(long, value_name = "PID", requires = "chat_url")]
+    chat_pid: Vec<u32>,
+    /// Otherwise --origin and --edge are started with these.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "chat_url",
+        requires = "chat_edge_config"
+    )]
+    chat_origin_config: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "chat_origin_config")]
+    chat_edge_config: Option<PathBuf>,
+    /// The room.
+    #[arg(long, default_value = "demo")]
+    chat_room: String,
+    /// One JWT per line; each gets a connection that publishes, in turn.
+    #[arg(long, value_name = "FILE")]
+    chat_tokens: Option<PathBuf>,
+    /// nginx's module.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/usr/lib/nginx/modules/ngx_nchan_module.so"
+    )]
+    nchan_module: PathBuf,
+    /// Where Socket.IO's server.js and its packages are.
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "loadtest/contestants/socketio"
+    )]
+    socketio: PathBuf,
+}
+
+impl BenchArgs {
+    pub(super) fn settings(&self) -> anyhow::Result<bench::ChatSettings> {
+        let configs = self
+            .chat_origin_config
+            .clone()
+            .zip(self.chat_edge_config.clone());
+        let tokens = tokens(self.chat_tokens.as_deref())?;
+        let weir = self.chat_url.clone().map(|url| bench::Weir {
+            url,
+            pids: self.chat_pid.clone(),
+            configs,
+            room: self.chat_room.clone(),
+            tokens,
+        });
+        Ok(bench::ChatSettings {
+            servers: self.chat_server.clone(),
+            shapes: self.chat_shape.clone(),
+            weir,
+            nchan_module: self.nchan_module.clone(),
+            socketio: self.socketio.clone(),
+            ramp: self.chat_ramp,
+            idle: seconds(self.chat_idle)?,
+            duration: seconds(self.chat_seconds)?,
+        })
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Protocol {
     Weir,
@@ -149,7 +233,7 @@ pub(super) async fn chat(common: &Common, args: &ChatArgs) -> anyhow::Result<Str
 }
 
 /// The lines of a file; none without one.
-pub(super) fn tokens(path: Option<&Path>) -> anyhow::Result<Vec<String>> {
+fn tokens(path: Option<&Path>) -> anyhow::Result<Vec<String>> {
     let Some(path) = path else {
         return Ok(Vec::new());
     };
