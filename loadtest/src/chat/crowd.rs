@@ -30,6 +30,9 @@ const STORM_MAX: Duration = Duration::from_secs(60);
 /// How long what was said last may take to reach all; and slow ones, to catch up.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
+/// Nothing came for so long: nothing will. A server may be busy for a second with what came before.
+const QUIET: Duration = Duration::from_secs(3);
+
 /// How often the crowd is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -50,7 +53,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     ensure!(connected > 0, "nobody got in: {:?}", crowd.swarm.ends());
     let course = crowd.talk().await?;
     let after_bytes = resident(plan)?;
-    crowd.drain().await;
+    crowd.drain(connected, &course).await;
     let resident_bytes = [empty_bytes, idle_bytes, after_bytes];
     Ok(crowd.report(connected, ramp_seconds, &course, resident_bytes))
 }
@@ -235,15 +238,53 @@ impl Crowd {
         reconnect
     }
 
-    /// Waits for what is still on its way, first to those who read, then to the slow ones.
-    async fn drain(&self) {
-        for steady in [true, false] {
-            self.swarm.released.store(!steady, Ordering::Relaxed);
-            let deadline = Instant::now() + DRAIN_MAX;
-            while self.behind(steady) > 0 && Instant::now() < deadline {
-                tokio::time::sleep(LOOK_INTERVAL).await;
+    /// Waits for what is still on its way: first to those who read, until they have all that is
+    /// offered or nothing comes any more; then to the slow ones.
+    async fn drain(&self, connected: usize, course: &Course) {
+        let deadline = Instant::now() + DRAIN_MAX;
+        let (mut last, mut quiet_since) = (0, Instant::now());
+        while Instant::now() < deadline {
+            let events = self.tally(true).events;
+            if events > last {
+                (last, quiet_since) = (events, Instant::now());
             }
+            let has_all = self.is_answered(course)
+                && events - course.begin.events >= self.offered(connected, course);
+            let is_quiet = quiet_since.elapsed() >= QUIET;
+            if self.behind(true) == 0 && (has_all || is_quiet) {
+                break;
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
         }
+        self.swarm.released.store(true, Ordering::Relaxed);
+        let deadline = Instant::now() + DRAIN_MAX;
+        while self.behind(false) > 0 && Instant::now() < deadline {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    /// Events that everybody gets, times connections that are not slow.
+    fn offered(&self, connected: usize, course: &Course) -> u64 {
+        let heard = self.swarm.heard.lock();
+        let accepted = match self.swarm.plan.dialect {
+            Dialect::SocketIo => course.messages.sent,
+            Dialect::Nchan | Dialect::Weir(_) => heard.talk.accepted + heard.talk.acts_accepted,
+        };
+        let readers = connected.saturating_sub(self.slow());
+        accepted * u64::try_from(readers).unwrap_or(u64::MAX)
+    }
+
+    /// Whether each message and act was answered. Socket.IO does not answer.
+    fn is_answered(&self, course: &Course) -> bool {
+        let talk = &self.swarm.heard.lock().talk;
+        let refused: u64 = talk.refused.values().sum();
+        let answered = talk.accepted + talk.acts_accepted + refused;
+        self.swarm.plan.dialect == Dialect::SocketIo
+            || answered >= course.messages.sent + course.acts.sent
+    }
+
+    fn slow(&self) -> usize {
+        self.seats.iter().filter(|seat| !seat.is_steady()).count()
     }
 
     /// Connections that are not where the first is.
@@ -288,6 +329,7 @@ impl Crowd {
     ) -> Report {
         let plan = &self.swarm.plan;
         let Course { from, to, .. } = course;
+        let deliveries_offered = self.offered(connected, course);
         let mut heard = std::mem::take(&mut *self.swarm.heard.lock());
         heard.talk.sent = course.messages.sent;
         heard.talk.unsent = course.messages.unsent;
@@ -295,13 +337,10 @@ impl Crowd {
         if plan.dialect == Dialect::SocketIo {
             heard.talk.accepted = course.messages.sent;
         }
-        let slow = self.seats.iter().filter(|seat| !seat.is_steady()).count();
         let steady = self.tally(true);
         let events = to.events - from.events;
         let seconds = (to.at - from.at).as_secs_f64();
         let per_event = |value: f64| value / events.max(1) as f64;
-        let accepted = heard.talk.accepted + heard.talk.acts_accepted;
-        let readers = u64::try_from(connected.saturating_sub(slow)).unwrap_or(u64::MAX);
         let [empty, idle, _] = resident_bytes;
         let server_cpu = to.server_cpu.saturating_sub(from.server_cpu);
         let server = (!plan.server_pids.is_empty()).then(|| Server {
@@ -315,11 +354,11 @@ impl Crowd {
             dialect: plan.dialect,
             connections: plan.connections,
             connected,
-            slow,
+            slow: self.slow(),
             ramp_seconds,
             seconds,
             talk: heard.talk,
-            deliveries_offered: accepted * readers,
+            deliveries_offered,
             deliveries_done: steady.events - course.begin.events,
             deliveries_per_second: events as f64 / seconds,
             bytes_per_delivery: per_event((to.bytes - from.bytes) as f64),

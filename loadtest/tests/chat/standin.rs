@@ -141,11 +141,8 @@ impl Room {
                 }) => self.directs.entry(connection).or_default().push(message),
                 _ => {}
             }
-            match from_hub {
-                Some(HubOutput::All(message) | HubOutput::One { message, .. }) => {
-                    self.edge.handle(now, message);
-                }
-                _ => {}
+            if let Some(HubOutput::All(message) | HubOutput::One { message, .. }) = from_hub {
+                self.edge.handle(now, message);
             }
         }
     }
