@@ -25,7 +25,8 @@ case $purpose in
     # The bus of rooms is tested over a real NATS.
     test) needs+=(chromium:chromium python3:python3 /usr/share/doc/python3-venv:python3-venv
         nats-server:nats-server) ;;
-    bench) needs+=(nginx:nginx-light caddy:caddy) ;;
+    bench) needs+=(nginx:nginx-light caddy:caddy
+        /usr/lib/nginx/modules/ngx_nchan_module.so:libnginx-mod-nchan) ;;
     *) fail "unknown purpose '$purpose': demo, test or bench" ;;
 esac
 
