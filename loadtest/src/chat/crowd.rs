@@ -244,12 +244,13 @@ impl Crowd {
         let deadline = Instant::now() + DRAIN_MAX;
         let (mut last, mut quiet_since) = (0, Instant::now());
         while Instant::now() < deadline {
-            let events = self.tally(true).events;
-            if events > last {
-                (last, quiet_since) = (events, Instant::now());
+            let tally = self.tally(true);
+            // What is missing for good is not waited for.
+            let settled = tally.events + tally.lost + tally.messages_told - course.begin.events;
+            if settled > last {
+                (last, quiet_since) = (settled, Instant::now());
             }
-            let has_all = self.is_answered(course)
-                && events - course.begin.events >= self.offered(connected, course);
+            let has_all = self.is_answered(course) && settled >= self.offered(connected, course);
             let is_quiet = quiet_since.elapsed() >= QUIET;
             if self.behind(true) == 0 && (has_all || is_quiet) {
                 break;

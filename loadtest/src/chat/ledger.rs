@@ -212,23 +212,28 @@ impl Ledger {
             if self.fill_hole(seq) {
                 self.tally.lost -= 1;
                 self.tally.out_of_order += 1;
+                self.count(seq);
             } else {
                 self.tally.doubled += 1;
             }
         } else {
             self.advance(seq);
             self.next = seq.saturating_add(1);
-            if seq > self.history_to {
-                self.tally.events += 1;
-            } else {
-                self.tally.history += 1;
-            }
+            self.count(seq);
         }
         if lane == Lane::Control
             && let Some(span) = self.spans.last_mut()
             && span.control.len() < CONTROL_MAX
         {
             span.control.push(seq);
+        }
+    }
+
+    fn count(&mut self, seq: u64) {
+        if self.is_history(seq) {
+            self.tally.history += 1;
+        } else {
+            self.tally.events += 1;
         }
     }
 

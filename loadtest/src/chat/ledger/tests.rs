@@ -106,6 +106,7 @@ fn what_comes_late_is_out_of_order_and_not_lost() {
     frame(&mut ledger, 6..=12);
     let tally = ledger.tally;
     assert_eq!((tally.lost, tally.doubled, tally.out_of_order), (0, 0, 7));
+    assert_eq!(tally.events, 40);
     let control = judged(&ledger);
     assert_eq!((control.out_of_order, control.lost), (1, 0));
 }
@@ -183,5 +184,5 @@ fn numbers_of_other_servers_begin_anywhere() {
     }
     let tally = ledger.tally;
     assert_eq!((tally.lost, tally.doubled, tally.out_of_order), (0, 1, 1));
-    assert_eq!(tally.events, 4);
+    assert_eq!(tally.events, 5);
 }
