@@ -5,6 +5,7 @@
 //! A sample of them decodes everything and measures; the others read only what the check needs, so
 //! that the crowd fits beside the server. Other servers than Weir get the same crowd.
 
+mod aside;
 mod crowd;
 mod dialect;
 mod ledger;

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use crate::cpu;
 use crate::process::allow_files;
 
+use super::aside::Aside;
 use super::dialect::{Dialect, Say};
 use super::ledger;
 use super::listen::sit;
@@ -45,7 +46,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     allow_files(plan.connections + FILES_SPARE)?;
     let swarm = Arc::new(Swarm::new(plan).await?);
     let empty_bytes = resident(plan)?;
-    let mut crowd = Crowd::new(swarm);
+    let mut crowd = Crowd::new(swarm)?;
     let ramp_seconds = crowd.ramp().await;
     tokio::time::sleep(plan.idle).await;
     let idle_bytes = resident(plan)?;
@@ -86,6 +87,8 @@ struct Crowd {
     posters: Vec<JoinHandle<()>>,
     publishers: Vec<mpsc::Sender<Say>>,
     moderators: Vec<mpsc::Sender<Say>>,
+    /// Where all run who are not listeners.
+    aside: Aside,
 }
 
 impl Drop for Crowd {
@@ -97,7 +100,7 @@ impl Drop for Crowd {
 }
 
 impl Crowd {
-    fn new(swarm: Arc<Swarm>) -> Self {
+    fn new(swarm: Arc<Swarm>) -> anyhow::Result<Self> {
         let mut crowd = Self {
             seats: seats(&swarm.plan),
             swarm,
@@ -105,16 +108,17 @@ impl Crowd {
             posters: Vec::new(),
             publishers: Vec::new(),
             moderators: Vec::new(),
+            aside: Aside::start()?,
         };
         if let Some(url) = crowd.swarm.plan.post_url.clone() {
             for _ in 0..crowd.swarm.plan.publishers {
                 let (sender, outbox) = mpsc::channel(OUTBOX_MAX);
                 crowd.publishers.push(sender);
                 let posting = post(Arc::clone(&crowd.swarm), url.clone(), outbox);
-                crowd.posters.push(tokio::spawn(posting));
+                crowd.posters.push(crowd.aside.handle().spawn(posting));
             }
         }
-        crowd
+        Ok(crowd)
     }
 
     /// Lets all in; how many seconds that took.
@@ -133,8 +137,13 @@ impl Crowd {
                 outboxes.push(sender);
                 outbox
             });
+            let is_talker = outbox.is_some();
             let sitting = sit(Arc::clone(&self.swarm), seat, outbox);
-            self.tasks.push(tokio::spawn(sitting));
+            self.tasks.push(if is_talker {
+                self.aside.handle().spawn(sitting)
+            } else {
+                tokio::spawn(sitting)
+            });
         }
         let deadline = Instant::now() + SETTLE_MAX;
         while self.connected() < self.seats.len() && Instant::now() < deadline {
@@ -158,7 +167,7 @@ impl Crowd {
         let saying = |outboxes: &Vec<_>, rate: f64, say| {
             let duration = plan.warm_up + plan.duration;
             let duration = if rate > 0.0 { duration } else { Duration::ZERO };
-            tokio::spawn(talk(
+            self.aside.handle().spawn(talk(
                 Arc::clone(&self.swarm),
                 outboxes.clone(),
                 rate,
