@@ -111,6 +111,7 @@ pub(super) struct BenchArgs {
         requires = "chat_edge_config"
     )]
     chat_origin_config: Option<PathBuf>,
+    /// That of the edge.
     #[arg(long, value_name = "FILE", requires = "chat_origin_config")]
     chat_edge_config: Option<PathBuf>,
     /// The room.
