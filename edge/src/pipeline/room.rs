@@ -184,9 +184,7 @@ impl EdgeProxy {
             .write_response_header(Box::new(response), false)
             .await?;
         let stream = take_stream(session)?;
-        let socket = run_socket(stream, guest, codec);
-        eprintln!("SIZE {}", std::mem::size_of_val(&socket));
-        tokio::spawn(socket);
+        tokio::spawn(run_socket(stream, guest, codec));
         Ok(())
     }
 

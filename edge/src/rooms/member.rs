@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -41,6 +42,8 @@ pub struct Member {
     user: Mutex<User>,
     reader: Mutex<Reader>,
     woken: Notify,
+    /// The socket may have something to read.
+    is_readable: AtomicBool,
     /// What may still be said.
     pace: Mutex<Pace>,
     ending: Mutex<Option<CloseCode>>,
@@ -85,6 +88,7 @@ impl Member {
             user: Mutex::new(user),
             reader: Mutex::new(reader),
             woken: Notify::new(),
+            is_readable: AtomicBool::new(true),
             ending: Mutex::default(),
             is_ended: AtomicBool::new(false),
         }
@@ -168,8 +172,13 @@ impl Member {
         self.woken.notify_one();
     }
 
+    /// Whether there may be something to read, since this was asked last.
+    pub(super) fn take_readable(&self) -> bool {
+        self.is_readable.swap(false, Ordering::AcqRel)
+    }
+
     /// There may be something to say.
-    pub(super) fn wake(&self) {
+    pub(super) fn nudge(&self) {
         self.woken.notify_one();
     }
 
@@ -300,6 +309,19 @@ impl Member {
             return Err(RefusalCode::TooFast);
         }
         Ok(())
+    }
+}
+
+/// Woken as a waker, it is the socket that can be read: a tick wakes thousands, and would otherwise
+/// look at thousands of sockets that have nothing to say.
+impl Wake for Member {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_readable.store(true, Ordering::Release);
+        self.woken.notify_one();
     }
 }
 

@@ -262,7 +262,7 @@ impl Room {
         };
         if is_changed {
             for member in self.state.read().members.values() {
-                member.wake();
+                member.nudge();
             }
         }
         result

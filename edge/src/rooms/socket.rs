@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -137,17 +138,18 @@ async fn attend<S: Socket>(
         }
         tokio::select! {
             biased;
-            said = next_message(socket, codec) => {
-                missed = 0;
-                match said {
-                    // On the heap, and gone after it: thousands are here for one who speaks.
-                    Said::Message(message) => Box::pin(member.take(*message)).await,
-                    Said::Sign => {}
-                    said => return Box::pin(refuse(socket, said)).await,
-                }
-            }
             () = member.woken() => {}
             () = &mut alarm => {}
+        }
+        if member.take_readable() {
+            match read_all(socket, member, codec).await {
+                Ok(heard) => {
+                    if heard {
+                        missed = 0;
+                    }
+                }
+                Err(ended) => return ended,
+            }
         }
         if Instant::now() >= next_beat {
             next_beat = Instant::now() + heartbeat;
@@ -163,6 +165,30 @@ async fn attend<S: Socket>(
             if let Some(ended) = write(socket, member, &ping).await {
                 return ended;
             }
+        }
+    }
+}
+
+/// Takes everything that has come. Whether something had; and then the member is woken by what comes
+/// next.
+async fn read_all<S: Socket>(
+    socket: &mut WebSocketStream<S>,
+    member: &Arc<Member>,
+    codec: Codec,
+) -> Result<bool, Ended> {
+    let waker = Waker::from(Arc::clone(member));
+    let mut heard = false;
+    loop {
+        let polled = socket.poll_next_unpin(&mut Context::from_waker(&waker));
+        let Poll::Ready(next) = polled else {
+            return Ok(heard);
+        };
+        heard = true;
+        match understand(next, codec) {
+            // On the heap, and gone after it: thousands are here for one who speaks.
+            Said::Message(message) => Box::pin(member.take(*message)).await,
+            Said::Sign => {}
+            said => return Err(Box::pin(refuse(socket, said)).await),
         }
     }
 }
@@ -262,7 +288,11 @@ enum Said {
 }
 
 async fn next_message<S: Socket>(socket: &mut WebSocketStream<S>, codec: Codec) -> Said {
-    let bytes = match (socket.next().await, codec) {
+    understand(socket.next().await, codec)
+}
+
+fn understand(next: Option<Result<Message, Error>>, codec: Codec) -> Said {
+    let bytes = match (next, codec) {
         (Some(Ok(Message::Text(text))), Codec::Json) => text.into(),
         (Some(Ok(Message::Binary(bytes))), Codec::Binary) => bytes,
         (Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))), _) => {
