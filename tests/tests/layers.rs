@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 17] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 18] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("hls", Layer::Pure, &[]),
@@ -25,11 +25,13 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 17] = [
         &["settings", "wasm-filters"],
     ),
     ("bus", Layer::Service, &["settings"]),
+    ("chat-archive", Layer::Service, &["rooms", "settings"]),
     (
         "origin",
         Layer::Role,
         &[
             "bus",
+            "chat-archive",
             "cmaf",
             "filter-registry",
             "hls",
@@ -80,6 +82,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 17] = [
         &[
             "bus",
             "cache-policy",
+            "chat-archive",
             "cmaf",
             "edge",
             "filter-registry",
