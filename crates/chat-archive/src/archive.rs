@@ -2,6 +2,8 @@
 
 mod open;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -11,7 +11,7 @@ pub(crate) enum Verdict {
     /// It stays.
     Keep,
     /// This is left of it.
-    Change(Body),
+    Change(Box<Body>),
     /// Nothing is left.
     Drop,
 }
@@ -50,7 +50,7 @@ impl People<'_> {
             Body::Moderation(it) => self.rest_of_act(it).map(Body::Moderation),
             Body::Notice(_) | Body::Void => None,
         };
-        rest.map_or(Verdict::Keep, Verdict::Change)
+        rest.map_or(Verdict::Keep, |rest| Verdict::Change(Box::new(rest)))
     }
 
     fn is(&self, id: &str) -> bool {

@@ -54,6 +54,8 @@ struct Inner {
     segments: BTreeMap<u64, Segment>,
     active: Option<Active>,
     pending: Deletions,
+    /// At so many of them `append` sweeps.
+    sweep_at: usize,
     /// Of the last event that was taken.
     last: Position,
     /// Number of the next segment.
@@ -107,6 +109,7 @@ impl Room {
         let inner = Inner {
             next: next.max(1),
             is_directory_synced: true,
+            sweep_at: PENDING_DELETIONS_MAX,
             ..Inner::default()
         };
         Self {
@@ -140,31 +143,30 @@ impl Room {
         let mut staged = inner.last;
         for event in fresh {
             let position = (epoch, event.seq);
-            if let Some(body) = left_of(&inner.pending, &erased, position, event) {
-                let day = day_of(event.at_ms);
-                self.make_room_for(&mut inner, day, staged, &mut appended)?;
-                let changed;
-                let event = match body {
-                    None => &**event,
-                    Some(body) => {
-                        changed = Event { body, ..**event };
-                        &changed
-                    }
-                };
-                if let Some(active) = &mut inner.active {
-                    let pushed = active
-                        .writer
-                        .push(|text| record::encode(epoch, event, text));
-                    if let Err(error) = pushed {
-                        active.writer.discard();
-                        return Err(error);
-                    }
+            let changed;
+            let event = match left_of(&inner.pending, &erased, position, event) {
+                Verdict::Drop => None,
+                Verdict::Keep => Some(&**event),
+                Verdict::Change(body) => {
+                    changed = Event {
+                        body: *body,
+                        ..**event
+                    };
+                    Some(&changed)
                 }
+            };
+            if let Some(event) = event {
+                self.make_room_for(&mut inner, day_of(event.at_ms), staged, &mut appended)?;
+                push(&mut inner, epoch, event)?;
             }
             staged = position;
         }
         self.flush(&mut inner, staged, &mut appended)?;
-        let is_much = inner.pending.len() >= PENDING_DELETIONS_MAX;
+        let is_much = inner.pending.len() >= inner.sweep_at;
+        if is_much {
+            // Not at each append, if it fails.
+            inner.sweep_at = inner.pending.len() + PENDING_DELETIONS_MAX;
+        }
         drop(inner);
         if is_much {
             // What fails here is tried again by the next sweep.
@@ -280,22 +282,25 @@ impl Room {
         }
         let is_directory_synced = std::mem::replace(&mut inner.is_directory_synced, true);
         drop(inner);
-        let mut synced = Ok(());
-        for file in &files {
-            let done = file.sync_data();
-            synced = synced.and(done.map_err(Error::io("sync", &self.directory)));
-        }
-        if !is_directory_synced {
-            let parent = self.directory.parent().unwrap_or(&self.directory);
-            let done = disk::sync_directory(&self.directory);
-            synced = synced.and(done).and(disk::sync_directory(parent));
-        }
+        let synced = self.sync_files(&files, !is_directory_synced);
         if synced.is_err() {
             let mut inner = self.inner.lock();
             inner.unsynced.extend(files);
             inner.is_directory_synced &= is_directory_synced;
         }
         synced
+    }
+
+    fn sync_files(&self, files: &[Arc<File>], with_directory: bool) -> Result<(), Error> {
+        for file in files {
+            let synced = file.sync_data();
+            synced.map_err(Error::io("sync", &self.directory))?;
+        }
+        if with_directory {
+            disk::sync_directory(&self.directory)?;
+            disk::sync_directory(self.directory.parent().unwrap_or(&self.directory))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -313,46 +318,50 @@ impl Room {
     }
 }
 
+/// Adds an event to the group of the segment that grows. After an error there is no group.
+fn push(inner: &mut Inner, epoch: u64, event: &Event) -> Result<(), Error> {
+    let Some(active) = &mut inner.active else {
+        return Ok(());
+    };
+    let text = |text: &mut Vec<u8>| record::encode(epoch, event, text);
+    let pushed = active.writer.push(text);
+    if pushed.is_err() {
+        active.writer.discard();
+    }
+    pushed
+}
+
 pub(crate) fn day_of(at_ms: u64) -> u32 {
     u32::try_from(at_ms / DAY_MS).unwrap_or(u32::MAX)
 }
 
-/// What is left of an event for whoever looks now: none if nothing is, none within it if all of
-/// it.
-#[expect(clippy::option_option, reason = "kept whole, kept in part, gone")]
-fn left_of(
-    pending: &Deletions,
-    erased: &Tombstones,
-    position: Position,
-    event: &Event,
-) -> Option<Option<Body>> {
+/// What is left of an event for whoever looks now.
+fn left_of(pending: &Deletions, erased: &Tombstones, position: Position, event: &Event) -> Verdict {
     left_of_with(pending, erased, &HashSet::new(), position, event)
 }
 
 /// The same, where messages of those erased are known.
-#[expect(clippy::option_option, reason = "as above")]
 fn left_of_with(
     pending: &Deletions,
     erased: &Tombstones,
     messages: &HashSet<String>,
     position: Position,
     event: &Event,
-) -> Option<Option<Body>> {
+) -> Verdict {
     let rest = pending.rest_of(position, &event.body);
     let body = rest.as_ref().unwrap_or(&event.body);
     if *body == Body::Void {
-        return None;
+        return Verdict::Drop;
     }
-    if erased.is_empty() {
-        return Some(rest);
+    if !erased.is_empty() {
+        let people = People {
+            is_theirs: &|id| erased.takes(id, event.at_ms),
+            messages,
+        };
+        let verdict = people.rest_of(body);
+        if verdict != Verdict::Keep {
+            return verdict;
+        }
     }
-    let people = People {
-        is_theirs: &|id| erased.takes(id, event.at_ms),
-        messages,
-    };
-    match people.rest_of(body) {
-        Verdict::Keep => Some(rest),
-        Verdict::Change(body) => Some(Some(body)),
-        Verdict::Drop => None,
-    }
+    rest.map_or(Verdict::Keep, |rest| Verdict::Change(Box::new(rest)))
 }

@@ -6,6 +6,7 @@ use super::{Inner, Room, left_of};
 use crate::deletions::Position;
 use crate::error::{Error, SegmentId};
 use crate::limits::{CHUNK_BYTES, CHUNK_RECORDS};
+use crate::person::Verdict;
 use crate::record::{self, Needle, Record};
 use crate::segment::{End, Scan, Step};
 
@@ -133,9 +134,9 @@ impl Room {
             }
             cursor.last = Some(position);
             match left_of(&inner.pending, &erased, position, &record.event) {
-                None => continue,
-                Some(None) => {}
-                Some(Some(body)) => record.event.body = body,
+                Verdict::Drop => continue,
+                Verdict::Keep => {}
+                Verdict::Change(body) => record.event.body = *body,
             }
             records.push(record);
         }

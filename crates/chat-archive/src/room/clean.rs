@@ -10,8 +10,9 @@ use super::{Inner, Room, Segment, left_of_with};
 use crate::deletions::Deletions;
 use crate::disk;
 use crate::error::{Error, SegmentId};
-use crate::limits::DAY_MS;
-use crate::record::{self, Needle};
+use crate::limits::{DAY_MS, PENDING_DELETIONS_MAX};
+use crate::person::Verdict;
+use crate::record::{self, Needle, Record};
 use crate::segment::{Scan, Writer};
 use crate::state::Tombstones;
 
@@ -52,13 +53,6 @@ struct Filter {
     messages: HashSet<String>,
     /// Finds the records that are about the one who is being erased; none if all may be.
     needle: Option<Needle>,
-}
-
-/// What becomes of a record.
-enum Fate {
-    Same,
-    Gone,
-    Less(u64, Event),
 }
 
 impl Room {
@@ -116,7 +110,9 @@ impl Room {
             }
         }
         if *task == Task::Sweep && cleaned.failed.is_empty() {
-            self.inner.lock().pending.settle(&filter.pending);
+            let mut inner = self.inner.lock();
+            inner.pending.settle(&filter.pending);
+            inner.sweep_at = inner.pending.len() + PENDING_DELETIONS_MAX;
             cleaned.settled = is_sweeping.then_some(next);
         }
         cleaned
@@ -173,7 +169,7 @@ impl Room {
         let mut is_changed = is_forced;
         if !is_forced {
             self.each(id, segment, |scan, index| {
-                is_changed = !matches!(filter.fate(scan, id, index)?, Fate::Same);
+                is_changed = !matches!(filter.fate(scan, id, index)?, Verdict::Keep);
                 Ok(!is_changed)
             })?;
         }
@@ -189,14 +185,19 @@ impl Room {
         let mut changed = 0;
         self.each(id, segment, |scan, index| {
             let fate = filter.fate(scan, id, index)?;
-            changed += u64::from(!matches!(fate, Fate::Same));
+            changed += u64::from(!matches!(fate, Verdict::Keep));
             match fate {
-                Fate::Gone => {}
-                Fate::Same => writer.push(|text| {
+                Verdict::Drop => {}
+                Verdict::Keep => writer.push(|text| {
                     text.extend_from_slice(scan.record());
                     Ok(())
                 })?,
-                Fate::Less(epoch, event) => {
+                Verdict::Change(body) => {
+                    let Record { epoch, event } = decode(scan, id, index)?;
+                    let event = Event {
+                        body: *body,
+                        ..event
+                    };
                     writer.push(|text| record::encode(epoch, &event, text))?;
                 }
             }
@@ -262,30 +263,19 @@ impl Room {
 }
 
 impl Filter {
-    fn fate(&self, scan: &Scan, id: &SegmentId, index: u64) -> Result<Fate, Error> {
+    fn fate(&self, scan: &Scan, id: &SegmentId, index: u64) -> Result<Verdict, Error> {
         if !self.may_concern(scan.record()) {
-            return Ok(Fate::Same);
+            return Ok(Verdict::Keep);
         }
         let record = decode(scan, id, index)?;
         let position = (record.epoch, record.event.seq);
-        let left = left_of_with(
+        Ok(left_of_with(
             &self.pending,
             &self.erased,
             &self.messages,
             position,
             &record.event,
-        );
-        Ok(match left {
-            None => Fate::Gone,
-            Some(None) => Fate::Same,
-            Some(Some(body)) => Fate::Less(
-                record.epoch,
-                Event {
-                    body,
-                    ..record.event
-                },
-            ),
-        })
+        ))
     }
 
     /// Whether there is a point in taking it apart.
