@@ -104,3 +104,44 @@ impl Deletions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rooms::schema::Moderation;
+
+    use super::*;
+
+    fn noted(deletions: &mut Deletions, seq: u64, act: Act) {
+        let event = Event {
+            seq,
+            at_ms: 0,
+            media_ms: None,
+            body: Body::Moderation(Moderation {
+                actor: String::new(),
+                reason: String::new(),
+                act,
+            }),
+        };
+        deletions.note(1, &event);
+    }
+
+    #[test]
+    fn what_came_while_others_were_applied_still_waits() {
+        let user = |user: &str| Act::DeleteUser {
+            user: user.to_owned(),
+        };
+        let mut deletions = Deletions::default();
+        noted(&mut deletions, 1, user("ann"));
+        noted(&mut deletions, 2, user("bob"));
+        noted(&mut deletions, 3, Act::Clear);
+        let applied = deletions.clone();
+        noted(&mut deletions, 4, user("ann"));
+        noted(&mut deletions, 5, user("cid"));
+        noted(&mut deletions, 6, Act::Clear);
+        deletions.settle(&applied);
+        assert_eq!(deletions.len(), 3);
+        assert_eq!(deletions.everything, Some((1, 6)));
+        deletions.settle(&deletions.clone());
+        assert!(deletions.is_empty());
+    }
+}

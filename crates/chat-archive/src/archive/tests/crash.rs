@@ -93,3 +93,34 @@ fn a_full_disk_leaves_no_halves() {
         assert_eq!(seqs(&archive, "a"), [3, 4, 5]);
     }
 }
+
+#[test]
+fn nothing_is_written_after_a_write_that_failed() {
+    use crate::error::SegmentId;
+    use crate::segment::Writer;
+    let directory = tempfile::tempdir().unwrap();
+    let id = SegmentId {
+        room: "a".to_owned(),
+        day: 1,
+        number: 1,
+    };
+    let mut writer = Writer::create(directory.path(), id, &keys(&[OLD])).unwrap();
+    let push = |writer: &mut Writer, text: &[u8]| {
+        let pushed = writer.push(|into| {
+            into.extend_from_slice(text);
+            Ok(())
+        });
+        pushed.unwrap();
+    };
+    push(&mut writer, b"one");
+    writer.flush().unwrap();
+    let whole = files(directory.path());
+    push(&mut writer, b"two");
+    faults::set(Some(12));
+    assert!(writer.flush().is_err());
+    faults::set(None);
+    // Its nonce was used: another text under it would give both away.
+    push(&mut writer, b"six");
+    assert!(writer.flush().is_err() && writer.seal().is_err());
+    assert_eq!(files(directory.path()), whole);
+}

@@ -188,7 +188,11 @@ fn what_moderators_delete_is_not_read_and_goes_with_the_next_sweep() {
 
 #[test]
 fn a_reader_goes_on_where_it_was_when_segments_are_rewritten() {
-    let (_directory, archive) = new();
+    let directory = tempfile::tempdir().unwrap();
+    // All in one segment, of several chunks.
+    let options = Options::default();
+    let opened = Archive::open(directory.path(), keys(&[OLD]), options, NOW);
+    let (archive, _) = opened.unwrap();
     let events: Vec<_> = (1..=2_000)
         .map(|seq| said(seq, if seq % 3 == 0 { "bob" } else { "ann" }))
         .collect();
