@@ -9,6 +9,7 @@
 //! ```
 
 mod api;
+mod archive;
 mod audit;
 mod guests;
 mod hub;
@@ -24,6 +25,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use bus::config::{BusSettings, LINK_MESSAGE_BYTES_MAX};
 use bus::{BusError, EdgeName, HubBus, HubInbox, RoomName, Store, StoreError};
+use chat_archive::ArchiveSettings;
 use parking_lot::Mutex;
 use rooms::schema::{FromEdge, ToEdge};
 use settings::Secret;
@@ -35,11 +37,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::window::Catalog;
 
+pub use archive::ArchiveError;
 pub use audit::AuditError;
 pub use guests::GuestSettings;
 pub use identity::IdentityError;
 pub use metrics::Metrics;
 
+use archive::Chronicle;
 use audit::Audit;
 use guests::Desk;
 use hub::{Input, RoomHub};
@@ -67,6 +71,8 @@ pub struct RoomsSettings {
     pub room: rooms::Config,
     /// Rooms that are there though nobody has published yet: the configured streams.
     pub names: BTreeSet<String>,
+    /// Where chat is stored; `None`: nowhere.
+    pub archive: Option<ArchiveSettings>,
     /// Bearer token of the operators' API.
     pub operator_token: Option<Secret>,
 }
@@ -75,6 +81,9 @@ pub struct RoomsSettings {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RoomsError {
+    /// Stored chat.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// The log.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -137,6 +146,7 @@ struct Shared {
     bus: HubBus,
     store: Store,
     audit: Audit,
+    archive: Option<Chronicle>,
     counts: Counts,
     metrics: Metrics,
     catalog: Catalog,
@@ -187,7 +197,17 @@ impl Hubs {
         let desk = Desk::open(guests, identity, names, reserved, tokens, metrics.clone()).await;
         let desk = Arc::new(desk);
         counts.begin();
+        let tasks = TaskTracker::new();
+        let archive = match settings.archive.clone() {
+            Some(archive) => {
+                let (archive, writer) = Chronicle::open(archive, metrics.clone()).await?;
+                tokio::spawn(writer.run());
+                Some(archive)
+            }
+            None => None,
+        };
         let shared = Shared {
+            archive,
             audit: Audit::open(&settings.state_dir.join("audit")).await?,
             settings,
             bus,
@@ -200,7 +220,7 @@ impl Hubs {
             shared: Arc::new(shared),
             desk: Arc::clone(&desk),
             rooms: Arc::default(),
-            tasks: TaskTracker::new(),
+            tasks,
             stop: CancellationToken::new(),
         };
         Ok(Started {
@@ -238,6 +258,9 @@ impl Hubs {
         self.rooms.lock().clear();
         self.tasks.close();
         self.tasks.wait().await;
+        if let Some(archive) = &self.shared.archive {
+            archive.end().await;
+        }
         self.shared.bus.close();
     }
 

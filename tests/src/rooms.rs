@@ -9,6 +9,7 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use loadtest::process::Process;
 use rooms::schema::{Body, ClientMessage, Event, Outcome, Position, ServerMessage, Welcome};
 use serde_json::{Value as Json, json};
 use tokio::net::TcpStream;
@@ -21,7 +22,7 @@ use toml::{Table, Value};
 
 use crate::edge::Edge;
 use crate::filters::{self, Filter, Operator};
-use crate::node::Settings;
+use crate::node::{self, Settings};
 use crate::origin::{Origin, STREAM};
 use crate::wait;
 
@@ -50,7 +51,16 @@ impl Club {
 
     /// The same, with `settings` laid over on all nodes.
     pub async fn start_with(edges: usize, settings: &Settings) -> anyhow::Result<Self> {
-        let club = Self::without_filters(edges, settings).await?;
+        Self::start_apart(edges, settings, settings).await
+    }
+
+    /// The same, with settings of the origin and of the edges laid over.
+    pub async fn start_apart(
+        edges: usize,
+        origin: &Settings,
+        doors: &Settings,
+    ) -> anyhow::Result<Self> {
+        let club = Self::bare(edges, origin, doors).await?;
         club.deploy(&auth()?).await?;
         club.deploy(&chat(&json!({}))?).await?;
         Ok(club)
@@ -58,12 +68,16 @@ impl Club {
 
     /// Nobody comes in before there is an auth filter.
     pub async fn without_filters(edges: usize, settings: &Settings) -> anyhow::Result<Self> {
+        Self::bare(edges, settings, settings).await
+    }
+
+    async fn bare(edges: usize, over: &Settings, below: &Settings) -> anyhow::Result<Self> {
         let links = Value::Array(vec![LINK_TOKEN.into()]);
         let hubs = filters::origin_settings()
             .set("rooms", "enabled", true)
             .set("rooms", "link_tokens", links)
             .set("admin", "token", filters::ADMIN_TOKEN);
-        let origin = Origin::start_with(&hubs.overlaid(settings)).await?;
+        let origin = Origin::start_with(&hubs.overlaid(over)).await?;
         let key = Table::from_iter([
             ("name".to_owned(), "identity".into()),
             (
@@ -76,7 +90,7 @@ impl Club {
             .set("rooms", "enabled", true)
             .set("rooms", "origin", origin.http_url())
             .set("rooms", "token", LINK_TOKEN)
-            .overlaid(settings);
+            .overlaid(below);
         let names: Vec<String> = (1..=edges).map(|number| format!("door-{number}")).collect();
         let urls = [origin.http_url()];
         let starting = names
@@ -499,4 +513,61 @@ pub async fn viewers(club: &Club, count: u64) -> anyhow::Result<()> {
         Ok((is == Some(count)).then_some(()))
     })
     .await
+}
+
+/// Debian's nats-server, with JetStream.
+#[derive(Debug)]
+pub struct Broker {
+    process: Option<Process>,
+    port: u16,
+    directory: std::path::PathBuf,
+    starts: u32,
+}
+
+impl Broker {
+    /// Starts one on a free port.
+    pub async fn start() -> anyhow::Result<Self> {
+        let mut broker = Self {
+            process: None,
+            port: node::free_port()?,
+            directory: node::directory("nats")?,
+            starts: 0,
+        };
+        broker.start_again().await?;
+        Ok(broker)
+    }
+
+    /// Starts it again, with what it had on disk.
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        self.starts += 1;
+        let mut command = std::process::Command::new("nats-server");
+        command
+            .args([
+                "-a",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-js",
+                "-sd",
+            ])
+            .arg(&self.directory);
+        let log = self.directory.join(format!("log.{}", self.starts));
+        let mut process = Process::spawn("nats-server", &mut command, &log)?;
+        let address = format!("127.0.0.1:{}", self.port);
+        process.listening(&address, WITHIN).await?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.take().context("it does not run")?.kill()
+    }
+
+    /// Settings of nodes that use it.
+    pub fn settings(&self) -> Settings {
+        let url = Value::Array(vec![format!("nats://127.0.0.1:{}", self.port).into()]);
+        let bus = Table::from_iter([("kind".to_owned(), "nats".into()), ("urls".to_owned(), url)]);
+        Settings::default().set("rooms", "bus", Value::Table(bus))
+    }
 }

@@ -16,11 +16,7 @@ use tests::wait;
 const WITHIN: Duration = Duration::from_secs(30);
 
 fn accepted(outcome: &Outcome) -> bool {
-    let is = matches!(outcome, Outcome::Accepted { seq: Some(_), .. });
-    if !is {
-        println!("{outcome:?}");
-    }
-    is
+    matches!(outcome, Outcome::Accepted { seq: Some(_), .. })
 }
 
 fn rejection(outcome: &Outcome) -> &str {

@@ -259,7 +259,7 @@ async fn a_disk_that_is_gone_stops_no_moderator() -> anyhow::Result<()> {
     // There is room again: it is saved without anybody doing anything.
     std::fs::remove_file(&state)?;
     std::fs::create_dir(&state)?;
-    tests::wait::until("the room is saved", Duration::from_secs(30), async || {
+    wait::until("the room is saved", WITHIN, async || {
         let saved = std::fs::read_dir(&state)?.next().is_some();
         Ok(saved.then_some(()))
     })

@@ -19,7 +19,7 @@ use self::{
 };
 use crate::{
     config::{Config, ConfigError},
-    limits::{ATTRS_MAX, FRAME_BYTES_MAX, FRAME_EVENTS_MAX},
+    limits::{ATTRS_MAX, CROWD, FRAME_BYTES_MAX, FRAME_EVENTS_MAX},
     moderation::{Deletion, RoomState},
     presence::merged::Merged,
     schema::{
@@ -301,13 +301,21 @@ impl Hub {
         let now_ms = self.advance(now_ms);
         if now_ms >= self.tick_ms {
             self.flush();
-            self.tick_ms = now_ms + self.config.tick_ms;
+            self.tick_ms = now_ms + self.tick_span();
             self.dedup.expire(now_ms);
         }
         if now_ms >= self.state_tick_ms {
             self.state_tick_ms = now_ms + self.config.state_tick_ms;
             self.publish_state();
         }
+    }
+
+    /// Longer in a crowd, up to twice: each tick costs a write per connection, and what ten thousand
+    /// writes take is waited for by those who are last.
+    fn tick_span(&self) -> u64 {
+        let tick_ms = self.config.tick_ms;
+        let more = tick_ms * u64::from(self.published.connections) / CROWD;
+        tick_ms + more.min(tick_ms)
     }
 
     /// When [`Self::tick`] has something to do, Unix milliseconds.

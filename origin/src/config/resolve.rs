@@ -103,6 +103,7 @@ impl Config {
                 reserved: rooms.reserved_names.clone(),
             },
             room: rooms.limits.clone(),
+            archive: rooms.archive.clone().resolve(&at("archive"))?,
             names: streams.iter().map(|stream| stream.name.clone()).collect(),
             operator_token: self.resolve_admin_token()?,
         }))

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use bus::config::BusConfig;
+use chat_archive::ArchiveConfig;
 use filter_registry::config::{FiltersConfig, RegistryConfig};
 use serde::Deserialize;
 use telemetry::log::LogFormat;
@@ -371,6 +372,8 @@ pub struct RoomsConfig {
     pub reserved_names: Vec<String>,
     /// `[rooms.bus]`
     pub bus: BusConfig,
+    /// `[rooms.archive]`
+    pub archive: ArchiveConfig,
     /// `[rooms.limits]`
     pub limits: rooms::Config,
 }
@@ -385,6 +388,7 @@ impl Default for RoomsConfig {
             guest_lifetime_seconds: 86_400,
             reserved_names: Vec::new(),
             bus: BusConfig::default(),
+            archive: ArchiveConfig::default(),
             limits: rooms::Config::default(),
         }
     }

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bus::RoomName;
 use http::StatusCode;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use rooms::schema::{Act, Body, Moderation, Outcome, Publish};
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -47,6 +47,7 @@ pub(super) fn router(hubs: Hubs) -> Router {
         .route("/v1/rooms/{room}/acts", post(act))
         .route("/v1/rooms/{room}/audit", get(audit))
         .route("/v1/rooms/{room}/tokens", post(token))
+        .route("/v1/users/{user}/chat", get(export).delete(erase))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .layer(from_fn_with_state(hubs.clone(), authorize))
         .with_state(hubs)
@@ -136,33 +137,41 @@ async fn act(
             );
         }
     };
+    match operate(&hubs, &name, request.act, request.reason, request.id).await {
+        Ok(outcome) => Json(outcome).into_response(),
+        Err(refusal) => refusal,
+    }
+}
+
+/// An act of an operator; `id`: the same again is the same act.
+async fn operate(
+    hubs: &Hubs,
+    name: &RoomName,
+    act: Act,
+    reason: String,
+    id: Option<String>,
+) -> Result<Outcome, Response> {
     let actor = "operator".to_owned();
     let publish = Publish {
         author: actor.clone(),
-        client_id: request
-            .id
-            .unwrap_or_else(|| format!("{}-{}", unix_ms(), guest_id())),
+        client_id: id.unwrap_or_else(|| format!("{}-{}", unix_ms(), guest_id())),
         media_ms: None,
-        body: Body::Moderation(Moderation {
-            actor,
-            reason: request.reason,
-            act: request.act,
-        }),
+        body: Body::Moderation(Moderation { actor, reason, act }),
     };
     let (answer, answered) = oneshot::channel();
     let sent = hubs
-        .room(&name)
+        .room(name)
         .map(|hub| hub.try_send(Input::Publish(Box::new(publish), answer)));
     if !matches!(sent, Some(Ok(()))) {
-        return busy();
+        return Err(busy());
     }
     match tokio::time::timeout(ANSWER_WITHIN, answered).await {
-        Ok(Ok(outcome @ Outcome::Accepted { .. })) => Json(outcome).into_response(),
+        Ok(Ok(outcome @ Outcome::Accepted { .. })) => Ok(outcome),
         Ok(Ok(Outcome::Refused { code, .. })) => {
             let detail = "the room refused it";
-            problem(StatusCode::CONFLICT, code.as_str(), detail, None)
+            Err(problem(StatusCode::CONFLICT, code.as_str(), detail, None))
         }
-        _ => busy(),
+        _ => Err(busy()),
     }
 }
 
@@ -255,6 +264,61 @@ async fn token(
         "expires_at_ms": expires_at_ms,
     });
     (StatusCode::CREATED, Json(given)).into_response()
+}
+
+/// Everything that is stored by a user, a line of JSON each.
+async fn export(State(hubs): State<Hubs>, Path(user): Path<String>) -> Response {
+    let Some(archive) = &hubs.shared.archive else {
+        return not_stored();
+    };
+    let lines = archive.export(user);
+    let lines = futures::stream::unfold(lines, async |mut lines| {
+        let line = lines.recv().await?;
+        Some((line.map_err(std::io::Error::other), lines))
+    });
+    let body = axum::body::Body::from_stream(lines);
+    ([(CONTENT_TYPE, "application/jsonl")], body).into_response()
+}
+
+/// Takes away what a user wrote: out of the rooms that are open, and out of what is stored.
+async fn erase(State(hubs): State<Hubs>, Path(user): Path<String>) -> Response {
+    if user.is_empty() || user.len() > rooms::ID_BYTES_MAX {
+        let detail = "a user id has 1 to 128 bytes";
+        return problem(StatusCode::BAD_REQUEST, "malformed", detail, None);
+    }
+    let open: Vec<RoomName> = hubs.rooms.lock().keys().cloned().collect();
+    for name in &open {
+        let act = Act::DeleteUser { user: user.clone() };
+        if let Err(refusal) = operate(&hubs, name, act, String::new(), None).await {
+            return refusal;
+        }
+    }
+    let Some(archive) = &hubs.shared.archive else {
+        return Json(serde_json::json!({ "rooms": open.len(), "records": 0 })).into_response();
+    };
+    match archive.erase(user).await {
+        Ok(erased) => Json(serde_json::json!({
+            "rooms": open.len(),
+            "records": erased.records,
+            "segments": erased.segments,
+        }))
+        .into_response(),
+        Err(error) => {
+            tracing::error!(error, "a user's chat cannot be erased");
+            let detail = "not everything could be erased: ask again; the process's log says why";
+            problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "unfinished",
+                detail,
+                None,
+            )
+        }
+    }
+}
+
+fn not_stored() -> Response {
+    let detail = "no chat is stored here: rooms.archive is off";
+    problem(StatusCode::NOT_FOUND, "not-stored", detail, None)
 }
 
 fn known(hubs: &Hubs, room: &str) -> Option<RoomName> {

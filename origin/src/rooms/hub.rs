@@ -210,6 +210,9 @@ impl Running {
         }
         self.save_if_due().await;
         for (edge, message) in sends {
+            if let (Some(archive), ToEdge::Frame(frame)) = (&self.shared.archive, &message) {
+                archive.append(&self.name, frame.epoch, &frame.events);
+            }
             self.send(edge, &message);
         }
         self.count();
@@ -297,6 +300,9 @@ impl Running {
         }
         self.shared.metrics.gone(&self.counted);
         self.shared.counts.set(&self.name, None);
+        if let Some(archive) = &self.shared.archive {
+            archive.close_room(&self.name);
+        }
         tracing::info!(room = %self.name, "room closed");
     }
 

@@ -33,6 +33,10 @@ pub struct Metrics {
     pub inputs_lost: IntCounter,
     /// `weir_room_nonsense_total`.
     pub nonsense: IntCounter,
+    /// `weir_room_archive_lost_total`.
+    pub archive_lost: IntCounter,
+    /// `weir_room_archive_failed_total`.
+    pub archive_failed: IntCounter,
     /// `weir_guests_total{outcome}`.
     pub guests: IntCounterVec,
     /// `weir_guest_names`.
@@ -109,6 +113,16 @@ impl Metrics {
                 r,
                 "weir_room_nonsense_total",
                 "Messages of edges that could not be read, or said another edge's name.",
+            )?,
+            archive_lost: metrics::counter(
+                r,
+                "weir_room_archive_lost_total",
+                "Batches of events that were not stored because the archive was behind.",
+            )?,
+            archive_failed: metrics::counter(
+                r,
+                "weir_room_archive_failed_total",
+                "Times that the archive could not be written, swept or closed.",
             )?,
             guests: metrics::counter_vec(
                 r,
