@@ -38,12 +38,18 @@ export class PeoplePanel {
     this.#drawn = drawn;
     this.element.lang = language();
     const compare = new Intl.Collator(language()).compare;
-    const rows = listed(whole.audience, compare).slice(0, ROWS_MAX).map((member) => this.#row(member));
+    const all = listed(whole.audience, compare);
+    const named = all.filter((member) => member.name !== "");
+    const rows = named.slice(0, ROWS_MAX).map((member) => this.#row(member));
+    const listeners = all.length - named.length;
+    if (listeners > 0 && rows.length > 0) {
+      rows.push(h("li", { class: "muted", "data-key": "listeners" }, t("people.listeners", { n: listeners })));
+    }
     patchChildren(this.#list, rows.length === 0 ? [h("li", { class: "muted" }, t("people.nobody"))] : rows);
   }
 
   #row({ id, name, roles }: Member): HTMLElement {
     const mine = id === this.#room.me ? h("span", { class: "muted" }, `(${t("people.you")})`) : null;
-    return h("li", { "data-key": id }, ...badgeElements(roles), nameElement(id, name === "" ? id : name), mine);
+    return h("li", { "data-key": id }, ...badgeElements(roles), nameElement(id, name), mine);
   }
 }

@@ -198,6 +198,7 @@ export const en = {
   "people.title": "Who is here",
   "people.everybody": { one: "{n} person", other: "{n} people" },
   "people.crowd": { one: "{n} person. This is the top of the crowd.", other: "{n} people. This is the top of the crowd." },
+  "people.listeners": { one: "and {n} without a name", other: "and {n} without a name" },
   "people.you": "you",
   "people.nobody": "Nobody with a name yet.",
   "role.broadcaster": "Broadcaster",

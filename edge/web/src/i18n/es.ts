@@ -186,6 +186,7 @@ export const es: Catalogue = {
   "people.title": "Quién está aquí",
   "people.everybody": { one: "{n} persona", other: "{n} personas" },
   "people.crowd": { one: "{n} persona. Estos son los primeros.", other: "{n} personas. Estos son los primeros." },
+  "people.listeners": { one: "y {n} sin nombre", other: "y {n} sin nombre" },
   "people.you": "tú",
   "people.nobody": "Nadie con nombre todavía.",
   "role.broadcaster": "Emisor",

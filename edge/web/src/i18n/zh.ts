@@ -186,6 +186,7 @@ export const zh: Catalogue = {
   "people.title": "谁在这里",
   "people.everybody": { other: "{n} 人" },
   "people.crowd": { other: "{n} 人。这里只列出前面的一部分。" },
+  "people.listeners": { other: "以及 {n} 位未取名的观众" },
   "people.you": "你",
   "people.nobody": "还没有署名的人。",
   "role.broadcaster": "主播",
