@@ -70,6 +70,8 @@ async fn people_on_two_edges_talk_and_moderators_are_heard() -> anyhow::Result<(
             .await?;
         assert_eq!(actor, "");
     }
+    let asked = [("protocol", "h1"), ("kind", "room"), ("status", "101")];
+    assert!(club.edge(0)?.metric("edge_requests_total", &asked).await? >= 2.0);
     // Who comes now does not see it.
     let mut late = club.enter(1, None).await?;
     assert!(accepted(&judge.say("after").await?));

@@ -28,5 +28,8 @@ async fn two_browsers_at_two_edges() -> anyhow::Result<()> {
     assert_eq!(talked.language, "es");
     assert!(!talked.overflow);
     assert_eq!(talked.errors, Vec::<String>::new());
+    // Chromium asks over the HTTP/2 connection that it has (RFC 8441).
+    let asked = [("protocol", "h2"), ("kind", "room"), ("status", "200")];
+    assert!(one.metric("edge_requests_total", &asked).await? >= 1.0);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use http::StatusCode;
 use pingora_error::{Error, ErrorSource, ErrorType};
 use pingora_proxy::Session;
 use prometheus::IntGauge;
@@ -51,6 +52,8 @@ pub struct Context {
     /// Why it was not admitted; a label in metrics.
     pub(super) refused: Option<&'static str>,
     pub(super) set_cookie: Option<String>,
+    /// The connection was taken out of the session after a 101.
+    pub(super) upgraded: bool,
     pub(super) started: Instant,
     in_progress: IntGauge,
 }
@@ -66,6 +69,7 @@ impl Context {
             tier: false,
             refused: None,
             set_cookie: None,
+            upgraded: false,
             started: Instant::now(),
             in_progress: metrics.in_progress.clone(),
         }
@@ -96,11 +100,11 @@ impl EdgeProxy {
     pub(super) fn log(&self, session: &Session, error: Option<&Error>, context: &Context) {
         let protocol = protocol(session.as_downstream());
         let downstream = session.as_downstream();
-        let status = downstream
-            .response_written()
-            .map(|response| response.status);
+        let taken = context.upgraded.then_some(StatusCode::SWITCHING_PROTOCOLS);
+        let written = downstream.response_written();
+        let status = taken.or_else(|| written.map(|response| response.status));
         let bytes = downstream.body_bytes_sent();
-        let status_label = status.as_ref().map_or("none", http::StatusCode::as_str);
+        let status_label = status.as_ref().map_or("none", StatusCode::as_str);
         self.metrics
             .requests
             .with_label_values(&[

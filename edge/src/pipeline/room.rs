@@ -77,7 +77,7 @@ impl EdgeProxy {
                     }
                 };
                 match self.let_in(session, context, rooms, room).await? {
-                    Some(guest) => self.open_socket(session, guest, handshake).await,
+                    Some(guest) => self.open_socket(session, context, guest, handshake).await,
                     None => Ok(()),
                 }
             }
@@ -155,6 +155,7 @@ impl EdgeProxy {
     async fn open_socket(
         &self,
         session: &mut Session,
+        context: &mut Context,
         guest: Guest,
         handshake: Handshake,
     ) -> Result<()> {
@@ -184,6 +185,7 @@ impl EdgeProxy {
             .write_response_header(Box::new(response), false)
             .await?;
         let stream = take_stream(session)?;
+        context.upgraded = true;
         tokio::spawn(run_socket(stream, guest, codec));
         Ok(())
     }
