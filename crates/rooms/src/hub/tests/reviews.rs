@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::schema::Review;
 use crate::{
     limits::{RELAY_USERS_MAX, REVIEWS_MAX},
     rng::Rng,
