@@ -35,6 +35,7 @@ async function observe({ startupMsMax, watchMs, sampleEveryMs }) {
   const WIDTH = 1280;
   const ROW = 40;
   const MODULUS = 2 ** 24;
+  const FRAMES_THAT_MOVE = 5;
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const video = document.querySelector("video");
   const canvas = document.createElement("canvas");
@@ -58,7 +59,10 @@ async function observe({ startupMsMax, watchMs, sampleEveryMs }) {
   }
 
   const opened = performance.now();
-  while (!(video.currentTime > 0 && video.readyState >= 3 && !video.paused)) {
+  // A picture that moves: before it does, the player still looks for where to begin, and the jump
+  // to the first sample that it finds is a `waiting` of its own.
+  const moves = () => video.getVideoPlaybackQuality().totalVideoFrames >= FRAMES_THAT_MOVE;
+  while (!(video.currentTime > 0 && video.readyState >= 3 && !video.paused && moves())) {
     if (performance.now() - opened > startupMsMax) {
       return { failure: `no picture: readyState ${video.readyState}, paused ${video.paused}` };
     }
@@ -68,8 +72,8 @@ async function observe({ startupMsMax, watchMs, sampleEveryMs }) {
   const startupSeconds = performance.now() / 1000;
   const began = performance.now();
   const position = video.currentTime;
-  let stalls = 0;
-  video.addEventListener("waiting", () => stalls++);
+  const stalledAt = [];
+  video.addEventListener("waiting", () => stalledAt.push((performance.now() - began) / 1000));
   const latencySeconds = [];
   let unreadable = 0;
   while (performance.now() - began < watchMs) {
@@ -90,7 +94,7 @@ async function observe({ startupMsMax, watchMs, sampleEveryMs }) {
   return {
     watchedSeconds: (performance.now() - began) / 1000,
     startupSeconds,
-    stalls,
+    stalledAt,
     playedSeconds: video.currentTime - position,
     latencySeconds,
     unreadable,

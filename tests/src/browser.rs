@@ -18,8 +18,8 @@ pub struct Watched {
     pub watched_seconds: f64,
     /// Seconds from opening the page to the first played frame.
     pub startup_seconds: f64,
-    /// How often playback stood still after it had begun (`waiting` events).
-    pub stalls: u32,
+    /// When playback stood still after it had begun (`waiting` events), in seconds of the watch.
+    pub stalled_at: Vec<f64>,
     /// How far the playhead moved.
     pub played_seconds: f64,
     /// Glass to glass: wall clock minus the time in the picture's barcode, one per sample.
@@ -39,29 +39,32 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// All of it on a few lines, latencies as their distribution.
-    pub fn summary(&self) -> String {
+    /// From glass to glass in so many of 100 samples, at most; not a number without samples.
+    pub fn latency_seconds_at(&self, percent: usize) -> f64 {
         let mut latencies = self.latency_seconds.clone();
         latencies.sort_by(f64::total_cmp);
-        let at = |percent: usize| {
-            let index = latencies.len() * percent / 101;
-            latencies.get(index).copied().unwrap_or(f64::NAN)
-        };
+        let index = latencies.len() * percent / 101;
+        latencies.get(index).copied().unwrap_or(f64::NAN)
+    }
+
+    /// All of it on a few lines, latencies as their distribution.
+    pub fn summary(&self) -> String {
+        let at = |percent| self.latency_seconds_at(percent);
         format!(
-            "watched {:.1} s, played {:.1} s, startup {:.2} s, {} stalls, {} frames ({} dropped), \
+            "watched {:.1} s, played {:.1} s, startup {:.2} s, stalls {:?}, {} frames ({} dropped), \
              glass to glass min {:.2} p50 {:.2} p95 {:.2} max {:.2} s over {} samples \
              ({} unreadable), protocols {:?}, errors {:?}, player {}",
             self.watched_seconds,
             self.played_seconds,
             self.startup_seconds,
-            self.stalls,
+            self.stalled_at,
             self.frames,
             self.dropped_frames,
             at(0),
             at(50),
             at(95),
             at(100),
-            latencies.len(),
+            self.latency_seconds.len(),
             self.unreadable,
             self.protocols,
             self.errors,
