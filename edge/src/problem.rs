@@ -9,12 +9,26 @@ pub struct Problem {
     pub status: StatusCode,
     /// One sentence for the caller. Holds nothing of the request.
     pub detail: &'static str,
+    /// What a 405 names as the methods there are (RFC 9110 section 10.2.1).
+    pub allow: Option<&'static str>,
 }
 
 impl Problem {
     /// An error with a sentence that says what to change or expect.
     pub fn new(status: StatusCode, detail: &'static str) -> Self {
-        Self { status, detail }
+        Self {
+            status,
+            detail,
+            allow: None,
+        }
+    }
+
+    /// Only the methods `allow` are served here.
+    pub fn method(allow: &'static str, detail: &'static str) -> Self {
+        Self {
+            allow: Some(allow),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        }
     }
 
     /// The JSON body.

@@ -26,10 +26,11 @@ impl EdgeProxy {
         let denial = &refusal.denial;
         self.count_refusal(context, label_of(&denial.code));
         let body = problem::body(refusal.status, &denial.message, Some(&denial.code));
-        let retry_after = denial
-            .retry_after_ms
-            .map(|after| after.div_ceil(1000).max(1));
-        self.write_problem(session, context, refusal.status, body, retry_after)
+        let mut fields = HeaderMap::new();
+        if let Some(after_ms) = denial.retry_after_ms {
+            fields.insert(header::RETRY_AFTER, after_ms.div_ceil(1000).max(1).into());
+        }
+        self.write_problem(session, context, refusal.status, body, fields)
             .await
     }
 
@@ -47,7 +48,7 @@ impl EdgeProxy {
             let detail = "this cannot be decided right now";
             let body = problem::body(status, detail, Some("filter-unavailable"));
             return self
-                .write_problem(session, context, status, body, None)
+                .write_problem(session, context, status, body, HeaderMap::new())
                 .await;
         };
         let mut fields = HeaderMap::new();

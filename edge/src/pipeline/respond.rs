@@ -211,26 +211,28 @@ impl EdgeProxy {
         context: &Context,
         problem: Problem,
     ) -> Result<()> {
+        let mut fields = HeaderMap::new();
+        if let Some(allow) = problem.allow {
+            fields.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
         let body = problem.body();
-        self.write_problem(session, context, problem.status, body, None)
+        self.write_problem(session, context, problem.status, body, fields)
             .await
     }
 
-    /// `application/problem+json`, with the fields that go with its status. `retry_after` in
-    /// seconds; without it, 503 says 1.
+    /// `application/problem+json`, with `fields` and those that go with its status. A 503 that says
+    /// nothing else says that one may come again after a second.
     pub(super) async fn write_problem(
         &self,
         session: &mut Session,
         context: &Context,
         status: StatusCode,
         body: String,
-        retry_after: Option<u32>,
+        mut fields: HeaderMap,
     ) -> Result<()> {
-        let mut fields = HeaderMap::new();
         Problem::write_headers(&mut fields);
-        let unavailable = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
-        if let Some(seconds) = retry_after.or(unavailable) {
-            fields.insert(header::RETRY_AFTER, seconds.into());
+        if status == StatusCode::SERVICE_UNAVAILABLE && !fields.contains_key(header::RETRY_AFTER) {
+            fields.insert(header::RETRY_AFTER, 1.into());
         }
         match status {
             // RFC 6455 section 4.4.
@@ -240,10 +242,6 @@ impl EdgeProxy {
                     header::SEC_WEBSOCKET_VERSION,
                     HeaderValue::from_static("13"),
                 );
-            }
-            StatusCode::METHOD_NOT_ALLOWED => {
-                let methods = HeaderValue::from_static("GET, HEAD, OPTIONS");
-                fields.insert(header::ALLOW, methods);
             }
             StatusCode::UNAUTHORIZED => {
                 let scheme = HeaderValue::from_static("Bearer realm=\"weir\"");

@@ -77,14 +77,13 @@ pub enum Door {
 impl Door {
     /// The door at the end of a path, if the method opens it.
     fn of(method: &Method, last: &str) -> Result<Self, Problem> {
-        let wrong = |detail| Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail));
         match (last, method) {
             // CONNECT is how HTTP/2 asks for a WebSocket (RFC 8441 section 4).
             ("socket", &Method::GET | &Method::CONNECT) => Ok(Self::Socket),
             ("events", &Method::GET) => Ok(Self::Events),
             ("messages", &Method::POST) => Ok(Self::Messages),
-            ("socket" | "events", _) => wrong("only GET is served here"),
-            ("messages", _) => wrong("only POST is served here"),
+            ("socket" | "events", _) => Err(Problem::method("GET", "only GET is served here")),
+            ("messages", _) => Err(Problem::method("POST", "only POST is served here")),
             _ => Err(Problem::new(
                 StatusCode::NOT_FOUND,
                 "there is nothing of this name",
@@ -128,18 +127,22 @@ impl Route {
         {
             return room(method, rest);
         }
-        if path == "/api/guests" && *method == Method::POST {
-            return Self::Room {
-                room: String::new(),
-                door: Door::Guests,
+        if path == "/api/guests" && *method != Method::OPTIONS {
+            return if *method == Method::POST {
+                Self::Room {
+                    room: String::new(),
+                    door: Door::Guests,
+                }
+            } else {
+                Self::Refused(Problem::method("POST", "only POST is served here"))
             };
         }
         match *method {
             Method::GET | Method::HEAD => {}
             Method::OPTIONS => return Self::Preflight,
             _ => {
-                return Self::Refused(Problem::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
+                return Self::Refused(Problem::method(
+                    "GET, HEAD, OPTIONS",
                     "only GET, HEAD and OPTIONS are served here",
                 ));
             }
@@ -311,9 +314,22 @@ mod tests {
         ] {
             assert_eq!(target(url), Err(status), "{url}");
         }
-        assert!(matches!(
-            Route::of(&Method::POST, "/live/a/index.m3u8", None),
-            Route::Refused(problem) if problem.status == 405
-        ));
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_the_right_ones() {
+        for (method, path, allow) in [
+            (Method::POST, "/live/a/index.m3u8", "GET, HEAD, OPTIONS"),
+            (Method::POST, "/api/rooms/a/socket", "GET"),
+            (Method::PUT, "/api/rooms/a/events", "GET"),
+            (Method::GET, "/api/rooms/a/messages", "POST"),
+            (Method::GET, "/api/guests", "POST"),
+        ] {
+            let Route::Refused(problem) = Route::of(&method, path, None) else {
+                panic!("{method} {path}");
+            };
+            assert_eq!(problem.status, 405, "{method} {path}");
+            assert_eq!(problem.allow, Some(allow), "{method} {path}");
+        }
     }
 }
