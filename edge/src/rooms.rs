@@ -166,7 +166,14 @@ impl Rooms {
         }
     }
 
-    /// Connections there are.
+    /// Until everybody is sent away.
+    async fn drained(&self) {
+        let mut draining = self.inner.draining.subscribe();
+        // The sender is in `self`.
+        drop(draining.wait_for(|draining| *draining).await);
+    }
+
+    /// Connections there are, those that have said nothing yet among them.
     pub fn connections(&self) -> usize {
         usize::try_from(self.inner.metrics.connections.get()).unwrap_or(0)
     }

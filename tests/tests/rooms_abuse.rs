@@ -32,6 +32,23 @@ fn more(payload: &[u8]) -> Message {
     Message::Frame(Frame::message(payload, OpCode::Data(Data::Continue), false))
 }
 
+/// Whoever opens sockets and says nothing cannot open more than there is room for.
+#[tokio::test]
+async fn silence_takes_a_place() -> anyhow::Result<()> {
+    let doors = Settings::default().set("rooms", "connections_max", 2);
+    let club = Club::start_apart(1, &Settings::default(), &doors).await?;
+    let edge = club.edge(0)?;
+    let token = club.guest("Ann").await?;
+    let enter = || connect(edge, STREAM, Some(&token), &[]);
+    let (first, _second) = (enter().await?, enter().await?);
+    let third = enter().await.err().map(|error| error.to_string());
+    let third = third.unwrap_or_default();
+    assert!(third.starts_with("503"), "{third}");
+    drop(first);
+    wait::until("a place", WITHIN, async || Ok(enter().await.ok())).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn frames_that_are_none() -> anyhow::Result<()> {
     let club = Club::start(1).await?;

@@ -115,7 +115,15 @@ impl EdgeProxy {
                     .as_deref()
                     .is_none_or(|opened| opened == room) =>
             {
-                Ok(Some(entrance.admit(&granted)))
+                match entrance.admit(&granted) {
+                    Ok(guest) => Ok(Some(guest)),
+                    Err(no_entry) => {
+                        let (reason, problem) = why_not(no_entry);
+                        self.turn_away(session, context, rooms, reason, problem)
+                            .await?;
+                        Ok(None)
+                    }
+                }
             }
             Some(AuthAnswer::Denied(denial)) => {
                 rooms.metrics().refuse("denied");

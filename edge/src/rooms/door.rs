@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::RoomName;
+use prometheus::IntGauge;
 use rooms::schema::{CloseCode, Position, User};
 use rooms::{Codec, JoinError};
 use wasm_filters::contract::types;
@@ -36,6 +37,31 @@ pub struct Guest {
     rooms: Rooms,
     room: Arc<Room>,
     identity: Identity,
+    place: Place,
+}
+
+/// One of the connections that an edge has room for, from before its handshake is answered: who says
+/// nothing after it takes a place all the same.
+#[derive(Debug)]
+pub(super) struct Place(IntGauge);
+
+impl Place {
+    /// `None`: all are taken.
+    fn take(taken: &IntGauge, most: usize) -> Option<Self> {
+        let place = Self(taken.clone());
+        taken.inc();
+        // Counted first and given back if it was one too many: of two who come at once for the last
+        // one, one gets it or none.
+        usize::try_from(taken.get())
+            .is_ok_and(|taken| taken <= most)
+            .then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// The door of one room.
@@ -54,9 +80,6 @@ impl Rooms {
         let name = RoomName::new(name).map_err(|_| NoEntry::UnknownRoom)?;
         if *self.inner.draining.borrow() {
             return Err(NoEntry::Unavailable);
-        }
-        if self.connections() >= self.inner.settings.connections_max {
-            return Err(NoEntry::Full);
         }
         let Some(room) = self.open(&name) else {
             let is_unknown = self.is_unknown(&name);
@@ -94,9 +117,16 @@ impl Entrance {
     }
 
     /// Lets in whom the auth filters granted it.
-    pub fn admit(self, granted: &Arc<Granted>) -> Guest {
+    ///
+    /// # Errors
+    /// [`NoEntry::Full`].
+    pub fn admit(self, granted: &Arc<Granted>) -> Result<Guest, NoEntry> {
+        let rooms = &self.rooms;
+        let most = rooms.settings().connections_max;
+        let place = Place::take(&rooms.metrics().connections, most).ok_or(NoEntry::Full)?;
         let user = user_of(&granted.user);
-        Guest {
+        Ok(Guest {
+            place,
             identity: Identity {
                 granted: Arc::clone(granted),
                 attrs: granted.user.attrs.clone(),
@@ -105,7 +135,7 @@ impl Entrance {
             },
             rooms: self.rooms,
             room: self.room,
-        }
+        })
     }
 }
 
@@ -125,18 +155,24 @@ impl Guest {
             rooms,
             room,
             identity,
+            place,
         } = self;
         let per_user_max = rooms.settings().connections_per_user_max;
-        rooms.metrics().connections.inc();
+        let draining = rooms.inner.draining.subscribe();
         let member = Arc::new(Member::new(
             rooms,
             Arc::clone(&room),
             codec,
-            identity,
+            (identity, place),
             resume,
         ));
         match room.join(&member, per_user_max) {
             Ok((oldest, was_here)) => {
+                // Asked after the join: who joins while everybody is sent away is seen by the one or
+                // sees the other.
+                if *draining.borrow() {
+                    member.end(CloseCode::Draining);
+                }
                 if let Some(oldest) = oldest {
                     oldest.end(CloseCode::Superseded);
                 }
@@ -194,5 +230,22 @@ fn user_of(granted: &types::User) -> User {
         name: granted.name.clone(),
         roles: from_contract(granted.roles),
         level: granted.level,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_gives_the_place_back() {
+        let taken = IntGauge::new("taken", "places").unwrap();
+        let first = Place::take(&taken, 2);
+        let second = Place::take(&taken, 2);
+        assert!(first.is_some() && second.is_some());
+        assert!(Place::take(&taken, 2).is_none());
+        assert_eq!(taken.get(), 2, "a refusal takes none");
+        drop(first);
+        assert!(Place::take(&taken, 2).is_some());
     }
 }

@@ -1,12 +1,13 @@
 //! Carries out the commands of chat filters.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rooms::schema::{
     Act, Attr, Body, Message, Moderation, Notice, Publish, Relay, Review, ReviewKind, Roles,
     SettingsPatch, User,
 };
-use rooms::{ATTR_BYTES_MAX, NAME_BYTES_MAX, SLOW_MODE_MS_MAX, TEXT_BYTES_MAX};
+use rooms::{ATTR_BYTES_MAX, ATTRS_MAX, NAME_BYTES_MAX, SLOW_MODE_MS_MAX, TEXT_BYTES_MAX};
 use serde::Deserialize;
 use serde_json::Value;
 use wasm_filters::contract::types::{Command, CustomCommand, Outgoing, Sanction};
@@ -302,6 +303,12 @@ pub(super) fn edit_held(message: &mut Message, commands: &[Command]) {
         if let Some(kind) = edit.kind {
             message.kind = cut(&kind, NAME_BYTES_MAX);
         }
+        for (key, value) in edit.attrs {
+            let fits = (1..=NAME_BYTES_MAX).contains(&key.len()) && value.len() <= ATTR_BYTES_MAX;
+            if fits && message.attrs.len() < ATTRS_MAX {
+                message.attrs.push(Attr { key, value });
+            }
+        }
     }
 }
 
@@ -329,6 +336,8 @@ struct HeldEdit {
     message: String,
     text: Option<String>,
     kind: Option<String>,
+    #[serde(default)]
+    attrs: BTreeMap<String, String>,
 }
 
 fn parsed<'a, T: Deserialize<'a>>(payload: &'a str) -> Option<T> {
@@ -369,8 +378,8 @@ mod tests {
             })
         };
         let commands = [
-            edit(r#"{"message":"other","text":"x","kind":null,"attrs":[]}"#),
-            edit(r#"{"message":"m1","text":"***","kind":null,"attrs":[]}"#),
+            edit(r#"{"message":"other","text":"x","kind":null,"attrs":{}}"#),
+            edit(r#"{"message":"m1","text":"***","kind":null,"attrs":{"mentions":"ann"}}"#),
             edit("nonsense"),
         ];
         edit_held(&mut message, &commands);
@@ -378,5 +387,11 @@ mod tests {
             (message.text.as_str(), message.kind.as_str()),
             ("***", "text")
         );
+        let attrs: Vec<_> = message
+            .attrs
+            .iter()
+            .map(|it| (&*it.key, &*it.value))
+            .collect();
+        assert_eq!(attrs, [("mentions", "ann")]);
     }
 }

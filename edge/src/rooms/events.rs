@@ -1,7 +1,6 @@
 //! The fallback for whom no WebSocket reaches: server-sent events one way, POST the other.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -12,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Rooms;
 use super::door::{Guest, Stay};
-use super::member::{Member, Step};
+use super::member::Member;
 use crate::clock;
 
 /// Random bytes of a session's secret.
@@ -75,14 +74,10 @@ impl EventStream {
         }
         let member = Arc::clone(self.stay.member());
         loop {
-            let out = self.collect(&member);
+            let (out, due) = self.collect(&member);
             if !out.is_empty() {
                 return Some(out.into());
             }
-            let due = member.due_at().map(|at| {
-                let left = at.saturating_sub(clock::unix_ms());
-                Instant::now() + Duration::from_millis(left.max(1))
-            });
             let beat = self.next_beat;
             let wake = due.map_or(beat, |due| due.min(beat));
             tokio::select! {
@@ -104,29 +99,21 @@ impl EventStream {
         self.stay.member().is_slow(clock::unix_ms())
     }
 
-    fn collect(&mut self, member: &Member) -> Vec<u8> {
+    /// What there is to say, and when there will be more.
+    fn collect(&mut self, member: &Member) -> (Vec<u8>, Option<Instant>) {
         let metrics = member.rooms().metrics();
-        let now = clock::unix_ms();
         let mut out = Vec::new();
-        while out.len() < WRITE_BYTES {
-            match member.step(now) {
-                None => break,
-                Some(Step::Send(bytes, position)) => {
-                    if let Some(Position { epoch, seq }) = position {
-                        out.extend_from_slice(format!("id: {epoch}.{seq}\n").as_bytes());
-                    }
-                    data(&mut out, &bytes);
-                    metrics.sent.inc();
-                }
-                Some(Step::Close(code, bytes)) => {
-                    data(&mut out, &bytes);
-                    self.ended = Some(code);
-                    break;
-                }
+        let told = member.tell(clock::unix_ms(), |bytes, position| {
+            if let Some(Position { epoch, seq }) = position {
+                out.extend_from_slice(format!("id: {epoch}.{seq}\n").as_bytes());
             }
-        }
+            data(&mut out, bytes);
+            out.len() < WRITE_BYTES
+        });
+        self.ended = told.closing;
+        metrics.sent.inc_by(told.count);
         metrics.sent_bytes.inc_by(out.len() as u64);
-        out
+        (out, told.due())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rooms::schema::{
@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use wasm_filters::contract::types::Attr;
 use wasm_filters::grants::Granted;
 
+use super::door::Place;
 use super::pace::Pace;
 use super::room::Room;
 use super::{Rooms, speak};
@@ -30,7 +31,7 @@ pub(super) struct Identity {
     pub(super) expires_at_ms: Option<u64>,
 }
 
-/// A connection in a room. It leaves when this is dropped.
+/// A connection in a room; see [`super::door::Stay`] for when it leaves.
 #[derive(Debug)]
 pub struct Member {
     rooms: Rooms,
@@ -48,15 +49,30 @@ pub struct Member {
     pace: Mutex<Pace>,
     ending: Mutex<Option<CloseCode>>,
     is_ended: AtomicBool,
+    _place: Place,
 }
 
-/// What a connection does next.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// Send this, as one message; the position after it, for those who number what they send.
-    Send(bytes::Bytes, Option<Position>),
-    /// Send this and end.
-    Close(CloseCode, bytes::Bytes),
+/// What a connection was told; see [`Member::tell`].
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Messages.
+    pub(super) count: u64,
+    /// The last one of them ends the connection.
+    pub(super) closing: Option<CloseCode>,
+    /// There is more, and no room for it.
+    pub(super) has_more: bool,
+    /// When something that is held back is due, Unix milliseconds.
+    due_ms: Option<u64>,
+}
+
+impl Told {
+    /// When there is more, a millisecond from now at the soonest.
+    pub(super) fn due(&self) -> Option<tokio::time::Instant> {
+        self.due_ms.map(|at_ms| {
+            let left_ms = at_ms.saturating_sub(clock::unix_ms());
+            tokio::time::Instant::now() + Duration::from_millis(left_ms.max(1))
+        })
+    }
 }
 
 impl Member {
@@ -64,7 +80,7 @@ impl Member {
         rooms: Rooms,
         room: Arc<Room>,
         codec: Codec,
-        identity: Identity,
+        (identity, place): (Identity, Place),
         resume: Option<Position>,
     ) -> Self {
         let Identity {
@@ -91,6 +107,7 @@ impl Member {
             is_readable: AtomicBool::new(true),
             ending: Mutex::default(),
             is_ended: AtomicBool::new(false),
+            _place: place,
         }
     }
 
@@ -187,48 +204,66 @@ impl Member {
         self.woken.notified().await;
     }
 
-    /// What is to be sent now.
-    pub(super) fn step(&self, now_ms: u64) -> Option<Step> {
+    /// Tells everything that is there for this connection: `write` gets each message, the position
+    /// after it for those who number what they send, and says whether there is room for another one.
+    ///
+    /// The room is locked once: thousands do this with every tick.
+    pub(super) fn tell(
+        &self,
+        now_ms: u64,
+        mut write: impl FnMut(&[u8], Option<Position>) -> bool,
+    ) -> Told {
+        let mut told = Told::default();
         if self.is_ended.load(Ordering::Acquire)
             && let Some(code) = self.ending.lock().take()
         {
-            return self.closing(code);
+            let (code, bytes) = self.closing(code);
+            write(&bytes, None);
+            return Told {
+                count: 1,
+                closing: Some(code),
+                ..told
+            };
         }
         self.room.read(|timeline| {
             let mut reader = self.reader.lock();
-            let next = reader.poll(timeline, now_ms)?;
-            Some(match next {
-                Next::Send(bytes) => Step::Send(bytes, reader.position()),
-                Next::Close(code, bytes) => Step::Close(code, bytes),
-            })
-        })
+            while let Some(next) = reader.poll(timeline, now_ms) {
+                told.count += 1;
+                match next {
+                    Next::Send(bytes) => {
+                        if !write(&bytes, reader.position()) {
+                            told.has_more = true;
+                            return;
+                        }
+                    }
+                    Next::Close(code, bytes) => {
+                        write(&bytes, None);
+                        told.closing = Some(code);
+                        return;
+                    }
+                }
+            }
+            told.due_ms = reader.due_at(timeline);
+        });
+        told
     }
 
-    fn closing(&self, code: CloseCode) -> Option<Step> {
+    fn closing(&self, code: CloseCode) -> (CloseCode, bytes::Bytes) {
         let retry_after_ms = match code {
             CloseCode::Draining | CloseCode::Unavailable => {
                 Some(u64::from(self.rooms.retry_after_ms()))
             }
             _ => None,
         };
-        match self.reader.lock().close(code, retry_after_ms) {
-            Next::Close(code, bytes) => Some(Step::Close(code, bytes)),
-            Next::Send(bytes) => Some(Step::Send(bytes, None)),
-        }
+        let (Next::Close(_, bytes) | Next::Send(bytes)) =
+            self.reader.lock().close(code, retry_after_ms);
+        (code, bytes)
     }
 
     /// Whether it does not take what it must, and has to go.
     pub(super) fn is_slow(&self, now_ms: u64) -> bool {
         self.room
             .read(|timeline| self.reader.lock().is_slow(timeline, now_ms))
-    }
-
-    /// When something that is held back is due, Unix milliseconds.
-    pub(super) fn due_at(&self) -> Option<u64> {
-        self.room.read(|timeline| {
-            let reader = self.reader.lock();
-            reader.due_at(timeline)
-        })
     }
 
     /// Why it has to go now, though it did nothing.
@@ -322,13 +357,6 @@ impl Wake for Member {
     fn wake_by_ref(self: &Arc<Self>) {
         self.is_readable.store(true, Ordering::Release);
         self.woken.notify_one();
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        // It is out of the room already: `Presence` below sees to that while it can still be awaited.
-        self.rooms.metrics().connections.dec();
     }
 }
 

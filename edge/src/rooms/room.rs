@@ -50,9 +50,31 @@ struct State {
     room: EdgeRoom,
     members: HashMap<u64, Arc<Member>>,
     empty_since: Option<Instant>,
-    passed: VecDeque<(String, Publish)>,
+    passed: Passed,
     /// What filters are told of the settings, and of which.
     attrs: Option<(Settings, Arc<[Attr]>)>,
+}
+
+/// The last [`PASSED_MAX`], by the message's id.
+#[derive(Debug, Default)]
+struct Passed {
+    by_id: HashMap<Arc<str>, Publish>,
+    order: VecDeque<Arc<str>>,
+}
+
+impl Passed {
+    fn insert(&mut self, id: &str, publish: Publish) {
+        let id: Arc<str> = id.into();
+        if self.by_id.insert(Arc::clone(&id), publish).is_some() {
+            return;
+        }
+        self.order.push_back(id);
+        if self.order.len() > PASSED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_id.remove(&oldest);
+        }
+    }
 }
 
 impl Room {
@@ -74,7 +96,7 @@ impl Room {
                 room: room.ok()?,
                 members: HashMap::new(),
                 empty_since: Some(Instant::now()),
-                passed: VecDeque::new(),
+                passed: Passed::default(),
                 attrs: None,
             }),
             contact: watch::Sender::new(Contact::Waiting),
@@ -187,19 +209,14 @@ impl Room {
     /// The filters let it pass: it is published, and will not be judged again.
     pub(super) fn publish_passed(&self, connection: u64, id: &str, publish: Publish) {
         self.change(|state| {
-            if state.passed.len() >= PASSED_MAX {
-                state.passed.pop_front();
-            }
-            state.passed.push_back((id.to_owned(), publish.clone()));
+            state.passed.insert(id, publish.clone());
             state.room.publish(clock::unix_ms(), connection, publish);
         });
     }
 
     /// What was let pass under this message id, if it is known still.
     pub(super) fn passed(&self, id: &str) -> Option<Publish> {
-        let state = self.state.read();
-        let found = state.passed.iter().rev().find(|(passed, _)| passed == id);
-        found.map(|(_, publish)| publish.clone())
+        self.state.read().passed.by_id.get(id).cloned()
     }
 
     /// Shows a message to its author alone.

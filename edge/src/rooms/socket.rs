@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::door::Guest;
 use super::frame;
-use super::member::{Member, Step};
+use super::member::Member;
 use crate::clock;
 
 /// Read at once of what a client says. The library's own 128 KiB would be most of a connection.
@@ -96,9 +96,14 @@ pub async fn run<S: Socket>(stream: S, guest: Guest, codec: Codec) {
 }
 
 async fn converse<S: Socket>(socket: &mut WebSocketStream<S>, guest: Guest, codec: Codec) -> Ended {
-    let hello = tokio::time::timeout(HELLO_WITHIN, next_message(socket, codec)).await;
+    let hello = tokio::select! {
+        biased;
+        said = next_message(socket, codec) => Ok(said),
+        () = guest.rooms().drained() => Err(CloseCode::Draining),
+        () = tokio::time::sleep(HELLO_WITHIN) => Err(CloseCode::Idle),
+    };
     let (resume, hold_ms) = match hello {
-        Err(_) => return Box::pin(close(socket, CloseCode::Idle)).await,
+        Err(code) => return Box::pin(close(socket, code)).await,
         Ok(Said::Message(message)) => match *message {
             ClientMessage::Hello { resume, hold_ms } => (resume, hold_ms),
             _ => return Box::pin(close(socket, CloseCode::Protocol)).await,
@@ -125,13 +130,10 @@ async fn attend<S: Socket>(
     let mut alarm = pin!(tokio::time::sleep_until(next_beat));
     let mut missed = 0;
     loop {
-        if let Some(ended) = write_all(socket, member, codec).await {
-            return ended;
-        }
-        let due = member.due_at().map(|at| {
-            let left = at.saturating_sub(clock::unix_ms());
-            Instant::now() + Duration::from_millis(left.max(1))
-        });
+        let due = match write_all(socket, member, codec).await {
+            Ok(due) => due,
+            Err(ended) => return ended,
+        };
         let wake = due.map_or(next_beat, |due| due.min(next_beat));
         if alarm.deadline() != wake {
             alarm.as_mut().reset(wake);
@@ -193,12 +195,13 @@ async fn read_all<S: Socket>(
     }
 }
 
-/// Writes everything that is there for a member.
+/// Writes everything that is there for a member. Says when there will be something that is held back
+/// now; what comes meanwhile wakes the member.
 async fn write_all<S: Socket>(
     socket: &mut WebSocketStream<S>,
     member: &Arc<Member>,
     codec: Codec,
-) -> Option<Ended> {
+) -> Result<Option<Instant>, Ended> {
     let opcode = match codec {
         Codec::Json => frame::TEXT,
         Codec::Binary => frame::BINARY,
@@ -206,37 +209,29 @@ async fn write_all<S: Socket>(
     let metrics = member.rooms().metrics();
     loop {
         let mut out = Vec::new();
-        let mut sent = 0;
-        let mut closing = None;
-        let now = clock::unix_ms();
-        while out.len() < WRITE_BYTES {
-            match member.step(now) {
-                None => break,
-                Some(Step::Send(bytes, _)) => {
-                    frame::append(&mut out, opcode, &bytes);
-                    sent += 1;
-                }
-                Some(Step::Close(code, bytes)) => {
-                    frame::append(&mut out, opcode, &bytes);
-                    frame::append_close(&mut out, code.websocket(), code.as_str());
-                    closing = Some(code);
-                    break;
-                }
-            }
-        }
+        let told = member.tell(clock::unix_ms(), |bytes, _| {
+            frame::append(&mut out, opcode, bytes);
+            out.len() < WRITE_BYTES
+        });
+        let due = told.due();
         if out.is_empty() {
-            return None;
+            return Ok(due);
         }
-        metrics.sent.inc_by(sent);
-        metrics.sent_bytes.inc_by(out.len() as u64);
-        if let Some(code) = closing {
+        metrics.sent.inc_by(told.count);
+        if let Some(code) = told.closing {
+            frame::append_close(&mut out, code.websocket(), code.as_str());
+            metrics.sent_bytes.inc_by(out.len() as u64);
             // Who is slow does not take this either.
             let goodbye = write_raw(socket, &out);
             drop(tokio::time::timeout(CLOSE_WITHIN, goodbye).await);
-            return Some(Ended::Closed(code));
+            return Err(Ended::Closed(code));
         }
+        metrics.sent_bytes.inc_by(out.len() as u64);
         if let Some(ended) = write(socket, member, &out).await {
-            return Some(ended);
+            return Err(ended);
+        }
+        if !told.has_more {
+            return Ok(due);
         }
     }
 }
