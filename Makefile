@@ -10,7 +10,7 @@ web_sources := $(shell find $(web) -type f -not -path '*/node_modules/*' -not -p
 step = @printf '\n=== %s (%s)\n' '$(1)' "$$(date +%T)"
 
 .PHONY: help setup setup-test setup-bench web filters guests filters-rust build demo demo-up demo-down test \
-	test-rust test-web test-filters lint lint-rust fuzz bench deny clean-state
+	test-rust test-web test-filters lint lint-rust fuzz bench autobahn deny clean-state
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +121,9 @@ bench: setup-bench build guests ## Measures, against nginx and Caddy too; see BE
 	$(call step,serving)
 	target/release/weir-loadtest bench --edge target/release/weir-edge \
 		--origin target/release/weir-origin --weirctl target/release/weirctl --out bench-out
+
+autobahn: web ## The Autobahn suite against the WebSocket code of rooms (needs Python 2.7).
+	scripts/autobahn.sh
 
 deny: ## Checks licences, bans and sources of all dependencies; needs cargo-deny.
 	@cargo deny --version || { echo 'install it with: cargo install --locked cargo-deny'; exit 1; }

@@ -5,18 +5,18 @@
 //! as the largest. The library reads, and answers pings and closes.
 
 /// A whole text message (section 5.6).
-pub(super) const TEXT: u8 = 0x1;
+pub const TEXT: u8 = 0x1;
 /// A whole binary message.
-pub(super) const BINARY: u8 = 0x2;
+pub const BINARY: u8 = 0x2;
 /// A ping (section 5.5.2).
-pub(super) const PING: u8 = 0x9;
+pub const PING: u8 = 0x9;
 /// A close (section 5.5.1).
-pub(super) const CLOSE: u8 = 0x8;
+pub const CLOSE: u8 = 0x8;
 
 const FIN: u8 = 0x80;
 
 /// Appends a frame that is a whole message. Servers do not mask (section 5.1).
-pub(super) fn append(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+pub fn append(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.push(FIN | opcode);
     let length = payload.len();
     match (u8::try_from(length), u16::try_from(length)) {
@@ -35,7 +35,7 @@ pub(super) fn append(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
 }
 
 /// Appends a close frame with its code and reason.
-pub(super) fn append_close(out: &mut Vec<u8>, code: u16, reason: &str) {
+pub fn append_close(out: &mut Vec<u8>, code: u16, reason: &str) {
     let mut payload = code.to_be_bytes().to_vec();
     payload.extend_from_slice(reason.as_bytes());
     append(out, CLOSE, &payload);

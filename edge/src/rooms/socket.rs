@@ -6,23 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use rooms::Codec;
 use rooms::schema::{ClientMessage, CloseCode};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::door::Guest;
 use super::frame;
 use super::member::Member;
+use super::wire::{Heard, Socket, Wire};
 use crate::clock;
 
-/// Read at once of what a client says. The library's own 128 KiB would be most of a connection.
-const READ_BYTES: usize = 1_024;
 /// The longest message of a client, in bytes: text of 2,000, everything escaped, and the rest of it.
 const MESSAGE_BYTES_MAX: usize = 16 * 1_024;
 /// Bytes that are written at once, at most; a fill is many messages.
@@ -31,21 +24,11 @@ const WRITE_BYTES: usize = 64 * 1_024;
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Somebody who takes nothing is looked at this often.
 const STALL_TICK: Duration = Duration::from_secs(1);
-/// A close has so long to be taken, and to be answered.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Heartbeats without a sign of life after which a connection is dead.
 const MISSED_MAX: u32 = 2;
 
 /// RFC 6455 section 7.4.1.
-const PROTOCOL_ERROR: u16 = 1002;
 const UNSUPPORTED: u16 = 1003;
-const INVALID_PAYLOAD: u16 = 1007;
-const TOO_BIG: u16 = 1009;
-
-/// What carries a WebSocket.
-pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
 /// How a socket ended; a label in metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,61 +59,45 @@ impl fmt::Display for Ended {
 
 /// Runs a socket to its end.
 pub async fn run<S: Socket>(stream: S, guest: Guest, codec: Codec) {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(MESSAGE_BYTES_MAX)
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    let mut wire = Wire::new(stream, MESSAGE_BYTES_MAX).await;
     let metrics = guest.rooms().metrics().clone();
-    let ended = converse(&mut socket, guest, codec).await;
+    let ended = converse(&mut wire, guest, codec).await;
     metrics.ended(&ended.to_string());
-    // What the system still holds is given a moment: a close that is cut off by a reset is not read.
-    let goodbye = async {
-        if socket.get_mut().shutdown().await.is_ok() {
-            while let Some(Ok(_)) = socket.next().await {}
-        }
-    };
-    drop(tokio::time::timeout(CLOSE_WITHIN, goodbye).await);
+    wire.end().await;
 }
 
-async fn converse<S: Socket>(socket: &mut WebSocketStream<S>, guest: Guest, codec: Codec) -> Ended {
+async fn converse<S: Socket>(wire: &mut Wire<S>, guest: Guest, codec: Codec) -> Ended {
     let hello = tokio::select! {
         biased;
-        said = next_message(socket, codec) => Ok(said),
+        said = next_message(wire, codec) => Ok(said),
         () = guest.rooms().drained() => Err(CloseCode::Draining),
         () = tokio::time::sleep(HELLO_WITHIN) => Err(CloseCode::Idle),
     };
     let (resume, hold_ms) = match hello {
-        Err(code) => return Box::pin(close(socket, code)).await,
+        Err(code) => return Box::pin(close(wire, code)).await,
         Ok(Said::Message(message)) => match *message {
             ClientMessage::Hello { resume, hold_ms } => (resume, hold_ms),
-            _ => return Box::pin(close(socket, CloseCode::Protocol)).await,
+            _ => return Box::pin(close(wire, CloseCode::Protocol)).await,
         },
-        Ok(said) => return Box::pin(refuse(socket, said)).await,
+        Ok(said) => return Box::pin(refuse(wire, said)).await,
     };
     let stay = match guest.enter(codec, resume, None) {
         Ok(stay) => stay,
-        Err(code) => return Box::pin(close(socket, code)).await,
+        Err(code) => return Box::pin(close(wire, code)).await,
     };
     stay.member().hold(hold_ms);
-    attend(socket, stay.member(), codec).await
+    attend(wire, stay.member(), codec).await
 }
 
 /// Until somebody goes.
-async fn attend<S: Socket>(
-    socket: &mut WebSocketStream<S>,
-    member: &Arc<Member>,
-    codec: Codec,
-) -> Ended {
+async fn attend<S: Socket>(wire: &mut Wire<S>, member: &Arc<Member>, codec: Codec) -> Ended {
     let heartbeat = member.rooms().settings().heartbeat;
     let mut next_beat = Instant::now() + jittered(heartbeat);
     // Set again only when it changes: a timer of its own for each wait costs as much as the wait.
     let mut alarm = pin!(tokio::time::sleep_until(next_beat));
     let mut missed = 0;
     loop {
-        let due = match write_all(socket, member, codec).await {
+        let due = match write_all(wire, member, codec).await {
             Ok(due) => due,
             Err(ended) => return ended,
         };
@@ -144,7 +111,7 @@ async fn attend<S: Socket>(
             () = &mut alarm => {}
         }
         if member.take_readable() {
-            match read_all(socket, member, codec).await {
+            match read_all(wire, member, codec).await {
                 Ok(heard) => {
                     if heard {
                         missed = 0;
@@ -164,7 +131,7 @@ async fn attend<S: Socket>(
             }
             let mut ping = Vec::new();
             frame::append(&mut ping, frame::PING, b"");
-            if let Some(ended) = write(socket, member, &ping).await {
+            if let Some(ended) = write(wire, member, &ping).await {
                 return ended;
             }
         }
@@ -174,14 +141,14 @@ async fn attend<S: Socket>(
 /// Takes everything that has come. Whether something had; and then the member is woken by what comes
 /// next.
 async fn read_all<S: Socket>(
-    socket: &mut WebSocketStream<S>,
+    wire: &mut Wire<S>,
     member: &Arc<Member>,
     codec: Codec,
 ) -> Result<bool, Ended> {
     let waker = Waker::from(Arc::clone(member));
     let mut heard = false;
     loop {
-        let polled = socket.poll_next_unpin(&mut Context::from_waker(&waker));
+        let polled = wire.poll_next(&mut Context::from_waker(&waker));
         let Poll::Ready(next) = polled else {
             return Ok(heard);
         };
@@ -190,7 +157,7 @@ async fn read_all<S: Socket>(
             // On the heap, and gone after it: thousands are here for one who speaks.
             Said::Message(message) => Box::pin(member.take(*message)).await,
             Said::Sign => {}
-            said => return Err(Box::pin(refuse(socket, said)).await),
+            said => return Err(Box::pin(refuse(wire, said)).await),
         }
     }
 }
@@ -198,7 +165,7 @@ async fn read_all<S: Socket>(
 /// Writes everything that is there for a member. Says when there will be something that is held back
 /// now; what comes meanwhile wakes the member.
 async fn write_all<S: Socket>(
-    socket: &mut WebSocketStream<S>,
+    wire: &mut Wire<S>,
     member: &Arc<Member>,
     codec: Codec,
 ) -> Result<Option<Instant>, Ended> {
@@ -222,12 +189,11 @@ async fn write_all<S: Socket>(
             frame::append_close(&mut out, code.websocket(), code.as_str());
             metrics.sent_bytes.inc_by(out.len() as u64);
             // Who is slow does not take this either.
-            let goodbye = write_raw(socket, &out);
-            drop(tokio::time::timeout(CLOSE_WITHIN, goodbye).await);
+            wire.write_last(&out).await;
             return Err(Ended::Closed(code));
         }
         metrics.sent_bytes.inc_by(out.len() as u64);
-        if let Some(ended) = write(socket, member, &out).await {
+        if let Some(ended) = write(wire, member, &out).await {
             return Err(ended);
         }
         if !told.has_more {
@@ -237,14 +203,10 @@ async fn write_all<S: Socket>(
 }
 
 /// Writes, and watches somebody who does not read.
-async fn write<S: Socket>(
-    socket: &mut WebSocketStream<S>,
-    member: &Arc<Member>,
-    bytes: &[u8],
-) -> Option<Ended> {
+async fn write<S: Socket>(wire: &mut Wire<S>, member: &Arc<Member>, bytes: &[u8]) -> Option<Ended> {
     let patience = member.rooms().settings().write_timeout;
     let began = Instant::now();
-    let mut writing = pin!(write_raw(socket, bytes));
+    let mut writing = pin!(wire.write(bytes));
     loop {
         match tokio::time::timeout(STALL_TICK, writing.as_mut()).await {
             Ok(Ok(())) => return None,
@@ -258,46 +220,31 @@ async fn write<S: Socket>(
     }
 }
 
-/// What the library has queued goes first: a pong must not land in the middle of a frame.
-async fn write_raw<S: Socket>(
-    socket: &mut WebSocketStream<S>,
-    bytes: &[u8],
-) -> std::io::Result<()> {
-    use futures::SinkExt as _;
-    socket.flush().await.map_err(std::io::Error::other)?;
-    let stream = socket.get_mut();
-    stream.write_all(bytes).await?;
-    stream.flush().await
-}
-
-/// What came.
+/// What a client said.
 enum Said {
     Message(Box<ClientMessage>),
     /// A ping or a pong: it lives.
     Sign,
-    /// Not a message of the schema, or in the other codec.
+    /// Not a message of the schema.
     Nonsense,
     /// RFC 6455, section 7.4.1.
     Violation(u16, &'static str),
     Gone,
 }
 
-async fn next_message<S: Socket>(socket: &mut WebSocketStream<S>, codec: Codec) -> Said {
-    understand(socket.next().await, codec)
+async fn next_message<S: Socket>(wire: &mut Wire<S>, codec: Codec) -> Said {
+    understand(wire.next().await, codec)
 }
 
-fn understand(next: Option<Result<Message, Error>>, codec: Codec) -> Said {
-    let bytes = match (next, codec) {
-        (Some(Ok(Message::Text(text))), Codec::Json) => text.into(),
-        (Some(Ok(Message::Binary(bytes))), Codec::Binary) => bytes,
-        (Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))), _) => {
-            return Said::Sign;
-        }
-        (Some(Ok(Message::Text(_) | Message::Binary(_))), _) => {
+fn understand(heard: Heard, codec: Codec) -> Said {
+    let bytes = match (heard, codec) {
+        (Heard::Text(bytes), Codec::Json) | (Heard::Binary(bytes), Codec::Binary) => bytes,
+        (Heard::Text(_) | Heard::Binary(_), _) => {
             return Said::Violation(UNSUPPORTED, "the other codec was agreed on");
         }
-        (Some(Ok(Message::Close(_))) | None, _) => return Said::Gone,
-        (Some(Err(error)), _) => return violation(&error),
+        (Heard::Sign, _) => return Said::Sign,
+        (Heard::Gone, _) => return Said::Gone,
+        (Heard::Violation(code, reason), _) => return Said::Violation(code, reason),
     };
     match codec.decode_client(&bytes) {
         Ok(message) => Said::Message(Box::new(message)),
@@ -308,45 +255,20 @@ fn understand(next: Option<Result<Message, Error>>, codec: Codec) -> Said {
     }
 }
 
-fn violation(error: &Error) -> Said {
-    match error {
-        Error::Utf8(_) => Said::Violation(INVALID_PAYLOAD, "not UTF-8"),
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
-            Said::Violation(TOO_BIG, "at most 16384 bytes")
-        }
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
-        | Error::ConnectionClosed
-        | Error::AlreadyClosed
-        | Error::Io(_) => Said::Gone,
-        _ => Said::Violation(PROTOCOL_ERROR, "not as RFC 6455 has it"),
-    }
-}
-
-async fn refuse<S: Socket>(socket: &mut WebSocketStream<S>, said: Said) -> Ended {
+async fn refuse<S: Socket>(wire: &mut Wire<S>, said: Said) -> Ended {
     match said {
-        Said::Gone => {
-            // The library has an answer to the close.
-            use futures::SinkExt as _;
-            drop(tokio::time::timeout(CLOSE_WITHIN, socket.flush()).await);
-            Ended::Client
-        }
+        Said::Gone => Ended::Client,
         Said::Violation(code, reason) => {
-            let mut out = Vec::new();
-            frame::append_close(&mut out, code, reason);
-            let goodbye = write_raw(socket, &out);
-            drop(tokio::time::timeout(CLOSE_WITHIN, goodbye).await);
+            wire.close(code, reason).await;
             Ended::Protocol
         }
-        Said::Message(_) | Said::Sign | Said::Nonsense => close(socket, CloseCode::Protocol).await,
+        Said::Message(_) | Said::Sign | Said::Nonsense => close(wire, CloseCode::Protocol).await,
     }
 }
 
 /// Before somebody is in the room: there is no position to resume from.
-async fn close<S: Socket>(socket: &mut WebSocketStream<S>, code: CloseCode) -> Ended {
-    let mut out = Vec::new();
-    frame::append_close(&mut out, code.websocket(), code.as_str());
-    let goodbye = write_raw(socket, &out);
-    drop(tokio::time::timeout(CLOSE_WITHIN, goodbye).await);
+async fn close<S: Socket>(wire: &mut Wire<S>, code: CloseCode) -> Ended {
+    wire.close(code.websocket(), code.as_str()).await;
     Ended::Closed(code)
 }
 
