@@ -52,6 +52,13 @@ impl Saved {
     pub fn room(&self) -> &RoomState {
         &self.room
     }
+
+    /// Takes away what a user wrote, and their points with their name, of a room that is not open. Whether
+    /// there was anything.
+    pub fn forget(&mut self, user: &str) -> bool {
+        let had_points = self.scores.forget(user);
+        self.room.forget(user) || had_points
+    }
 }
 
 /// One room, for one epoch.
@@ -228,6 +235,35 @@ impl Hub {
         tick_ms + tick_ms * crowd / (2 * CROWD)
     }
 
+    /// Takes away a user's points with their name, and closes reviews of what they wrote or complained of.
+    /// What else they wrote goes by [`Act::DeleteUser`]. `actor` is who does it.
+    pub fn forget(&mut self, now_ms: u64, user: &str, actor: &str) {
+        let reviews: Vec<String> = self
+            .saved
+            .room
+            .reviews_of(user)
+            .map(str::to_owned)
+            .collect();
+        for id in reviews {
+            let publish = Publish {
+                author: actor.to_owned(),
+                client_id: format!("forget.{now_ms}.{id}"),
+                media_ms: None,
+                body: Body::Moderation(Moderation {
+                    actor: actor.to_owned(),
+                    reason: String::new(),
+                    act: Act::Dismiss { id },
+                }),
+            };
+            // It is open, so it is closed.
+            self.publish(now_ms, publish);
+        }
+        if self.saved.scores.forget(user) {
+            // Kept at once: whoever asks for this is told that it is done.
+            self.durable_version += 1;
+        }
+    }
+
     /// When [`Self::tick`] has something to do, Unix milliseconds.
     pub fn deadline(&self) -> u64 {
         if self.open.is_empty() {
@@ -305,7 +341,7 @@ impl Hub {
         {
             return self.refuse(code, retry_after_ms);
         }
-        if self.saved.room.is_shadowed(author) {
+        if self.saved.room.is_shadowed(&message.author) {
             self.counts.shadowed += 1;
             return author_only(message.id);
         }

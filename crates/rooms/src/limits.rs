@@ -61,6 +61,9 @@ pub const LIKES_PER_CALL_MAX: u32 = 100;
 /// Longest time that a reader may be held back.
 pub const HOLD_MS_MAX: u32 = 60_000;
 
+/// So long a client that knows a later epoch than its edge waits for the edge to hear of it.
+pub(crate) const EPOCH_WAIT_MS: u64 = 5_000;
+
 /// Users whose points are kept; beyond it the least goes, so the first ten are right in practice.
 pub const SCORES_MAX: usize = 1_000;
 

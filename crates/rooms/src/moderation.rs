@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     limits::{ATTRS_MAX, REVIEWS_BYTES_MAX, REVIEWS_MAX, SANCTIONS_MAX},
-    schema::{Act, Attr, Body, Event, Message, RefusalCode, Review, Roles, SettingsPatch, User},
+    schema::{
+        Act, Attr, Body, Event, Message, RefusalCode, Review, ReviewKind, Roles, SettingsPatch,
+        User,
+    },
     window,
 };
 
@@ -155,7 +158,10 @@ impl RoomState {
 
     /// Why the hub would not let `user` speak now, and how many ms are left of that.
     pub fn refusal(&self, user: &User, now_ms: u64) -> Option<(RefusalCode, Option<u64>)> {
-        match self.sanction(&user.id, now_ms) {
+        // Whoever the room belongs to was away, perhaps, when a moderator tried.
+        let sanction = self.sanction(&user.id, now_ms);
+        let sanction = sanction.filter(|_| !user.roles.intersects(Roles::ABOVE_SANCTIONS));
+        match sanction {
             Some(Sanction::Ban) => return Some((RefusalCode::Banned, None)),
             Some(Sanction::Timeout { until_ms }) => {
                 let left_ms = until_ms.saturating_sub(now_ms);
@@ -177,8 +183,12 @@ impl RoomState {
     }
 
     /// Whether nobody hears `user`.
-    pub fn is_shadowed(&self, user: &str) -> bool {
-        self.sanctions.get(user).is_some_and(|known| known.shadow)
+    pub fn is_shadowed(&self, user: &User) -> bool {
+        !user.roles.intersects(Roles::ABOVE_SANCTIONS)
+            && self
+                .sanctions
+                .get(&user.id)
+                .is_some_and(|known| known.shadow)
     }
 
     /// Whether one more user can get a sanction.
@@ -251,21 +261,44 @@ impl RoomState {
         self.pinned != before
     }
 
-    /// The oldest go when there are too many; the newest stays in any case.
+    /// When there are too many the oldest reports go, then the oldest of what is held, which is nowhere
+    /// else; the newest stays in any case.
     fn open(&mut self, review: &Review) -> bool {
         self.reviews.retain(|known| known.id != review.id);
         self.reviews.push(review.clone());
         let mut bytes: usize = self.reviews.iter().map(window::review_weight).sum();
         let mut left = self.reviews.len();
-        self.reviews.retain(|known| {
-            let goes = left > REVIEWS_MAX || (left > 1 && bytes > REVIEWS_BYTES_MAX);
-            if goes {
-                left -= 1;
-                bytes -= window::review_weight(known);
-            }
-            !goes
-        });
+        for kind in [ReviewKind::Report, ReviewKind::Held] {
+            self.reviews.retain(|known| {
+                let goes = known.kind == kind
+                    && known.id != review.id
+                    && (left > REVIEWS_MAX || (left > 1 && bytes > REVIEWS_BYTES_MAX));
+                if goes {
+                    left -= 1;
+                    bytes -= window::review_weight(known);
+                }
+                !goes
+            });
+        }
         true
+    }
+
+    /// Open reviews of what somebody wrote, or complained of.
+    pub(crate) fn reviews_of<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a str> {
+        let of = self.reviews.iter().filter(move |it| is_of(it, user));
+        of.map(|review| &*review.id)
+    }
+
+    /// Takes away what is kept of somebody's words, for good. Sanctions stay: they name an id, and
+    /// whoever is banned does not become unbanned by asking to be forgotten.
+    pub(crate) fn forget(&mut self, user: &str) -> bool {
+        let is_pinned = self
+            .pinned
+            .as_ref()
+            .is_some_and(|pinned| pinned.author.id == user);
+        let before = self.reviews.len();
+        self.reviews.retain(|review| !is_of(review, user));
+        (is_pinned && self.pin(None)) || self.reviews.len() != before
     }
 
     fn silence(&mut self, user: &str, silenced: Option<Sanction>, at_ms: u64) -> bool {
@@ -294,6 +327,10 @@ impl RoomState {
         }
         is_new
     }
+}
+
+fn is_of(review: &Review, user: &str) -> bool {
+    review.message.author.id == user || review.by == user
 }
 
 fn is_over(known: &Sanctions, now_ms: u64) -> bool {

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::{
     codec::Codec,
     encoded::EncodedFrame,
-    limits::HOLD_MS_MAX,
+    limits::{EPOCH_WAIT_MS, HOLD_MS_MAX},
     schema::{CloseCode, Gap, Position, Recovery, SCHEMA_VERSION, ServerMessage, View, Welcome},
     timeline::Timeline,
     window::Weights,
@@ -71,6 +71,8 @@ struct Rest {
     resume: Option<Position>,
     /// Whether it needs a snapshot, wherever it is.
     begins_anew: bool,
+    /// Until when a later epoch than the room's is waited for, Unix milliseconds.
+    waits_until_ms: Option<u64>,
     /// Answers that wait.
     direct: VecDeque<Bytes>,
 }
@@ -100,6 +102,7 @@ impl Reader {
                 user,
                 resume,
                 begins_anew: false,
+                waits_until_ms: None,
                 direct: VecDeque::new(),
             }),
         }
@@ -224,17 +227,30 @@ impl Reader {
         lag.saturating_sub(taken) > timeline.control_lag_bytes_max
     }
 
-    /// When the next held frame is due, Unix milliseconds.
+    /// When there is something to poll though nothing has changed, Unix milliseconds: the next held
+    /// frame, or the end of a wait.
     pub fn due_at(&self, timeline: &Timeline) -> Option<u64> {
+        if self.generation == 0 || self.generation != timeline.generation() {
+            return self.rest.waits_until_ms;
+        }
         let (frame, _) = timeline.window().get(self.due.max(self.index))?;
         Some(frame.frame().at_ms.saturating_add(self.hold_ms))
     }
 
     /// Answers are given before the welcome, too.
     fn poll_join(&mut self, timeline: &Timeline, now_ms: u64) -> Option<Next> {
-        // The client comes from an edge that knows a later epoch: this one will hear of it.
+        // The client comes from an edge that knows a later epoch: this one will hear of it. Or it made
+        // the epoch up, and nobody ever will.
         let position = self.position();
-        let waits = position.is_some_and(|had| had.epoch > timeline.epoch());
+        let knows_later = position.is_some_and(|had| had.epoch > timeline.epoch());
+        let waits = knows_later && {
+            let until_ms = self.rest.waits_until_ms;
+            now_ms
+                < *self
+                    .rest
+                    .waits_until_ms
+                    .insert(until_ms.unwrap_or(now_ms + EPOCH_WAIT_MS))
+        };
         let has_to_wait = waits || !timeline.is_ready();
         // Who one is comes before anything else. Later a welcome is first: what one said oneself is
         // thrown away with the rest, if it comes before.
@@ -301,6 +317,7 @@ impl Reader {
                 (Recovery::NotRecovered, history)
             }
         };
+        self.rest.waits_until_ms = None;
         self.generation = timeline.generation();
         self.epoch = epoch;
         self.next = next;

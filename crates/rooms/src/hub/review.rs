@@ -14,7 +14,7 @@ impl Hub {
                 if let Some((code, retry_after_ms)) = room.refusal(author, self.now_ms) {
                     return self.refuse(code, retry_after_ms);
                 }
-                if room.is_shadowed(&author.id) {
+                if room.is_shadowed(author) {
                     self.counts.shadowed += 1;
                     return author_only(review.id);
                 }
@@ -60,7 +60,7 @@ impl Hub {
             return Err(refusal);
         }
         // Said to a moderator, who sees shadow bans: better than an approval without effect.
-        if room.is_shadowed(&author.id) {
+        if room.is_shadowed(author) {
             return Err((RefusalCode::Banned, None));
         }
         Ok(Some(review.message.clone()))

@@ -27,7 +27,12 @@ impl Likes {
         let mut is_new = false;
         if !self.edges.contains_key(edge) {
             if self.edges.len() >= EDGES_MAX {
-                return false;
+                // Edges are named after machines that come and go: the one that began first is gone
+                // longest, and its sum is in the total.
+                let oldest = self.edges.iter().min_by_key(|(_, known)| known.0);
+                if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+                    self.edges.remove(&oldest);
+                }
             }
             self.edges.insert(edge.to_owned(), (incarnation, 0));
             is_new = true;
@@ -71,6 +76,11 @@ impl Scores {
         known.0 = known.0.saturating_add(points);
         known.1.clone_from(&user.name);
         true
+    }
+
+    /// Whether there were any.
+    pub(crate) fn forget(&mut self, user: &str) -> bool {
+        self.by_user.remove(user).is_some()
     }
 
     pub(crate) fn of(&self, id: &str) -> u64 {
@@ -118,6 +128,17 @@ mod tests {
             likes.report(edge, incarnation, sum);
         }
         assert_eq!(likes.total(), 12 + 5 + 3);
+    }
+
+    #[test]
+    fn edges_come_and_go_for_ever() {
+        let mut likes = Likes::default();
+        let edges = u64::try_from(EDGES_MAX).unwrap_or(u64::MAX) * 2;
+        for edge in 1..=edges {
+            assert!(likes.report(&format!("pod-{edge}"), edge, 1));
+        }
+        assert_eq!(likes.total(), edges);
+        assert_eq!(likes.edges.len(), EDGES_MAX);
     }
 
     #[test]

@@ -55,7 +55,16 @@ fn the_last_act_about_a_user_holds() {
     room.apply(&event(3, 3_000, Act::ShadowBan { user: user("a") }));
     room.apply(&event(4, 4_000, Act::Unban { user: user("a") }));
     assert_eq!(room.sanction("a", 5_000), None);
-    assert!(room.is_shadowed("a"), "another thing than a ban");
+    let a = |roles| User {
+        id: user("a"),
+        roles,
+        ..User::default()
+    };
+    assert!(
+        room.is_shadowed(&a(Roles::NONE)),
+        "another thing than a ban"
+    );
+    assert!(!room.is_shadowed(&a(Roles::BROADCASTER)));
     room.apply(&event(5, 5_000, Act::ShadowUnban { user: user("a") }));
     assert!(room.sanctions().is_empty());
 }
@@ -186,6 +195,44 @@ fn open_reviews_are_bounded_in_number_and_bytes_and_the_oldest_go() {
     assert!(!room.apply(&close("r5")), "gone before");
     assert!(room.apply(&close("huge")));
     assert!(room.reviews().is_empty());
+}
+
+#[test]
+fn complaints_do_not_push_out_what_is_held() {
+    let mut room = RoomState::default();
+    room.apply(&review("held", 10));
+    for at in 0..=REVIEWS_MAX {
+        let mut report = review(&format!("report{at}"), 10);
+        if let Body::Review(report) = &mut report.body {
+            report.kind = ReviewKind::Report;
+        }
+        room.apply(&report);
+    }
+    assert_eq!(room.reviews().len(), REVIEWS_MAX);
+    assert!(room.review("held").is_some());
+    assert!(room.review("report1").is_none() && room.review("report2").is_some());
+}
+
+#[test]
+fn who_is_forgotten_leaves_no_words() {
+    let mut room = RoomState::default();
+    room.apply(&event(1, 0, pin("p", "a")));
+    room.apply(&review("r", 10));
+    for (id, author, by) in [("c", "b", "a"), ("d", "b", "c")] {
+        let mut complaint = review(id, 10);
+        if let Body::Review(review) = &mut complaint.body {
+            review.message.author.id = user(author);
+            review.by = user(by);
+        }
+        room.apply(&complaint);
+    }
+    room.apply(&event(2, 0, Act::Ban { user: user("a") }));
+    assert_eq!(room.reviews_of("a").collect::<Vec<_>>(), ["r", "c"]);
+    assert!(room.forget("a"));
+    assert_eq!(room.pinned(), None);
+    assert_eq!(room.reviews().len(), 1);
+    assert_eq!(room.sanction("a", 1), Some(Sanction::Ban));
+    assert!(!room.forget("a"), "there is nothing any more");
 }
 
 #[test]

@@ -430,6 +430,25 @@ fn all_readers_share_the_bytes_of_a_view() {
 }
 
 #[test]
+fn an_epoch_that_nobody_heard_of_is_waited_for_and_then_not() {
+    let mut timeline = timeline(&config());
+    timeline.append(frame(vec![message(1, 1)]));
+    let mut reader = reader(Some(Position { epoch: 99, seq: 5 }));
+    assert_eq!(reader.poll(&timeline, 10_000), None);
+    let due = reader.due_at(&timeline).unwrap();
+    assert!(due > 10_000, "there is nothing to poll at once: {due}");
+    assert_eq!(reader.poll(&timeline, due - 1), None);
+    assert_eq!(
+        drain(&mut reader, &timeline, due),
+        [
+            "NotRecovered from 1 (None)",
+            "state 0",
+            "1-1 (1 events, 0 dropped)"
+        ]
+    );
+}
+
+#[test]
 fn a_new_generation_welcomes_again() {
     let mut timeline = timeline(&config());
     let mut reader = Reader::new(CODEC, View::Public, Some("a".to_owned()), None);

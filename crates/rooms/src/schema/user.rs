@@ -29,6 +29,9 @@ impl Roles {
     /// Those who see what moderators see, whom no cap and no restriction touches.
     pub const IN_CHARGE: Self = Self(Self::MODERATOR.0 | Self::BROADCASTER.0 | Self::STAFF.0);
 
+    /// Those whom no sanction silences: whose room it is, and whose platform.
+    pub const ABOVE_SANCTIONS: Self = Self(Self::BROADCASTER.0 | Self::STAFF.0);
+
     const NAMES: [&str; 8] = [
         "subscriber",
         "vip",

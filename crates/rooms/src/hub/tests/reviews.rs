@@ -391,3 +391,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_is_forgotten_has_no_points_and_nothing_waits() {
+    let mut room = Room::new();
+    room.hold("r1", "a");
+    room.hold("r2", "b");
+    let ann = User {
+        id: user("a"),
+        ..User::default()
+    };
+    room.hub.saved.scores.add(&ann, 5);
+    let before = room.hub.durable_version();
+    room.hub.forget(1_000, "a", "operator");
+    assert_eq!(room.open(), ["r2"]);
+    assert_eq!(room.hub.saved().scores.of("a"), 0);
+    assert!(room.hub.durable_version() > before);
+}
