@@ -162,6 +162,18 @@ pub struct Hubs {
     stop: CancellationToken,
 }
 
+/// Who acts when an operator does.
+const OPERATOR: &str = "operator";
+
+/// Why there is no hub for a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NoHub {
+    /// There is no such room.
+    Unknown,
+    /// The process ends, or has as many as may be.
+    Busy,
+}
+
 /// What [`Hubs::start`] gives.
 #[derive(Debug)]
 pub struct Started {
@@ -265,26 +277,37 @@ impl Hubs {
     }
 
     fn hear(&self, room: &RoomName, edge: &EdgeName, message: FromEdge) {
-        let Some(input) = self.room(room) else {
-            let nothing = ToEdge::NoRoom.to_binary();
-            self.shared.bus.send(room, edge, nothing);
-            return;
+        let sent = match self.room(room) {
+            Ok(input) => input.try_send(Input::Edge(message)).is_ok(),
+            Err(NoHub::Unknown) => {
+                let nothing = ToEdge::NoRoom.to_binary();
+                self.shared.bus.send(room, edge, nothing);
+                return;
+            }
+            // Not that there is no such room: the edge would send everybody away.
+            Err(NoHub::Busy) => false,
         };
-        if input.try_send(Input::Edge(message)).is_err() {
+        if !sent {
             self.shared.metrics.inputs_lost.inc();
         }
     }
 
-    /// The way to a room's hub, which is opened if need be. `None`: there is no such room.
-    fn room(&self, name: &RoomName) -> Option<mpsc::Sender<Input>> {
+    /// The way to a room's hub, which is opened if need be.
+    fn room(&self, name: &RoomName) -> Result<mpsc::Sender<Input>, NoHub> {
         let mut rooms = self.rooms.lock();
         if let Some(input) = rooms.get(name)
             && !input.is_closed()
         {
-            return Some(input.clone());
+            return Ok(input.clone());
         }
-        if self.stop.is_cancelled() || !self.is_known(name) || rooms.len() >= ROOMS_MAX {
-            return None;
+        if self.stop.is_cancelled() {
+            return Err(NoHub::Busy);
+        }
+        if !self.is_known(name) {
+            return Err(NoHub::Unknown);
+        }
+        if rooms.len() >= ROOMS_MAX {
+            return Err(NoHub::Busy);
         }
         let (input, inputs) = mpsc::channel(INPUTS_MAX);
         rooms.insert(name.clone(), input.clone());
@@ -297,7 +320,21 @@ impl Hubs {
                 rooms.remove(&name);
             }
         });
-        Some(input)
+        Ok(input)
+    }
+
+    /// Takes what a user wrote out of the rooms that are kept and not open. In how many there was
+    /// something.
+    async fn forget_in_closed(&self, user: &str) -> Result<usize, String> {
+        let kept = self.shared.store.list().await;
+        let mut count = 0;
+        for name in kept.map_err(|error| error.to_string())? {
+            let is_open = self.rooms.lock().contains_key(&name);
+            if !is_open && hub::forget(&self.shared, &name, user).await? {
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     /// A room is there for each stream that is configured, or live.
@@ -317,6 +354,7 @@ fn open_bus(
             options.message_bytes_max = LINK_MESSAGE_BYTES_MAX;
             options.link_queue_bytes_max = 2 * LINK_MESSAGE_BYTES_MAX;
             options.inbox_bytes_max = 8 * LINK_MESSAGE_BYTES_MAX;
+            options.rooms_per_edge_max = ROOMS_MAX;
             let (bus, inbox, links) = bus::embedded::hub(options, registry)?;
             let directory = settings.state_dir.join("state");
             let store = bus::embedded::store(&directory, STATE_BYTES_MAX)?;

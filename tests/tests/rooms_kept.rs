@@ -40,14 +40,34 @@ async fn stored_chat_is_exported_and_erased() -> anyhow::Result<()> {
         ("directory".to_owned(), stored.display().to_string().into()),
         ("keys_file".to_owned(), keys.display().to_string().into()),
     ]);
+    let club_state = directory.join("rooms");
     // Edges have no such table.
-    let settings = Settings::default().set("rooms", "archive", Value::Table(archive));
+    let settings = Settings::default()
+        .set("rooms", "archive", Value::Table(archive))
+        .set("rooms", "state_dir", club_state.display().to_string());
     let mut club = Club::start_apart(1, &settings, &Settings::default()).await?;
     let mut ann = club.enter(0, Some(&club.guest("Ann").await?)).await?;
     let mut bob = club.enter(0, Some(&club.guest("Bob").await?)).await?;
     assert!(accepted(&ann.say("a secret of Ann").await?));
     assert!(accepted(&bob.say("a word of Bob").await?));
     let id = ann.user.id.clone();
+    // What is pinned is kept with the room.
+    let mut judge = club
+        .enter(0, Some(&club.person("Judge", &["moderator"]).await?))
+        .await?;
+    let said = judge.hears("a secret of Ann").await?;
+    assert!(accepted(
+        &judge.act(json!({ "type": "pin", "id": said })).await?
+    ));
+    let kept_somewhere = |text: &str| -> anyhow::Result<bool> {
+        let state = club_state.join("state");
+        let all = files(&state)?.into_iter().map(std::fs::read);
+        let all = all.collect::<Result<Vec<_>, _>>()?;
+        Ok(all
+            .iter()
+            .any(|bytes| String::from_utf8_lossy(bytes).contains(text)))
+    };
+    assert!(kept_somewhere("a secret of Ann")?);
     let lines = wait::until("it is stored", WITHIN, async || {
         let lines = exported(&club, &id).await?;
         Ok(lines.contains("a secret of Ann").then_some(lines))
@@ -71,8 +91,10 @@ async fn stored_chat_is_exported_and_erased() -> anyhow::Result<()> {
     let path = format!("/v1/users/{id}/chat");
     let (status, erased) = club.manage("DELETE", &path, None).await?;
     assert_eq!(status, 200, "{erased}");
-    assert_eq!(erased.pointer("/records"), Some(&json!(1)), "{erased}");
+    // What was said, and the act that pinned it.
+    assert_eq!(erased.pointer("/records"), Some(&json!(2)), "{erased}");
     assert!(!exported(&club, &id).await?.contains("secret"));
+    assert!(!kept_somewhere("secret")?);
     assert!(
         exported(&club, &bob.user.id)
             .await?

@@ -77,6 +77,36 @@ pub enum BusSettings {
     Nats(NatsOptions),
 }
 
+impl BusSettings {
+    /// The longest window of a room that can be sent in one message with the rest of the room's state,
+    /// in bytes.
+    pub fn window_bytes_max(&self) -> usize {
+        let message = match self {
+            Self::Embedded => LINK_MESSAGE_BYTES_MAX,
+            Self::Nats(options) => options.message_bytes_max,
+        };
+        message / 2
+    }
+
+    /// What `asked` is here: a window that nobody chose, `default`, is cut to what the bus carries.
+    ///
+    /// # Errors
+    /// One that somebody chose is longer than that.
+    pub fn check_window(
+        &self,
+        asked: usize,
+        default: usize,
+        key: KeyPath,
+    ) -> Result<usize, Invalid> {
+        let most = self.window_bytes_max();
+        if asked > most && asked != default {
+            let reason = format!("has to be at most {most}: half of what this bus carries at once");
+            return Err(Invalid::new(key, reason));
+        }
+        Ok(asked.min(most))
+    }
+}
+
 impl BusConfig {
     /// Checks it; `at` is where the table stands.
     ///

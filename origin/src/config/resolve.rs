@@ -88,8 +88,13 @@ impl Config {
                 format!("has to be from {} to {}", error.least, error.most),
             )
         })?;
+        let bus = rooms.bus.clone().resolve(&at("bus"))?;
+        let mut room = rooms.limits.clone();
+        let default = rooms::Config::default().window_bytes;
+        let key = at("limits").key("window_bytes");
+        room.window_bytes = bus.check_window(room.window_bytes, default, key)?;
         Ok(Some(RoomsSettings {
-            bus: rooms.bus.clone().resolve(&at("bus"))?,
+            bus,
             link_tokens: rooms.link_tokens.clone(),
             state_dir: rooms.state_dir.clone(),
             guests: GuestSettings {
@@ -102,7 +107,7 @@ impl Config {
                 )?,
                 reserved: rooms.reserved_names.clone(),
             },
-            room: rooms.limits.clone(),
+            room,
             archive: rooms.archive.clone().resolve(&at("archive"))?,
             names: streams.iter().map(|stream| stream.name.clone()).collect(),
             operator_token: self.resolve_admin_token()?,

@@ -15,9 +15,10 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 use wasm_filters::keys::constant_time_eq;
 
-use super::guests::{guest_id, problem};
+use super::audit::Line;
+use super::guests::{Opens, guest_id, problem};
 use super::hub::{Input, Sight};
-use super::{Hubs, unix_ms};
+use super::{Hubs, OPERATOR, unix_ms};
 
 /// The longest request, in bytes.
 const REQUEST_BYTES_MAX: usize = 32 << 10;
@@ -99,7 +100,7 @@ fn shown(name: &RoomName, sight: &Sight) -> serde_json::Value {
 
 async fn sight(hubs: &Hubs, name: &RoomName) -> Option<Sight> {
     let (answer, answered) = oneshot::channel();
-    hubs.room(name)?.try_send(Input::Look(answer)).ok()?;
+    hubs.room(name).ok()?.try_send(Input::Look(answer)).ok()?;
     tokio::time::timeout(ANSWER_WITHIN, answered)
         .await
         .ok()?
@@ -151,7 +152,7 @@ async fn operate(
     reason: String,
     id: Option<String>,
 ) -> Result<Outcome, Response> {
-    let actor = "operator".to_owned();
+    let actor = OPERATOR.to_owned();
     let publish = Publish {
         author: actor.clone(),
         client_id: id.unwrap_or_else(|| format!("{}-{}", unix_ms(), guest_id())),
@@ -162,7 +163,7 @@ async fn operate(
     let sent = hubs
         .room(name)
         .map(|hub| hub.try_send(Input::Publish(Box::new(publish), answer)));
-    if !matches!(sent, Some(Ok(()))) {
+    if !matches!(sent, Ok(Ok(()))) {
         return Err(busy());
     }
     match tokio::time::timeout(ANSWER_WITHIN, answered).await {
@@ -248,14 +249,20 @@ async fn token(
         return bad("seconds has to be from 60 to 31622400");
     }
     let lifetime = Duration::from_secs(seconds);
-    // A name of the house's own is theirs to use; guests cannot have it while this holds.
-    hubs.desk.hold(&user, &request.name, lifetime);
-    let streams = vec![name.as_str().to_owned()];
+    if !hubs.desk.hold(&user, &request.name, lifetime) {
+        let detail = "somebody else has this name, or one that looks like it";
+        return problem(StatusCode::CONFLICT, "name-taken", detail, None);
+    }
+    let given = Line::given(&name, unix_ms(), &user, &request.roles, seconds);
+    if !hubs.shared.audit.append(vec![given]).await {
+        hubs.shared.metrics.audit_failed.inc();
+    }
+    let opens = Opens::Stream(name.as_str().to_owned());
     let (token, expires_at_ms) = hubs.desk.issue(
         user.clone(),
         request.name.clone(),
         request.roles,
-        streams,
+        opens,
         lifetime,
     );
     let given = serde_json::json!({
@@ -280,40 +287,56 @@ async fn export(State(hubs): State<Hubs>, Path(user): Path<String>) -> Response 
     ([(CONTENT_TYPE, "application/jsonl")], body).into_response()
 }
 
-/// Takes away what a user wrote: out of the rooms that are open, and out of what is stored.
+/// Takes away what a user wrote, and their name: out of rooms, open or not, and out of what is stored.
 async fn erase(State(hubs): State<Hubs>, Path(user): Path<String>) -> Response {
     if user.is_empty() || user.len() > rooms::ID_BYTES_MAX {
         let detail = "a user id has 1 to 128 bytes";
         return problem(StatusCode::BAD_REQUEST, "malformed", detail, None);
     }
+    hubs.desk.forget(&user);
+    // Those that are closed first: one that opens meanwhile is open below.
+    let closed = match hubs.forget_in_closed(&user).await {
+        Ok(closed) => closed,
+        Err(error) => return unfinished(&error),
+    };
     let open: Vec<RoomName> = hubs.rooms.lock().keys().cloned().collect();
     for name in &open {
         let act = Act::DeleteUser { user: user.clone() };
         if let Err(refusal) = operate(&hubs, name, act, String::new(), None).await {
             return refusal;
         }
+        let (answer, answered) = oneshot::channel();
+        let forget = Input::Forget(user.clone(), answer);
+        let sent = hubs.room(name).map(|hub| hub.try_send(forget));
+        if !matches!(sent, Ok(Ok(())))
+            || !matches!(
+                tokio::time::timeout(ANSWER_WITHIN, answered).await,
+                Ok(Ok(()))
+            )
+        {
+            return busy();
+        }
     }
+    let rooms = closed + open.len();
     let Some(archive) = &hubs.shared.archive else {
-        return Json(serde_json::json!({ "rooms": open.len(), "records": 0 })).into_response();
+        return Json(serde_json::json!({ "rooms": rooms, "records": 0 })).into_response();
     };
     match archive.erase(user).await {
         Ok(erased) => Json(serde_json::json!({
-            "rooms": open.len(),
+            "rooms": rooms,
             "records": erased.records,
             "segments": erased.segments,
         }))
         .into_response(),
-        Err(error) => {
-            tracing::error!(error, "a user's chat cannot be erased");
-            let detail = "not everything could be erased: ask again; the process's log says why";
-            problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "unfinished",
-                detail,
-                None,
-            )
-        }
+        Err(error) => unfinished(&error),
     }
+}
+
+fn unfinished(error: &str) -> Response {
+    tracing::error!(error, "a user's chat cannot be erased");
+    let detail = "not everything could be erased: ask again; the process's log says why";
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    problem(status, "unfinished", detail, None)
 }
 
 fn not_stored() -> Response {

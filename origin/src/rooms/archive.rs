@@ -15,6 +15,10 @@ use super::unix_ms;
 const BATCHES_MAX: usize = 4_096;
 /// What was written is on disk after so long at the latest; acts of moderation at once.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// A batch that the disk did not take is tried again after so long; those behind it wait.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// So long the process waits for the writer at its end.
+const END_WITHIN: Duration = Duration::from_secs(5);
 /// Between two looks at what has been kept long enough.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
@@ -107,9 +111,14 @@ impl Chronicle {
     /// The process ends: what was told is on disk when this returns.
     pub(super) async fn end(&self) {
         let (done, ended) = oneshot::channel();
-        if self.jobs.send(Job::End(done)).await.is_ok() {
-            // The writer may have gone; then there is nothing to wait for.
-            drop(ended.await);
+        let ending = async {
+            if self.jobs.send(Job::End(done)).await.is_ok() {
+                // The writer may have gone; then there is nothing to wait for.
+                drop(ended.await);
+            }
+        };
+        if tokio::time::timeout(END_WITHIN, ending).await.is_err() {
+            tracing::error!("the archive of chat does not take what is left: it is lost");
         }
     }
 
@@ -146,6 +155,16 @@ impl Chronicle {
         });
         receiver
     }
+}
+
+/// How something went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Well,
+    /// The disk does not take it now.
+    Later,
+    /// It would go like this each time.
+    Never,
 }
 
 /// The one that writes.
@@ -209,10 +228,19 @@ impl Writer {
                 epoch,
                 events,
             } => {
-                self.blocking("append", move |archive| {
-                    archive.append(room.as_str(), epoch, &events).map(drop)
-                })
-                .await;
+                // An act that is left out brings back what it deleted: nothing is. The queue behind it is
+                // bounded, and what it does not take is counted.
+                let events: Arc<[Arc<Event>]> = events.into();
+                loop {
+                    let (room, events) = (room.clone(), Arc::clone(&events));
+                    let append = move |archive: &Archive| {
+                        archive.append(room.as_str(), epoch, &events).map(drop)
+                    };
+                    if self.blocking("append", append).await != Done::Later {
+                        break;
+                    }
+                    tokio::time::sleep(AGAIN_AFTER).await;
+                }
             }
             Job::End(_) => {}
             Job::CloseRoom(room) => {
@@ -228,15 +256,24 @@ impl Writer {
         &self,
         what: &'static str,
         work: impl FnOnce(&Archive) -> Result<(), Error> + Send + 'static,
-    ) {
+    ) -> Done {
         let archive = self.archive.clone();
         let done = tokio::task::spawn_blocking(move || work(&archive)).await;
         let failed = match done {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
+            Ok(Ok(())) => return Done::Well,
+            Ok(Err(error)) => {
+                let is_the_disk = matches!(error, Error::Full { .. } | Error::Io { .. });
+                (error.to_string(), is_the_disk)
+            }
+            Err(error) => (error.to_string(), false),
         };
+        let (failed, is_the_disk) = failed;
         self.metrics.archive_failed.inc();
         tracing::error!(what, error = failed, "the archive of chat");
+        if is_the_disk {
+            Done::Later
+        } else {
+            Done::Never
+        }
     }
 }

@@ -58,6 +58,29 @@ impl Line {
         }
     }
 
+    /// An operator gave somebody an identity.
+    pub(super) fn given(
+        room: &RoomName,
+        at_ms: u64,
+        user: &str,
+        roles: &[String],
+        seconds: u64,
+    ) -> Self {
+        Self {
+            at_ms,
+            room: room.as_str().to_owned(),
+            seq: None,
+            actor: super::OPERATOR.to_owned(),
+            act: serde_json::json!({
+                "type": "token",
+                "user": user,
+                "roles": roles,
+                "seconds": seconds,
+            }),
+            reason: String::new(),
+        }
+    }
+
     pub(super) fn reviewed(room: &RoomName, seq: u64, at_ms: u64, review: &Review) -> Self {
         Self {
             at_ms,
@@ -195,7 +218,12 @@ impl Audit {
 impl Files {
     fn append(&mut self, text: &[u8]) -> io::Result<()> {
         if self.bytes + text.len() as u64 > FILE_BYTES_MAX && self.bytes > 0 {
-            std::fs::rename(&self.now, &self.before)?;
+            match std::fs::rename(&self.now, &self.before) {
+                Ok(()) => {}
+                // It was moved before, and a new one could not be opened.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
             (self.file, self.bytes) = open(&self.now)?;
         }
         let written = self.file.write_all(text);

@@ -109,6 +109,15 @@ enum Refusal {
     TooMany(u32),
 }
 
+/// What an identity is for. Whoever gives out a name gives out nothing else.
+#[derive(Clone, Debug)]
+pub(super) enum Opens {
+    /// All rooms, as somebody without roles.
+    Rooms,
+    /// One stream and its room.
+    Stream(String),
+}
+
 impl Desk {
     pub(super) async fn open(
         settings: GuestSettings,
@@ -181,29 +190,44 @@ impl Desk {
         user: String,
         name: String,
         roles: Vec<String>,
-        streams: Vec<String>,
+        opens: Opens,
         lifetime: Duration,
     ) -> (String, u64) {
         let now = unix_ms() / 1000;
+        let (streams, scope) = match opens {
+            Opens::Rooms => (vec!["*".to_owned()], "join:*".to_owned()),
+            Opens::Stream(name) => {
+                let scope = format!("join:{name} play:{name}");
+                (vec![name], scope)
+            }
+        };
         let claims = Claims {
             iss: ISSUER.to_owned(),
             sub: user,
             name,
             roles,
             streams,
+            scope,
             iat: now,
             exp: now + lifetime.as_secs(),
         };
         (self.identity.sign(&claims), claims.exp * 1000)
     }
 
-    /// Whoever an operator names is called so, and nobody else.
+    /// Whoever an operator names is called so, and nobody else. Whether it can be.
     pub(super) fn hold(&self, user: &str, name: &str, lifetime: Duration) -> bool {
         let now = unix_ms();
         let until = now + u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
         let mut kept = self.names.lock();
-        kept.changed = true;
-        kept.names.take(user, name, now, until).is_ok()
+        let is_given = kept.names.give(user, name, now, until);
+        kept.changed |= is_given;
+        is_given
+    }
+
+    /// Gives back what a user was called.
+    pub(super) fn forget(&self, user: &str) {
+        let mut kept = self.names.lock();
+        kept.changed |= kept.names.forget(user);
     }
 
     fn guest(&self, headers: &HeaderMap, body: &[u8]) -> Result<Given, Refusal> {
@@ -233,10 +257,14 @@ impl Desk {
             kept.changed = true;
             name
         };
-        let streams = vec!["*".to_owned()];
         let lifetime = self.settings.lifetime;
-        let (token, expires_at_ms) =
-            self.issue(user.clone(), name.clone(), Vec::new(), streams, lifetime);
+        let (token, expires_at_ms) = self.issue(
+            user.clone(),
+            name.clone(),
+            Vec::new(),
+            Opens::Rooms,
+            lifetime,
+        );
         Ok(Given {
             token,
             user: Person { id: user, name },
@@ -270,7 +298,8 @@ impl Desk {
             let full = Duration::from_secs_f64(BURST / PER_SECOND);
             askers.retain(|_, (_, at)| now.duration_since(*at) < full);
             if askers.len() >= ASKERS_MAX {
-                return Err(Refusal::TooMany(60));
+                // So many at once are no people: nobody is remembered, rather than everybody refused.
+                askers.clear();
             }
         }
         let bucket = askers

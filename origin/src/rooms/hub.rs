@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::audit::Line;
-use super::{Shared, unix_ms, until};
+use super::{OPERATOR, Shared, unix_ms, until};
 
 /// Inputs that are taken before what follows from them is sent.
 const BATCH_MAX: usize = 512;
@@ -25,6 +25,8 @@ const SOFT_SAVE_EVERY: Duration = Duration::from_secs(5);
 const SAVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// After a load that failed.
 const LOAD_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// So long a room waits for the log of acts.
+const AUDIT_WITHIN: Duration = Duration::from_secs(2);
 /// A room in which no edge is interested is let go after so long.
 const EMPTY_FOR: Duration = Duration::from_secs(300);
 
@@ -37,6 +39,8 @@ pub(super) enum Input {
     Publish(Box<Publish>, oneshot::Sender<Outcome>),
     /// The API wants to know how the room does.
     Look(oneshot::Sender<Sight>),
+    /// The points and the name of a user are not to be kept.
+    Forget(String, oneshot::Sender<()>),
 }
 
 /// A room, for operators.
@@ -102,12 +106,29 @@ impl RoomHub {
             soft_at: Instant::now() + SOFT_SAVE_EVERY,
             empty_since: Some(Instant::now()),
             counted: HubFigures::default(),
+            forgotten: Vec::new(),
         };
         // The epoch is kept before anybody hears of it.
         running.save().await;
         running.serve(&mut inputs, stop).await;
         running.close().await;
     }
+}
+
+/// Takes what a user wrote out of a room that is not open. Whether there was anything.
+pub(super) async fn forget(shared: &Shared, name: &RoomName, user: &str) -> Result<bool, String> {
+    let loaded = shared.store.load(name).await;
+    let Some(bytes) = loaded.map_err(|error| error.to_string())? else {
+        return Ok(false);
+    };
+    let mut kept: Kept = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    if !kept.saved.forget(user) {
+        return Ok(false);
+    }
+    let bytes = serde_json::to_vec(&kept).map_err(|error| error.to_string())?;
+    let saved = shared.store.save(name, Bytes::from(bytes)).await;
+    saved.map_err(|error| error.to_string())?;
+    Ok(true)
 }
 
 /// A room that forgot who is banned is worse than one that is not there yet.
@@ -140,6 +161,7 @@ struct Running {
     soft_at: Instant,
     empty_since: Option<Instant>,
     counted: HubFigures,
+    forgotten: Vec<oneshot::Sender<()>>,
 }
 
 impl Running {
@@ -181,6 +203,11 @@ impl Running {
                 drop(answer.send(self.hub.publish(now, *publish)));
             }
             Input::Look(answer) => drop(answer.send(self.sight())),
+            Input::Forget(user, answer) => {
+                self.hub.forget(now, &user, OPERATOR);
+                // Answered when it has been saved.
+                self.forgotten.push(answer);
+            }
         }
     }
 
@@ -205,10 +232,19 @@ impl Running {
                 }
             }
         }
-        if !lines.is_empty() && !self.shared.audit.append(lines).await {
-            self.shared.metrics.audit_failed.inc();
+        if !lines.is_empty() {
+            // A disk that hangs is written to in the background, as long as it takes.
+            let written = self.shared.audit.append(lines);
+            if !matches!(tokio::time::timeout(AUDIT_WITHIN, written).await, Ok(true)) {
+                self.shared.metrics.audit_failed.inc();
+            }
         }
         self.save_if_due().await;
+        let is_saved = self.retry_at.is_none();
+        for answer in self.forgotten.drain(..).filter(|_| is_saved) {
+            // Whoever asked may have gone; who was not answered asks again.
+            let _ = answer.send(());
+        }
         for (edge, message) in sends {
             if let (Some(archive), ToEdge::Frame(frame)) = (&self.shared.archive, &message) {
                 archive.append(&self.name, frame.epoch, &frame.events);

@@ -54,6 +54,9 @@ pub(super) struct Claims {
     pub(super) roles: Vec<String>,
     /// Rooms and streams that it opens; patterns.
     pub(super) streams: Vec<String>,
+    /// What it allows there: "join:demo play:demo".
+    #[serde(default)]
+    pub(super) scope: String,
     /// Seconds.
     pub(super) iat: u64,
     /// Seconds.
@@ -199,6 +202,7 @@ mod tests {
             name: "Ana".to_owned(),
             roles: vec!["moderator".to_owned()],
             streams: vec!["*".to_owned()],
+            scope: "join:*".to_owned(),
             iat: 1,
             exp,
         }

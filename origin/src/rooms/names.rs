@@ -63,6 +63,9 @@ pub(super) struct Names {
 struct Held {
     user: String,
     until_ms: u64,
+    /// By an operator, and not to a guest.
+    #[serde(default)]
+    is_given: bool,
 }
 
 impl Names {
@@ -101,9 +104,27 @@ impl Names {
         let held = Held {
             user: user.to_owned(),
             until_ms,
+            is_given: false,
         };
         self.held.insert(looks, held);
         Ok(name)
+    }
+
+    /// An operator names `user`: anything, be it the house's own, or a name that was given before, to
+    /// the same person with another id as a rule. Whether it is not what some guest is called, or nearly.
+    pub(super) fn give(&mut self, user: &str, name: &str, now_ms: u64, until_ms: u64) -> bool {
+        let looks = looks(name);
+        let held = self.held.get(&looks);
+        if held.is_some_and(|held| held.user != user && !held.is_given && held.until_ms > now_ms) {
+            return false;
+        }
+        let held = Held {
+            user: user.to_owned(),
+            until_ms,
+            is_given: true,
+        };
+        self.held.insert(looks, held);
+        true
     }
 
     /// Gives a name back that somebody has changed.
@@ -112,6 +133,13 @@ impl Names {
         if self.held.get(&looks).is_some_and(|held| held.user == user) {
             self.held.remove(&looks);
         }
+    }
+
+    /// Gives back whatever a user is called. Whether there was a name.
+    pub(super) fn forget(&mut self, user: &str) -> bool {
+        let before = self.held.len();
+        self.held.retain(|_, held| held.user != user);
+        self.held.len() != before
     }
 
     /// Lets go of names whose time is over.
@@ -268,6 +296,19 @@ mod tests {
                 "{bad:?}"
             );
         }
+    }
+
+    #[test]
+    fn an_operator_names_nobody_like_a_guest() {
+        let mut names = names();
+        names.take("u1", "Judge", 0, 10).unwrap();
+        assert!(!names.give("op", "judge", 5, 20));
+        assert!(names.give("op", "judge", 10, 20), "not a guest's any more");
+        assert!(names.give("op2", "Judge", 11, 20), "given again");
+        assert!(names.give("op", "Admin", 0, 10), "the house's own");
+        assert_eq!(names.take("u1", "Judge", 12, 30), Err(NameError::Taken));
+        assert!(names.forget("op2") && !names.forget("op2"));
+        assert!(names.take("u1", "Judge", 12, 30).is_ok());
     }
 
     #[test]
