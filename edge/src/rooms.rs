@@ -13,7 +13,7 @@
 mod door;
 mod effects;
 mod events;
-mod frame;
+pub mod frame;
 mod guests;
 mod member;
 mod metrics;
@@ -23,6 +23,7 @@ mod roles;
 mod room;
 mod socket;
 mod speak;
+pub mod wire;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,14 +44,12 @@ pub use guests::{GuestAnswer, Guests, GuestsError};
 pub use member::Member;
 pub use metrics::Metrics;
 pub use own::take_stream;
-pub use socket::{Socket, run as run_socket};
+pub use socket::run as run_socket;
 
 use room::Room;
 
 /// Between two looks at what rooms have to do.
 const TICK: Duration = Duration::from_millis(50);
-/// A room that nobody is in is kept for so long: people reload pages.
-const EMPTY_FOR: Duration = Duration::from_secs(30);
 /// Rooms of which the hub said that there is none, and which are not asked for again for
 /// [`UNKNOWN_FOR`].
 const UNKNOWN_MAX: usize = 1_024;
@@ -203,7 +202,7 @@ impl Rooms {
         for room in self.all() {
             let figures = room.tick(now);
             connections += figures.connections;
-            if room.is_over(EMPTY_FOR) {
+            if room.is_over() {
                 idle.push(room);
             }
         }
@@ -216,23 +215,23 @@ impl Rooms {
         }
     }
 
-    /// The room of this name, opened if need be. `None`: there are as many as may be, or the hub has
-    /// just said that there is none.
-    fn open(&self, name: &RoomName) -> Option<Arc<Room>> {
+    /// The room of this name, opened if need be; unless there are as many as may be, or the hub has just
+    /// said that there is none.
+    fn open(&self, name: &RoomName) -> Result<Arc<Room>, NoEntry> {
         if let Some(room) = self.inner.rooms.read().get(name) {
-            return Some(Arc::clone(room));
+            return Ok(Arc::clone(room));
         }
         if self.is_unknown(name) {
-            return None;
+            return Err(NoEntry::UnknownRoom);
         }
         let mut rooms = self.inner.rooms.write();
         if let Some(room) = rooms.get(name) {
-            return Some(Arc::clone(room));
+            return Ok(Arc::clone(room));
         }
         if rooms.len() >= self.inner.settings.rooms_max {
-            return None;
+            return Err(NoEntry::TooManyRooms);
         }
-        let room = Room::new(name.clone(), &self.inner)?;
+        let room = Room::new(name.clone(), &self.inner).ok_or(NoEntry::Unavailable)?;
         rooms.insert(name.clone(), Arc::clone(&room));
         self.inner
             .metrics
@@ -243,19 +242,22 @@ impl Rooms {
             tracing::warn!(%error, "a room cannot be followed");
         }
         room.link_up();
-        Some(room)
+        Ok(room)
     }
 
     fn close(&self, room: &Arc<Room>) {
         let mut rooms = self.inner.rooms.write();
+        let known = rooms.get(room.name());
+        if !known.is_some_and(|known| Arc::ptr_eq(known, room)) || !room.close() {
+            // Another one of the same name, or somebody has come in.
+            return;
+        }
         if room.is_unknown() {
             let mut unknown = self.inner.unknown.lock();
             unknown.retain(|_, since| since.elapsed() < UNKNOWN_FOR);
             if unknown.len() < UNKNOWN_MAX {
                 unknown.insert(room.name().clone(), Instant::now());
             }
-        } else if !room.is_over(EMPTY_FOR) {
-            return;
         }
         rooms.remove(room.name());
         self.inner.bus.unfollow(room.name());

@@ -403,6 +403,10 @@ impl RoomsConfig {
             ));
         }
         let bus = self.bus.resolve(&at("bus"))?;
+        let mut room = self.limits;
+        let default = rooms::Config::default().window_bytes;
+        let key = at("limits").key("window_bytes");
+        room.window_bytes = bus.check_window(room.window_bytes, default, key)?;
         if matches!(bus, BusSettings::Embedded) {
             check_link_token(&self.token, at("token"))?;
         }
@@ -424,7 +428,7 @@ impl RoomsConfig {
             heartbeat: heartbeat(at("heartbeat_ms"), self.heartbeat_ms)?,
             reconnect_within: millis(at("reconnect_within_ms"), self.reconnect_within_ms)?,
             write_timeout,
-            room: self.limits,
+            room,
         }))
     }
 }

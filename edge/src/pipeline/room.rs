@@ -4,11 +4,12 @@
 //! in is asked of the auth filters, as the action `join`.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -24,7 +25,7 @@ use super::EdgeProxy;
 use super::admit::{Credentials, Refusal, status_of};
 use super::filter::host_of;
 use super::log::Context;
-use super::respond::Sent;
+use super::respond::{Sent, is_secure};
 use super::route::Door;
 use crate::frontend::protocol;
 use crate::problem::Problem;
@@ -60,7 +61,8 @@ impl EdgeProxy {
             let problem = Problem::new(StatusCode::NOT_FOUND, "there are no rooms on this edge");
             return self.respond_problem(session, context, problem).await;
         };
-        if !is_own_site(session.req_header(), &rooms.settings().origins) {
+        let origins = &rooms.settings().origins;
+        if !is_own_site(session.req_header(), is_secure(session), origins) {
             return self
                 .turn_away(session, context, rooms, "cross_origin", CROSS_ORIGIN)
                 .await;
@@ -96,17 +98,9 @@ impl EdgeProxy {
         rooms: &Rooms,
         room: &str,
     ) -> Result<Option<Guest>> {
-        let entrance = match rooms.find(room).await {
-            Ok(entrance) => entrance,
-            Err(no_entry) => {
-                let (reason, problem) = why_not(no_entry);
-                self.turn_away(session, context, rooms, reason, problem)
-                    .await?;
-                return Ok(None);
-            }
-        };
         let request = session.req_header();
         let presented = Credentials::of(request).first().is_some();
+        // Before the room is looked for: what is opened for somebody who may not come in is kept a while.
         let answer = self.ask_auth(request, context, Action::Join, room).await;
         match answer {
             Some(AuthAnswer::Granted(granted))
@@ -115,7 +109,8 @@ impl EdgeProxy {
                     .as_deref()
                     .is_none_or(|opened| opened == room) =>
             {
-                match entrance.admit(&granted) {
+                let found = rooms.find(room).await;
+                match found.and_then(|entrance| entrance.admit(&granted)) {
                     Ok(guest) => Ok(Some(guest)),
                     Err(no_entry) => {
                         let (reason, problem) = why_not(no_entry);
@@ -322,7 +317,7 @@ impl EdgeProxy {
         };
         let address = session.as_downstream().client_addr();
         let address = address.and_then(|address| address.as_inet());
-        let client = address.map_or(0, |address| ASKERS.hash_one(address.ip().to_canonical()));
+        let client = address.map_or(0, |address| ASKERS.hash_one(asker(address.ip())));
         let headers = &session.req_header().headers;
         let client = format!("{client:016x}");
         let answer = rooms.guests().ask(headers, &client, body).await;
@@ -338,11 +333,23 @@ impl EdgeProxy {
     }
 }
 
+/// Who asks, as far as an address says: of IPv6 the first 64 bits are a customer's (RFC 6177), and all the
+/// others are his to choose.
+fn asker(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 fn why_not(no_entry: NoEntry) -> (&'static str, (StatusCode, &'static str)) {
     match no_entry {
         NoEntry::UnknownRoom => ("unknown_room", UNKNOWN_ROOM),
         NoEntry::Unavailable => ("unavailable", UNAVAILABLE),
         NoEntry::Full => ("full", FULL),
+        NoEntry::TooManyRooms => ("too_many_rooms", TOO_MANY_ROOMS),
     }
 }
 
@@ -358,6 +365,10 @@ const UNAVAILABLE: (StatusCode, &str) = (
 const FULL: (StatusCode, &str) = (
     StatusCode::SERVICE_UNAVAILABLE,
     "as many are connected here as may be",
+);
+const TOO_MANY_ROOMS: (StatusCode, &str) = (
+    StatusCode::SERVICE_UNAVAILABLE,
+    "as many rooms are open here as may be",
 );
 const WRONG_ROOM: (StatusCode, &str) = (StatusCode::FORBIDDEN, "it opens another room");
 const TOO_LARGE: (StatusCode, &str) = (
@@ -438,7 +449,7 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 
 /// Browsers say whose page asks, and let any page ask: cookies would come along (RFC 6455 section
 /// 10.2). Whoever is no browser says nothing.
-fn is_own_site(request: &RequestHeader, allowed: &[String]) -> bool {
+fn is_own_site(request: &RequestHeader, is_secure: bool, allowed: &[String]) -> bool {
     let Some(origin) = request.headers.get(header::ORIGIN) else {
         return true;
     };
@@ -454,7 +465,9 @@ fn is_own_site(request: &RequestHeader, allowed: &[String]) -> bool {
     };
     let default_port = match scheme {
         "https" => ":443",
-        "http" => ":80",
+        // Whoever can change a page on its way is another site (RFC 6454 section 4). A proxy that speaks
+        // TLS for us makes https of it, not the other way around.
+        "http" if !is_secure => ":80",
         _ => return false,
     };
     let bare = |authority: &str| {
@@ -489,6 +502,8 @@ async fn pump(session: &mut Session, guest: Guest, codec: Codec) -> Result<()> {
     tokio::spawn(run_socket(theirs, guest, codec));
     let (mut from_socket, mut to_socket) = tokio::io::split(ours);
     let mut out = BytesMut::with_capacity(PIPE_BYTES);
+    // What the client said and the socket has not taken: it may be waiting for its own words to be read.
+    let mut heard = Bytes::new();
     let mut is_open = true;
     loop {
         tokio::select! {
@@ -499,13 +514,18 @@ async fn pump(session: &mut Session, guest: Guest, codec: Codec) -> Result<()> {
                 let bytes = out.split().freeze();
                 session.write_response_body(Some(bytes), false).await?;
             }
-            chunk = session.as_downstream_mut().read_request_body(), if is_open => {
+            written = to_socket.write(&heard), if !heard.is_empty() => match written {
+                Ok(count) => heard.advance(count),
+                Err(_) => {
+                    heard.clear();
+                    is_open = false;
+                }
+            },
+            chunk = session.as_downstream_mut().read_request_body(),
+                if is_open && heard.is_empty() =>
+            {
                 match chunk? {
-                    Some(chunk) => {
-                        if to_socket.write_all(&chunk).await.is_err() {
-                            is_open = false;
-                        }
-                    }
+                    Some(chunk) => heard = chunk,
                     None => {
                         is_open = false;
                         // The socket reads its end, and ends.
@@ -574,8 +594,13 @@ mod tests {
     #[test]
     fn pages_of_other_sites_are_told_apart() {
         let allowed = ["https://club.example".to_owned()];
-        let own =
-            |host, origin| is_own_site(&request(&[("host", host), ("origin", origin)]), &allowed);
+        let own = |host, origin| {
+            is_own_site(
+                &request(&[("host", host), ("origin", origin)]),
+                true,
+                &allowed,
+            )
+        };
         assert!(own("edge:8443", "https://edge:8443"));
         assert!(own("edge", "https://edge:443"));
         assert!(own("Edge", "https://edge"));
@@ -586,10 +611,21 @@ mod tests {
             "null",
             "https://edge.evil.example",
             "file://edge",
+            "http://edge",
             "",
         ] {
             assert!(!own("edge", other), "{other}");
         }
-        assert!(is_own_site(&request(&[("host", "edge")]), &allowed));
+        assert!(is_own_site(&request(&[("host", "edge")]), true, &allowed));
+        let plain = request(&[("host", "edge"), ("origin", "http://edge")]);
+        assert!(is_own_site(&plain, false, &allowed));
+    }
+
+    #[test]
+    fn a_network_is_one_asker() {
+        let asker = |address: &str| asker(address.parse().unwrap()).to_string();
+        assert_eq!(asker("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(asker("192.0.2.7"), "192.0.2.7");
+        assert_eq!(asker("::ffff:192.0.2.7"), "192.0.2.7");
     }
 }

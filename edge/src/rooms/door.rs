@@ -12,7 +12,7 @@ use wasm_filters::grants::Granted;
 
 use super::member::{Identity, Member};
 use super::roles::from_contract;
-use super::room::{Contact, Room};
+use super::room::{Contact, NotJoined, Room};
 use super::{Rooms, effects};
 
 /// Until a hub that has not been heard of has answered.
@@ -29,6 +29,8 @@ pub enum NoEntry {
     Unavailable,
     /// As many are connected as may be. (503)
     Full,
+    /// As many rooms are open as may be. (503)
+    TooManyRooms,
 }
 
 /// Somebody who may come in.
@@ -81,14 +83,7 @@ impl Rooms {
         if *self.inner.draining.borrow() {
             return Err(NoEntry::Unavailable);
         }
-        let Some(room) = self.open(&name) else {
-            let is_unknown = self.is_unknown(&name);
-            return Err(if is_unknown {
-                NoEntry::UnknownRoom
-            } else {
-                NoEntry::Full
-            });
-        };
+        let room = self.open(&name)?;
         match room.contact(CONTACT_WITHIN).await {
             Contact::Ready => Ok(Entrance {
                 rooms: self.clone(),
@@ -183,10 +178,12 @@ impl Guest {
                 Ok(Stay { member })
             }
             Err(error) => {
-                tracing::debug!(room = %room.name(), %error, "nobody can come in");
+                tracing::debug!(room = %room.name(), %error, "somebody cannot come in");
                 Err(match error {
-                    JoinError::User => CloseCode::Protocol,
-                    JoinError::Again | JoinError::Full => CloseCode::Unavailable,
+                    NotJoined::Refused(JoinError::User) => CloseCode::Protocol,
+                    NotJoined::Closed | NotJoined::Refused(JoinError::Again | JoinError::Full) => {
+                        CloseCode::Unavailable
+                    }
                 })
             }
         }

@@ -94,11 +94,6 @@ impl EventStream {
         }
     }
 
-    /// Whether it does not take what it must.
-    pub fn is_slow(&self) -> bool {
-        self.stay.member().is_slow(clock::unix_ms())
-    }
-
     /// What there is to say, and when there will be more.
     fn collect(&mut self, member: &Member) -> (Vec<u8>, Option<Instant>) {
         let metrics = member.rooms().metrics();

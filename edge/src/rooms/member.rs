@@ -334,7 +334,10 @@ impl Member {
     }
 
     fn may_say(&self, now: Instant) -> Result<(), RefusalCode> {
-        if *self.rooms.inner.draining.borrow() {
+        // An event stream that has ended may have its POST still.
+        let is_over =
+            self.is_ended.load(Ordering::Acquire) || self.is_due_to_go(clock::unix_ms()).is_some();
+        if is_over || *self.rooms.inner.draining.borrow() {
             return Err(RefusalCode::Closed);
         }
         if !self.can_speak() {

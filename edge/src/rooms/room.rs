@@ -25,6 +25,11 @@ const ROOM_SETTINGS: &str = "room-settings";
 /// The longest of it, in bytes.
 const ROOM_SETTINGS_BYTES_MAX: usize = 8 << 10;
 
+/// A room that nobody is in is kept for so long: people reload pages.
+const EMPTY_FOR: Duration = Duration::from_secs(30);
+/// The same of one whose hub has not answered: names cost nothing, and there are as many as one likes.
+const UNHEARD_FOR: Duration = Duration::from_secs(6);
+
 /// Where a room stands with its hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contact {
@@ -36,11 +41,24 @@ pub(super) enum Contact {
     None,
 }
 
+/// Why somebody is not in a room.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotJoined {
+    /// It was empty for long, and has just been closed: it is opened again by who comes again.
+    #[error("the room has been closed")]
+    Closed,
+    /// The room refuses.
+    #[error(transparent)]
+    Refused(#[from] JoinError),
+}
+
 /// One room.
 #[derive(Debug)]
 pub(super) struct Room {
     name: RoomName,
     rooms: Weak<Inner>,
+    /// How long the hub knows a message that comes again.
+    dedup_ms: u64,
     state: RwLock<State>,
     contact: watch::Sender<Contact>,
 }
@@ -50,22 +68,28 @@ struct State {
     room: EdgeRoom,
     members: HashMap<u64, Arc<Member>>,
     empty_since: Option<Instant>,
+    /// It is in no table any more, and hears nothing: whoever found it before looks for it again.
+    is_closed: bool,
     passed: Passed,
     /// What filters are told of the settings, and of which.
     attrs: Option<(Settings, Arc<[Attr]>)>,
 }
 
-/// The last [`PASSED_MAX`], by the message's id.
+/// The last [`PASSED_MAX`], by the message's id, with the Unix milliseconds at which they passed.
 #[derive(Debug, Default)]
 struct Passed {
-    by_id: HashMap<Arc<str>, Publish>,
+    by_id: HashMap<Arc<str>, (u64, Publish)>,
     order: VecDeque<Arc<str>>,
 }
 
 impl Passed {
-    fn insert(&mut self, id: &str, publish: Publish) {
+    fn insert(&mut self, id: &str, now_ms: u64, publish: Publish) {
         let id: Arc<str> = id.into();
-        if self.by_id.insert(Arc::clone(&id), publish).is_some() {
+        if self
+            .by_id
+            .insert(Arc::clone(&id), (now_ms, publish))
+            .is_some()
+        {
             return;
         }
         self.order.push_back(id);
@@ -92,10 +116,12 @@ impl Room {
         Some(Arc::new(Self {
             name,
             rooms: Arc::downgrade(rooms),
+            dedup_ms: rooms.settings.room.dedup_ms,
             state: RwLock::new(State {
                 room: room.ok()?,
                 members: HashMap::new(),
                 empty_since: Some(Instant::now()),
+                is_closed: false,
                 passed: Passed::default(),
                 attrs: None,
             }),
@@ -143,13 +169,27 @@ impl Room {
         self.state.read().room.figures()
     }
 
-    /// Nobody has been here for so long, or there is nothing to be in.
-    pub(super) fn is_over(&self, for_as_long: Duration) -> bool {
-        let state = self.state.read();
-        let is_empty = state
+    /// Nobody has been here for long, or there is nothing to be in.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over_as(&self.state.read())
+    }
+
+    fn is_over_as(&self, state: &State) -> bool {
+        let stays = match *self.contact.borrow() {
+            Contact::Ready => EMPTY_FOR,
+            Contact::Waiting => UNHEARD_FOR,
+            Contact::None => Duration::ZERO,
+        };
+        state
             .empty_since
-            .is_some_and(|since| since.elapsed() >= for_as_long);
-        is_empty || (self.is_unknown() && state.members.is_empty())
+            .is_some_and(|since| since.elapsed() >= stays)
+    }
+
+    /// Lets nobody in any more, if it is over still.
+    pub(super) fn close(&self) -> bool {
+        let mut state = self.state.write();
+        state.is_closed |= self.is_over_as(&state);
+        state.is_closed
     }
 
     /// A connection comes. Gives the oldest one of the same user if there are too many now, and
@@ -158,9 +198,12 @@ impl Room {
         &self,
         member: &Arc<Member>,
         per_user_max: usize,
-    ) -> Result<(Option<Arc<Member>>, bool), JoinError> {
+    ) -> Result<(Option<Arc<Member>>, bool), NotJoined> {
         let user = member.user();
         self.change(|state| {
+            if state.is_closed {
+                return Err(NotJoined::Closed);
+            }
             let mine = state.room.connections_of_user(&user.id).to_vec();
             state
                 .room
@@ -209,14 +252,19 @@ impl Room {
     /// The filters let it pass: it is published, and will not be judged again.
     pub(super) fn publish_passed(&self, connection: u64, id: &str, publish: Publish) {
         self.change(|state| {
-            state.passed.insert(id, publish.clone());
-            state.room.publish(clock::unix_ms(), connection, publish);
+            let now = clock::unix_ms();
+            state.passed.insert(id, now, publish.clone());
+            state.room.publish(now, connection, publish);
         });
     }
 
-    /// What was let pass under this message id, if it is known still.
+    /// What was let pass under this message id, for as long as the hub knows it for the same: then it is
+    /// a new message, and the filters are asked.
     pub(super) fn passed(&self, id: &str) -> Option<Publish> {
-        self.state.read().passed.by_id.get(id).cloned()
+        let state = self.state.read();
+        let (at_ms, publish) = state.passed.by_id.get(id)?;
+        let age_ms = clock::unix_ms().saturating_sub(*at_ms);
+        (age_ms < self.dedup_ms).then(|| publish.clone())
     }
 
     /// Shows a message to its author alone.
@@ -389,9 +437,19 @@ fn room_attrs(settings: &Settings) -> Arc<[Attr]> {
     if settings.restrict.intersects(Roles::SUBSCRIBER) {
         object.insert("subscribers_only".to_owned(), true.into());
     }
-    let value = serde_json::Value::Object(object).to_string();
-    if value.len() > ROOM_SETTINGS_BYTES_MAX {
-        return Arc::new([]);
+    // What is too long is left out from the end, the room's own modes at the last: a filter that is told
+    // nothing enforces nothing.
+    let mut value = serde_json::Value::Object(object.clone()).to_string();
+    for attr in settings.attrs.iter().rev() {
+        if value.len() <= ROOM_SETTINGS_BYTES_MAX {
+            break;
+        }
+        tracing::warn!(
+            key = attr.key,
+            "the settings of a room are too long for its filters"
+        );
+        object.remove(&attr.key);
+        value = serde_json::Value::Object(object.clone()).to_string();
     }
     Arc::new([Attr {
         key: ROOM_SETTINGS.to_owned(),

@@ -55,7 +55,13 @@ pub(super) async fn speak(member: &Arc<Member>, said: Said) {
     let user = member.user();
     let id = message_id(room.name().as_str(), &user.id, &said.client_id);
     // It comes again after a reconnect: the filters have let it pass.
-    if let Some(publish) = room.passed(&id) {
+    if let Some(mut publish) = room.passed(&id) {
+        // With the roles of now: they may have been taken away since.
+        match &mut publish.body {
+            Body::Message(message) => message.author = user,
+            Body::Review(review) => review.message.author = user,
+            _ => {}
+        }
         return room.publish(member.connection(), publish);
     }
     let message = Message {
