@@ -5,6 +5,7 @@
 
 mod identity;
 mod self_signed;
+mod stream;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use rustls::pki_types::pem::PemObject;
 
 pub use identity::{Identity, LoadIdentityError};
 pub use self_signed::SelfSignError;
+pub use stream::{TlsStream, accept};
 
 /// ALPN protocol of HTTP/3 (RFC 9114 section 3.1).
 pub const ALPN_H3: &[u8] = b"h3";
