@@ -1,7 +1,7 @@
 //! A client and a wire that move only when they are told to: no runtime, no task, no time.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
@@ -50,6 +50,8 @@ pub(crate) struct Lines {
     pub(crate) to_client: VecDeque<u8>,
     /// How many bytes the wire still takes from the server; no limit if none.
     pub(crate) room: Option<usize>,
+    /// The client's end forgets what arrives.
+    pub(crate) is_deaf: bool,
     /// The client's end is closed.
     pub(crate) is_closed: bool,
 }
@@ -83,20 +85,38 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         self.lines(|lines| {
-            let count = buf.len().min(lines.room.unwrap_or(usize::MAX));
-            if count == 0 {
-                return Poll::Pending;
+            let mut written = 0;
+            for slice in slices {
+                let count = slice.len().min(lines.room.unwrap_or(usize::MAX));
+                if let Some(room) = &mut lines.room {
+                    *room -= count;
+                }
+                if !lines.is_deaf {
+                    lines.to_client.extend(&slice[..count]);
+                }
+                written += count;
             }
-            if let Some(room) = &mut lines.room {
-                *room -= count;
+            match written {
+                0 => Poll::Pending,
+                _ => Poll::Ready(Ok(written)),
             }
-            lines.to_client.extend(&buf[..count]);
-            Poll::Ready(Ok(count))
         })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
