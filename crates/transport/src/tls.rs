@@ -1,4 +1,5 @@
-//! TLS: who a server is ([`Identity`]), and how servers and clients are configured.
+//! TLS: who a server is ([`Identity`]), how servers and clients are configured, and a server's
+//! stream ([`accept`], [`TlsStream`]) that costs little while it idles.
 //!
 //! There is one crypto provider in the process, ring. Listeners of one [`Identity`] share one set
 //! of rotating ticket keys, so that a client resumes on whichever of them it meets next.

@@ -25,9 +25,9 @@ use session::{RECORD_MAX, RECORD_PLAINTEXT_MAX, SEALED_MAX, Session, WRITE_MAX};
 /// Shakes hands with the client behind `io` (RFC 8446 section 4, RFC 5246 section 7.4).
 ///
 /// Ends when the client's Finished has arrived and all that the server owes it, session tickets
-/// among them, is with the socket. Takes as long as the client likes: the caller bounds the time.
-/// Holds at most 64 KiB of what the client sent, the length of the largest handshake message
-/// that rustls accepts.
+/// among them, is with the socket; what the client sent after its Finished is there to be read.
+/// Takes as long as the client likes: the caller bounds the time. Holds at most 64 KiB of what the
+/// client sent, the length of the largest handshake message that rustls accepts.
 ///
 /// # Errors
 ///
@@ -59,7 +59,9 @@ where
 /// one is `UnexpectedEof`, because it may be an attacker's (RFC 8446 section 6.1). An invalid record
 /// is `InvalidData` and makes the stream send an alert, a fatal alert received is
 /// `ConnectionAborted`; both are repeated by every later read and write. Data that arrived before an
-/// error are read before it. Reading never waits for the peer to take anything.
+/// error are read before it. Reading never waits for the peer to take anything. It asks the socket
+/// for as much as the reader has room for, but for a whole record at least: of that, what the reader
+/// has no room for is kept, decrypted.
 ///
 /// Writing: a write encrypts up to 64 KiB, in full records, and hands them to the socket at once;
 /// what the socket does not take, and nothing more, is kept, and goes before the next write. Flush

@@ -57,7 +57,15 @@ fn a_record_that_never_ends_is_bounded_by_its_length() {
         }
         assert!(stream.buffered() <= 2 * RECORD_MAX);
         client.wire.lines(|lines| lines.to_server.push_back(*last));
+        client.send(b"next");
+        let next = client.wire.lines(|lines| lines.to_server.split_off(1 + 3));
         assert!(read(&mut stream, 1 << 14).unwrap().unwrap() == vec![7; 1 << 14]);
+        assert!(
+            stream.buffered() <= 8,
+            "the memory of the long record is kept"
+        );
+        client.wire.lines(|lines| lines.to_server.extend(next));
+        assert_eq!(read(&mut stream, 100).unwrap().unwrap(), b"next");
         assert_eq!(stream.buffered(), 0);
     }
 }

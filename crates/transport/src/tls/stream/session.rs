@@ -293,13 +293,10 @@ fn step<'c>(
     })
 }
 
-/// What there is no room for in `reader` stays in `plaintext`, and so does all that follows.
+/// What there is no room for in `reader` stays in `plaintext`. That is empty while `reader` has
+/// room: who reads is given it first.
 fn deliver(payload: &[u8], reader: &mut ReadBuf<'_>, plaintext: &mut Held) {
-    let room = if plaintext.is_empty() {
-        reader.remaining().min(payload.len())
-    } else {
-        0
-    };
+    let room = reader.remaining().min(payload.len());
     let (now, later) = payload.split_at_checked(room).unwrap_or((&[], payload));
     reader.put_slice(now);
     if !later.is_empty() {
