@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// A frame is closed every so many ms, in a crowd half as many more. 10 to 1,000; default 100.
+    /// A frame is closed every so many ms, in a crowd up to twice as many. 10 to 1,000; default 100.
     /// Less is sooner and dearer.
     pub tick_ms: u64,
     /// STATE is published every so many ms, if it changed. 100 to 10,000; default 500.

@@ -19,7 +19,7 @@ use self::{
 };
 use crate::{
     config::{Config, ConfigError},
-    limits::{ATTRS_MAX, CROWD, FRAME_BYTES_MAX, FRAME_EVENTS_MAX},
+    limits::{ATTRS_MAX, CROWD, FRAME_BYTES_MAX, FRAME_EVENTS_MAX, TOLD_WITHIN_MS, WRITE_US},
     moderation::{Deletion, RoomState},
     presence::merged::Merged,
     schema::{
@@ -227,12 +227,16 @@ impl Hub {
         }
     }
 
-    /// Longer in a crowd, up to half as long again: each tick costs a write per connection, and what ten thousand
-    /// writes take is waited for by those who are last.
+    /// Longer in a crowd, up to twice: each tick costs a write per connection. But what ten thousand writes
+    /// take is waited for by those who are last.
     fn tick_span(&self) -> u64 {
         let tick_ms = self.config.tick_ms;
-        let crowd = u64::from(self.published.connections).min(CROWD);
-        tick_ms + tick_ms * crowd / (2 * CROWD)
+        let connections = u64::from(self.published.connections);
+        let wished_ms = tick_ms + tick_ms * connections.min(CROWD) / CROWD;
+        let writes_ms = connections * WRITE_US / 1_000;
+        wished_ms
+            .min(TOLD_WITHIN_MS.saturating_sub(writes_ms))
+            .max(tick_ms)
     }
 
     /// Takes away a user's points with their name, and closes reviews of what they wrote or complained of.

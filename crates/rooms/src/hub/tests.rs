@@ -453,3 +453,17 @@ fn time_that_goes_back_is_not_believed() {
     let frame = room.frames().remove(0);
     assert_eq!(frame.events[1].at_ms, START_MS);
 }
+
+#[test]
+fn a_tick_is_longer_in_a_crowd_as_far_as_the_writes_leave_time() {
+    let mut room = Room::new();
+    let mut span = |connections, tick_ms| {
+        room.hub.published.connections = connections;
+        room.hub.config.tick_ms = tick_ms;
+        room.hub.tick_span()
+    };
+    let spans = [0, 100, 1_000, 5_000, 10_000, 100_000].map(|it| span(it, 100));
+    assert_eq!(spans, [100, 110, 200, 190, 150, 100]);
+    assert_eq!(span(1_000, 500), 500, "as it is set");
+    assert_eq!(span(u32::MAX, 10), 10);
+}
