@@ -1,45 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Connection, type ConnectionOptions, type LinkState } from "./connection";
-import { WELCOME_FRESH, YOU } from "./golden";
+import { fakeBrowser, FakeEvents, FakeSocket, realBrowser } from "./fake-edge";
+import { NOTICE, WELCOME_FRESH, YOU } from "./golden";
 import type { ServerMessage } from "./protocol";
 
-/** A WebSocket that the test plays the edge of. */
-class FakeSocket extends EventTarget {
-  static readonly OPEN = 1;
-  static all: FakeSocket[] = [];
-  readyState = 0;
-  readonly sent: { type: string }[] = [];
-
-  constructor(readonly url: URL) {
-    super();
-    FakeSocket.all.push(this);
-  }
-
-  send(text: string): void {
-    this.sent.push(JSON.parse(text));
-  }
-
-  close(): void {
-    this.readyState = 3;
-  }
-
-  opens(): void {
-    this.readyState = 1;
-    this.dispatchEvent(new Event("open"));
-  }
-
-  says(...texts: string[]): void {
-    for (const data of texts) {
-      this.dispatchEvent(Object.assign(new Event("message"), { data }));
-    }
-  }
-
-  ends(code: number): void {
-    this.dispatchEvent(Object.assign(new Event("close"), { code }));
-  }
-}
-
-const last = (): FakeSocket => FakeSocket.all.at(-1) as FakeSocket;
+const last = (): FakeSocket => FakeSocket.last;
 
 function start(more: Partial<ConnectionOptions> = {}): { connection: Connection; states: LinkState[]; messages: ServerMessage[] } {
   const states: LinkState[] = [];
@@ -51,28 +16,15 @@ function start(more: Partial<ConnectionOptions> = {}): { connection: Connection;
     holdMs: () => 2000,
     onMessage: (message) => messages.push(message),
     onState: (state) => states.push(state),
-    renew: () => Promise.resolve(false),
+    renew: () => Promise.resolve("no"),
     ...more,
   });
   connection.open();
   return { connection, states, messages };
 }
 
-beforeEach(() => {
-  vi.useFakeTimers();
-  FakeSocket.all = [];
-  vi.stubGlobal("WebSocket", FakeSocket);
-  vi.stubGlobal("location", { href: "https://edge.example/watch/x" });
-  vi.stubGlobal("window", Object.assign(new EventTarget(), { setTimeout, clearTimeout, setInterval, clearInterval }));
-  vi.stubGlobal("document", Object.assign(new EventTarget(), { visibilityState: "visible" }));
-  vi.spyOn(Math, "random").mockReturnValue(0);
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-});
+beforeEach(() => void fakeBrowser());
+afterEach(realBrowser);
 
 describe("connection", () => {
   it("says hello, and is open with the welcome", () => {
@@ -125,13 +77,30 @@ describe("connection", () => {
   });
 
   it("gets another token when its own has ended", async () => {
-    const renew = vi.fn(() => Promise.resolve(true));
+    const renew = vi.fn<ConnectionOptions["renew"]>(() => Promise.resolve("again"));
     start({ renew });
     last().opens();
     last().says(YOU, WELCOME_FRESH);
     last().ends(4011);
     await vi.advanceTimersByTimeAsync(1000);
-    expect(renew).toHaveBeenCalledWith(false);
+    expect(renew).toHaveBeenCalledWith(false, "t.1");
+    expect(FakeSocket.all.length).toBe(2);
+  });
+
+  it("asks once more for a token where nobody answered", async () => {
+    const renew = vi.fn<ConnectionOptions["renew"]>(() => Promise.resolve("later"));
+    const { connection, states } = start({ renew });
+    last().opens();
+    last().says(YOU, WELCOME_FRESH);
+    last().ends(4011);
+    await vi.advanceTimersByTimeAsync(2000);
+    const before = renew.mock.calls.length;
+    expect([before > 1, states.at(-1), FakeSocket.all.length]).toEqual([true, "waiting", 1]);
+    renew.mockResolvedValue("again");
+    connection.nudge();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(renew).toHaveBeenCalledTimes(before + 1);
+    connection.nudge();
     expect(FakeSocket.all.length).toBe(2);
   });
 
@@ -180,5 +149,80 @@ describe("connection", () => {
     await vi.waitFor(() => expect(states.at(-1)).toBe("open"));
     connection.send({ type: "like", count: 2 });
     await vi.waitFor(() => expect(posted).toEqual(['/api/rooms/a%20b/messages?session=s-3 {"type":"like","count":2}']));
+  });
+
+  describe("by events", () => {
+    const listen = async (): Promise<{ connection: Connection; events: FakeEvents[]; states: LinkState[] }> => {
+      const events: FakeEvents[] = [];
+      vi.stubGlobal("fetch", () => {
+        const stream = new FakeEvents();
+        events.push(stream);
+        return Promise.resolve(stream.response);
+      });
+      const { connection, states } = start();
+      last().ends(1006);
+      await vi.advanceTimersByTimeAsync(600);
+      last().ends(1006);
+      await vi.advanceTimersByTimeAsync(1000);
+      events[0]?.says(YOU, WELCOME_FRESH);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(states.at(-1)).toBe("open");
+      return { connection, events, states };
+    };
+
+    it("lives as long as the edge's comments come", async () => {
+      const { events, states } = await listen();
+      const before = states.length;
+      for (let beat = 0; beat < 10; beat += 1) {
+        await vi.advanceTimersByTimeAsync(20_000);
+        document.dispatchEvent(new Event("visibilitychange"));
+        await vi.advanceTimersByTimeAsync(6000);
+        events[0]?.beats();
+        await vi.advanceTimersByTimeAsync(0);
+      }
+      expect([events.length, states.length]).toEqual([1, before]);
+    });
+
+    it("says no more of what it left behind", async () => {
+      const texts: string[] = [];
+      const events = new FakeEvents();
+      vi.stubGlobal("fetch", () => Promise.resolve(events.response));
+      const connection = start({
+        onMessage: (message) => {
+          texts.push(message.type);
+          if (message.type === "notice") {
+            connection.open();
+          }
+        },
+      }).connection;
+      last().ends(1006);
+      await vi.advanceTimersByTimeAsync(600);
+      last().ends(1006);
+      await vi.advanceTimersByTimeAsync(1000);
+      events.beats([YOU, WELCOME_FRESH, NOTICE, NOTICE, NOTICE].map((text) => `data: ${text}\n\n`).join(""));
+      await vi.advanceTimersByTimeAsync(0);
+      expect(texts).toEqual(["you", "welcome", "notice"]);
+    });
+
+    it("goes on where a POST is not answered", async () => {
+      const { connection } = await listen();
+      const posted: string[] = [];
+      vi.stubGlobal("fetch", (_url: string, init: RequestInit) => {
+        posted.push(String(init.body));
+        return new Promise((_, reject) => init.signal?.addEventListener("abort", () => reject(new Error("aborted"))));
+      });
+      connection.send({ type: "like", count: 1 });
+      connection.send({ type: "like", count: 2 });
+      await vi.advanceTimersByTimeAsync(9000);
+      expect(posted.length).toBe(1);
+      await vi.advanceTimersByTimeAsync(2000);
+      expect(posted.length).toBe(2);
+    });
+
+    it("is dead when they do not come", async () => {
+      const { states } = await listen();
+      await vi.advanceTimersByTimeAsync(61_000);
+      expect(states).toContain("waiting");
+    });
   });
 });

@@ -13,6 +13,9 @@ import { SseParser } from "./sse";
  */
 export type LinkState = "connecting" | "open" | "waiting" | "absent" | "denied" | "removed" | "superseded" | "broken";
 
+/** What came of asking for another token: `again`: there is one, or none is needed; `later`: nobody answered; `no`: there is none. */
+export type Renewal = "again" | "later" | "no";
+
 export interface ConnectionOptions {
   readonly room: string;
   /** Read at each attempt: it may have changed. */
@@ -21,8 +24,8 @@ export interface ConnectionOptions {
   holdMs(): number;
   onMessage(message: ServerMessage): void;
   onState(state: LinkState): void;
-  /** The token has ended or is refused. True if there may be another one now. */
-  renew(refused: boolean): Promise<boolean>;
+  /** The token that was shown has ended, or is refused. */
+  renew(refused: boolean, shown: string | null): Promise<Renewal>;
 }
 
 const RETRY = { firstMs: 500, maxMs: 30_000 } as const;
@@ -30,7 +33,11 @@ const RETRY = { firstMs: 500, maxMs: 30_000 } as const;
 const STABLE_MS = 10_000;
 const OPEN_MS_MAX = 10_000;
 const PONG_MS_MAX = 10_000;
+/** A POST without an answer holds up what was said after it. */
+const POST_MS_MAX = 10_000;
 const HEARTBEAT_MS = 20_000;
+/** Heartbeats without a sign of life after which an event stream is dead: nobody can be asked there. */
+const SILENT_BEATS_MAX = 2;
 /** Sockets that did not open, in a row, before the other way is tried. */
 const SOCKET_FAILURES_MAX = 2;
 /** The same, where a socket has opened before: then the edge is away rather than that something forbids sockets. */
@@ -62,6 +69,8 @@ export async function hasRoom(room: string): Promise<boolean | null> {
 
 /** A way to the edge that is open, or will be. */
 interface Transport {
+  /** Whether a ping is answered. */
+  readonly answers: boolean;
   send(message: ClientMessage): void;
   close(): void;
 }
@@ -81,6 +90,10 @@ export class Connection {
   #nonce = 0;
   #retryAfterMs: number | null = null;
   #end: End | null = null;
+  /** The token of this connection. */
+  #shown: string | null = null;
+  /** What is done when the wait is over. */
+  #retry: (() => void) | null = null;
   #retryTimer: number | undefined;
   #openTimer: number | undefined;
   #stableTimer: number | undefined;
@@ -138,9 +151,9 @@ export class Connection {
       return;
     }
     if (this.#state === "waiting" && this.#retryAfterMs === null) {
-      this.open();
+      this.#retry?.();
     } else if (this.#state === "open" && performance.now() - this.#heardMs > this.#heartbeatMs) {
-      this.#ping(PONG_MS_MAX / 2);
+      this.#beat(PONG_MS_MAX / 2);
     }
   }
 
@@ -150,6 +163,8 @@ export class Connection {
     this.#welcomed = false;
     this.#end = null;
     this.#retryAfterMs = null;
+    this.#retry = null;
+    this.#shown = this.#options.token();
     this.#enter("connecting");
     this.#openTimer = window.setTimeout(() => this.#lost("again"), OPEN_MS_MAX);
     const events: TransportEvents = {
@@ -190,11 +205,18 @@ export class Connection {
     this.#welcomed = true;
     window.clearTimeout(this.#openTimer);
     this.#stableTimer = window.setTimeout(() => (this.#attempt = 0), STABLE_MS);
-    this.#beatTimer = window.setInterval(() => this.#ping(PONG_MS_MAX), this.#heartbeatMs);
+    this.#beatTimer = window.setInterval(() => this.#beat(PONG_MS_MAX), this.#heartbeatMs);
     this.#enter("open");
   }
 
-  #ping(deadlineMs: number): void {
+  /** Asks whether the link is alive; where nobody answers, by how long it has been silent. */
+  #beat(deadlineMs: number): void {
+    if (this.#transport?.answers === false) {
+      if (performance.now() - this.#heardMs > SILENT_BEATS_MAX * this.#heartbeatMs) {
+        this.#lost("again");
+      }
+      return;
+    }
     this.#transport?.send({ type: "ping", nonce: (this.#nonce += 1) });
     window.clearTimeout(this.#pongTimer);
     this.#pongTimer = window.setTimeout(() => this.#lost("again"), deadlineMs);
@@ -230,16 +252,7 @@ export class Connection {
         break;
       case "expired":
       case "refused":
-        this.#enter("waiting");
-        void this.#options.renew(reason === "refused").then((renewed) => {
-          if (this.#wanted && this.#transport === null) {
-            if (renewed) {
-              this.#later(null);
-            } else {
-              this.#stop("denied");
-            }
-          }
-        });
+        this.#renew(reason === "refused");
         break;
       default:
         this.#stop(reason);
@@ -253,10 +266,36 @@ export class Connection {
 
   #later(retryAfterMs: number | null): void {
     this.#retryAfterMs = retryAfterMs;
-    const delay = retryAfterMs ?? backoffMs(this.#attempt, RETRY, Math.random());
-    this.#attempt += 1;
     this.#enter("waiting");
-    this.#retryTimer = window.setTimeout(() => this.#connect(), delay);
+    this.#wait(retryAfterMs, () => this.#connect());
+  }
+
+  /** Until there is another token, or it is clear that there will be none. */
+  #renew(refused: boolean): void {
+    this.#enter("waiting");
+    void this.#options.renew(refused, this.#shown).then((renewal) => {
+      if (!this.#wanted || this.#transport !== null) {
+        return;
+      }
+      if (renewal === "again") {
+        this.#later(null);
+      } else if (renewal === "later") {
+        this.#wait(null, () => this.#renew(refused));
+      } else {
+        this.#stop("denied");
+      }
+    });
+  }
+
+  #wait(ms: number | null, then: () => void): void {
+    const delay = ms ?? backoffMs(this.#attempt, RETRY, Math.random());
+    this.#attempt += 1;
+    this.#retry = () => {
+      window.clearTimeout(this.#retryTimer);
+      this.#retry = null;
+      then();
+    };
+    this.#retryTimer = window.setTimeout(this.#retry, delay);
   }
 
   #drop(): void {
@@ -264,6 +303,7 @@ export class Connection {
       window.clearTimeout(timer);
     }
     window.clearInterval(this.#beatTimer);
+    this.#retry = null;
     const transport = this.#transport;
     this.#transport = null;
     transport?.close();
@@ -285,6 +325,7 @@ interface TransportEvents {
 }
 
 class SocketTransport implements Transport {
+  readonly answers = true;
   readonly #socket: WebSocket;
   #closed = false;
 
@@ -324,6 +365,8 @@ class SocketTransport implements Transport {
 
 /** Server-sent events by `fetch`: unlike `EventSource` it can send the token as a header, and tells the status. */
 class EventsTransport implements Transport {
+  /** The edge sends comments by itself. */
+  readonly answers = false;
   readonly #options: ConnectionOptions;
   readonly #events: TransportEvents;
   readonly #abort = new AbortController();
@@ -338,10 +381,7 @@ class EventsTransport implements Transport {
   }
 
   send(message: ClientMessage): void {
-    // The edge sends comments by itself.
-    if (message.type !== "ping") {
-      this.#queue = this.#queue.then(() => this.#post(message));
-    }
+    this.#queue = this.#queue.then(() => this.#post(message));
   }
 
   close(): void {
@@ -390,6 +430,10 @@ class EventsTransport implements Transport {
         this.#events.onText("");
       }
       for (const text of texts) {
+        if (this.#abort.signal.aborted) {
+          // What came before this one made the page connect anew.
+          return;
+        }
         const message = this.#session === null ? parseServerMessage(text) : null;
         if (message?.type === "you") {
           this.#session = message.session;
@@ -401,14 +445,23 @@ class EventsTransport implements Transport {
 
   async #post(message: ClientMessage): Promise<void> {
     const url = `${roomPath(this.#options.room)}/messages?session=${encodeURIComponent(this.#session ?? "")}`;
+    const { signal } = this.#abort;
+    const late = new AbortController();
+    const stop = (): void => late.abort();
+    const timer = window.setTimeout(stop, POST_MS_MAX);
+    signal.addEventListener("abort", stop);
     try {
+      signal.throwIfAborted();
       const headers = { ...this.#headers(), "Content-Type": "application/json" };
-      const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(message), signal: this.#abort.signal });
+      const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(message), signal: late.signal });
       if (!response.ok) {
         this.#events.onRefused(message, response.status);
       }
     } catch {
       // No answer: the message waits, and goes again over the next connection.
+    } finally {
+      window.clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
     }
   }
 }

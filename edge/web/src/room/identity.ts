@@ -1,6 +1,6 @@
 /** Who one is in a room: the token that a link gave, or that of a guest. */
 
-import { roomPath } from "./connection";
+import { type Renewal, roomPath } from "./connection";
 
 const GUEST_KEY = "weir.guest";
 /** Renewed when less than this is left. */
@@ -14,7 +14,7 @@ export interface Guest {
   readonly expiresMs: number;
 }
 
-/** `name-taken`, `bad-name`, `too-many`, `unavailable`. */
+/** `name-taken`, `bad-name`, `closed`, `too-many`, `unavailable`. */
 export class GuestError extends Error {
   readonly code: string;
 
@@ -28,6 +28,17 @@ export class GuestError extends Error {
 export function tokenOfFragment(hash: string): string | null {
   const token = new URLSearchParams(hash.replace(/^#/, "")).get("token");
   return token === null || token === "" ? null : token;
+}
+
+/** Whether a token says that its time is over. One that says nothing is not. Pure. */
+export function hasEnded(token: string, nowMs: number): boolean {
+  try {
+    const [, claims = ""] = token.split(".");
+    const { exp } = JSON.parse(atob(claims.replaceAll("-", "+").replaceAll("_", "/"))) as { exp?: unknown };
+    return typeof exp === "number" && exp * 1000 <= nowMs;
+  } catch {
+    return false;
+  }
 }
 
 /** What a stored or received guest is; none if it is not one. Pure. */
@@ -52,6 +63,8 @@ export function guestErrorCode(status: number, problem: unknown): string {
       return "name-taken";
     case 400:
       return "bad-name";
+    case 403:
+      return "closed";
     case 429:
       return "too-many";
     default:
@@ -64,7 +77,10 @@ export class Identity {
   readonly #playback: string | null;
   #given: string | null;
   #guest: Guest | null;
+  /** A guest's token that this room does not take. Another room may. */
+  #refused: string | null = null;
   #renewedMs = Number.NEGATIVE_INFINITY;
+  #renewal: Promise<Renewal> | null = null;
 
   /** Takes the token out of the address at once, so that nobody copies it with the link. `playback`: the page's `?token=`. */
   constructor(room: string, playback: string | null) {
@@ -73,10 +89,12 @@ export class Identity {
     const token = tokenOfFragment(location.hash);
     if (token !== null) {
       load(() => sessionStorage.setItem(this.#key, token));
-      history.replaceState(history.state, "", location.pathname + location.search);
+      hideFragment();
     }
     this.#given = token ?? load(() => sessionStorage.getItem(this.#key));
-    this.#guest = parseGuest(parse(load(() => localStorage.getItem(GUEST_KEY))));
+    this.#guest = stored();
+    // A link to the page that is open loads nothing: only the fragment changes.
+    window.addEventListener("hashchange", () => this.#take(tokenOfFragment(location.hash)));
   }
 
   /** What to show at the door. */
@@ -89,67 +107,116 @@ export class Identity {
     return this.#given !== null;
   }
 
+  /** None where the room did not take them: they are asked for a name again. */
   get guest(): Guest | null {
-    return this.#guest;
+    return this.#guest?.token === this.#refused ? null : this.#guest;
   }
 
   get #guestToken(): string | null {
-    return this.#guest !== null && this.#guest.expiresMs > Date.now() ? this.#guest.token : null;
+    const guest = this.guest;
+    return guest !== null && guest.expiresMs > Date.now() ? guest.token : null;
   }
 
   /** A guest's name, the first or another one; the id stays. Throws a `GuestError`. */
   async name(name: string): Promise<Guest> {
-    const old = this.#guestToken;
-    const guest = await ask(name, old);
+    const guest = await ask(name, this.guest?.token ?? null);
     this.#keep(guest);
     return guest;
   }
 
-  /** Before the guest's token ends. True if there is another one now. */
-  async renew(force: boolean): Promise<boolean> {
-    const guest = this.#guest;
-    if (this.#given !== null || guest === null) {
+  /** A guest's token, before it ends. True if there is another one now. */
+  async renew(): Promise<boolean> {
+    const { guest } = this;
+    if (this.#given !== null || guest === null || guest.expiresMs - Date.now() > RENEW_MS || performance.now() - this.#renewedMs < RENEW_INTERVAL_MS) {
       return false;
     }
-    if (guest.expiresMs - Date.now() > RENEW_MS) {
-      // What has ended is one that was renewed since.
-      return force;
+    return (await this.#ask(guest)) === "again";
+  }
+
+  /** The token that was shown has ended, says the edge. */
+  async replace(shown: string | null): Promise<Renewal> {
+    if (this.#given !== null) {
+      return "no";
     }
-    if (performance.now() - this.#renewedMs < RENEW_INTERVAL_MS) {
-      return false;
+    // Another tab, or a moment ago this one, may have renewed it.
+    const kept = stored();
+    if (kept !== null && kept.expiresMs > (this.#guest?.expiresMs ?? 0)) {
+      this.#guest = kept;
     }
-    this.#renewedMs = performance.now();
-    try {
-      this.#keep(await ask(guest.name, this.#guestToken));
-      return true;
-    } catch {
-      return false;
+    const { guest } = this;
+    if (guest === null) {
+      return "no";
     }
+    if (guest.expiresMs > Date.now() && guest.token !== shown) {
+      return "again";
+    }
+    const renewal = await this.#ask(guest);
+    if (renewal === "no") {
+      this.#forgetGuest();
+      return "again";
+    }
+    return renewal;
+  }
+
+  /**
+   * The edge refuses the token that was shown. One that was given is kept until its time is over: an edge that has just
+   * started knows no keys yet, and a broadcaster has no other one. A guest listens.
+   */
+  refuse(shown: string | null): Renewal {
+    if (this.#given !== null) {
+      if (!hasEnded(this.#given, Date.now())) {
+        return "no";
+      }
+      this.#given = null;
+      load(() => sessionStorage.removeItem(this.#key));
+      return "again";
+    }
+    if (shown === null || shown !== this.#guest?.token) {
+      return "no";
+    }
+    this.#refused = shown;
+    return "again";
   }
 
   /** A guest of another day is one again; where the name is somebody else's by now, they are asked anew. */
   async freshen(): Promise<void> {
+    // Who connects again by hand wants it to be tried.
+    this.#refused = null;
     const guest = this.#guest;
-    if (this.#given !== null || guest === null || guest.expiresMs > Date.now()) {
-      return;
-    }
-    try {
-      this.#keep(await ask(guest.name, guest.token));
-    } catch (error) {
-      if (!(error instanceof GuestError && error.code === "unavailable")) {
-        this.forget();
-      }
+    if (this.#given === null && guest !== null && guest.expiresMs <= Date.now() && (await this.#ask(guest)) === "no") {
+      this.#forgetGuest();
     }
   }
 
-  /** The edge does not take the token: what is left is to listen. True if there was one to forget. */
-  forget(): boolean {
-    const had = this.#given !== null || this.#guest !== null;
-    this.#given = null;
+  /** The origin takes a token for some days after its end: the guest stays the same one. */
+  #ask(guest: Guest): Promise<Renewal> {
+    this.#renewedMs = performance.now();
+    this.#renewal ??= ask(guest.name, guest.token)
+      .then(
+        (renewed): Renewal => {
+          this.#keep(renewed);
+          return "again";
+        },
+        (error: unknown): Renewal => (error instanceof GuestError && !["unavailable", "too-many"].includes(error.code) ? "no" : "later"),
+      )
+      .finally(() => (this.#renewal = null));
+    return this.#renewal;
+  }
+
+  #take(token: string | null): void {
+    if (token === null) {
+      return;
+    }
+    // Where nothing can be kept, the page that is loaded finds it in the address.
+    if (load(() => sessionStorage.setItem(this.#key, token) ?? true) === true) {
+      hideFragment();
+    }
+    location.reload();
+  }
+
+  #forgetGuest(): void {
     this.#guest = null;
-    load(() => sessionStorage.removeItem(this.#key));
     load(() => localStorage.removeItem(GUEST_KEY));
-    return had;
   }
 
   #keep(guest: Guest): void {
@@ -157,6 +224,14 @@ export class Identity {
     const { token, id, name, expiresMs } = guest;
     load(() => localStorage.setItem(GUEST_KEY, JSON.stringify({ token, user: { id, name }, expires_at_ms: expiresMs })));
   }
+}
+
+function hideFragment(): void {
+  history.replaceState(history.state, "", location.pathname + location.search);
+}
+
+function stored(): Guest | null {
+  return parseGuest(parse(load(() => localStorage.getItem(GUEST_KEY))));
 }
 
 async function ask(name: string, old: string | null): Promise<Guest> {

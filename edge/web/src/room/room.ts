@@ -57,7 +57,7 @@ export class Room {
       holdMs: () => this.#hold.toldMs,
       onMessage: (message) => this.#take(message),
       onState: (state) => this.#linked(state),
-      renew: async (refused) => (await this.identity.renew(!refused)) || (refused && this.identity.forget()),
+      renew: async (refused, shown) => (refused ? this.identity.refuse(shown) : this.identity.replace(shown)),
     });
     window.setInterval(() => this.#tick(), TICK_MS);
   }
@@ -243,7 +243,7 @@ export class Room {
 
   #tick(): void {
     this.#steer();
-    void this.identity.renew(false);
+    void this.#renew();
     if (this.#link !== "open") {
       this.#options.onChange();
       return;
@@ -256,6 +256,13 @@ export class Room {
       }
     }
     this.#options.onChange();
+  }
+
+  async #renew(): Promise<void> {
+    // Who slept past the end of the token came back as nobody.
+    if ((await this.identity.renew()) && this.#link === "open" && this.me !== this.identity.guest?.id) {
+      this.#connection.open();
+    }
   }
 
   /** Tells the edge how far the picture is behind. */

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as golden from "./golden";
 import { Hold } from "./hold";
-import { guestErrorCode, parseGuest, tokenOfFragment } from "./identity";
 import { parseServerMessage, type StateChange, type StateWhole } from "./protocol";
 import { SseParser } from "./sse";
 import { liked, listed, reduceState, UNKNOWN } from "./state";
@@ -48,19 +47,6 @@ describe("state", () => {
   it("lists by role, then by name", () => {
     const members = [["z", []], ["b", ["vip"]], ["a", []], ["m", ["moderator"]], ["h", ["broadcaster"]]].map(([name, roles]) => ({ id: String(name), name: String(name), roles: roles as string[] }));
     expect(listed({ type: "everybody", members }, (a, b) => a.localeCompare(b)).map(({ name }) => name)).toEqual(["h", "m", "b", "a", "z"]);
-  });
-});
-
-describe("identity", () => {
-  it("finds the token of a fragment", () => {
-    expect(["#token=a.b", "#x=1&token=c", "", "#token="].map(tokenOfFragment)).toEqual(["a.b", "c", null, null]);
-  });
-  it("reads guests and refusals", () => {
-    expect(parseGuest({ token: "t", user: { id: "g-1", name: "Ann" }, expires_at_ms: 5 })).toEqual({ token: "t", id: "g-1", name: "Ann", expiresMs: 5 });
-    expect([null, 1, {}, { token: "t" }].map(parseGuest)).toEqual([null, null, null, null]);
-    expect([guestErrorCode(409, null), guestErrorCode(400, { code: "bad-name" }), guestErrorCode(429, {}), guestErrorCode(503, null)]).toEqual([
-      "name-taken", "bad-name", "too-many", "unavailable",
-    ]);
   });
 });
 
