@@ -99,7 +99,7 @@ class Studio {
     const room = new Room({
       room: this.#stream,
       identity: this.#identity,
-      pictureBehindMs: () => null,
+      pictureBehind: () => null,
       onChange: () => this.#panel?.schedule(),
       onBurst: () => undefined,
     });

@@ -3,7 +3,7 @@
 import { Connection, type LinkState } from "./connection";
 import { Hold } from "./hold";
 import type { Identity } from "./identity";
-import { type Act, type ActRequest, LIKES_PER_CALL_MAX, type Outcome, type Publish, type ServerMessage } from "./protocol";
+import { type Act, type ActRequest, LIKES_PER_CALL_MAX, type Outcome, type Publish, type ServerMessage, type You } from "./protocol";
 import { liked, reduceState, type RoomState, UNKNOWN } from "./state";
 import { EMPTY, expired, moved, reduce, resent, sent, type Timeline, told, unanswered, withdrawn } from "./timeline";
 
@@ -14,11 +14,20 @@ const ANSWER_MS_MAX = 15_000;
 const LIKES_MS = 400;
 const OUTCOME_AWAY: Outcome = { type: "refused", code: "unavailable", retry_after_ms: null };
 
+/** Where nothing comes back by itself. */
+const STOPPED: readonly LinkState[] = ["absent", "denied", "removed", "superseded", "broken"];
+
+/** How far the picture is behind the camera, ms: by this machine's clock, which may be wrong, or by no clock at all. */
+export interface Behind {
+  readonly ms: number;
+  readonly byClock: boolean;
+}
+
 export interface RoomOptions {
   readonly room: string;
   readonly identity: Identity;
-  /** How far the picture is behind the camera by this machine's clock, ms, or null. */
-  pictureBehindMs(): number | null;
+  /** Null where one does not know. */
+  pictureBehind(): Behind | null;
   /** Something to draw has changed. */
   onChange(): void;
   /** Others like it. */
@@ -27,7 +36,7 @@ export interface RoomOptions {
 
 interface WaitingAct {
   readonly request: ActRequest;
-  readonly atMs: number;
+  atMs: number;
   resolve(outcome: Outcome): void;
 }
 
@@ -42,6 +51,10 @@ export class Room {
   #link: LinkState = "connecting";
   #linkSinceMs = performance.now();
   #clockOffsetMs = 0;
+  /** The figures are of the connection before. */
+  #stateIsOld = true;
+  /** What the hello said. */
+  #helloHoldMs = 0;
   /** The viewer's choice, if there was one. */
   #inStep: boolean | null = null;
   #likes = 0;
@@ -54,7 +67,7 @@ export class Room {
       room: options.room,
       token: () => this.identity.token,
       resume: () => this.#timeline.position,
-      holdMs: () => this.#hold.toldMs,
+      holdMs: () => (this.#helloHoldMs = this.#hold.toldMs),
       onMessage: (message) => this.#take(message),
       onState: (state) => this.#linked(state),
       renew: async (refused, shown) => (refused ? this.identity.refuse(shown) : this.identity.replace(shown)),
@@ -137,14 +150,14 @@ export class Room {
   }
 
   say(text: string, replyTo: string | null): void {
-    const behind = this.#options.pictureBehindMs();
+    const behind = this.#behindMs();
     this.#publish({
       type: "publish",
       client_id: newId(),
       kind: "text",
       text,
       reply_to: replyTo,
-      media_ms: behind === null ? null : Math.round(Date.now() - behind),
+      media_ms: behind === null ? null : Math.round(this.nowMs() - behind),
     });
   }
 
@@ -170,6 +183,10 @@ export class Room {
   async act(act: Act, reason = ""): Promise<Outcome> {
     const request: ActRequest = { type: "act", client_id: newId(), reason, act };
     return new Promise((resolve) => {
+      if (STOPPED.includes(this.#link)) {
+        resolve(OUTCOME_AWAY);
+        return;
+      }
       this.#acts.set(request.client_id, { request, atMs: performance.now(), resolve });
       this.#connection.send(request);
     });
@@ -198,13 +215,21 @@ export class Room {
       this.#linkSinceMs = performance.now();
     }
     this.#link = state;
-    if (state === "open") {
+    if (state === "connecting") {
+      this.#stateIsOld = true;
+    } else if (STOPPED.includes(state)) {
+      this.#giveUp(() => true);
+    } else if (state === "open") {
       this.#timeline = resent(this.#timeline, this.nowMs());
       for (const publish of unanswered(this.#timeline)) {
         this.#connection.send(publish);
       }
-      for (const { request } of this.#acts.values()) {
-        this.#connection.send(request);
+      for (const act of this.#acts.values()) {
+        act.atMs = performance.now();
+        this.#connection.send(act.request);
+      }
+      if (this.#hold.toldMs !== this.#helloHoldMs) {
+        this.#connection.send({ type: "hold", hold_ms: this.#hold.toldMs });
       }
     }
     this.#options.onChange();
@@ -214,7 +239,15 @@ export class Room {
     switch (message.type) {
       case "you":
         this.#clockOffsetMs = message.server_ms > 0 ? message.server_ms - Date.now() : 0;
-        this.#state = UNKNOWN;
+        // Roles change in the middle of a connection, too: then what is counted goes on.
+        this.#state = this.#stateIsOld ? UNKNOWN : this.#state;
+        if (this.#becomesModerator(message)) {
+          // What moderators have is in no recovery.
+          this.#timeline = { ...reduce(this.#timeline, message, this.nowMs()), position: null };
+          this.#connection.open();
+          return;
+        }
+        this.#stateIsOld = false;
         break;
       case "ack": {
         const waiting = this.#acts.get(message.client_id);
@@ -249,13 +282,29 @@ export class Room {
       return;
     }
     this.#timeline = expired(this.#timeline, this.nowMs(), ANSWER_MS_MAX);
-    for (const [id, { atMs, resolve }] of this.#acts) {
-      if (performance.now() - atMs > ANSWER_MS_MAX) {
+    this.#giveUp(({ atMs }) => performance.now() - atMs > ANSWER_MS_MAX);
+    this.#options.onChange();
+  }
+
+  #giveUp(takes: (act: WaitingAct) => boolean): void {
+    for (const [id, act] of this.#acts) {
+      if (takes(act)) {
         this.#acts.delete(id);
-        resolve(OUTCOME_AWAY);
+        act.resolve(OUTCOME_AWAY);
       }
     }
-    this.#options.onChange();
+  }
+
+  /** On a new connection that goes on where the one before ended; of any other one the edge knows by itself. */
+  #becomesModerator(now: You): boolean {
+    const { you: before, position } = this.#timeline;
+    return this.#stateIsOld && position !== null && before !== null && now.can.includes("moderate") && !before.can.includes("moderate");
+  }
+
+  /** How far the picture is behind, by the edge's clock. */
+  #behindMs(): number | null {
+    const behind = this.#options.pictureBehind();
+    return behind === null ? null : behind.ms + (behind.byClock ? this.#clockOffsetMs : 0);
   }
 
   async #renew(): Promise<void> {
@@ -267,8 +316,7 @@ export class Room {
 
   /** Tells the edge how far the picture is behind. */
   #steer(): void {
-    const behind = this.#options.pictureBehindMs();
-    const holdMs = this.#hold.observe(behind === null ? null : behind + this.#clockOffsetMs, this.inStep);
+    const holdMs = this.#hold.observe(this.#behindMs(), this.inStep);
     if (holdMs !== null) {
       this.#connection.send({ type: "hold", hold_ms: holdMs });
     }

@@ -8,7 +8,7 @@ import type { Session, SessionState } from "../player/session";
 import { fetchStreams } from "../lib/api";
 import { hasRoom } from "../room/connection";
 import { Identity } from "../room/identity";
-import { Room } from "../room/room";
+import { type Behind, Room } from "../room/room";
 import { byId, setAttribute } from "./dom";
 
 /** Two taps within this time, and this near to each other, are a heart. */
@@ -112,7 +112,7 @@ export class WatchChat {
     const room = new Room({
       room: this.#stream,
       identity: this.#identity,
-      pictureBehindMs: () => this.#behindMs(),
+      pictureBehind: () => this.#behind(),
       onChange: () => this.#panel?.schedule(),
       onBurst: (count) => this.#panel?.hearts.burst(count),
     });
@@ -127,10 +127,11 @@ export class WatchChat {
     room.open();
   }
 
-  #behindMs(): number | null {
+  #behind(): Behind | null {
     const { engine, state } = this.#session;
-    const behind = state === "playing" ? (engine?.sourceLatency ?? engine?.latency ?? null) : null;
-    return behind === null ? null : behind * 1000;
+    const source = engine?.sourceLatency ?? null;
+    const behind = state === "playing" ? (source ?? engine?.latency ?? null) : null;
+    return behind === null ? null : { ms: behind * 1000, byClock: source !== null };
   }
 
   #show(open: boolean, remembered = true): void {
