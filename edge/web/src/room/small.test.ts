@@ -4,7 +4,8 @@ import { Hold } from "./hold";
 import { parseServerMessage, type StateChange, type StateWhole } from "./protocol";
 import { SseParser } from "./sse";
 import { liked, listed, reduceState, UNKNOWN } from "./state";
-import { colourOf, lengthOf, pieces } from "./text";
+import { colourOf, lengthOf, otherHost, pieces } from "./text";
+import LINKS from "../../../../wasm-filters/filters/chat/src/links.json";
 
 describe("protocol", () => {
   it("reads every golden line", () => {
@@ -77,12 +78,25 @@ describe("text", () => {
   it("finds links of the web only", () => {
     expect(pieces("see https://a.example/x_(y). ok", [])).toEqual([
       { type: "text", text: "see " },
-      { type: "link", text: "https://a.example/x_(y)", href: "https://a.example/x_(y)" },
+      { type: "link", text: "https://a.example/x_(y)", href: "https://a.example/x_(y)", host: "a.example" },
       { type: "text", text: ". ok" },
     ]);
     for (const text of ["javascript:alert(1)", "data:text/html,x", "https://", "http://user:pw@bank.example/", "<b>x</b>"]) {
       expect(pieces(text, []).map(({ type }) => type)).not.toContain("link");
     }
+  });
+  it("ends links where the chat filter does, or before", () => {
+    for (const { text, page, filter } of LINKS) {
+      const hosts = pieces(text, []).flatMap((piece) => (piece.type === "link" ? [new URL(piece.href).hostname] : []));
+      expect([text, hosts]).toEqual([text, page]);
+      // What the page links to, the filter has seen, or what begins so and is on no list.
+      expect([text, hosts.every((host) => host.startsWith("xn--") || filter.some((seen) => seen.startsWith(host)))]).toEqual([text, true]);
+    }
+  });
+  it("says where a link goes that reads otherwise", () => {
+    const said = (text: string): readonly string[] => pieces(text, []).flatMap((piece) => (piece.type === "link" ? [otherHost(piece)] : []));
+    expect(said("https://A.example:443/x http://a.example:80 https://a.example?x https://a.example:8443/")).toEqual(["", "", "", ""]);
+    expect(said("https://\u0430pple.com/x http://0x7f.1/ https://a.example\\b")).toEqual(["xn--pple-43d.com", "127.0.0.1", ""]);
   });
   it("finds mentions, one's own with its spaces", () => {
     expect(pieces("hi @Ann Lee, and @bob. a@b.example", ["Ann Lee"])).toEqual([

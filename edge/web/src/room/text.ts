@@ -2,10 +2,11 @@
 
 export type Piece =
   | { readonly type: "text"; readonly text: string }
-  | { readonly type: "link"; readonly text: string; readonly href: string }
+  | { readonly type: "link"; readonly text: string; readonly href: string; readonly host: string }
   | { readonly type: "mention"; readonly text: string; readonly me: boolean };
 
-const PIECES = /(https?:\/\/[^\s<>"'`]+)|(@[\p{L}\p{N}_][\p{L}\p{N}_.-]*)/giu;
+/** Nobody sees format characters, and those that turn the direction would turn the address. Signs of Chinese end a sentence. */
+const PIECES = /(https?:\/\/[^\s<>"'`\p{Cf}\u3001\u3002\u3008-\u3011\uff01\uff08\uff09\uff0c\uff1b\uff1f\uff61]+)|(@[\p{L}\p{N}_][\p{L}\p{N}_.-]*)/giu;
 /** Signs that end a sentence, not an address. */
 const TRAILING = /[.,:;!?)\]}'"»”’…]+$/u;
 
@@ -26,12 +27,12 @@ export function pieces(text: string, names: readonly string[]): readonly Piece[]
       continue;
     }
     const shown = link === undefined ? mentionOf(whole, text.slice(start), names) : closed(whole.replace(TRAILING, ""), whole);
-    const href = link === undefined ? null : hrefOf(shown);
-    if (link !== undefined && href === null) {
+    const url = link === undefined ? null : urlOf(shown);
+    if (link !== undefined && url === null) {
       continue;
     }
     push({ type: "text", text: text.slice(at, start) });
-    push(href === null ? { type: "mention", text: shown, me: isMe(shown, names) } : { type: "link", text: shown, href });
+    push(url === null ? { type: "mention", text: shown, me: isMe(shown, names) } : { type: "link", text: shown, href: url.href, host: url.host });
     at = start + shown.length;
   }
   push({ type: "text", text: text.slice(at) });
@@ -55,14 +56,21 @@ function closed(shown: string, whole: string): string {
   return shown.includes("(") && whole.charAt(shown.length) === ")" ? `${shown})` : shown;
 }
 
-function hrefOf(address: string): string | null {
+function urlOf(address: string): URL | null {
   try {
     const url = new URL(address);
     const plain = (url.protocol === "http:" || url.protocol === "https:") && url.username === "" && url.password === "";
-    return plain && url.hostname !== "" ? url.href : null;
+    return plain && url.hostname !== "" ? url : null;
   } catch {
     return null;
   }
+}
+
+/** The host that a link goes to, where its text reads otherwise: in other letters, that look like these. Else empty. */
+export function otherHost({ text, host }: Piece & { type: "link" }): string {
+  const [, , typed = ""] = text.split(/[/?#\\]/);
+  const bare = typed.toLowerCase().replace(/:\d*$/, "");
+  return bare === host.replace(/:\d+$/, "") ? "" : host;
 }
 
 /** Code points and bytes, as the hub and the chat filter count them. */

@@ -183,8 +183,10 @@ impl Call<'_> {
         let hosts = &self.config.link_hosts;
         let fine = match self.room.links {
             Links::Allow => true,
-            Links::Forbid => links::hosts(text).next().is_none(),
-            Links::Listed => links::hosts(text).all(|host| links::is_listed(&host, hosts)),
+            Links::Forbid => links::hosts(text).is_empty(),
+            Links::Listed => links::hosts(text)
+                .iter()
+                .all(|host| links::is_listed(host, hosts)),
         };
         if fine || !self.applies(self.config.exempt.links) {
             return Ok(());
