@@ -2,7 +2,7 @@
 
 import { formatList, t } from "../i18n";
 import type { Message } from "../room/protocol";
-import { colourOf, pieces } from "../room/text";
+import { colourOf, otherHost, pieces } from "../room/text";
 import type { Line, Moves, Pending } from "../room/timeline";
 import { icon, make } from "../ui/dom";
 import { actPhrase, badgesOf, reasonOf } from "./words";
@@ -46,7 +46,14 @@ export function textElement(text: string, names: readonly string[]): HTMLElement
       link.href = piece.href;
       link.rel = "noopener nofollow ugc";
       link.target = "_blank";
-      element.append(link);
+      // An address is read from left to right, whatever stands around it.
+      const apart = make("bdi", "", link);
+      apart.dir = "ltr";
+      const host = otherHost(piece);
+      if (host !== "") {
+        apart.append(make("span", "link-host", ` (${host})`));
+      }
+      element.append(apart);
     } else if (piece.type === "mention") {
       element.append(make("span", piece.me ? "mention me" : "mention", piece.text));
     } else {
