@@ -80,6 +80,7 @@ pub(crate) fn gist(text: &str) -> String {
 fn letters(text: &str, case: Case) -> Vec<Run> {
     let mut letters: Vec<Run> = Vec::with_capacity(text.len());
     let (mut folded, mut gap, mut before) = (Vec::new(), Gap::Space, None);
+    let mut takes_marks = false;
     let mut chars = text.char_indices().peekable();
     while let Some((start, c)) = chars.next() {
         let end = start + c.len_utf8();
@@ -87,7 +88,13 @@ fn letters(text: &str, case: Case) -> Vec<Run> {
         folded.clear();
         match letter_of_sign(c, before, after) {
             Some(letter) => folded.push(letter),
+            None if is_combining_mark(c) && !takes_marks => {}
             None => fold(c, case, &mut folded),
+        }
+        if let Some(letter) = folded.last()
+            && !is_combining_mark(c)
+        {
+            takes_marks = has_marks(c, *letter);
         }
         before = Some(c);
         if folded.iter().copied().any(is_of_word) {
@@ -264,10 +271,21 @@ fn letter_in_a_box(c: char) -> Option<char> {
     Some(char::from(b'a' + index))
 }
 
-/// Marks beside, above and below a letter, and strokes through it. What makes another letter in the
-/// scripts of India and in kana stays.
+/// Marks beside, above and below a letter, strokes through it, and what goes around it. What makes
+/// another letter in the scripts of India and in kana stays.
 fn is_accent(c: char) -> bool {
-    matches!(canonical_combining_class(c), 1 | 10..)
+    let encloses = matches!(
+        c,
+        '\u{488}' | '\u{489}' | '\u{1ABE}' | '\u{20DD}'..='\u{20E0}' | '\u{20E2}'..='\u{20E4}' | '\u{A670}'..='\u{A672}'
+    );
+    encloses || matches!(canonical_combining_class(c), 1 | 10..)
+}
+
+/// Whether marks can make another letter of this one. They cannot in Latin, Greek and Cyrillic, nor
+/// of signs: there all are accents, whatever script they come from.
+fn has_marks(c: char, folded: char) -> bool {
+    // Letters of other scripts can look like Latin ones.
+    c.is_alphanumeric() && (folded > '\u{52F}' || matches!(c, '\u{590}'..='\u{1BFF}'))
 }
 
 fn is_of_word(c: char) -> bool {
@@ -331,6 +349,23 @@ mod tests {
         let apostrophe = |text: &str| super::runs(text, Case::First).get(2).map(|run| run.gap);
         assert_eq!(apostrophe("he'll"), Some(Gap::Space));
         assert_eq!(apostrophe("he\u{2019}ll"), Some(Gap::Space));
+    }
+
+    #[test]
+    fn marks_are_letters_where_they_make_some() {
+        for (one, other) in [
+            ("\u{915}\u{93E}", "\u{915}"),
+            ("\u{E01}\u{E47}", "\u{E01}"),
+            ("\u{101D}\u{102C}", "\u{101D}"),
+            ("\u{915}\u{200D}\u{93E}", "\u{915}\u{200D}"),
+        ] {
+            assert_ne!(
+                folded(one, Case::First),
+                folded(other, Case::First),
+                "{one}"
+            );
+        }
+        assert_eq!(folded("b\u{93E}a.\u{E47}\u{20DD}d", Case::First), "bad");
     }
 
     #[test]

@@ -284,6 +284,15 @@ mod tests {
             "b\u{1F525}a\u{1F525}d",
             "\u{1F1E7}\u{1F1E6}\u{1F1E9}",
             "bad's",
+            "b\u{20DD}a\u{20DD}d\u{20DD}",
+            "b\u{20E0}ad",
+            "b\u{20E3}a\u{20E4}d",
+            "b\u{488}ad\u{489}",
+            "ba\u{A670}d\u{A672}",
+            "ba\u{E47}d",
+            "b\u{1DC0}a\u{730}d",
+            "\u{412}\u{E47}\u{410}\u{A9B8}D",
+            "m\u{E34}\u{442}s",
         ] {
             assert!(has(&list, text), "{text}");
         }
