@@ -169,6 +169,7 @@ export const en = {
   "code.not_allowed": "only moderators may do that",
   "code.unknown_command": "there is no such command; /help lists them",
   "code.bad_command": "the command is not written like that",
+  "code.needs_id": "that needs the user's id; use the menu beside the message",
   "code.muted": "you may not write here",
   "code.followers_only": "only followers may write now",
   "code.subscribers_only": "only subscribers may write now",

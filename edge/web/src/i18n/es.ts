@@ -159,6 +159,7 @@ export const es: Catalogue = {
   "code.not_allowed": "solo los moderadores pueden hacerlo",
   "code.unknown_command": "no existe esa orden; /help las enumera",
   "code.bad_command": "la orden no se escribe así",
+  "code.needs_id": "para eso hace falta el identificador; usa el menú junto al mensaje",
   "code.muted": "no puedes escribir aquí",
   "code.followers_only": "ahora solo pueden escribir seguidores",
   "code.subscribers_only": "ahora solo pueden escribir suscriptores",

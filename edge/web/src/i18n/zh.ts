@@ -159,6 +159,7 @@ export const zh: Catalogue = {
   "code.not_allowed": "只有管理员可以这样做",
   "code.unknown_command": "没有这个命令；/help 会列出命令",
   "code.bad_command": "命令的写法不对",
+  "code.needs_id": "这需要用户的 ID；请使用消息旁的菜单",
   "code.muted": "你不能在这里发言",
   "code.followers_only": "现在只有关注者可以发言",
   "code.subscribers_only": "现在只有订阅者可以发言",

@@ -298,7 +298,10 @@ impl Line<'_> {
     /// The user that is named, who is not oneself, and what follows.
     fn user(&self, usage: &str) -> Result<(String, &str), Refusal> {
         let (user, rest) = word(self.rest);
-        let user = user.strip_prefix('@').unwrap_or(user);
+        if user.starts_with('@') {
+            // Who types it means a name, and a name is nobody's id: nothing would happen.
+            return Err(Refusal::NeedsId);
+        }
         if user.is_empty() || user.len() > ID_BYTES_MAX || user == self.typed.user {
             return Err(Refusal::Command(format!("{usage}; not about yourself")));
         }
@@ -423,7 +426,11 @@ mod tests {
                 "/timeout u2 10m off topic",
                 "timeout u2 Some(600) off topic; audit",
             ),
-            ("/timeout @u2 90", "timeout u2 Some(90) ; audit"),
+            ("/timeout u2 90", "timeout u2 Some(90) ; audit"),
+            ("/timeout @Ann 10m", "needs-id"),
+            ("/ban @Ann", "needs-id"),
+            ("/unban @Ann", "needs-id"),
+            ("/clear @Ann", "needs-id"),
             ("/timeout u2 soon", "bad-command"),
             ("/timeout u2 5w", "bad-command"),
             ("/timeout u2 0", "bad-command"),

@@ -20,6 +20,8 @@ pub(crate) enum Refusal {
     Kind,
     Link,
     Muted,
+    /// A command that names somebody instead of saying whose id it is.
+    NeedsId,
     NotAllowed,
     Repeats,
     SlowMode {
@@ -50,6 +52,7 @@ impl Refusal {
             Self::Kind => "unknown-kind",
             Self::Link => "link",
             Self::Muted => "muted",
+            Self::NeedsId => "needs-id",
             Self::NotAllowed => "not-allowed",
             Self::Repeats => "repeats",
             Self::SlowMode { .. } => "slow-mode",
@@ -84,6 +87,7 @@ impl Refusal {
             Self::Kind => "there is no such kind of message",
             Self::Link => "this link may not be posted here",
             Self::Muted => "you may not speak",
+            Self::NeedsId => "this needs the user's id: use the menu beside the message",
             Self::NotAllowed => "this command is for moderators",
             Self::Repeats => "the same character too often",
             Self::SlowMode { .. } => "slow mode: wait a little between messages",
