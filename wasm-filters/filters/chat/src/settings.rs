@@ -436,7 +436,7 @@ impl Overrides {
     }
 
     fn switch(&mut self, key: &str) -> Option<bool> {
-        self.take(key, |it| it.as_bool(), "true or false")
+        self.take(key, switch, "true or false")
     }
 
     fn number(&mut self, key: &str, most: u32) -> Option<u32> {
@@ -462,6 +462,24 @@ impl Overrides {
     fn complain(&mut self, key: &str, wanted: &str) {
         self.complaint
             .get_or_insert_with(|| format!("{ROOM_SETTINGS}: {key} has to be {wanted}"));
+    }
+}
+
+/// JSON, or what people write: as the page reads it (`isOn` of `edge/web/src/chat/words.ts`).
+fn switch(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(on) => Some(*on),
+        Value::Number(number) => match number.as_u64()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        },
+        Value::String(word) => match word.to_ascii_lowercase().as_str() {
+            "true" | "on" | "1" => Some(true),
+            "false" | "off" | "0" => Some(false),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -523,6 +541,19 @@ mod tests {
             (30, Links::Forbid, true)
         );
         assert_eq!(room.complaint, None);
+    }
+
+    #[test]
+    fn switches_are_read_as_the_page_reads_them() {
+        let policy = policy();
+        for on in ["true", "\"true\"", "\"on\"", "\"ON\"", "\"1\"", "1"] {
+            let room = policy.room(Some(&format!(r#"{{"unique":{on}}}"#)));
+            assert_eq!((room.unique, &room.complaint), (true, &None), "{on}");
+        }
+        for off in ["false", "\"false\"", "\"off\"", "0", "null"] {
+            let room = policy.room(Some(&format!(r#"{{"unique":{off}}}"#)));
+            assert_eq!((room.unique, &room.complaint), (false, &None), "{off}");
+        }
     }
 
     #[test]
