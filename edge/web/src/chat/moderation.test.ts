@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { patchOf } from "./moderation";
+import { patchOf, wantedOf } from "./moderation";
 import { isOn, linksKey, reasonOf, valueOf } from "./words";
 
 const settings = {
@@ -17,6 +17,22 @@ describe("rules", () => {
       slow_mode_ms: 0, restrict: [], attrs: [{ key: "emote_only", value: "" }],
     });
     expect(patchOf(settings, { attrs: [{ key: "links", value: "" }] })).toEqual({ attrs: [{ key: "links", value: "" }] });
+  });
+  it("that another moderator changes while the form is filled in stay", () => {
+    const data = new FormData();
+    for (const [name, value] of [["slow", "5"], ["cap", "30"], ["subscribers", "on"], ["emote_only", "on"], ["links", "forbid"]] as const) {
+      data.set(name, value);
+    }
+    // Whatever they are by now: of what this form was filled from, the cap is what differs.
+    expect(patchOf(settings, wantedOf(data, settings))).toEqual({ chat_per_second_max: 30 });
+    data.set("cap", "20");
+    expect(patchOf(settings, wantedOf(data, settings))).toBeNull();
+    const odd = { ...settings, slow_mode_ms: 4600, restrict: ["verified"], attrs: [{ key: "emote_only", value: "1" }, { key: "links", value: "some" }] };
+    data.delete("subscribers");
+    data.set("links", "default");
+    expect(patchOf(odd, wantedOf(data, odd))).toBeNull();
+    data.set("subscribers", "on");
+    expect(patchOf(odd, wantedOf(data, odd))).toEqual({ restrict: ["subscriber", "vip", "bot"] });
   });
   it("are JSON, or words", () => {
     expect(["true", "on", "1", "false", "", "maybe"].map((value) => isOn([{ key: "x", value }], "x"))).toEqual([true, true, true, false, false, false]);

@@ -3,6 +3,7 @@
 import { formatDuration, type Key, onLanguage, t } from "../i18n";
 import type { Act, Attr, Message, Settings, SettingsPatch } from "../room/protocol";
 import type { Room } from "../room/room";
+import { patched } from "../room/timeline";
 import { byId, make, setText } from "../ui/dom";
 import { h, patchChildren } from "../ui/patch";
 import { nameElement, textElement } from "./line";
@@ -12,8 +13,8 @@ import { failureOf, isOn, RULES, valueOf } from "./words";
 export const TIMEOUTS_S = [60, 600, 3600] as const;
 const SLOW_S_MAX = 3600;
 const CAP_MAX = 1000;
-/** Who may write when only subscribers may, as the command `/subscribers` has it; those in charge always may. */
-const SUBSCRIBERS: readonly string[] = ["subscriber", "vip"];
+/** Who may write when only subscribers may, as the chat filter's `/subscribers` has it; those in charge always may. */
+const SUBSCRIBERS: readonly string[] = ["subscriber", "vip", "bot"];
 const REASON_CHARACTERS_MAX = 200;
 const SANCTIONS_SHOWN_MAX = 200;
 const LINKS: readonly (readonly [string, Key])[] = [
@@ -234,10 +235,32 @@ export function patchOf(settings: Settings, wanted: SettingsPatch): SettingsPatc
   return Object.keys(patch).length === 0 ? null : patch;
 }
 
+/** What a form that was filled from `drawn` asks for now. */
+export function wantedOf(data: FormData, drawn: Settings): SettingsPatch {
+  const links = String(data.get("links") ?? "default");
+  const attrs: Attr[] = [
+    ...Object.keys(RULES).map((key) => ({ key, value: data.get(key) === "on" ? "true" : "" })),
+    // JSON, as the chat filter reads it. What the list does not have stays until somebody chooses.
+    ...(links === linksOf(drawn) ? [] : [{ key: "links", value: links === "default" ? "" : JSON.stringify(links) }]),
+  ];
+  // Somebody may have restricted it to other roles: that is not this box's to undo.
+  const was = drawn.restrict.includes("subscriber");
+  const wants = data.get("subscribers") === "on";
+  const restrict = was === wants ? drawn.restrict : wants ? SUBSCRIBERS : [];
+  // The box says whole seconds.
+  const slow_mode_ms = Number(data.get("slow")) === slowOf(drawn) ? drawn.slow_mode_ms : Number(data.get("slow")) * 1000;
+  return { restrict, slow_mode_ms, chat_per_second_max: Number(data.get("cap")), attrs };
+}
+
+function slowOf(settings: Settings): number {
+  return Math.round(settings.slow_mode_ms / 1000);
+}
+
 export class RulesPanel {
   readonly element = make("form", "rules");
   readonly #room: Room;
   readonly #confirmation: Confirmation;
+  /** What the form was filled from: what differs from it somebody has changed in the form. */
   #drawn: Settings | null = null;
 
   constructor(room: Room, confirmation: Confirmation) {
@@ -252,7 +275,9 @@ export class RulesPanel {
         this.#confirmation.ask(t("mod.clearTitle"), t("mod.clearText"), t("mod.clearConfirm"), true, (reason) => void perform(room, { type: "clear" }, reason));
       }
     });
+    this.#build();
     onLanguage(() => {
+      this.#build();
       this.#drawn = null;
       this.update();
     });
@@ -260,45 +285,56 @@ export class RulesPanel {
 
   update(): void {
     const { settings } = this.#room.timeline;
-    // What is being filled in stays; the patch is made of what differs when it is sent.
-    if (settings === this.#drawn || (this.#drawn !== null && this.element.contains(document.activeElement))) {
-      return;
+    // What is being filled in stays, and goes as what it changes of what one saw.
+    if (settings !== this.#drawn && (this.#drawn === null || patchOf(this.#drawn, this.#wanted(this.#drawn)) === null)) {
+      this.#fill(settings);
     }
-    this.#drawn = settings;
-    const number = (name: string, key: Key, value: number, max: number): HTMLElement =>
-      h("label", { class: "field" }, h("span", {}, t(key)), h("input", { type: "number", name, min: 0, max, step: 1, value: String(value), inputmode: "numeric", required: true }));
-    const restricted = settings.restrict.includes("subscriber");
-    const subscribers = h("label", { class: "check" }, h("input", { type: "checkbox", name: "subscribers", checked: restricted }), t("mod.subscribersOnly"));
-    const switches = Object.entries(RULES).map(([key, label]) => h("label", { class: "check" }, h("input", { type: "checkbox", name: key, checked: isOn(settings.attrs, key) }), t(label)));
-    const links = valueOf(settings.attrs, "links");
+  }
+
+  #build(): void {
+    const number = (name: string, key: Key, max: number): HTMLElement =>
+      h("label", { class: "field" }, h("span", {}, t(key)), h("input", { type: "number", name, min: 0, max, step: 1, inputmode: "numeric", required: true }));
+    const box = (name: string, key: Key): HTMLElement => h("label", { class: "check" }, h("input", { type: "checkbox", name }), t(key));
     this.element.replaceChildren(
-      number("slow", "mod.slow", Math.round(settings.slow_mode_ms / 1000), SLOW_S_MAX),
-      number("cap", "mod.cap", settings.chat_per_second_max, CAP_MAX),
-      subscribers,
-      ...switches,
-      h("label", { class: "field" }, h("span", {}, t("mod.links")), h("select", { name: "links" }, ...LINKS.map(([value, key]) => h("option", { value: value === "" ? "default" : value, selected: value === links }, t(key))))),
+      number("slow", "mod.slow", SLOW_S_MAX),
+      number("cap", "mod.cap", CAP_MAX),
+      box("subscribers", "mod.subscribersOnly"),
+      ...Object.entries(RULES).map(([key, label]) => box(key, label)),
+      h("label", { class: "field" }, h("span", {}, t("mod.links")), h("select", { name: "links" }, ...LINKS.map(([value, key]) => h("option", { value: value === "" ? "default" : value }, t(key))))),
       h("p", { class: "review-actions" }, h("button", { type: "submit", class: "button" }, t("mod.apply")), h("button", { type: "button", class: "button quiet danger", "data-clear": true }, t("mod.clear"))),
     );
   }
 
+  /** Into the fields that are there: whoever has the focus keeps it. */
+  #fill(settings: Settings): void {
+    this.#drawn = settings;
+    const values: Readonly<Record<string, string>> = { slow: String(slowOf(settings)), cap: String(settings.chat_per_second_max), links: linksOf(settings) };
+    for (const field of this.element.querySelectorAll<HTMLInputElement | HTMLSelectElement>("input, select")) {
+      if (field instanceof HTMLInputElement && field.type === "checkbox") {
+        field.checked = field.name === "subscribers" ? settings.restrict.includes("subscriber") : isOn(settings.attrs, field.name);
+      } else {
+        field.value = values[field.name] ?? "";
+      }
+    }
+  }
+
+  #wanted(drawn: Settings): SettingsPatch {
+    return wantedOf(new FormData(this.element), drawn);
+  }
+
   async #apply(): Promise<void> {
-    const data = new FormData(this.element);
-    const links = String(data.get("links") ?? "default");
-    const attrs: Attr[] = [
-      ...Object.keys(RULES).map((key) => ({ key, value: data.get(key) === "on" ? "true" : "" })),
-      // JSON, as the chat filter reads it.
-      { key: "links", value: links === "default" ? "" : JSON.stringify(links) },
-    ];
-    const { settings } = this.#room.timeline;
-    // Somebody may have restricted it to other roles: that is not this box's to undo.
-    const was = settings.restrict.includes("subscriber");
-    const wants = data.get("subscribers") === "on";
-    const restrict = was === wants ? settings.restrict : wants ? SUBSCRIBERS : [];
-    const patch = patchOf(settings, { restrict, slow_mode_ms: Number(data.get("slow")) * 1000, chat_per_second_max: Number(data.get("cap")), attrs });
+    const drawn = this.#drawn ?? this.#room.timeline.settings;
+    const patch = patchOf(drawn, this.#wanted(drawn));
     if (patch === null) {
       toast(t("mod.unchanged"));
     } else if (await perform(this.#room, { type: "settings", patch })) {
-      this.#drawn = null;
+      this.#fill(patched(this.#room.timeline.settings, patch));
     }
   }
+}
+
+/** One of `LINKS`; a value that nobody knows is as if there were none. */
+function linksOf(settings: Settings): string {
+  const value = valueOf(settings.attrs, "links");
+  return LINKS.some(([known]) => known === value && known !== "") ? value : "default";
 }
