@@ -4,6 +4,7 @@ import { PONG, STATE, WELCOME_COMPLETE, WELCOME_FRESH, YOU } from "./golden";
 import { Identity } from "./identity";
 import type { Outcome } from "./protocol";
 import { type Behind, Room } from "./room";
+import { PENDING_MAX } from "./timeline";
 
 const last = (): FakeSocket => FakeSocket.last;
 const sentOf = (type: string): readonly object[] => last().sent.filter((message) => message.type === type);
@@ -60,6 +61,20 @@ describe("acts", () => {
     last().ends(4010);
     const refused = { type: "refused", code: "unavailable" };
     expect([await waiting, await room.act({ type: "unpin" })]).toMatchObject([refused, refused]);
+  });
+});
+
+describe("what one says", () => {
+  it("is refused when too much of it waits, and then goes as it was said", async () => {
+    const room = await enter();
+    last().ends(1006);
+    const said = Array.from({ length: PENDING_MAX + 1 }, (_, index) => room.say(String(index), null));
+    expect([said.indexOf(false), said.length]).toEqual([PENDING_MAX, PENDING_MAX + 1]);
+    await vi.advanceTimersByTimeAsync(1000);
+    last().opens();
+    last().says(YOU, WELCOME_COMPLETE);
+    expect(sentOf("publish").length).toBe(PENDING_MAX);
+    expect(sentOf("publish")[0]).toMatchObject({ text: "0" });
   });
 });
 

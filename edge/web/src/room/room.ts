@@ -5,7 +5,7 @@ import { Hold } from "./hold";
 import type { Identity } from "./identity";
 import { type Act, type ActRequest, LIKES_PER_CALL_MAX, type Outcome, type Publish, type ServerMessage, type You } from "./protocol";
 import { liked, reduceState, type RoomState, UNKNOWN } from "./state";
-import { EMPTY, expired, moved, reduce, resent, sent, type Timeline, told, unanswered, withdrawn } from "./timeline";
+import { EMPTY, expired, isFull, moved, reduce, resent, sent, type Timeline, told, unanswered, withdrawn } from "./timeline";
 
 const TICK_MS = 1000;
 /** No answer for so long on an open connection. */
@@ -149,7 +149,11 @@ export class Room {
     this.#connection.open();
   }
 
-  say(text: string, replyTo: string | null): void {
+  /** False when too much waits already. */
+  say(text: string, replyTo: string | null): boolean {
+    if (isFull(this.#timeline)) {
+      return false;
+    }
     const behind = this.#behindMs();
     this.#publish({
       type: "publish",
@@ -159,6 +163,7 @@ export class Room {
       reply_to: replyTo,
       media_ms: behind === null ? null : Math.round(this.nowMs() - behind),
     });
+    return true;
   }
 
   /** With the same client id: if the room has it after all, it does not come twice. */

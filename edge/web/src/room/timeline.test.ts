@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as golden from "./golden";
 import { type Act, parseServerMessage, type Publish, type ServerMessage } from "./protocol";
-import { EMPTY, expired, LINES_MAX, moved, reduce, sent, type Timeline, unanswered, withdrawn } from "./timeline";
+import { EMPTY, expired, isFull, LINES_MAX, moved, PENDING_MAX, reduce, sent, type Timeline, unanswered, withdrawn } from "./timeline";
 
 const NOW = 1_795_000_000_000;
 const EPOCH = 1_794_990_000_000;
@@ -192,6 +192,32 @@ describe("own messages", () => {
     expect(approved.pending.length).toBe(1);
     const mine = { seq: 92, at_ms: NOW, body: { type: "message", id: "h-1", author: golden.ADA, kind: "text", text: "x" } };
     expect(after(approved, JSON.stringify({ type: "events", epoch: EPOCH, first: 92, last: 92, events: [mine] })).pending).toEqual([]);
+  });
+
+  it("are folded when they are approved in other words", () => {
+    const two = sent(sent(begun, publish("c-5", "the b word"), NOW), publish("c-6", "other"), NOW);
+    const held = after(two, golden.HELD, golden.HELD.replace("c-5", "c-6"));
+    const events = (bodies: readonly object[]): string =>
+      JSON.stringify({ type: "events", epoch: EPOCH, first: 91, last: 90 + bodies.length, events: bodies.map((body, at) => ({ seq: 91 + at, at_ms: NOW, body })) });
+    const mine = { type: "message", id: "h-1", author: golden.ADA, kind: "text", text: "the * word" };
+    const waiting = (...bodies: object[]): readonly string[] => after(held, events(bodies)).pending.map(({ publish }) => publish.client_id);
+    expect(waiting({ type: "void" }, mine)).toEqual(["c-6"]);
+    expect(waiting({ type: "moderation", act: { type: "approve", id: "h-1" } }, mine)).toEqual(["c-6"]);
+    expect(waiting({ type: "void" }, { ...mine, text: "other" })).toEqual(["c-5"]);
+    // From another window, or somebody else's.
+    expect(waiting(mine)).toEqual(["c-5", "c-6"]);
+    expect(waiting({ type: "void" }, { ...mine, author: { id: "u-bob", name: "Bob" } })).toEqual(["c-5", "c-6"]);
+    const sending = after(sent(held, publish("c-7", "new"), NOW), events([{ type: "void" }, { ...mine, text: "new" }]));
+    expect(sending.pending.length).toBe(3);
+  });
+
+  it("are none of them lost", () => {
+    let timeline = begun;
+    for (let count = 0; !isFull(timeline); count += 1) {
+      timeline = sent(timeline, publish(`c-${count}`), NOW);
+    }
+    expect(timeline.pending.length).toBe(PENDING_MAX);
+    expect(sent(timeline, publish("c-0"), NOW).pending.length).toBe(PENDING_MAX);
   });
 
   it("that were commands show the answer to their author", () => {

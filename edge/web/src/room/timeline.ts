@@ -181,9 +181,9 @@ function framed(timeline: Timeline, frame: EventFrame, nowMs: number): Timeline 
   if (frame.dropped > 0) {
     next = missed(next, frame.dropped, nowMs);
   }
-  for (const event of frame.events) {
+  for (const [at, event] of frame.events.entries()) {
     if (event.seq > position.seq) {
-      next = happened(next, event);
+      next = happened(next, event, frame.events[at - 1]);
     }
   }
   return settled({ ...next, position: { epoch: frame.epoch, seq: frame.last }, holeAt: null });
@@ -208,11 +208,11 @@ function missed(timeline: Timeline, messages: number | null, nowMs: number): Tim
   return { ...timeline, lines: [...timeline.lines.slice(0, -1), { ...last, messages: sum }] };
 }
 
-function happened(timeline: Timeline, event: RoomEvent): Timeline {
+function happened(timeline: Timeline, event: RoomEvent, before: RoomEvent | undefined): Timeline {
   const { body, at_ms: atMs } = event;
   switch (body.type) {
     case "message":
-      return said(timeline, body.message, atMs);
+      return said(timeline, body.message, atMs, before?.seq === event.seq - 1 && mayApprove(before.body));
     case "gift":
       return added(timeline, { type: "gift", gift: body.gift }, atMs);
     case "notice":
@@ -233,13 +233,29 @@ function isShown(body: Body & { type: "moderation" }): boolean {
   return !["delete_message", "delete_user", "pin", "unpin", "approve", "dismiss"].includes(body.act.type);
 }
 
-function said(timeline: Timeline, message: Message, atMs: number): Timeline {
-  // A held message comes with an id that its author was never told.
-  const approved = message.author.id === timeline.you?.user.id ? message.text : null;
-  const pending = timeline.pending.filter((mine) => mine.id !== message.id && !(mine.state === "held" && mine.publish.text === approved));
+/** An approval comes right before its message; to who is no moderator it is `void`. */
+function mayApprove(body: Body): boolean {
+  return body.type === "void" || (body.type === "moderation" && body.act.type === "approve");
+}
+
+function said(timeline: Timeline, message: Message, atMs: number, afterApproval: boolean): Timeline {
+  const folds = foldOf(timeline, message, afterApproval);
+  const pending = timeline.pending.filter((mine) => mine.id !== message.id && mine !== folds);
   const known = timeline.lines.some((line) => line.key === message.id);
   const folded = pending.length === timeline.pending.length ? timeline : { ...timeline, pending };
   return known ? folded : added(folded, { type: "message", message }, atMs, message.id);
+}
+
+/** A held message comes with an id that its author was never told, and as a filter has changed it. */
+function foldOf({ pending, you }: Timeline, message: Message, afterApproval: boolean): Pending | undefined {
+  if (message.author.id !== you?.user.id || pending.some((mine) => mine.id === message.id)) {
+    return undefined;
+  }
+  const says = ({ publish }: Pending): boolean => publish.text === message.text;
+  const held = pending.filter(({ state }) => state === "held");
+  // The answer to what is on its way may come after the message itself.
+  const isSent = pending.some((mine) => mine.state === "sending" && says(mine));
+  return held.find(says) ?? (afterApproval && !isSent ? held[0] : undefined);
 }
 
 function without(timeline: Timeline, takes: (message: Message) => boolean): Timeline {
@@ -312,7 +328,7 @@ function reviewed(timeline: Timeline, review: Review): Timeline {
 }
 
 function echoed(timeline: Timeline, own: Own): Timeline {
-  return said(timeline, own.message, own.at_ms);
+  return said(timeline, own.message, own.at_ms, false);
 }
 
 function answered(timeline: Timeline, ack: Ack, nowMs: number): Timeline {
@@ -361,11 +377,16 @@ function settled(timeline: Timeline): Timeline {
   return pending.length === timeline.pending.length ? timeline : { ...timeline, pending };
 }
 
+/** Whether one has to wait before one says more: none of what waits may be lost without a word. */
+export function isFull(timeline: Timeline): boolean {
+  return timeline.pending.length >= PENDING_MAX;
+}
+
 /** One says something: it is shown at once. */
 export function sent(timeline: Timeline, publish: Publish, nowMs: number): Timeline {
   const again = timeline.pending.filter((mine) => mine.publish.client_id !== publish.client_id);
   const mine: Pending = { publish, sentMs: nowMs, state: "sending", id: null, seq: null, epoch: null, code: "", sentence: "" };
-  return { ...timeline, pending: [...again, mine].slice(-PENDING_MAX) };
+  return { ...timeline, pending: [...again, mine] };
 }
 
 /** One does not try any longer. */
