@@ -80,6 +80,9 @@ class Studio {
   }
 
   async #refresh(): Promise<void> {
+    if (document.visibilityState === "hidden") {
+      return;
+    }
     try {
       this.#facts = (await fetchStreams()).find((known) => known.name === this.#stream) ?? null;
     } catch {

@@ -57,11 +57,14 @@ export function roomPath(room: string): string {
   return `/api/rooms/${encodeURIComponent(room)}`;
 }
 
-/** Whether the edge has such a room: null when nobody answers, or the hub is away. */
+/** Whether the edge has such a room: null when nobody answers, or who answers does not know. */
 export async function hasRoom(room: string): Promise<boolean | null> {
   try {
     const response = await fetch(roomPath(room), { cache: "no-store", signal: AbortSignal.timeout(8000) });
-    return response.status === 503 ? null : response.status !== 404;
+    if (response.ok || response.status === 401 || response.status === 403) {
+      return true;
+    }
+    return response.status === 404 ? false : null;
   } catch {
     return null;
   }
