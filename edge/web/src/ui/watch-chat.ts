@@ -75,9 +75,20 @@ export class WatchChat {
   }
 
   focus(): void {
-    if (this.#panel !== null) {
+    const panel = this.#panel;
+    if (panel === null) {
+      return;
+    }
+    const show = (): void => {
       this.#show(true);
-      this.#panel.focusComposer();
+      panel.focusComposer();
+    };
+    const full = document.fullscreenElement;
+    if (full !== null && !full.contains(this.#aside)) {
+      // Over a picture that fills the screen nobody would see what they write.
+      void document.exitFullscreen().then(show, () => undefined);
+    } else {
+      show();
     }
   }
 
@@ -182,11 +193,20 @@ export class WatchChat {
     });
     // The keyboard of a phone lies over the page: what one writes goes above it.
     const viewport = window.visualViewport;
-    viewport?.addEventListener("resize", () => {
+    let frame: number | null = null;
+    const measure = (): void => {
+      frame = null;
+      if (viewport === null) {
+        return;
+      }
       const covered = window.innerHeight - viewport.height - viewport.offsetTop;
       const keyboard = covered > KEYBOARD_PX_MIN && viewport.scale === 1 ? covered : 0;
       document.documentElement.style.setProperty("--keyboard", `${Math.round(keyboard)}px`);
-    });
+    };
+    // The page can be moved under the keyboard, too.
+    for (const event of ["resize", "scroll"]) {
+      viewport?.addEventListener(event, () => (frame ??= requestAnimationFrame(measure)));
+    }
   }
 }
 
