@@ -5,6 +5,7 @@ import type { Message } from "../room/protocol";
 import { TEXT_BYTES_MAX } from "../room/protocol";
 import type { Room } from "../room/room";
 import { lengthOf } from "../room/text";
+import { isFull } from "../room/timeline";
 import { icon, make, setAttribute, setText } from "../ui/dom";
 import { shortened } from "./line";
 import type { NameDialog } from "./names";
@@ -58,9 +59,14 @@ export class Composer {
   reply(message: Message | null): void {
     this.#replyTo = message;
     this.update();
-    if (!this.#input.disabled) {
-      this.#input.focus();
-    }
+    this.#input.focus();
+  }
+
+  /** A message that was not taken is written once more, before what is being written. */
+  edit(text: string, replyTo: Message | null): void {
+    const draft = this.#input.value.trim();
+    this.#input.value = draft === "" ? text : `${text} ${draft}`;
+    this.reply(replyTo ?? this.#replyTo);
   }
 
   mention(name: string): void {
@@ -75,13 +81,15 @@ export class Composer {
     const refusal = this.#refusal();
     const waitMs = this.#room.canModerate ? 0 : timeline.notBeforeMs - this.#room.nowMs();
     const over = this.#over();
-    this.#input.disabled = refusal !== null;
+    // Not disabled: that would take the focus away, and the keys that follow would mean the picture and the sound.
+    this.#input.readOnly = refusal !== null;
+    setAttribute(this.#input, "aria-disabled", String(refusal !== null));
     setAttribute(this.#input, "placeholder", t("compose.placeholder"));
     setAttribute(this.#input, "aria-label", t("compose.label"));
     setAttribute(this.#send, "aria-label", waitMs > 0 ? t("compose.wait", { time: formatDuration(waitMs) }) : t("compose.send"));
     setText(this.#send.querySelector(".send-wait") ?? this.#send, waitMs > 0 ? formatNumber(Math.ceil(waitMs / 1000)) : "");
     this.#send.classList.toggle("waits", waitMs > 0);
-    this.#send.disabled = refusal !== null || waitMs > 0 || over > 0 || this.#input.value.trim() === "";
+    this.#send.disabled = refusal !== null || isFull(timeline) || waitMs > 0 || over > 0 || this.#input.value.trim() === "";
     const likes = this.#room.state.whole?.likes ?? 0;
     setText(this.#like.querySelector(".like-count") ?? this.#like, likes === 0 ? "" : formatNumber(likes, likes > 9999));
     setAttribute(this.#like, "aria-label", `${t("compose.like")}, ${t("compose.likes", { n: likes })}`);
@@ -130,6 +138,8 @@ export class Composer {
     let hint = "";
     if (over > 0) {
       hint = t("compose.over", { n: over });
+    } else if (isFull(this.#room.timeline)) {
+      hint = t("compose.waiting");
     } else if (left < TEXT_BYTES_MAX * NEAR) {
       hint = t("compose.left", { n: Math.floor((left * characters) / bytes) });
     } else if (refusal !== null) {
@@ -165,9 +175,10 @@ export class Composer {
       return;
     }
     const send = (): void => {
-      this.#room.say(text, this.#replyTo?.id ?? null);
-      this.#input.value = "";
-      this.reply(null);
+      if (this.#room.say(text, this.#replyTo?.id ?? null)) {
+        this.#input.value = "";
+        this.reply(null);
+      }
     };
     const { identity, timeline, canSpeak } = this.#room;
     // Without a token one is nobody in particular, even where such may speak.

@@ -1,6 +1,6 @@
 /** One line of the chat as an element. Whatever people wrote goes in as text, isolated for its direction. */
 
-import { formatList, t } from "../i18n";
+import { formatList, isolated, t } from "../i18n";
 import type { Message } from "../room/protocol";
 import { colourOf, otherHost, pieces } from "../room/text";
 import type { Line, Moves, Pending } from "../room/timeline";
@@ -116,11 +116,11 @@ function movesPhrase(moves: Moves): string {
   const phrase = (names: readonly string[]): string => {
     const more = names.length - NAMES_SHOWN;
     const shown = names.slice(0, NAMES_SHOWN).map((name) => shortened(name, NAME_CHARACTERS_MAX));
-    return more > 0 ? t("chat.andMore", { names: shown.map((name) => `\u2068${name}\u2069`).join(", "), n: more }) : formatList(shown);
+    return more > 0 ? t("chat.andMore", { names: shown.map(isolated).join(", "), n: more }) : formatList(shown);
   };
   return [
-    ...(moves.joined.length > 0 ? [t("chat.joined", { names: phrase(moves.joined) })] : []),
-    ...(moves.left.length > 0 ? [t("chat.left", { names: phrase(moves.left) })] : []),
+    ...(moves.joined.length > 0 ? [t("chat.joined", { names: phrase(moves.joined), n: moves.joined.length })] : []),
+    ...(moves.left.length > 0 ? [t("chat.left", { names: phrase(moves.left), n: moves.left.length })] : []),
   ].join(" · ");
 }
 
@@ -170,16 +170,17 @@ export function pendingElement(pending: Pending, me: { readonly id: string; read
     // Only after a while: an answer within a second is nothing to talk about.
     element.append(make("div", "fate late", t("pending.sending")));
   } else if (state === "held") {
-    element.append(fate(t("pending.held"), publish.client_id, false));
+    element.append(fate(t("pending.held"), publish.client_id, []));
   } else if (state === "failed") {
-    element.append(fate(t("pending.failed", { reason: reasonOf(pending.code, pending.sentence) }), publish.client_id, true));
+    const words = t("pending.failed", { reason: reasonOf(pending.code, pending.sentence) });
+    element.append(fate(words, publish.client_id, [["retry", t("pending.retry")], ["edit", t("pending.edit")]]));
   }
   return element;
 }
 
-function fate(text: string, clientId: string, retry: boolean): HTMLElement {
+function fate(text: string, clientId: string, actions: readonly (readonly [string, string])[]): HTMLElement {
   const element = make("div", "fate", make("span", "", text));
-  for (const [action, label] of [...(retry ? [["retry", t("pending.retry")] as const] : []), ["discard", t("pending.discard")] as const]) {
+  for (const [action, label] of [...actions, ["discard", t("pending.discard")] as const]) {
     const button = make("button", "text-button", label);
     button.type = "button";
     button.dataset[action] = clientId;

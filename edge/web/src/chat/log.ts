@@ -34,6 +34,8 @@ export class ChatLog {
   readonly #pill = make("button", "chat-pill", icon("down"), make("span", ""));
   #shown: Shown[] = [];
   #atEnd = true;
+  /** At the end, but for somebody who has the focus in it, or a menu open. */
+  #held = false;
   #drawnPending = "";
   #lastKey = "";
   #unread = 0;
@@ -62,8 +64,8 @@ export class ChatLog {
       this.#shown = [];
       this.#lines.replaceChildren();
       this.#drawnPending = "";
+      // The panel draws, if it is shown.
       this.#words();
-      this.update();
     });
     this.#words();
   }
@@ -71,12 +73,19 @@ export class ChatLog {
   /** Follows what comes again. */
   toEnd(): void {
     this.#atEnd = true;
+    this.#held = false;
     this.update();
     this.#stay();
   }
 
   focus(): void {
     this.#scroller.focus();
+  }
+
+  /** Something lies over it: what one does not see is no stop of the Tab key. */
+  cover(covered: boolean): void {
+    this.#scroller.inert = covered;
+    this.#pill.inert = covered;
   }
 
   messageOf(id: string): Message | null {
@@ -86,7 +95,10 @@ export class ChatLog {
 
   /** Once per animation frame, when something has changed: reads the layout at most once, then writes. */
   update(): void {
-    const { lines, pending } = this.#room.timeline;
+    const { lines } = this.#room.timeline;
+    // A report is no message: its answer says what became of it.
+    const pending = this.#room.timeline.pending.filter(({ publish, state }) => state !== "sending" || !publish.text.startsWith("/report "));
+    const follows = this.#hold();
     this.#count(lines);
     const wanted = this.#wanted(lines);
     const anchor = this.#atEnd ? null : this.#anchor(wanted);
@@ -105,7 +117,7 @@ export class ChatLog {
     if (!this.#pill.hidden) {
       setText(this.#pill.querySelector("span") ?? this.#pill, t("chat.newMessages", { n: rest }));
     }
-    if (changed || pendingChanged) {
+    if (changed || pendingChanged || follows) {
       this.#stay();
     }
     this.#announce();
@@ -114,6 +126,17 @@ export class ChatLog {
   #words(): void {
     setText(this.#empty, t("chat.empty"));
     this.#scroller.setAttribute("aria-label", t("chat.log"));
+  }
+
+  /** A line that has the focus, or an open menu, does not scroll away: it would be removed, and the focus with it. True if it may again. */
+  #hold(): boolean {
+    const holds = this.#lines.querySelector(':focus-visible, [aria-expanded="true"]') !== null;
+    if (holds === this.#held || (holds && !this.#atEnd)) {
+      return false;
+    }
+    this.#held = holds;
+    this.#atEnd = !holds;
+    return this.#atEnd;
   }
 
   /** The lines that ought to be on the page. */
@@ -243,8 +266,10 @@ export class ChatLog {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     const near = scrollHeight - scrollTop - clientHeight < END_PX;
     if (!near) {
+      // Wherever one goes by oneself one stays.
       this.#atEnd = false;
-    } else if (!this.#atEnd) {
+      this.#held = false;
+    } else if (!this.#atEnd && !this.#held) {
       this.#further();
     }
   }

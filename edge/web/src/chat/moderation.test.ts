@@ -1,6 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { patchOf, wantedOf } from "./moderation";
-import { isOn, linksKey, reasonOf, valueOf } from "./words";
+import { isOn, linksKey, reasonOf, reviewPhrase, valueOf } from "./words";
 
 const settings = {
   slow_mode_ms: 5000,
@@ -39,6 +39,14 @@ describe("rules", () => {
     expect(valueOf(settings.attrs, "links")).toBe("forbid");
     expect(['"allow"', "listed", ""].map(linksKey)).toEqual(["mod.linksAllow", "mod.linksListed", "mod.linksDefault"]);
   });
+});
+
+it("says why something is to be reviewed", () => {
+  vi.stubGlobal("navigator", { languages: ["en"] });
+  const said = (kind: "held" | "report", reason: string): string => reviewPhrase(kind, reason).replace(/[\u2068\u2069]/g, "");
+  expect([said("held", "words, links"), said("held", "made up"), said("held", "")]).toEqual(["Held by the filter: a word and a link", "Held by the filter: made up", "Held by the filter"]);
+  expect([said("report", "rude"), said("report", "")]).toEqual(["Reported: rude", "Reported"]);
+  vi.unstubAllGlobals();
 });
 
 it("says why in our words, else in the server's", () => {

@@ -8,7 +8,7 @@ import { byId, make, setText } from "../ui/dom";
 import { h, patchChildren } from "../ui/patch";
 import { nameElement, textElement } from "./line";
 import type { Item } from "./popup";
-import { failureOf, isOn, RULES, valueOf } from "./words";
+import { failureOf, isOn, reviewPhrase, RULES, valueOf } from "./words";
 
 export const TIMEOUTS_S = [60, 600, 3600] as const;
 const SLOW_S_MAX = 3600;
@@ -167,7 +167,7 @@ export class ReviewsPanel extends Drawn {
       h(
         "div",
         { class: "review", "data-key": id },
-        h("p", { class: "muted small" }, t(kind === "held" ? "mod.held" : "mod.reported", { reason }), by === "" ? null : ` · ${t("act.by", { name: this.room.nameOf(by) })}`),
+        h("p", { class: "muted small" }, reviewPhrase(kind, reason), by === "" ? null : ` · ${t("act.by", { name: this.room.nameOf(by) })}`),
         h("p", { class: "review-text" }, nameElement(message.author.id, message.author.name), ": ", textElement(message.text, [])),
         h(
           "p",

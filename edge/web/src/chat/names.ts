@@ -5,7 +5,8 @@ import { GuestError } from "../room/identity";
 import type { Room } from "../room/room";
 import { make, setText } from "../ui/dom";
 
-const NAME_CHARACTERS_MAX = 40;
+/** As the origin has it. */
+const NAME_CHARACTERS_MAX = 24;
 
 export class NameDialog {
   readonly element = make("dialog", "dialog name-dialog");

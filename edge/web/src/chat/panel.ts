@@ -9,7 +9,7 @@ import { Composer } from "./composer";
 import { Hearts } from "./hearts";
 import { badgeElements, nameElement, textElement } from "./line";
 import { ChatLog } from "./log";
-import { Confirmation, moderationItems, perform, ReviewsPanel, RulesPanel, SanctionsPanel } from "./moderation";
+import { Confirmation, moderationItems, perform, ReviewsPanel, RulesPanel, SanctionsPanel, toast } from "./moderation";
 import { NameDialog } from "./names";
 import { PeoplePanel } from "./people";
 import { closePopup, type Item, openPopup } from "./popup";
@@ -98,9 +98,9 @@ export class ChatPanel {
     this.#room.like(1);
   }
 
-  /** Draws with the next frame; however much comes until then, it is drawn once. */
+  /** Draws with the next frame; however much comes until then, it is drawn once. What nobody sees is neither drawn nor announced. */
   schedule(): void {
-    if (this.#frame === null && document.visibilityState === "visible") {
+    if (this.#frame === null && document.visibilityState === "visible" && this.element.closest("[hidden]") === null) {
       this.#frame = requestAnimationFrame(() => {
         this.#frame = null;
         this.#draw();
@@ -113,6 +113,8 @@ export class ChatPanel {
       button.type = "button";
     }
     this.#viewers.hidden = this.#options.bare;
+    // Where the focus goes when what had it is gone.
+    this.element.tabIndex = -1;
     this.#optionsButton.setAttribute("aria-haspopup", "menu");
     this.#pin.hidden = true;
     this.#status.hidden = true;
@@ -157,9 +159,11 @@ export class ChatPanel {
   #handleClick(event: MouseEvent): void {
     const target = event.target instanceof Element ? event.target : null;
     const button = target?.closest<HTMLElement>("button") ?? null;
-    const { retry, discard, menu, tab, unpin } = button?.dataset ?? {};
+    const { retry, edit, discard, menu, tab, unpin } = button?.dataset ?? {};
     if (retry !== undefined) {
       this.#room.retry(retry);
+    } else if (edit !== undefined) {
+      this.#edit(edit);
     } else if (discard !== undefined) {
       this.#room.withdraw(discard);
     } else if (menu !== undefined && button !== null) {
@@ -180,6 +184,14 @@ export class ChatPanel {
     }
   }
 
+  #edit(clientId: string): void {
+    const mine = this.#room.timeline.pending.find(({ publish }) => publish.client_id === clientId);
+    if (mine !== undefined) {
+      this.#room.withdraw(clientId);
+      this.#composer.edit(mine.publish.text, this.#log.messageOf(mine.publish.reply_to ?? ""));
+    }
+  }
+
   #openMessageMenu(button: HTMLElement, anchor = button): void {
     const message = this.#log.messageOf(button.dataset["menu"] ?? "");
     if (message !== null) {
@@ -192,9 +204,15 @@ export class ChatPanel {
     const say: Item[] = [
       { label: t("mod.reply"), run: () => this.#composer.reply(message) },
       ...(mine ? [] : [{ label: t("mod.copyName"), run: () => this.#composer.mention(message.author.name) }]),
-      ...(mine || !this.#room.canSpeak || this.#room.canModerate ? [] : [{ label: t("mod.report"), danger: true, run: () => this.#room.say(`/report ${message.id}`, null) }]),
+      ...(mine || !this.#room.canSpeak || this.#room.canModerate ? [] : [{ label: t("mod.report"), danger: true, run: () => this.#report(message) }]),
     ];
     return [say, ...(this.#room.canModerate ? moderationItems(this.#room, message, this.#confirmation) : [])];
+  }
+
+  #report({ id }: Message): void {
+    if (!this.#room.say(`/report ${id}`, null)) {
+      toast(t("compose.waiting"));
+    }
   }
 
   #openOptions(): void {
@@ -266,7 +284,9 @@ export class ChatPanel {
     setAttribute(this.#viewers, "aria-expanded", String(this.#open === "people"));
     this.#tools.hidden = !this.#room.canModerate || this.#options.bare;
     setText(this.#tools.querySelector(".count") ?? this.#tools, reviews.length === 0 ? "" : formatNumber(reviews.length));
-    setAttribute(this.#tools, "aria-label", `${t("mod.tools")}, ${t("mod.reviewsOpen", { n: reviews.length })}`);
+    if (!this.#tools.hidden) {
+      setAttribute(this.#tools, "aria-label", `${t("mod.tools")}, ${t("mod.reviewsOpen", { n: reviews.length })}`);
+    }
     setAttribute(this.#tools, "aria-expanded", String(this.#open !== null && this.#open !== "people"));
     this.#optionsButton.hidden = this.#options.bare && this.#room.identity.isGiven;
     setAttribute(this.#optionsButton, "aria-label", t("chat.options"));
@@ -318,6 +338,7 @@ export class ChatPanel {
   #drawDrawer(): void {
     const open = this.#open;
     this.#drawer.hidden = open === null;
+    this.#log.cover(open !== null);
     if (open === null) {
       return;
     }

@@ -1,6 +1,6 @@
 /** Who is there: everybody by role and name, or the top of a crowd. */
 
-import { language, t } from "../i18n";
+import { compareNames, language, t } from "../i18n";
 import type { Member } from "../room/protocol";
 import type { Room } from "../room/room";
 import { listed } from "../room/state";
@@ -37,8 +37,7 @@ export class PeoplePanel {
     }
     this.#drawn = drawn;
     this.element.lang = language();
-    const compare = new Intl.Collator(language()).compare;
-    const all = listed(whole.audience, compare);
+    const all = listed(whole.audience, compareNames);
     const named = all.filter((member) => member.name !== "");
     const rows = named.slice(0, ROWS_MAX).map((member) => this.#row(member));
     const listeners = all.length - named.length;

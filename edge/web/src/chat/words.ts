@@ -83,6 +83,15 @@ export function linksKey(value: string): Key {
   return plain === "allow" ? "mod.linksAllow" : plain === "forbid" ? "mod.linksForbid" : plain === "listed" ? "mod.linksListed" : "mod.linksDefault";
 }
 
+/** Why something is to be reviewed: rules of the chat filter by their names, whatever else as it came. */
+export function reviewPhrase(kind: "held" | "report", reason: string): string {
+  if (reason === "") {
+    return t(kind === "held" ? "mod.heldBare" : "mod.reportedBare");
+  }
+  const keys = reason.split(", ").map((rule) => `held.${rule}`);
+  return kind === "report" ? t("mod.reported", { reason }) : t("mod.held", { reason: keys.every(hasKey) ? formatList(keys.map((key) => t(key as Key))) : reason });
+}
+
 /** A line for what moderators did; empty where there is nothing to say. */
 export function actPhrase(act: Act, nameOf: (id: string) => string): string {
   switch (act.type) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CATALOGUES, chooseLanguage, durationParts, fill, type Language } from ".";
+import { CATALOGUES, chooseLanguage, durationParts, fill, isolated, type Language } from ".";
 import type { Entry, Key } from "./en";
 
 /** The placeholders of each form, in any order. */
@@ -50,9 +50,30 @@ describe("languages", () => {
   });
 
   it("say times in the unit that fits", () => {
-    expect([0, 1, 60, 90, 120, 150, 600, 3600, 5400, 7200, 86_400].map((s) => durationParts(s * 1000).join(" "))).toEqual([
-      "0 second", "1 second", "1 minute", "90 second", "2 minute", "3 minute", "10 minute", "1 hour", "90 minute", "2 hour", "1 day",
+    const said = (s: number): string => durationParts(s * 1000).flat().join(" ");
+    expect([0, 1, 60, 90, 120, 150, 553, 600, 601, 3600, 5400, 7200, 9000, 10_790, 86_400, 180_000].map(said)).toEqual([
+      "0 second", "1 second", "1 minute", "90 second", "2 minute", "2 minute 30 second", "9 minute 13 second", "10 minute", "11 minute",
+      "1 hour", "90 minute", "2 hour", "2 hour 30 minute", "3 hour", "1 day", "2 day 2 hour",
     ]);
+  });
+
+  it("let no name turn the sentence around it", () => {
+    expect(isolated("a\u202eb\u2067c\u2069d")).toBe("\u2068abcd\u2069");
+    expect(isolated("\u2069a\u2068b")).toBe("\u2068a\u2068b\u2069\u2069");
+    expect(isolated(isolated("Ann"))).toBe("\u2068\u2068Ann\u2069\u2069");
+    expect(fill("{x}!", { x: "\u202eevil" }, "en")).toBe("\u2068evil\u2069!");
+  });
+
+  it("say one or many of who comes", () => {
+    expect([1, 2].map((n) => fill(CATALOGUES.es["chat.joined"], { names: "Ana", n }, "es"))).toEqual(["Llega \u2068Ana\u2069", "Llegan \u2068Ana\u2069"]);
+  });
+
+  it("have no words that nobody says", () => {
+    const sources = import.meta.glob(["../**/*.ts", "../../*.html", "!../**/*.test.ts", "!./e[ns].ts", "!./zh.ts"], { query: "?raw", import: "default", eager: true });
+    const all = Object.values(sources).join("\n");
+    // Those of codes and roles are put together.
+    const made = /^(code|held|role|roles)\./;
+    expect(keys.filter((key) => !made.test(key) && !all.includes(`"${key}"`))).toEqual([]);
   });
 
   it("are chosen by the browser's list", () => {

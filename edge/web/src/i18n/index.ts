@@ -16,6 +16,21 @@ const STORAGE_KEY = "weir.language";
 const ISOLATE = "\u2068";
 const POP = "\u2069";
 
+/** To make one of these takes longer than to use it a hundred times, and a draw needs ten. */
+const made = new Map<string, unknown>();
+
+function kept<T>(kind: string, language: string, make: () => T): T {
+  const key = `${kind} ${language}`;
+  const known = made.get(key) as T | undefined;
+  const format = known ?? make();
+  made.set(key, format);
+  return format;
+}
+
+function numbers(language: string, kind = "number", options: Intl.NumberFormatOptions = {}): Intl.NumberFormat {
+  return kept(kind, language, () => new Intl.NumberFormat(language, options));
+}
+
 /** The first of the reader's languages that the pages have. Pure. */
 export function chooseLanguage(wanted: readonly string[]): Language {
   for (const tag of wanted) {
@@ -34,20 +49,33 @@ export function fill(entry: Entry, params: Params, language: Language): string {
   if (typeof entry === "string") {
     form = entry;
   } else {
-    const chosen = new Intl.PluralRules(language).select(typeof n === "number" ? n : 0);
+    const chosen = kept("plural", language, () => new Intl.PluralRules(language)).select(typeof n === "number" ? n : 0);
     form = (chosen === "one" ? entry.one : undefined) ?? entry.other;
   }
   return form.replace(/\{(\w+)\}/g, (placeholder, name: string) => {
     const value = params[name];
     switch (typeof value) {
       case "number":
-        return new Intl.NumberFormat(language).format(value);
+        return numbers(language).format(value);
       case "string":
-        return ISOLATE + value + POP;
+        return isolated(value);
       default:
         return placeholder;
     }
   });
+}
+
+/** With a direction of its own, and without what would turn that of the words around it. Isolates that are closed stay. Pure. */
+export function isolated(text: string): string {
+  let open = 0;
+  let plain = "";
+  for (const character of text.replace(/[\u202a-\u202e\u2066\u2067]/g, "")) {
+    if (character !== POP || open > 0) {
+      open += character === ISOLATE ? 1 : character === POP ? -1 : 0;
+      plain += character;
+    }
+  }
+  return ISOLATE + plain + POP.repeat(open + 1);
 }
 
 let current: Language = "en";
@@ -75,29 +103,42 @@ export function hasKey(key: string): key is Key {
 /** `1,234`, and `12K` where there is little room. */
 export function formatNumber(value: number, compact = false): string {
   const short = compact && value >= 10_000;
-  return new Intl.NumberFormat(locale(), short ? { notation: "compact", maximumFractionDigits: 1 } : {}).format(value);
+  return (short ? numbers(locale(), "compact", { notation: "compact", maximumFractionDigits: 1 }) : numbers(locale())).format(value);
 }
 
 /** `Ann, Bob and Cem`, each with a direction of its own. */
 export function formatList(items: readonly string[]): string {
-  return new Intl.ListFormat(locale(), { type: "conjunction" }).format(items.map((item) => ISOLATE + item + POP));
+  return kept("list", locale(), () => new Intl.ListFormat(locale(), { type: "conjunction" })).format(items.map(isolated));
 }
 
-/** In the largest of these units that a time is a whole multiple of, or twice as long as; rounded up. Pure. */
-export function durationParts(ms: number): readonly [number, string] {
+const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]] as const;
+
+/** In the largest unit that a time is a multiple of, or many times as long as; else in two, where one would be far off. Pure. */
+export function durationParts(ms: number): readonly (readonly [number, string])[] {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
-  for (const [unit, length] of [["day", 86_400], ["hour", 3600], ["minute", 60]] as const) {
-    if (seconds >= 2 * length || (seconds >= length && seconds % length === 0)) {
-      return [Math.ceil(seconds / length), unit];
+  for (const [at, [unit, length]] of UNITS.entries()) {
+    const [part, partLength] = UNITS[at + 1] ?? [unit, length];
+    const count = Math.floor(seconds / length);
+    const rest = Math.ceil((seconds % length) / partLength);
+    if (count > 0 && (rest === 0 || count >= 10 || rest * partLength === length)) {
+      return [[rest === 0 ? count : count + 1, unit]];
+    }
+    if (count > 1) {
+      return [[count, unit], [rest, part]];
     }
   }
-  return [seconds, "second"];
+  return [[seconds, "second"]];
 }
 
-/** `5 sec`, `10 min`, `2 hr`. */
+/** `5 sec`, `2 min 30 sec`, `2 hr`. */
 export function formatDuration(ms: number): string {
-  const [value, unit] = durationParts(ms);
-  return new Intl.NumberFormat(locale(), { style: "unit", unit, unitDisplay: "short" } as Intl.NumberFormatOptions).format(value);
+  const parts = durationParts(ms).map(([value, unit]) => numbers(locale(), unit, { style: "unit", unit, unitDisplay: "short" }).format(value));
+  return kept("units", locale(), () => new Intl.ListFormat(locale(), { type: "unit", style: "narrow" })).format(parts);
+}
+
+/** Orders names as the reader's language does. */
+export function compareNames(one: string, other: string): number {
+  return kept("names", current, () => new Intl.Collator(current)).compare(one, other);
 }
 
 /** How long something has run. */

@@ -107,7 +107,7 @@ export class Controls {
     const paused = !this.#playing;
     const silent = muted || volume === 0;
     setIcon(this.#play, paused ? "play" : "pause");
-    this.#name(this.#play, t(paused ? "player.play" : "player.pause"), "space");
+    this.#name(this.#play, t(paused ? "player.play" : "player.pause"), t("keys.space"));
     setIcon(this.#mute, silent ? "muted" : "sound");
     this.#name(this.#mute, t(silent ? "player.soundOn" : "player.soundOff"), "m");
     this.#volume.value = String(muted ? 0 : volume);
