@@ -160,22 +160,37 @@ pub struct Talked {
     pub elements: u32,
     /// The page's title after a message that wanted to change it.
     pub title: String,
+    /// Whether a character that turns the direction of writing is in what others see.
+    pub turned: bool,
+    /// Elements around its text that keep its direction to itself: one.
+    pub isolated: u32,
     /// What is left of the token in the address bar: nothing.
     pub fragment: String,
+    /// What the page of somebody whose connection was cut looked like.
+    pub away: Away,
     /// What came after having been away.
     pub missed: Vec<String>,
     /// Lines that say that something is missing.
     pub gaps: u32,
     /// Likes that the other one saw.
     pub likes: u32,
-    /// What stands at the composer in slow mode.
-    pub countdown: String,
+    /// Seconds that slow mode has left, and somewhat later.
+    pub countdown: [u32; 2],
     /// `<html lang>` of a Spanish phone.
     pub language: String,
     /// Whether the phone's page is wider than the phone.
     pub overflow: bool,
     /// Console errors.
     pub errors: Vec<String>,
+}
+
+/// A page without a connection.
+#[derive(Debug, Deserialize)]
+pub struct Away {
+    /// Whether it says so.
+    pub status: bool,
+    /// Lines that it cannot know.
+    pub lines: u32,
 }
 
 /// Two people on two edges and a broadcaster talk. Takes screenshots into `shots`.

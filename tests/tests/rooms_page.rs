@@ -18,13 +18,19 @@ async fn two_browsers_at_two_edges() -> anyhow::Result<()> {
     println!("{talked:#?} {}", shots.display());
     assert_eq!(talked.elements, 0, "a message made elements");
     assert!(!talked.title.contains("owned"));
+    assert!(!talked.turned, "a message turns the direction of the page");
+    assert_eq!(talked.isolated, 1);
     assert_eq!(talked.fragment, "", "the token stays in the address bar");
+    assert!(talked.away.status, "nobody was away");
+    assert_eq!(talked.away.lines, 0, "nobody was away");
     assert_eq!(talked.missed.len(), 10, "{:?}", talked.missed);
     for (number, text) in talked.missed.iter().enumerate() {
         assert!(text.contains(&format!("while away {number}")), "{text}");
     }
     assert_eq!(talked.gaps, 0);
     assert_eq!(talked.likes, 2);
+    let [begun, later] = talked.countdown;
+    assert!(begun <= 30 && later < begun, "{:?}", talked.countdown);
     assert_eq!(talked.language, "es");
     assert!(!talked.overflow);
     assert_eq!(talked.errors, Vec::<String>::new());
