@@ -84,6 +84,9 @@ export function fakeBrowser(href = "https://edge.example/watch/x"): { reload: ()
   vi.stubGlobal("document", Object.assign(new EventTarget(), { visibilityState: "visible" }));
   vi.stubGlobal("sessionStorage", new FakeStorage());
   vi.stubGlobal("localStorage", new FakeStorage());
+  // Node 18 has none.
+  let drawn = 0;
+  vi.stubGlobal("crypto", { getRandomValues: (bytes: Uint8Array) => bytes.fill((drawn += 1)) });
   vi.spyOn(Math, "random").mockReturnValue(0);
   return place;
 }

@@ -65,13 +65,13 @@ describe("a token in the address", () => {
 });
 
 describe("a token that was given", () => {
-  it("is kept where an edge refuses it, until its time is over", () => {
+  it("is kept where an edge refuses it, until its time is over", async () => {
     const until = Date.now() + HOUR_MS;
     sessionStorage.setItem("weir.token./api/rooms/x", tokenUntil(until));
     const identity = new Identity("x", null);
-    expect([identity.refuse(identity.token), identity.isGiven, new Identity("x", null).isGiven]).toEqual(["no", true, true]);
+    expect([await identity.refuse(identity.token), identity.isGiven, new Identity("x", null).isGiven]).toEqual(["no", true, true]);
     vi.setSystemTime(until);
-    expect([identity.refuse(identity.token), identity.isGiven, new Identity("x", null).isGiven]).toEqual(["again", false, false]);
+    expect([await identity.refuse(identity.token), identity.isGiven, new Identity("x", null).isGiven]).toEqual(["again", false, false]);
   });
 });
 
@@ -79,8 +79,13 @@ describe("a guest", () => {
   it("that one room refuses is one in others still", async () => {
     keepGuest("old", Date.now() + HOUR_MS);
     const identity = new Identity("x", "p");
-    expect([identity.refuse("old"), identity.token, identity.guest]).toEqual(["again", "p", null]);
-    expect(identity.refuse("p")).toBe("no");
+    expect([await identity.refuse("old"), identity.token, identity.guest]).toEqual(["again", "p", null]);
+    expect(await identity.refuse("p")).toBe("no");
+    const shown = desk();
+    const other = new Identity("z", null);
+    await other.refuse("old");
+    expect([(await other.name("Ann")).token, shown]).toEqual(["new-1", ["Bearer old"]]);
+    keepGuest("old", Date.now() + HOUR_MS);
     expect(new Identity("y", null).token).toBe("old");
     await identity.freshen();
     expect(identity.token).toBe("old");
@@ -116,6 +121,14 @@ describe("a guest", () => {
     expect([await identity.replace("new-1"), await identity.replace("new-1"), identity.token]).toEqual(["later", "again", "new-3"]);
     keepGuest("other tab's", Date.now() + 2 * HOUR_MS);
     expect([await identity.replace("new-3"), identity.token, shown.length]).toEqual(["again", "other tab's", 3]);
+  });
+
+  it("who was refused as nobody, because the token had ended, gets another one", async () => {
+    keepGuest("old", Date.now() - 1);
+    desk(429, 200);
+    const identity = new Identity("x", null);
+    expect([await identity.refuse(null), await identity.refuse(null), identity.token]).toEqual(["later", "again", "new-2"]);
+    expect([await identity.refuse("old"), identity.token]).toEqual(["again", "new-2"]);
   });
 
   it("whose name is somebody else's by now listens", async () => {

@@ -107,7 +107,7 @@ export class Identity {
     return this.#given !== null;
   }
 
-  /** None where the room did not take them: they are asked for a name again. */
+  /** None where the room did not take them: then they are asked for a name again. */
   get guest(): Guest | null {
     return this.#guest?.token === this.#refused ? null : this.#guest;
   }
@@ -119,7 +119,8 @@ export class Identity {
 
   /** A guest's name, the first or another one; the id stays. Throws a `GuestError`. */
   async name(name: string): Promise<Guest> {
-    const guest = await ask(name, this.guest?.token ?? null);
+    // Also one that is refused or has ended: the origin knows who it was, and whose the name is.
+    const guest = await ask(name, this.#guest?.token ?? null);
     this.#keep(guest);
     return guest;
   }
@@ -130,7 +131,7 @@ export class Identity {
     if (this.#given !== null || guest === null || guest.expiresMs - Date.now() > RENEW_MS || performance.now() - this.#renewedMs < RENEW_INTERVAL_MS) {
       return false;
     }
-    return (await this.#ask(guest)) === "again";
+    return (await this.#askOrForget(guest)) === "again";
   }
 
   /** The token that was shown has ended, says the edge. */
@@ -152,6 +153,7 @@ export class Identity {
     }
     const renewal = await this.#ask(guest);
     if (renewal === "no") {
+      // Then one listens.
       this.#forgetGuest();
       return "again";
     }
@@ -162,7 +164,7 @@ export class Identity {
    * The edge refuses the token that was shown. One that was given is kept until its time is over: an edge that has just
    * started knows no keys yet, and a broadcaster has no other one. A guest listens.
    */
-  refuse(shown: string | null): Renewal {
+  async refuse(shown: string | null): Promise<Renewal> {
     if (this.#given !== null) {
       if (!hasEnded(this.#given, Date.now())) {
         return "no";
@@ -171,11 +173,12 @@ export class Identity {
       load(() => sessionStorage.removeItem(this.#key));
       return "again";
     }
-    if (shown === null || shown !== this.#guest?.token) {
-      return "no";
+    if (shown !== null && shown === this.#guest?.token) {
+      this.#refused = shown;
+      return "again";
     }
-    this.#refused = shown;
-    return "again";
+    // Who is a guest came as nobody, because the token had ended.
+    return this.guest === null ? "no" : this.replace(shown);
   }
 
   /** A guest of another day is one again; where the name is somebody else's by now, they are asked anew. */
@@ -183,9 +186,17 @@ export class Identity {
     // Who connects again by hand wants it to be tried.
     this.#refused = null;
     const guest = this.#guest;
-    if (this.#given === null && guest !== null && guest.expiresMs <= Date.now() && (await this.#ask(guest)) === "no") {
+    if (this.#given === null && guest !== null && guest.expiresMs <= Date.now()) {
+      await this.#askOrForget(guest);
+    }
+  }
+
+  async #askOrForget(guest: Guest): Promise<Renewal> {
+    const renewal = await this.#ask(guest);
+    if (renewal === "no" && guest.expiresMs <= Date.now()) {
       this.#forgetGuest();
     }
+    return renewal;
   }
 
   /** The origin takes a token for some days after its end: the guest stays the same one. */
