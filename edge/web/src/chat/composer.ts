@@ -138,12 +138,12 @@ export class Composer {
     let hint = "";
     if (over > 0) {
       hint = t("compose.over", { n: over });
-    } else if (isFull(this.#room.timeline)) {
-      hint = t("compose.waiting");
     } else if (left < TEXT_BYTES_MAX * NEAR) {
       hint = t("compose.left", { n: Math.floor((left * characters) / bytes) });
     } else if (refusal !== null) {
       hint = refusal;
+    } else if (isFull(this.#room.timeline)) {
+      hint = t("compose.waiting");
     } else if (!this.#room.canModerate) {
       hint = isOn(attrs, "emote_only")
         ? t("compose.emoteOnly")

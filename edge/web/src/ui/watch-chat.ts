@@ -83,7 +83,8 @@ export class WatchChat {
       this.#show(true);
       panel.focusComposer();
     };
-    const full = document.fullscreenElement;
+    // Older iPhones know of none.
+    const full = document.fullscreenElement ?? null;
     if (full !== null && !full.contains(this.#aside)) {
       // Over a picture that fills the screen nobody would see what they write.
       void document.exitFullscreen().then(show, () => undefined);
