@@ -4,6 +4,7 @@
 //! one cache and one log. What happens to a request is not decided here, but in the pipeline that
 //! the proxy runs.
 
+mod connection;
 pub mod h3;
 mod metrics;
 pub mod tcp;

@@ -94,7 +94,7 @@ pub enum StartError {
     },
     /// TLS of the TCP listeners.
     #[error("TLS: {0}")]
-    Tls(Box<pingora_error::Error>),
+    Tls(#[from] transport::tls::TlsConfigError),
 }
 
 /// Runs an edge until it is told to stop. Returns only if it could not start.

@@ -20,6 +20,8 @@ use wasmtime::{
     WasmBacktraceDetails, WasmFeatures,
 };
 
+use ticker::{Running, Ticker};
+
 use crate::state::State;
 
 /// Stack of a guest, in bytes. Deep recursion ends as [`TrapKind::Stack`](crate::call::TrapKind::Stack).
@@ -147,6 +149,7 @@ struct Inner {
     linker: Linker<State>,
     options: EngineOptions,
     memory: MemoryModel,
+    ticker: Arc<Ticker>,
     /// Instances that are kept between calls, of all versions.
     kept: AtomicU32,
 }
@@ -188,16 +191,22 @@ impl FilterEngine {
             }
         };
         let linker = linker::linker(&engine).map_err(EngineError::Wasmtime)?;
-        ticker::start(&engine).map_err(EngineError::Ticker)?;
+        let ticker = Ticker::start(&engine).map_err(EngineError::Ticker)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 engine,
                 linker,
                 options: options.clone(),
                 memory,
+                ticker,
                 kept: AtomicU32::new(0),
             }),
         })
+    }
+
+    /// To be held while a guest runs: its limits are looked at.
+    pub(crate) fn watch(&self) -> Running<'_> {
+        self.inner.ticker.watch()
     }
 
     /// Whether instances lie in a pool that was reserved at the start.

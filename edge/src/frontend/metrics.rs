@@ -10,6 +10,8 @@ pub struct Metrics {
     open: IntGaugeVec,
     /// `edge_connections_total{protocol}`.
     opened: IntCounterVec,
+    /// `edge_tls_handshakes_failed_total{reason}`: over TCP (failed, too_slow).
+    handshakes_failed: IntCounterVec,
     /// `edge_h3_requests_total`: requests handed to the pipeline.
     pub h3_requests: IntCounter,
     /// `edge_h3_requests_in_progress`: requests from their stream's opening to the client's last
@@ -55,6 +57,10 @@ impl RefusedReason {
 }
 
 impl Metrics {
+    pub(super) fn handshake_failed(&self, reason: &'static str) {
+        self.handshakes_failed.with_label_values(&[reason]).inc();
+    }
+
     /// Registers every metric.
     ///
     /// # Errors
@@ -73,6 +79,12 @@ impl Metrics {
                 "edge_connections_total",
                 "Connections of viewers, by protocol (h1, h2, h3).",
                 &["protocol"],
+            )?,
+            handshakes_failed: metrics::counter_vec(
+                r,
+                "edge_tls_handshakes_failed_total",
+                "TLS handshakes over TCP that failed, by reason.",
+                &["reason"],
             )?,
             h3_requests: metrics::counter(
                 r,

@@ -1,23 +1,27 @@
 //! HTTP/1.1 and HTTP/2: pingora's listeners in front of the shared proxy.
 //!
-//! pingora builds its own TLS configuration from our certificate: sessions resume from its cache
-//! per listener, not from the ticket keys that [`Identity`] shares among its own configurations.
+//! pingora accepts; TLS is ours ([`Connection`]), so that connections cost little while they idle, and
+//! sessions resume on whichever listener a viewer meets next.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::ListenerConfig;
-use pingora_core::listeners::tls::TlsSettings;
-use pingora_core::protocols::l4::stream::L4BufferSettings;
-use pingora_core::protocols::{ALPN, Stream};
+use pingora_core::protocols::l4::stream::{L4BufferSettings, Stream as TcpStream};
+use pingora_core::protocols::{ALPN, GetSocketDigest as _, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_core::services::listening::Service;
 use pingora_proxy::{HttpProxy, ProxyHttp};
-use transport::tls::Identity;
+use transport::tls::{ALPN_H2, ALPN_HTTP1, Identity, TlsConfigError};
 
 use super::Metrics;
+use super::connection::Connection;
+
+/// A handshake takes so long at most.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where HTTP/1.1 and HTTP/2 are served.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +41,9 @@ pub struct Options {
 pub struct SharedApp<P> {
     proxy: Arc<HttpProxy<P>>,
     metrics: Metrics,
+    tls: Arc<rustls::ServerConfig>,
+    /// Where TLS is spoken.
+    https: Vec<SocketAddr>,
 }
 
 /// A service with all of `options`' listeners, to be added to the server.
@@ -45,34 +52,61 @@ pub fn service<P>(
     identity: &Identity,
     metrics: Metrics,
     options: &Options,
-) -> pingora_core::Result<Service<SharedApp<P>>>
+) -> Result<Service<SharedApp<P>>, TlsConfigError>
 where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
-    let mut service = Service::new("tcp".into(), SharedApp { proxy, metrics });
+    let app = SharedApp {
+        proxy,
+        metrics,
+        tls: identity.server_config(&[ALPN_H2, ALPN_HTTP1])?,
+        https: options.https.clone(),
+    };
+    let mut service = Service::new("tcp".into(), app);
     service.threads = options.threads;
-    for address in &options.https {
-        // The paths stay empty: pingora ignores them when there is a resolver, and panics later
-        // when a path is bad.
-        let mut tls = TlsSettings::intermediate("", "")?;
-        tls.set_cert_resolver(identity.cert_resolver());
-        tls.set_alpn(ALPN::H2H1);
-        let listener = ListenerConfig::tcp(address.to_string()).tls(tls);
-        service.add_listener(listener.l4_buffer(buffers()));
-    }
-    for address in &options.http {
+    for address in options.https.iter().chain(&options.http) {
         let listener = ListenerConfig::tcp(address.to_string());
-        service.add_listener(listener.l4_buffer(buffers()));
+        // Our connection gathers what is written, and reads go straight to TLS or the parser: pingora's
+        // 65 KiB beneath them would be most of a connection that waits in a room.
+        service.add_listener(listener.l4_buffer(L4BufferSettings::unbuffered()));
     }
     Ok(service)
 }
 
-/// Reads go straight to TLS or the parser, which have buffers of their own: pingora's 64 KiB before them
-/// would be most of a connection that waits in a room. What is written under 1,460 bytes is gathered,
-/// as pingora does by default.
-fn buffers() -> L4BufferSettings {
-    L4BufferSettings::default().read(0)
+impl<P> SharedApp<P> {
+    /// A connection as it was accepted becomes one of ours; one that pingora has had before is one.
+    async fn connect(&self, stream: Stream) -> Option<Stream> {
+        if !stream.as_any().is::<TcpStream>() {
+            return Some(stream);
+        }
+        let stream = stream.into_any().downcast::<TcpStream>().ok()?;
+        let digest = stream.get_socket_digest();
+        let local = digest.and_then(|digest| digest.local_addr()?.as_inet().copied());
+        if !local.is_some_and(|local| self.https.iter().any(|it| listens_at(it, &local))) {
+            return Some(Box::new(Connection::plain(stream)));
+        }
+        let handshake = Connection::secured(stream, Arc::clone(&self.tls));
+        match tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await {
+            Ok(Ok(connection)) => Some(Box::new(connection)),
+            Ok(Err(error)) => {
+                self.metrics.handshake_failed("failed");
+                tracing::debug!(%error, "a TLS handshake failed");
+                None
+            }
+            Err(_) => {
+                self.metrics.handshake_failed("too_slow");
+                None
+            }
+        }
+    }
+}
+
+/// Whether what was accepted at `local` came to the listener at `address`.
+fn listens_at(address: &SocketAddr, local: &SocketAddr) -> bool {
+    address.port() == local.port()
+        && (address.ip().is_unspecified()
+            || address.ip().to_canonical() == local.ip().to_canonical())
 }
 
 #[async_trait]
@@ -86,6 +120,7 @@ where
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
+        let stream = self.connect(stream).await?;
         let protocol = match stream.selected_alpn_proto() {
             Some(ALPN::H2) => "h2",
             _ => "h1",

@@ -59,6 +59,7 @@ impl LoadedVersion {
             .deadline
             .min(started + Duration::from_millis(deadline_ms.into()));
         let _place = self.place(deadline).await?;
+        let _running = self.engine.watch();
         let left = deadline.saturating_duration_since(started);
         let context = Arc::new(ctx.to_contract(left));
         let budget = Budget::new(self.limits(), deadline, context.deadline_ms);

@@ -1,0 +1,267 @@
+//! A connection of HTTP/1.1 and HTTP/2, as pingora is given it.
+//!
+//! pingora's own streams keep their buffers for as long as they live: 1.4 KiB for what is gathered
+//! before a write, and rustls' 4 KiB for what was read. Most of an edge's connections idle, ten thousand
+//! of them in a room. This one gathers, too, and owns nothing while there is nothing to write.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use pingora_core::protocols::l4::stream::Stream as TcpStream;
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::tls::SslDigest;
+use pingora_core::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+use transport::tls::{ALPN_H2, TlsStream};
+
+/// What is written in pieces shorter than this altogether waits for the flush: a head and a short body
+/// are one segment, and one record.
+const GATHER_BYTES: usize = 1_400;
+
+/// A viewer's connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    carrier: Carrier,
+    /// What waits for the flush, and how much of it is written.
+    gathered: Vec<u8>,
+    written: usize,
+    /// Of TLS: when the handshake was over, and how long it took.
+    tls: Option<Tls>,
+}
+
+#[derive(Debug)]
+enum Carrier {
+    Plain(Box<TcpStream>),
+    Tls(Box<TlsStream<Box<TcpStream>>>),
+}
+
+#[derive(Debug)]
+struct Tls {
+    digest: Arc<SslDigest>,
+    established: SystemTime,
+    took: Duration,
+}
+
+impl Connection {
+    pub(super) fn plain(stream: Box<TcpStream>) -> Self {
+        Self {
+            carrier: Carrier::Plain(stream),
+            gathered: Vec::new(),
+            written: 0,
+            tls: None,
+        }
+    }
+
+    /// Shakes hands. The caller bounds the time.
+    pub(super) async fn secured(
+        stream: Box<TcpStream>,
+        config: Arc<rustls::ServerConfig>,
+    ) -> io::Result<Self> {
+        let began = Instant::now();
+        let stream = transport::tls::accept(config, stream).await?;
+        let suite = stream.negotiated_cipher_suite();
+        let cipher = suite.and_then(|suite| suite.suite().as_str());
+        let version = stream.protocol_version();
+        let version = version.and_then(|version| version.as_str());
+        let digest = SslDigest::new(
+            cipher.unwrap_or_default(),
+            version.unwrap_or_default(),
+            None,
+            None,
+            Vec::new(),
+        );
+        Ok(Self {
+            carrier: Carrier::Tls(Box::new(stream)),
+            gathered: Vec::new(),
+            written: 0,
+            tls: Some(Tls {
+                digest: Arc::new(digest),
+                established: SystemTime::now(),
+                took: began.elapsed(),
+            }),
+        })
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match &self.carrier {
+            Carrier::Plain(stream) => stream,
+            Carrier::Tls(stream) => stream.get_ref(),
+        }
+    }
+
+    fn tcp_mut(&mut self) -> &mut TcpStream {
+        match &mut self.carrier {
+            Carrier::Plain(stream) => stream,
+            Carrier::Tls(stream) => stream.get_mut(),
+        }
+    }
+
+    /// Writes what waits, and lets go of its memory.
+    fn poll_gathered(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.gathered.get(self.written..)
+            && !rest.is_empty()
+        {
+            let count = ready!(self.carrier.pin().poll_write(context, rest))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += count;
+        }
+        self.gathered = Vec::new();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Carrier {
+    fn pin(&mut self) -> Pin<&mut dyn ReadWrite> {
+        match self {
+            Self::Plain(stream) => Pin::new(&mut **stream),
+            Self::Tls(stream) => Pin::new(&mut **stream),
+        }
+    }
+}
+
+trait ReadWrite: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> ReadWrite for T {}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.carrier.pin().poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.gathered.len() + bytes.len() > GATHER_BYTES || self.written > 0 {
+            ready!(self.poll_gathered(context))?;
+        }
+        if bytes.len() > GATHER_BYTES {
+            return self.carrier.pin().poll_write(context, bytes);
+        }
+        self.gathered.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        if self.gathered.len() + total > GATHER_BYTES || self.written > 0 {
+            ready!(self.poll_gathered(context))?;
+        }
+        if total > GATHER_BYTES {
+            return self.carrier.pin().poll_write_vectored(context, slices);
+        }
+        for slice in slices {
+            self.gathered.extend_from_slice(slice);
+        }
+        Poll::Ready(Ok(total))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.carrier {
+            Carrier::Plain(stream) => stream.is_write_vectored(),
+            Carrier::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_gathered(context))?;
+        self.carrier.pin().poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_gathered(context))?;
+        self.carrier.pin().poll_shutdown(context)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Connection {
+    async fn shutdown(&mut self) {
+        if let Err(error) = tokio::io::AsyncWriteExt::shutdown(self).await {
+            tracing::debug!(%error, "a connection could not be shut down");
+        }
+    }
+}
+
+impl UniqueID for Connection {
+    fn id(&self) -> UniqueIDType {
+        self.tcp().id()
+    }
+}
+
+impl Ssl for Connection {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.tls.as_ref().map(|tls| Arc::clone(&tls.digest))
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        let Carrier::Tls(stream) = &self.carrier else {
+            return None;
+        };
+        // We offer two, and the other one is HTTP/1.1.
+        let is_h2 = stream.alpn_protocol()? == ALPN_H2;
+        Some(if is_h2 { ALPN::H2 } else { ALPN::H1 })
+    }
+}
+
+impl GetTimingDigest for Connection {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        let mut layers = self.tcp().get_timing_digest();
+        layers.extend(self.tls.as_ref().map(|tls| {
+            Some(TimingDigest {
+                established_ts: tls.established,
+                establishment_duration: Some(tls.took),
+                ..TimingDigest::default()
+            })
+        }));
+        layers
+    }
+
+    fn get_read_pending_time(&self) -> Duration {
+        self.tcp().get_read_pending_time()
+    }
+
+    fn get_write_pending_time(&self) -> Duration {
+        self.tcp().get_write_pending_time()
+    }
+}
+
+impl GetProxyDigest for Connection {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.tcp().get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for Connection {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.tcp().get_socket_digest()
+    }
+
+    fn set_socket_digest(&mut self, digest: SocketDigest) {
+        self.tcp_mut().set_socket_digest(digest);
+    }
+}
+
+impl Peek for Connection {}
