@@ -6,6 +6,8 @@
     reason = "whether it is fulfilled depends on the user"
 )]
 
+pub(crate) mod disk;
+pub(crate) mod kits;
 pub(crate) mod postgres;
 pub(crate) mod random;
 

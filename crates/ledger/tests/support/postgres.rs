@@ -1,7 +1,7 @@
 //! Debian's PostgreSQL, really running: a cluster of a test's own, which may be killed.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{chown, symlink};
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -79,6 +79,9 @@ impl Server {
     pub(crate) fn start_in(directory: TempDir, data: PathBuf, settings: &[&str]) -> Self {
         let user = User::find();
         user.own(directory.path());
+        if let Some(parent) = data.parent() {
+            user.own(parent);
+        }
         let mut copy = user.run(PathBuf::from("/bin/cp"));
         let copied = copy.arg("-r").arg(template(user)).arg(&data).status();
         assert!(copied.expect("cp").success());
@@ -97,6 +100,11 @@ impl Server {
     pub(crate) fn url(&self) -> String {
         let socket = self.directory.path().display();
         format!("host={socket} user=postgres dbname=postgres")
+    }
+
+    /// Where its socket is.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join(".s.PGSQL.5432")
     }
 
     /// Starts the server on the data that are there; returns when it answers.
@@ -147,6 +155,12 @@ impl Server {
         command.spawn().expect("postgres starts")
     }
 
+    fn port(&self) -> &str {
+        let mut settings = self.settings.iter();
+        let port = settings.find_map(|setting| setting.strip_prefix("port="));
+        port.unwrap_or("5432")
+    }
+
     fn log(&self) -> PathBuf {
         self.directory.path().join("log")
     }
@@ -154,6 +168,7 @@ impl Server {
     fn answers(&self) -> bool {
         let mut ready = Command::new(binary("pg_isready"));
         ready.arg("-q").arg("-h").arg(self.directory.path());
+        ready.arg("-p").arg(self.port());
         ready.status().expect("pg_isready").success()
     }
 
@@ -161,6 +176,7 @@ impl Server {
     pub(crate) fn sql(&self, sql: &str) -> String {
         let mut psql = Command::new(binary("psql"));
         psql.arg("-h").arg(self.directory.path());
+        psql.arg("-p").arg(self.port());
         psql.args([
             "-U",
             "postgres",
@@ -174,6 +190,15 @@ impl Server {
         let problem = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{sql}: {problem}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// A file that the server may read, and nobody else.
+    pub(crate) fn secret_file(directory: &TempDir, name: &str, content: &str) -> PathBuf {
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).expect("a file");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("chmod");
+        User::find().own(&path);
+        path
     }
 
     fn pid(&self) -> Pid {
