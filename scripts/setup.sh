@@ -22,9 +22,9 @@ needs=(
 case $purpose in
     demo) ;;
     # One shipped filter is written in Python: its compiler comes from PyPI.
-    # The bus of rooms is tested over a real NATS.
+    # The bus of rooms is tested over a real NATS, the ledger in a real PostgreSQL.
     test) needs+=(chromium:chromium python3:python3 /usr/share/doc/python3-venv:python3-venv
-        nats-server:nats-server) ;;
+        nats-server:nats-server /usr/share/doc/postgresql:postgresql) ;;
     bench) needs+=(nginx:nginx-light caddy:caddy
         /usr/lib/nginx/modules/ngx_nchan_module.so:libnginx-mod-nchan) ;;
     *) fail "unknown purpose '$purpose': demo, test or bench" ;;

@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 18] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 19] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("hls", Layer::Pure, &[]),
@@ -26,6 +26,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 18] = [
     ),
     ("bus", Layer::Service, &["settings"]),
     ("chat-archive", Layer::Service, &["rooms", "settings"]),
+    ("ledger", Layer::Service, &["settings"]),
     (
         "origin",
         Layer::Role,

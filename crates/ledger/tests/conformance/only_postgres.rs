@@ -74,30 +74,37 @@ async fn a_commit_whose_answer_is_lost_is_looked_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_and_comes_back() {
     let mut kit = PostgresKit::new();
-    let ledger = with_coins(&kit, 1_000).await;
+    let setup = |seconds| Setup {
+        timeout: Some(Duration::from_secs(seconds)),
+        ..Setup::default()
+    };
+    with_coins(&kit, 1_000).await.close().await;
+    let patient = kit.open(setup(30)).await.expect("a ledger");
+    let hasty = kit.open(setup(1)).await.expect("a ledger");
     for round in 0..2 {
         kit.server.kill();
-        let refused = ledger
-            .commit(top_up(&format!("away-{round}"), "viewer", 1), NOW)
-            .await;
-        assert!(
-            matches!(refused, Err(Error::Unavailable { .. })),
-            "{refused:?}"
-        );
-        let refused = ledger.outbox_after(0, 1).await;
-        assert!(
-            matches!(refused, Err(Error::Unavailable { .. })),
-            "{refused:?}"
-        );
-        // One that waits when the server comes back.
-        let waits = ledger.clone();
+        // One that still waits when the server comes back.
+        let waits = patient.clone();
         let batch = gift(&format!("waits-{round}"), "viewer", "diamonds-a", 1);
         let waiting = tokio::spawn(async move { waits.commit(batch, NOW).await });
+        let coin = top_up(&format!("away-{round}"), "viewer", 1);
+        let refused = hasty.commit(coin.clone(), NOW).await;
+        assert!(
+            matches!(refused, Err(Error::Unavailable { .. })),
+            "{refused:?}"
+        );
+        let refused = hasty.outbox_after(0, 1).await;
+        assert!(
+            matches!(refused, Err(Error::Unavailable { .. })),
+            "{refused:?}"
+        );
+        assert!(!waiting.is_finished());
         kit.server.start_again();
         waiting.await.expect("a task").expect("it waited");
+        hasty.commit(coin, NOW).await.expect("the server is back");
     }
-    assert_eq!(balance(&ledger, "viewer").await, 998);
-    clean(&ledger).await;
+    assert_eq!(balance(&patient, "viewer").await, 1_000);
+    clean(&patient).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
