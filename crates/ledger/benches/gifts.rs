@@ -3,12 +3,7 @@
 //! `cargo bench -p ledger` measures both stores; `-- sqlite` or `-- postgres` one of them,
 //! `-- seconds=20` longer, `-- committers=1024` with more at once. Directories: `$TMPDIR`.
 
-#![expect(
-    clippy::expect_used,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a benchmark"
-)]
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark")]
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a benchmark")]
 #![allow(clippy::allow_attributes, reason = "of the support of tests")]
 

@@ -6,6 +6,7 @@
 //!
 //! A second process is refused while a first one has the file (`FILE.lock`).
 
+mod checkpoint;
 mod connect;
 mod convert;
 mod error;
@@ -69,9 +70,10 @@ pub fn open(options: SqliteOptions) -> Result<Ledger, OpenError> {
     crate::config::check(queue_max, group_max, readers, timeout)?;
     let lock = connect::lock(&path)?;
     let connection = connect::writer(&path, timeout)?;
+    let log = checkpoint::start(path.clone(), timeout)?;
     let pool = pool::Pool::new(path, readers, timeout);
     let (writer, requests) = Writer::new(queue_max, timeout);
-    let ended = thread::start(connection, lock, requests, group_max)?;
+    let ended = thread::start(connection, lock, log, requests, group_max)?;
     let reads = read::SqliteReads::new(pool, ended);
     Ok(Ledger::new(writer, Arc::new(reads)))
 }

@@ -13,6 +13,9 @@ use crate::audit::{Row, Scan, ScannedOriginal, ScannedTransfer, Stop};
 /// Rows of one page.
 const PAGE: i64 = 2_000;
 
+/// A statement, where it begins, and what its rows are.
+type Table<'a> = (&'a str, Key, fn(&SqlRow) -> Result<Row, Failure>);
+
 /// What may take its time after each page.
 pub(super) trait Paged: Scan {
     fn flush(&mut self) -> impl Future<Output = Result<(), Stop>> + Send;
@@ -37,7 +40,7 @@ pub(super) async fn scan<S: Paged>(session: &mut Session, sink: &mut S) -> Resul
     );
     let messages = "SELECT seq, batch, topic, payload FROM ledger_outbox WHERE seq > $1 \
                     ORDER BY seq LIMIT $2";
-    let tables: [(&str, Key, fn(&SqlRow) -> Result<Row, Failure>); 5] = [
+    let tables: [Table<'_>; 5] = [
         (&accounts, Key::Number(0), account),
         (&holds, Key::Text(String::new()), hold),
         (&batches, Key::Number(0), batch),

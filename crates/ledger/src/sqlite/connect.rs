@@ -15,6 +15,8 @@ const STATEMENTS_CACHED: usize = 48;
 /// Memory for pages of the writer, in KiB: the upper levels of the indexes of some million
 /// transfers.
 const CACHE_KIB: i64 = 64 * 1024;
+/// What the log's file is cut down to when it begins anew.
+const LOG_BYTES_KEPT: i64 = 64 << 20;
 /// Memory for pages of each reader, in KiB.
 const READER_CACHE_KIB: i64 = 4 * 1024;
 
@@ -50,6 +52,12 @@ pub(super) fn writer(path: &Path, timeout: Duration) -> Result<Connection, OpenE
     Ok(connection)
 }
 
+/// A connection that carries the log over. It has the same `synchronous`, which is the default.
+pub(super) fn checkpointer(path: &Path, timeout: Duration) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    open(path, flags, timeout, READER_CACHE_KIB)
+}
+
 /// A connection that reads.
 pub(super) fn reader(path: &Path, timeout: Duration) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -80,6 +88,9 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     // Every commit is synced: what is answered survives a loss of power.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Another thread does it.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
     Ok(())
 }
 

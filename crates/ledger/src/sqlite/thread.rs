@@ -1,10 +1,13 @@
 //! The thread that writes.
 
 use std::fs::File;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, watch};
 
+use super::checkpoint::Log;
 use super::error::{committing, is_constraint, is_lost_sync, store};
 use super::load::load;
 use super::write::write;
@@ -37,6 +40,7 @@ impl Failure {
 pub(super) fn start(
     connection: Connection,
     lock: File,
+    (log, checkpointer): (Arc<Log>, SyncSender<()>),
     requests: mpsc::Receiver<Request>,
     group_max: usize,
 ) -> Result<watch::Receiver<()>, OpenError> {
@@ -44,7 +48,8 @@ pub(super) fn start(
     std::thread::Builder::new()
         .name("ledger".to_owned())
         .spawn(move || {
-            run(connection, requests, group_max);
+            run(connection, &log, requests, group_max);
+            drop(checkpointer);
             drop(lock);
             drop(running);
         })
@@ -55,13 +60,19 @@ pub(super) fn start(
     Ok(ended)
 }
 
-fn run(mut connection: Connection, mut requests: mpsc::Receiver<Request>, group_max: usize) {
+fn run(
+    mut connection: Connection,
+    log: &Log,
+    mut requests: mpsc::Receiver<Request>,
+    group_max: usize,
+) {
     while let Some(first) = requests.blocking_recv() {
         let group = Group::gather(first, &mut requests, group_max);
         if group.is_empty() {
             continue;
         }
         let lost_sync = serve(&mut connection, group);
+        log.committed(&connection);
         if lost_sync {
             tracing::error!(
                 "the disk failed to sync the ledger: it takes no writes until restarted"

@@ -38,7 +38,7 @@ fn assert_problem<T: std::fmt::Debug>(result: Result<T, Error>, expected: HoldPr
     }
 }
 
-pub(crate) async fn a_hold_reserves_until_it_is_posted_or_voided<K: Kit>(kit: K) {
+pub(crate) async fn a_hold_reserves_until_it_is_posted<K: Kit>(kit: K) {
     let ledger = with_coins(&kit, 100).await;
     ledger
         .hold(hold("h", "viewer", 80, in_a_minute()), NOW)
@@ -109,7 +109,11 @@ pub(crate) async fn a_hold_reserves_until_it_is_posted_or_voided<K: Kit>(kit: K)
         .post(hold_id("h"), gift("j", "viewer", "diamonds-a", 1), NOW)
         .await;
     assert_problem(refused, HoldProblem::Posted);
+    clean(&ledger).await;
+}
 
+pub(crate) async fn a_hold_is_given_up<K: Kit>(kit: K) {
+    let ledger = with_coins(&kit, 50).await;
     ledger
         .hold(hold("v", "viewer", 50, in_a_minute()), NOW)
         .await

@@ -95,7 +95,8 @@ suite! {
         a_clock_that_is_set_back
         accounts_are_opened_once;
     holds:
-        a_hold_reserves_until_it_is_posted_or_voided
+        a_hold_reserves_until_it_is_posted
+        a_hold_is_given_up
         a_hold_expires
         holds_are_idempotent
         two_posts_of_one_hold;

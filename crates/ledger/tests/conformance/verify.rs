@@ -10,86 +10,84 @@ use crate::{clean, with_coins};
 type Is = fn(&Difference) -> bool;
 
 /// What is done, undone, and how it is called.
-fn wrongs() -> Vec<(&'static str, &'static str, Is)> {
-    vec![
-        (
-            "UPDATE {}accounts SET balance = balance + 1 WHERE id = 'viewer'",
-            "UPDATE {}accounts SET balance = balance - 1 WHERE id = 'viewer'",
-            |found| matches!(found, Difference::Balance { .. }),
-        ),
-        (
-            "UPDATE {}accounts SET balance = balance - 1000 WHERE id = 'viewer'",
-            "UPDATE {}accounts SET balance = balance + 1000 WHERE id = 'viewer'",
-            |found| matches!(found, Difference::BelowZero { .. }),
-        ),
-        (
-            "UPDATE {}accounts SET balance = balance + 1 WHERE id = 'diamonds-a'",
-            "UPDATE {}accounts SET balance = balance - 1 WHERE id = 'diamonds-a'",
-            |found| matches!(found, Difference::Sum { sum: 1, .. }),
-        ),
-        (
-            "UPDATE {}accounts SET held = held + 1 WHERE id = 'viewer'",
-            "UPDATE {}accounts SET held = held - 1 WHERE id = 'viewer'",
-            |found| matches!(found, Difference::Held { .. }),
-        ),
-        (
-            "UPDATE {}holds SET state = 2 WHERE id = 'open'",
-            "UPDATE {}holds SET state = 0 WHERE id = 'open'",
-            |found| matches!(found, Difference::Held { .. }),
-        ),
-        (
-            "UPDATE {}holds SET state = 2 WHERE id = 'posted'",
-            "UPDATE {}holds SET state = 1 WHERE id = 'posted'",
-            |found| matches!(found, Difference::Hold { .. }),
-        ),
-        (
-            "UPDATE {}transfers SET amount = amount + 1 WHERE id = 'g/coins'",
-            "UPDATE {}transfers SET amount = amount - 1 WHERE id = 'g/coins'",
-            |found| matches!(found, Difference::Balance { .. }),
-        ),
-        (
-            "UPDATE {}transfers SET batch = batch + 1 WHERE id = 'g/coins'",
-            "UPDATE {}transfers SET batch = batch - 1 WHERE id = 'g/coins'",
-            |found| matches!(found, Difference::Batch { .. }),
-        ),
-        (
-            "UPDATE {}transfers SET currency = 2 WHERE id = 'g/coins'",
-            "UPDATE {}transfers SET currency = 1 WHERE id = 'g/coins'",
-            |found| matches!(found, Difference::Currency { .. }),
-        ),
-        (
-            "UPDATE {}transfers SET reverses = 1 WHERE id = 'refund/0'",
-            "UPDATE {}transfers SET reverses = \
+const WRONGS: &[(&str, &str, Is)] = &[
+    (
+        "UPDATE {}accounts SET balance = balance + 1 WHERE id = 'viewer'",
+        "UPDATE {}accounts SET balance = balance - 1 WHERE id = 'viewer'",
+        |found| matches!(found, Difference::Balance { .. }),
+    ),
+    (
+        "UPDATE {}accounts SET balance = balance - 1000 WHERE id = 'viewer'",
+        "UPDATE {}accounts SET balance = balance + 1000 WHERE id = 'viewer'",
+        |found| matches!(found, Difference::BelowZero { .. }),
+    ),
+    (
+        "UPDATE {}accounts SET balance = balance + 1 WHERE id = 'diamonds-a'",
+        "UPDATE {}accounts SET balance = balance - 1 WHERE id = 'diamonds-a'",
+        |found| matches!(found, Difference::Sum { sum: 1, .. }),
+    ),
+    (
+        "UPDATE {}accounts SET held = held + 1 WHERE id = 'viewer'",
+        "UPDATE {}accounts SET held = held - 1 WHERE id = 'viewer'",
+        |found| matches!(found, Difference::Held { .. }),
+    ),
+    (
+        "UPDATE {}holds SET state = 2 WHERE id = 'open'",
+        "UPDATE {}holds SET state = 0 WHERE id = 'open'",
+        |found| matches!(found, Difference::Held { .. }),
+    ),
+    (
+        "UPDATE {}holds SET state = 2 WHERE id = 'posted'",
+        "UPDATE {}holds SET state = 1 WHERE id = 'posted'",
+        |found| matches!(found, Difference::Hold { .. }),
+    ),
+    (
+        "UPDATE {}transfers SET amount = amount + 1 WHERE id = 'g/coins'",
+        "UPDATE {}transfers SET amount = amount - 1 WHERE id = 'g/coins'",
+        |found| matches!(found, Difference::Balance { .. }),
+    ),
+    (
+        "UPDATE {}transfers SET batch = batch + 1 WHERE id = 'g/coins'",
+        "UPDATE {}transfers SET batch = batch - 1 WHERE id = 'g/coins'",
+        |found| matches!(found, Difference::Batch { .. }),
+    ),
+    (
+        "UPDATE {}transfers SET currency = 2 WHERE id = 'g/coins'",
+        "UPDATE {}transfers SET currency = 1 WHERE id = 'g/coins'",
+        |found| matches!(found, Difference::Currency { .. }),
+    ),
+    (
+        "UPDATE {}transfers SET reverses = 1 WHERE id = 'refund/0'",
+        "UPDATE {}transfers SET reverses = \
              (SELECT seq FROM {}transfers WHERE id = 'g/coins') WHERE id = 'refund/0'",
-            |found| matches!(found, Difference::Reversal { .. }),
-        ),
-        (
-            "UPDATE {}transfers SET reverses = NULL WHERE id = 'refund/0'",
-            "UPDATE {}transfers SET reverses = \
+        |found| matches!(found, Difference::Reversal { .. }),
+    ),
+    (
+        "UPDATE {}transfers SET reverses = NULL WHERE id = 'refund/0'",
+        "UPDATE {}transfers SET reverses = \
              (SELECT seq FROM {}transfers WHERE id = 'g/coins') WHERE id = 'refund/0'",
-            |found| matches!(found, Difference::PartialReversal { .. }),
-        ),
-        (
-            "UPDATE {}head SET transfers = transfers + 1",
-            "UPDATE {}head SET transfers = transfers - 1",
-            |found| matches!(found, Difference::End { .. }),
-        ),
-        (
-            "UPDATE {}batches SET messages = messages + 1 WHERE seq = 2",
-            "UPDATE {}batches SET messages = messages - 1 WHERE seq = 2",
-            |found| matches!(found, Difference::Batch { .. }),
-        ),
-        // Last, because they cannot be undone.
-        ("DELETE FROM {}outbox WHERE seq = 1", "SELECT 1", |found| {
-            matches!(found, Difference::Gap { .. })
-        }),
-        (
-            "DELETE FROM {}transfers WHERE id = 'g/diamonds'",
-            "SELECT 1",
-            |found| matches!(found, Difference::Gap { .. }),
-        ),
-    ]
-}
+        |found| matches!(found, Difference::PartialReversal { .. }),
+    ),
+    (
+        "UPDATE {}head SET transfers = transfers + 1",
+        "UPDATE {}head SET transfers = transfers - 1",
+        |found| matches!(found, Difference::End { .. }),
+    ),
+    (
+        "UPDATE {}batches SET messages = messages + 1 WHERE seq = 2",
+        "UPDATE {}batches SET messages = messages - 1 WHERE seq = 2",
+        |found| matches!(found, Difference::Batch { .. }),
+    ),
+    // Last, because they cannot be undone.
+    ("DELETE FROM {}outbox WHERE seq = 1", "SELECT 1", |found| {
+        matches!(found, Difference::Gap { .. })
+    }),
+    (
+        "DELETE FROM {}transfers WHERE id = 'g/diamonds'",
+        "SELECT 1",
+        |found| matches!(found, Difference::Gap { .. }),
+    ),
+];
 
 pub(crate) async fn every_difference_is_found<K: Kit>(kit: K) {
     let ledger = with_coins(&kit, 100).await;
@@ -132,7 +130,7 @@ pub(crate) async fn every_difference_is_found<K: Kit>(kit: K) {
         report.messages_pending,
     );
     assert_eq!(counts, (6, 1, 4, 7, 2));
-    for (wrong, right, is) in wrongs() {
+    for &(wrong, right, is) in WRONGS {
         kit.tamper(wrong);
         let report = ledger.verify().await.expect("a report");
         assert!(
