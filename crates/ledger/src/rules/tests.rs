@@ -249,16 +249,27 @@ fn a_transfer_may_be_reversed_within_the_group_it_is_committed_in() {
     let back = reversal(std::slice::from_ref(&posted), &again, false, false).expect("a reversal");
     let other = TransferId::new("twice").expect("an id");
     let twice = reversal(&[posted], &other, false, false).expect("a reversal");
+    // Enough for both: the second must not be refused for want of coins.
+    let more = Transfer {
+        id: TransferId::new("more").expect("an id"),
+        ..transfer.clone()
+    };
+    let more = Op::Commit(Arc::new(Batch::new(vec![more]).expect("a batch")));
     let first = Op::Commit(Arc::new(Batch::new(vec![transfer]).expect("a batch")));
     let group = [
         (Op::Open(new_account(0)), now),
         (Op::Open(new_account(2)), now),
+        (more, now),
         (first, now),
         (back, now),
         (twice, now),
     ];
-    let kinds: Vec<_> = memory.group(&group).iter().map(kind_of).collect();
-    assert_eq!(kinds, ["new", "new", "new", "new", "refused"]);
-    assert_eq!(memory.state(&account(0)), Some((0, 0)));
+    let answers = memory.group(&group);
+    let kinds: Vec<_> = answers.iter().map(kind_of).collect();
+    assert_eq!(kinds, ["new", "new", "new", "new", "new", "refused"]);
+    let again = crate::ReversalProblem::Again;
+    let last = answers.last().expect("six");
+    assert!(matches!(last, Err(crate::Error::Reversal { problem, .. }) if *problem == again));
+    assert_eq!(memory.state(&account(0)), Some((7, 0)));
     assert!(memory.verify().is_clean());
 }
