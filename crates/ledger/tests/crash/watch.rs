@@ -104,3 +104,11 @@ impl Child {
         }
     }
 }
+
+impl Drop for Child {
+    /// Also when the test has failed: a storm does not end by itself.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
