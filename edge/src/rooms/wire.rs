@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::frame;
 
 /// Read at once of what a client says. The library's own 128 KiB would be most of a connection.
-const READ_BYTES: usize = 1_024;
+const READ_BYTES: usize = 512;
 /// A close has so long to be taken, and to be answered.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
