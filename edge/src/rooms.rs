@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use bus::{EdgeBus, EdgeEvent, EdgeInbox, RoomName};
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::clock;
@@ -44,7 +45,6 @@ pub use guests::{GuestAnswer, Guests, GuestsError};
 pub use member::Member;
 pub use metrics::Metrics;
 pub use own::take_stream;
-pub use socket::run as run_socket;
 
 use room::Room;
 
@@ -77,6 +77,8 @@ struct Inner {
     next_connection: AtomicU64,
     presence_calls: Arc<Semaphore>,
     metrics: Metrics,
+    /// Where sockets run: a tick wakes thousands of them at once, and no viewer's picture waits behind.
+    sockets: Handle,
     /// Whether everybody is being sent away.
     draining: watch::Sender<bool>,
 }
@@ -101,6 +103,7 @@ impl Rooms {
         filters: Filters,
         guests: Guests,
         metrics: Metrics,
+        sockets: Handle,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -115,6 +118,7 @@ impl Rooms {
                 next_connection: AtomicU64::new(1),
                 presence_calls: effects::presence_places(),
                 metrics,
+                sockets,
                 draining: watch::Sender::new(false),
             }),
         }
@@ -140,6 +144,12 @@ impl Rooms {
                 _ = ticks.tick() => self.tick(),
             }
         }
+    }
+
+    /// Attends to a socket to its end, beside everything else.
+    pub fn attend<S: wire::Socket + 'static>(&self, stream: S, guest: Guest, codec: rooms::Codec) {
+        let attending = socket::run(stream, guest, codec);
+        drop(self.inner.sockets.spawn(attending));
     }
 
     /// Asks for a guest's identity; see [`Guests`].

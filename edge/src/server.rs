@@ -179,7 +179,7 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
     server.run(RunArgs {
         shutdown_signal: Box::new(drain),
     });
-    drop(runtime);
+    drop((runtime, parts.rooms_runtime));
     std::process::exit(0)
 }
 
@@ -204,6 +204,7 @@ fn server(settings: &Settings) -> Server {
 
 /// What the pipeline and the admin listener share.
 struct Parts {
+    rooms_runtime: Option<Runtime>,
     cache: Cache,
     metrics: Metrics,
     upstream: Upstream,
@@ -222,9 +223,11 @@ impl Parts {
         let upstream = settings.upstream.clone();
         let handle = runtime.handle().clone();
         let node = start_node(settings, registry, runtime)?.map(Arc::new);
-        let rooms = start_rooms(settings, node.as_deref(), registry, runtime)?;
+        let rooms = start_rooms(settings, node.as_deref(), registry)?;
+        let (rooms, rooms_runtime) = rooms.unzip();
         Ok(Self {
             rooms,
+            rooms_runtime,
             cache: Cache::new(settings.cache),
             upstream: Upstream::new(upstream, metrics.clone(), handle),
             pages: Arc::new(Pages::embedded()),
@@ -277,12 +280,17 @@ fn start_rooms(
     settings: &Settings,
     node: Option<&FilterNode>,
     registry: &Registry,
-    runtime: &Runtime,
-) -> Result<Option<Rooms>, StartError> {
+) -> Result<Option<(Rooms, Runtime)>, StartError> {
+    let threads = settings.threads.rooms;
     let (Some(settings), Some(node)) = (settings.rooms.clone(), node) else {
         return Ok(None);
     };
-    let _within = runtime.enter();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("rooms")
+        .enable_all()
+        .build()?;
+    let within = runtime.enter();
     let (bus, inbox) = open_bus(&settings, registry)?;
     let guests = Guests::new(
         &settings.origin,
@@ -290,9 +298,11 @@ fn start_rooms(
         settings.ca_file.as_deref(),
     )?;
     let metrics = rooms::Metrics::new(registry)?;
-    let rooms = Rooms::new(settings, bus, Filters::new(node), guests, metrics);
+    let sockets = runtime.handle().clone();
+    let rooms = Rooms::new(settings, bus, Filters::new(node), guests, metrics, sockets);
     runtime.spawn(rooms.clone().run(inbox));
-    Ok(Some(rooms))
+    drop(within);
+    Ok(Some((rooms, runtime)))
 }
 
 fn open_bus(

@@ -465,6 +465,7 @@ impl ThreadsConfig {
         Self {
             tcp: or_cores(self.tcp),
             quic: or_cores(self.quic),
+            rooms: or_cores(self.rooms),
             upstream: self.upstream.max(1),
         }
     }

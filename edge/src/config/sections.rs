@@ -322,6 +322,8 @@ pub struct ThreadsConfig {
     pub tcp: usize,
     /// HTTP/3; 0: one per core.
     pub quic: usize,
+    /// Rooms; 0: one per core.
+    pub rooms: usize,
     /// Fetching from parents, admin.
     pub upstream: usize,
 }
@@ -331,6 +333,7 @@ impl Default for ThreadsConfig {
         Self {
             tcp: 0,
             quic: 0,
+            rooms: 0,
             upstream: 1,
         }
     }

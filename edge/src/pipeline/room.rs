@@ -29,9 +29,7 @@ use super::respond::{Sent, is_secure};
 use super::route::Door;
 use crate::frontend::protocol;
 use crate::problem::Problem;
-use crate::rooms::{
-    Guest, NoEntry, POST_BYTES_MAX, Posted, Rooms, parse_position, run_socket, take_stream,
-};
+use crate::rooms::{Guest, NoEntry, POST_BYTES_MAX, Posted, Rooms, parse_position, take_stream};
 
 /// Subprotocols (RFC 6455 section 1.9), by what is written.
 const PROTOCOLS: [(&str, Codec); 2] = [
@@ -79,7 +77,10 @@ impl EdgeProxy {
                     }
                 };
                 match self.let_in(session, context, rooms, room).await? {
-                    Some(guest) => self.open_socket(session, context, guest, handshake).await,
+                    Some(guest) => {
+                        self.open_socket(session, context, rooms, guest, handshake)
+                            .await
+                    }
                     None => Ok(()),
                 }
             }
@@ -159,6 +160,7 @@ impl EdgeProxy {
         &self,
         session: &mut Session,
         context: &mut Context,
+        rooms: &Rooms,
         guest: Guest,
         handshake: Handshake,
     ) -> Result<()> {
@@ -179,7 +181,7 @@ impl EdgeProxy {
             session
                 .write_response_header(Box::new(response), false)
                 .await?;
-            return pump(session, guest, codec).await;
+            return pump(session, rooms, guest, codec).await;
         };
         response.insert_header(header::UPGRADE, "websocket")?;
         response.insert_header(header::CONNECTION, "Upgrade")?;
@@ -189,7 +191,7 @@ impl EdgeProxy {
             .await?;
         let stream = take_stream(session)?;
         context.upgraded = true;
-        tokio::spawn(run_socket(stream, guest, codec));
+        rooms.attend(stream, guest, codec);
         Ok(())
     }
 
@@ -497,9 +499,9 @@ async fn read_body(session: &mut Session) -> Result<Option<Bytes>> {
 }
 
 /// Carries a socket in an HTTP/2 stream.
-async fn pump(session: &mut Session, guest: Guest, codec: Codec) -> Result<()> {
+async fn pump(session: &mut Session, rooms: &Rooms, guest: Guest, codec: Codec) -> Result<()> {
     let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-    tokio::spawn(run_socket(theirs, guest, codec));
+    rooms.attend(theirs, guest, codec);
     let (mut from_socket, mut to_socket) = tokio::io::split(ours);
     let mut out = BytesMut::with_capacity(PIPE_BYTES);
     // What the client said and the socket has not taken: it may be waiting for its own words to be read.

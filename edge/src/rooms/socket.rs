@@ -58,7 +58,7 @@ impl fmt::Display for Ended {
 }
 
 /// Runs a socket to its end.
-pub async fn run<S: Socket>(stream: S, guest: Guest, codec: Codec) {
+pub(super) async fn run<S: Socket>(stream: S, guest: Guest, codec: Codec) {
     let mut wire = Wire::new(stream, MESSAGE_BYTES_MAX).await;
     let metrics = guest.rooms().metrics().clone();
     let ended = converse(&mut wire, guest, codec).await;

@@ -45,6 +45,8 @@ pub struct RenditionReport {
     pub latency_p50_ms: i64,
     /// 95th percentile.
     pub latency_p95_ms: i64,
+    /// 99th percentile.
+    pub latency_p99_ms: i64,
     /// The largest.
     pub latency_max_ms: i64,
     /// Part listed to Part whole in hand: milliseconds, 99th percentile.
@@ -60,6 +62,7 @@ impl RenditionReport {
         load_ms.sort_unstable();
         self.latency_p50_ms = percentile(&self.latencies_ms, 50);
         self.latency_p95_ms = percentile(&self.latencies_ms, 95);
+        self.latency_p99_ms = percentile(&self.latencies_ms, 99);
         self.latency_max_ms = percentile(&self.latencies_ms, 100);
         self.load_p99_ms = percentile(&load_ms, 99);
     }
@@ -83,7 +86,7 @@ impl fmt::Display for RenditionReport {
             f,
             "{}: {} parts, {} bytes, {} reloads ({} idle), startup {:?} ms, \
              {} stalls ({} ms), {} missing, {} gaps, {} discontinuities; \
-             latency p50 {} p95 {} max {} ms; part load p99 {} ms",
+             latency p50 {} p95 {} p99 {} max {} ms; part load p99 {} ms",
             self.path,
             self.parts,
             self.bytes,
@@ -97,6 +100,7 @@ impl fmt::Display for RenditionReport {
             self.discontinuities,
             self.latency_p50_ms,
             self.latency_p95_ms,
+            self.latency_p99_ms,
             self.latency_max_ms,
             self.load_p99_ms,
         )?;
