@@ -8,9 +8,10 @@ cd "$(dirname "$0")/.."
 
 port=${PORT:-9301}
 home=$PWD/target/autobahn
-python=${PYTHON2:-$(command -v python2.7 || true)}
-for found in "$HOME"/.pyenv/versions/2.7*/bin/python; do
-  [[ -n $python ]] || python=$found
+python=${PYTHON2:-}
+# pyenv's own `python2.7` is a shim that need not work.
+for found in "$HOME"/.pyenv/versions/2.7*/bin/python /usr/bin/python2.7; do
+  [[ -n $python || ! -x $found ]] || python=$found
 done
 [[ -x $python ]] || { echo "needs Python 2.7: set PYTHON2" >&2; exit 69; }
 
@@ -33,8 +34,13 @@ cat > "$home/client.json" <<JSON
   "exclude-agent-cases": {}
 }
 JSON
-(cd "$home" && PYTHONPATH=packages "$python" -m autobahntestsuite.wstest \
-  --mode fuzzingclient --spec client.json)
+# Namespace packages are found through their .pth files, which PYTHONPATH does not read.
+(cd "$home" && "$python" -c '
+import site
+site.addsitedir("packages")
+from autobahntestsuite.wstest import run
+run()
+' --mode fuzzingclient --spec client.json)
 
 "$python" - "$home/report/index.json" <<'PY'
 import collections, json, sys

@@ -7,7 +7,7 @@ use rooms::schema::{CloseCode, Outcome, RefusalCode};
 use serde_json::json;
 use tests::filters::Filter;
 use tests::node::Settings;
-use tests::origin::STREAM;
+use tests::origin::{self, PUBLISH_KEY, STREAM};
 use tests::rooms::{Club, auth, chat, closed, connect, viewers};
 use tests::wait;
 use tokio_tungstenite::tungstenite::Message;
@@ -46,6 +46,58 @@ async fn silence_takes_a_place() -> anyhow::Result<()> {
     assert!(third.starts_with("503"), "{third}");
     drop(first);
     wait::until("a place", WITHIN, async || Ok(enter().await.ok())).await?;
+    Ok(())
+}
+
+/// One person, fifty rooms, an identity: each room is its own.
+#[tokio::test]
+async fn a_user_in_fifty_rooms() -> anyhow::Result<()> {
+    const ROOMS: usize = 50;
+    let names: Vec<String> = (1..=ROOMS).map(|number| format!("room-{number}")).collect();
+    let mut streams = vec![(STREAM, PUBLISH_KEY)];
+    streams.extend(names.iter().map(|name| (name.as_str(), name.as_str())));
+    let rooms = Settings::default().set_root("streams", origin::streams(&streams));
+    let club = Club::start_apart(1, &rooms, &Settings::default()).await?;
+    let edge = club.edge(0)?;
+    let token = club.guest("Ann").await?;
+    let enter = async |room: &str| {
+        let mut socket = connect(edge, room, Some(&token), &[]).await?;
+        socket.send(Message::text(HELLO)).await?;
+        anyhow::Ok(socket)
+    };
+    let opening = names.iter().map(|name| enter(name));
+    let mut sockets = futures::future::try_join_all(opening).await?;
+    let said = json!({
+        "type": "publish", "client_id": "c1", "kind": "text", "text": "only here",
+    });
+    sockets[7].send(Message::text(said.to_string())).await?;
+    // In order on each connection: whoever has the answer to a ping has had what came before.
+    for (number, socket) in sockets.iter_mut().enumerate() {
+        let ping = json!({ "type": "ping", "nonce": 7 });
+        let mut heard = String::new();
+        let here = number == 7;
+        if !here {
+            socket.send(Message::text(ping.to_string())).await?;
+        }
+        let reading = async {
+            while let Some(message) = socket.next().await {
+                heard.push_str(message?.to_text()?);
+                let has_all = if here {
+                    heard.contains("only here")
+                } else {
+                    heard.contains("\"welcome\"") && heard.contains("\"pong\"")
+                };
+                if has_all {
+                    return anyhow::Ok(());
+                }
+            }
+            anyhow::bail!("{number}: the connection ended: {heard}")
+        };
+        tokio::time::timeout(WITHIN, reading).await??;
+        assert_eq!(heard.contains("only here"), here, "{number}: {heard}");
+    }
+    let members = edge.metric("edge_room_connections", &[]).await?;
+    assert_eq!(members, 50.0);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rooms::schema::{Outcome, RefusalCode, ServerMessage};
 use serde_json::json;
+use tests::disk::SmallDisk;
 use tests::filters;
 use tests::node::{self, Settings};
 use tests::origin::STREAM;
@@ -100,6 +101,77 @@ async fn stored_chat_is_exported_and_erased() -> anyhow::Result<()> {
             .await?
             .contains("a word of Bob")
     );
+    Ok(())
+}
+
+/// A disk without room costs nobody their chat: people talk, moderators are heard, and what could not be
+/// stored is stored when there is room.
+#[tokio::test]
+async fn a_full_disk_keeps_nobody_quiet() -> anyhow::Result<()> {
+    let Some(disk) = SmallDisk::mount("rooms-disk", 4)? else {
+        // Only root mounts; continuous integration is root.
+        return Ok(());
+    };
+    let keys = node::directory("full-disk-keys")?.join("keys");
+    std::fs::write(
+        &keys,
+        "first MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=\n",
+    )?;
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600))?;
+    let at = |name: &str| disk.path().join(name).display().to_string();
+    let archive = Table::from_iter([
+        ("enabled".to_owned(), true.into()),
+        ("directory".to_owned(), at("stored").into()),
+        ("keys_file".to_owned(), keys.display().to_string().into()),
+    ]);
+    let settings = Settings::default()
+        .set("rooms", "state_dir", at("rooms"))
+        .set("rooms", "archive", Value::Table(archive));
+    let club = Club::start_apart(1, &settings, &Settings::default()).await?;
+    let judge = club.person("Judge", &["moderator"]).await?;
+    let mut judge = club.enter(0, Some(&judge)).await?;
+    let mut ann = club.enter(0, Some(&club.guest("Ann").await?)).await?;
+    assert!(accepted(&ann.say("before").await?));
+    let id = ann.user.id.clone();
+    wait::until("it is stored", WITHIN, async || {
+        Ok(exported(&club, &id).await?.contains("before").then_some(()))
+    })
+    .await?;
+
+    disk.fill()?;
+    // More than the blocks that files have begun have room for.
+    for number in 0..12 {
+        let words = format!("{number}: {}", "while it is full ".repeat(25));
+        assert!(accepted(&ann.say(words.trim()).await?), "{number}");
+    }
+    assert!(accepted(&ann.say("the last while it is full").await?));
+    let timeout = json!({ "type": "timeout", "user": id, "seconds": 600 });
+    assert!(accepted(&judge.act(timeout).await?));
+    let outcome = ann.say("hello?").await?;
+    assert!(
+        matches!(
+            outcome,
+            Outcome::Refused {
+                code: RefusalCode::TimedOut,
+                ..
+            }
+        ),
+        "{outcome:?}"
+    );
+    wait::until("the archive says that it cannot", WITHIN, async || {
+        let name = "weir_room_archive_failed_total";
+        Ok((club.origin.metric(name, &[]).await? >= 1.0).then_some(()))
+    })
+    .await?;
+
+    disk.empty()?;
+    wait::until("nothing is missing", WITHIN, async || {
+        let lines = exported(&club, &id).await?;
+        Ok(lines.contains("the last while it is full").then_some(()))
+    })
+    .await?;
+    let name = "weir_room_archive_lost_total";
+    assert_eq!(club.origin.metric(name, &[]).await?, 0.0);
     Ok(())
 }
 
