@@ -7,6 +7,7 @@ mod recover;
 use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -297,10 +298,20 @@ impl Room {
             synced.map_err(Error::io("sync", &self.directory))?;
         }
         if with_directory {
-            disk::sync_directory(&self.directory)?;
+            match disk::sync_directory(&self.directory) {
+                // It went with the last segment.
+                Err(Error::Io { source, .. })
+                    if source.kind() == ErrorKind::NotFound && self.is_empty() => {}
+                synced => synced?,
+            }
             disk::sync_directory(self.directory.parent().unwrap_or(&self.directory))?;
         }
         Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.segments.is_empty() && inner.active.is_none()
     }
 
     pub(crate) fn figures(&self) -> Figures {

@@ -243,3 +243,21 @@ fn an_erasure_that_was_cut_short_is_finished_by_the_next_start() {
         "nothing is left that it could take"
     );
 }
+
+/// Its directory is gone with the last segment, and was not synced before.
+#[test]
+fn a_room_of_which_nothing_is_left_is_no_error() {
+    let (_directory, archive) = new();
+    archive.append("a", 1, &[said(1, "ann")]).unwrap();
+    let later = NOW + 100 * DAY_MS;
+    for _ in 0..2 {
+        let swept = archive.sweep(later);
+        assert!(swept.failed.is_empty(), "{swept:?}");
+        archive.sync().unwrap();
+    }
+    archive.erase("ann", later).unwrap();
+    assert!(seqs(&archive, "a").is_empty());
+    archive.append("a", 1, &[said(2, "bob")]).unwrap();
+    archive.sync().unwrap();
+    assert_eq!(seqs(&archive, "a"), [2]);
+}
