@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 19] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 20] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("hls", Layer::Pure, &[]),
@@ -27,6 +27,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 19] = [
     ("bus", Layer::Service, &["settings"]),
     ("chat-archive", Layer::Service, &["rooms", "settings"]),
     ("ledger", Layer::Service, &["settings"]),
+    ("accounts", Layer::Service, &["settings"]),
     (
         "origin",
         Layer::Role,

@@ -1,0 +1,305 @@
+//! Accounts: made, read, changed, exported, erased.
+
+use super::{ACTIVE, BLOCKED, Page, Store, USER, add_role, id, locked, user, with_roles};
+use crate::account::{Account, GrantData, PersonalData, SessionData, State};
+use crate::db::{Transaction, Value};
+use crate::error::{Error, Invalid};
+use crate::limits::{GRANTS_MAX, PAGE_MAX, ROLES_MAX};
+use crate::text::{DisplayName, Login, Role, Room, UserId};
+
+const INSERT: &str = "INSERT INTO accounts_users \
+    (id, login, display_name, password, state, created_ms) VALUES ($1, $2, $3, $4, 0, $5) \
+    ON CONFLICT (login) DO NOTHING";
+const BY_LOGIN: &str = "SELECT id, password FROM accounts_users WHERE login = $1";
+const PAGE: &str = "SELECT id, login, display_name, password, state, created_ms, signed_in_ms \
+    FROM accounts_users WHERE id > $1 AND state < 2 ORDER BY id LIMIT $2";
+const PAGE_ROLES: &str = "SELECT user_id, room, role FROM accounts_roles \
+    WHERE user_id >= $1 AND user_id <= $2 ORDER BY user_id, room, role";
+const SET_NAME: &str = "UPDATE accounts_users SET display_name = $2 WHERE id = $1";
+const SET_STATE: &str = "UPDATE accounts_users SET state = $2 WHERE id = $1";
+const SET_PASSWORD: &str = "UPDATE accounts_users SET password = $2 WHERE id = $1";
+const GRANT: &str = "INSERT INTO accounts_roles (user_id, room, role, granted_ms) \
+    VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, room, role) DO NOTHING";
+const REVOKE: &str = "DELETE FROM accounts_roles WHERE user_id = $1 AND room = $2 AND role = $3";
+const REVOKE_ALL: &str = "DELETE FROM accounts_roles WHERE user_id = $1";
+const SESSIONS: &str = "SELECT created_ms, rotated_ms, expires_ms FROM accounts_families \
+    WHERE user_id = $1 ORDER BY created_ms";
+const END_SESSIONS: &str = "DELETE FROM accounts_families WHERE user_id = $1";
+const ERASE: &str = "UPDATE accounts_users SET login = NULL, display_name = NULL, password = NULL, \
+    signed_in_ms = NULL, state = 2, erased_ms = $2 WHERE id = $1";
+const STATE_LOCKED: &str = "SELECT state FROM accounts_users WHERE id = $1 FOR UPDATE";
+
+impl Store {
+    /// Makes an account; [`Error::Taken`] if the login name is another's.
+    pub(crate) async fn create(
+        &self,
+        (login, display_name, password): (Login, DisplayName, String),
+        now_ms: u64,
+    ) -> Result<Account, Error> {
+        let account = Account {
+            id: UserId::random()?,
+            login,
+            display_name,
+            state: State::Active,
+            roles: Vec::new(),
+            grants: Vec::new(),
+            created_ms: now_ms,
+            signed_in_ms: None,
+        };
+        self.run((account, password), |tx, (account, password)| {
+            Box::pin(async move {
+                let values = [
+                    id(&account.id),
+                    account.login.as_str().into(),
+                    account.display_name.as_str().into(),
+                    password.as_str().into(),
+                    account.created_ms.into(),
+                ];
+                match tx.execute(INSERT, &values).await? {
+                    0 => Err(Error::Taken),
+                    _ => Ok(account.clone()),
+                }
+            })
+        })
+        .await
+    }
+
+    /// The id and the password's hash: one statement, whether they are there or not.
+    pub(crate) async fn password(&self, login: Login) -> Result<Option<(UserId, String)>, Error> {
+        self.run(login, |tx, login| {
+            Box::pin(async move {
+                let rows = tx.query(BY_LOGIN, &[login.as_str().into()]).await?;
+                let Some(row) = rows.first() else {
+                    return Ok(None);
+                };
+                let id = UserId::new(row.text(0)?).map_err(|_| Error::damaged("user id"))?;
+                Ok(Some((id, row.text(1)?.to_owned())))
+            })
+        })
+        .await
+    }
+
+    pub(crate) async fn account(&self, user: UserId) -> Result<Option<Account>, Error> {
+        self.run(user, |tx, id| Box::pin(account(tx, id))).await
+    }
+
+    pub(crate) async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Page, Error> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        self.run((after, limit), |tx, (after, limit)| {
+            Box::pin(page(tx, after.as_ref(), *limit))
+        })
+        .await
+    }
+
+    pub(crate) async fn set_display_name(
+        &self,
+        user: UserId,
+        name: DisplayName,
+    ) -> Result<Account, Error> {
+        self.run((user, name), |tx, (user, name)| {
+            Box::pin(async move {
+                let (mut account, _) = locked(tx, user).await?;
+                tx.execute(SET_NAME, &[id(user), name.as_str().into()])
+                    .await?;
+                account.display_name = name.clone();
+                Ok(account)
+            })
+        })
+        .await
+    }
+
+    /// Blocking ends all sessions.
+    pub(crate) async fn set_state(&self, user: UserId, state: State) -> Result<Account, Error> {
+        self.run((user, state), |tx, (user, state)| {
+            Box::pin(async move {
+                let (mut account, _) = locked(tx, user).await?;
+                let number = match state {
+                    State::Active => ACTIVE,
+                    State::Blocked => BLOCKED,
+                };
+                tx.execute(SET_STATE, &[id(user), number.into()]).await?;
+                if *state == State::Blocked {
+                    tx.execute(END_SESSIONS, &[id(user)]).await?;
+                }
+                account.state = *state;
+                Ok(account)
+            })
+        })
+        .await
+    }
+
+    /// Ends all sessions. `from`, if given, has to be the hash that is there:
+    /// [`Error::Credentials`].
+    pub(crate) async fn set_password(
+        &self,
+        user: UserId,
+        from: Option<String>,
+        to: String,
+    ) -> Result<(), Error> {
+        self.run((user, from, to), |tx, (user, from, to)| {
+            Box::pin(async move {
+                let (_, present) = locked(tx, user).await?;
+                if from.as_ref().is_some_and(|from| *from != present) {
+                    return Err(Error::Credentials);
+                }
+                tx.execute(SET_PASSWORD, &[id(user), to.as_str().into()])
+                    .await?;
+                tx.execute(END_SESSIONS, &[id(user)]).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Without a room it is platform-wide.
+    pub(crate) async fn grant(
+        &self,
+        user: UserId,
+        (room, role): (Option<Room>, Role),
+        now_ms: u64,
+    ) -> Result<Account, Error> {
+        self.run((user, room, role, now_ms), |tx, arguments| {
+            Box::pin(async move {
+                let (user, room, role, now_ms) = arguments;
+                locked(tx, user).await?;
+                let room = room.as_ref().map_or("", Room::as_str);
+                let values = [
+                    id(user),
+                    room.into(),
+                    role.as_str().into(),
+                    (*now_ms).into(),
+                ];
+                tx.execute(GRANT, &values).await?;
+                let account = account(tx, user).await?.ok_or(Error::Unknown)?;
+                if account.roles.len() > ROLES_MAX || account.grants.len() > GRANTS_MAX {
+                    return Err(Invalid::Roles.into());
+                }
+                Ok(account)
+            })
+        })
+        .await
+    }
+
+    /// What was not there is not missed.
+    pub(crate) async fn revoke(
+        &self,
+        user: UserId,
+        (room, role): (Option<Room>, Role),
+    ) -> Result<Account, Error> {
+        self.run((user, room, role), |tx, (user, room, role)| {
+            Box::pin(async move {
+                locked(tx, user).await?;
+                let room = room.as_ref().map_or("", Room::as_str);
+                let values = [id(user), room.into(), role.as_str().into()];
+                tx.execute(REVOKE, &values).await?;
+                account(tx, user).await?.ok_or(Error::Unknown)
+            })
+        })
+        .await
+    }
+
+    pub(crate) async fn export(&self, user: UserId) -> Result<PersonalData, Error> {
+        self.run(user, |tx, user| {
+            Box::pin(async move {
+                let (account, _) = locked(tx, user).await?;
+                let rows = tx.query(SESSIONS, &[id(user)]).await?;
+                let session = |row: &crate::db::Row| {
+                    Ok(SessionData {
+                        created_ms: row.number(0)?,
+                        rotated_ms: row.number(1)?,
+                        expires_ms: row.number(2)?,
+                    })
+                };
+                let sessions: Result<_, Error> = rows.iter().map(session).collect();
+                Ok(personal(account, sessions?))
+            })
+        })
+        .await
+    }
+
+    /// An account that was erased before is, again.
+    pub(crate) async fn erase(&self, user: UserId, now_ms: u64) -> Result<(), Error> {
+        self.run((user, now_ms), |tx, (user, now_ms)| {
+            Box::pin(async move {
+                let rows = tx.query(STATE_LOCKED, &[id(user)]).await?;
+                let state = rows.first().ok_or(Error::Unknown)?.number(0)?;
+                if state > BLOCKED {
+                    return Ok(());
+                }
+                tx.execute(REVOKE_ALL, &[id(user)]).await?;
+                tx.execute(END_SESSIONS, &[id(user)]).await?;
+                tx.execute(ERASE, &[id(user), (*now_ms).into()]).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+async fn account(tx: &mut dyn Transaction, of: &UserId) -> Result<Option<Account>, Error> {
+    let rows = tx.query(USER, &[id(of)]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let Some((mut account, _)) = user(row)? else {
+        return Ok(None);
+    };
+    with_roles(tx, &mut account).await?;
+    Ok(Some(account))
+}
+
+async fn page(
+    tx: &mut dyn Transaction,
+    after: Option<&UserId>,
+    limit: usize,
+) -> Result<Page, Error> {
+    // No id is before the empty text.
+    let after = after.map_or("", UserId::as_str);
+    // One more tells whether there is another page.
+    let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let rows = tx.query(PAGE, &[after.into(), one_more.into()]).await?;
+    let mut accounts = Vec::new();
+    for row in rows.iter().take(limit) {
+        accounts.extend(user(row)?.map(|(account, _)| account));
+    }
+    let (Some(first), Some(last)) = (accounts.first(), accounts.last()) else {
+        return Ok(Page {
+            accounts,
+            next: None,
+        });
+    };
+    let next = (rows.len() > limit).then(|| last.id.clone());
+    let range: [Value; 2] = [id(&first.id), id(&last.id)];
+    let roles = tx.query(PAGE_ROLES, &range).await?;
+    let mut roles = roles.iter().peekable();
+    for account in &mut accounts {
+        while let Some(row) = roles.peek() {
+            match row.text(0)?.cmp(account.id.as_str()) {
+                std::cmp::Ordering::Greater => break,
+                std::cmp::Ordering::Equal => add_role(account, row.text(1)?, row.text(2)?)?,
+                // Of one that came or went between the two statements.
+                std::cmp::Ordering::Less => {}
+            }
+            roles.next();
+        }
+    }
+    Ok(Page { accounts, next })
+}
+
+fn personal(account: Account, sessions: Vec<SessionData>) -> PersonalData {
+    let grants = account.grants.iter().map(|grant| GrantData {
+        room: grant.room.to_string(),
+        role: grant.role.to_string(),
+    });
+    PersonalData {
+        id: account.id.to_string(),
+        login: account.login.to_string(),
+        display_name: account.display_name.to_string(),
+        state: account.state,
+        roles: account.roles.iter().map(Role::to_string).collect(),
+        grants: grants.collect(),
+        created_ms: account.created_ms,
+        signed_in_ms: account.signed_in_ms,
+        sessions,
+    }
+}
