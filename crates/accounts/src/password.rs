@@ -229,7 +229,8 @@ mod tests {
         let hasher = Hasher::new(1).unwrap();
         let weak = Params::new(8, 1, 1, None).unwrap();
         let weak = Argon2::new(Algorithm::Argon2i, Version::V0x13, weak);
-        let stored = weak.hash_password(b"correct horse", &salt().unwrap());
+        let salt = salt().unwrap();
+        let stored = weak.hash_password(b"correct horse", &salt);
         let stored = stored.unwrap().to_string();
         let verdict = hasher.verify(password("correct horse"), Some(stored)).await;
         let Ok(Verdict::Right {

@@ -1,0 +1,146 @@
+//! One suite for both stores: what accounts promise, whatever keeps them.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::allow_attributes,
+    reason = "a test fails by panicking"
+)]
+
+mod broken;
+mod keys;
+mod kits;
+mod people;
+#[path = "../support/postgres.rs"]
+#[allow(dead_code, reason = "shared by copy with the ledger's tests")]
+mod postgres;
+mod privacy;
+mod sessions;
+
+use accounts::{
+    Account, Accounts, AccountsOptions, DisplayName, Error, Login, NewAccount, Password, Refreshed,
+    Role, Room, SignIn, SignedIn,
+};
+
+use kits::{Kit, PostgresKit, SqliteKit};
+
+/// Any time.
+pub(crate) const NOW: u64 = 1_800_000_000_000;
+pub(crate) const DAY_MS: u64 = 86_400_000;
+pub(crate) const RIGHT: &str = "correct horse";
+pub(crate) const WRONG: &str = "battery staple";
+const HOME: &str = "192.0.2.1";
+
+async fn open<K: Kit>(kit: &K) -> Accounts {
+    let store = kit.open().await.expect("a store");
+    let options = AccountsOptions::new("weir", "weir");
+    Accounts::new(store, options, NOW).await.expect("accounts")
+}
+
+fn login(text: &str) -> Login {
+    Login::new(text).expect("a login name")
+}
+
+fn password(text: &str) -> Password {
+    Password::new(text).expect("a password")
+}
+
+fn role(text: &str) -> Role {
+    Role::new(text).expect("a role")
+}
+
+fn room(text: &str) -> Room {
+    Room::new(text).expect("a room")
+}
+
+fn new(name: &str) -> NewAccount {
+    NewAccount {
+        login: login(name),
+        display_name: DisplayName::new(&name.to_uppercase()).expect("a name"),
+        password: password(RIGHT),
+    }
+}
+
+async fn register(accounts: &Accounts, name: &str) -> Account {
+    let account = accounts.register(new(name), NOW).await;
+    account.expect("an account")
+}
+
+async fn try_from(
+    accounts: &Accounts,
+    (name, text, client): (&str, &str, &str),
+    now_ms: u64,
+) -> Result<SignedIn, Error> {
+    let sign_in = SignIn {
+        login: login(name),
+        password: password(text),
+        client: client.parse().expect("an address"),
+    };
+    accounts.sign_in(sign_in, now_ms).await
+}
+
+async fn sign_in(accounts: &Accounts, name: &str, now_ms: u64) -> SignedIn {
+    let signed_in = try_from(accounts, (name, RIGHT, HOME), now_ms).await;
+    signed_in.expect("the right password")
+}
+
+/// New tokens for those of a sign-in.
+async fn refresh(accounts: &Accounts, signed_in: &SignedIn, now_ms: u64) -> SignedIn {
+    let token = signed_in.tokens.refresh.clone();
+    match accounts.refresh(token, now_ms).await {
+        Ok(Refreshed::Tokens(next)) => next,
+        other => panic!("{other:?}"),
+    }
+}
+
+macro_rules! suite {
+    ($($module:ident: $($case:ident)*;)*) => {
+        mod sqlite {
+            $($(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    crate::$module::$case(<crate::SqliteKit as crate::Kit>::new()).await;
+                }
+            )*)*
+        }
+        mod on_postgres {
+            $($(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    crate::$module::$case(<crate::PostgresKit as crate::Kit>::new()).await;
+                }
+            )*)*
+        }
+    };
+}
+
+suite! {
+    people:
+        somebody_registers_and_signs_in
+        login_names_are_unique
+        enumeration_tells_nothing
+        a_guesser_waits_and_the_owner_does_not
+        a_password_is_changed
+        an_old_hash_is_replaced
+        roles_and_grants_are_bounded
+        injections_are_text
+        a_list_has_all;
+    sessions:
+        a_refresh_rotates
+        a_lost_answer_is_asked_for_again
+        a_stolen_token_ends_the_family
+        two_refreshes_at_once
+        devices_are_bounded
+        signing_out
+        a_block_ends_everything
+        what_expired_is_swept;
+    keys:
+        keys_outlive_the_process_and_rotate
+        first_keys_are_made_once;
+    privacy:
+        a_person_is_exported_and_erased;
+    broken:
+        a_newer_schema_is_refused
+        a_store_that_hangs;
+}

@@ -1,0 +1,252 @@
+//! Registration, signing in, passwords, roles.
+
+use accounts::limits::{GRANTS_MAX, ROLES_MAX};
+use accounts::{DisplayName, Error, Invalid, UserId};
+
+use crate::kits::Kit;
+use crate::{
+    DAY_MS, NOW, RIGHT, WRONG, login, new, open, password, refresh, register, role, room, sign_in,
+    try_from,
+};
+
+pub(crate) async fn somebody_registers_and_signs_in<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    let account = register(&accounts, "ana").await;
+    assert_eq!(account.login, login("ana"));
+    let signed_in = sign_in(&accounts, "ana", NOW + 1).await;
+    assert_eq!(signed_in.account.id, account.id);
+    assert_eq!(signed_in.account.signed_in_ms, Some(NOW + 1));
+    let claims = accounts
+        .verify(&signed_in.tokens.access, NOW + 2)
+        .expect("a token");
+    assert_eq!(claims.sub, account.id.to_string());
+    assert_eq!(
+        (claims.name.as_str(), claims.scope.as_str()),
+        ("ANA", "join:* play:*")
+    );
+    assert_eq!(claims.exp - claims.iat, 600);
+    // It outlives the process.
+    accounts.close().await;
+    let closed = accounts.account(&account.id).await;
+    assert!(closed.is_err(), "{closed:?}");
+    let accounts = open(&kit).await;
+    let found = accounts.account(&account.id).await.expect("an account");
+    assert_eq!(found, signed_in.account);
+    refresh(&accounts, &signed_in, NOW + 3).await;
+}
+
+pub(crate) async fn login_names_are_unique<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    let (first, second) = tokio::join!(
+        accounts.register(new("ana"), NOW),
+        accounts.register(new(" ANA "), NOW),
+    );
+    assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+    let taken = accounts.register(new("Ana"), NOW).await;
+    assert_eq!(taken, Err(Error::Taken));
+    let mut common = new("ben");
+    common.password = password("Password1");
+    let common = accounts.register(common, NOW).await;
+    assert_eq!(common, Err(Error::Invalid(Invalid::PasswordCommon)));
+}
+
+pub(crate) async fn enumeration_tells_nothing<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    register(&accounts, "ana").await;
+    let mut answers = Vec::new();
+    for name in ["ana", "nobody"] {
+        let mut of_name = Vec::new();
+        for _ in 0..7 {
+            let wrong = try_from(&accounts, (name, WRONG, "198.51.100.1"), NOW).await;
+            of_name.push(wrong.expect_err("it is wrong"));
+        }
+        answers.push(of_name);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0][0], Error::Credentials);
+    assert_eq!(answers[0][6], Error::Locked { wait_ms: 1_000 });
+}
+
+pub(crate) async fn a_guesser_waits_and_the_owner_does_not<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    register(&accounts, "ana").await;
+    for _ in 0..5 {
+        let wrong = try_from(&accounts, ("ana", WRONG, "203.0.113.1"), NOW).await;
+        assert_eq!(wrong, Err(Error::Credentials));
+    }
+    // Even the right one is not looked at.
+    let right = try_from(&accounts, ("ana", RIGHT, "203.0.113.1"), NOW).await;
+    assert_eq!(right, Err(Error::Locked { wait_ms: 1_000 }));
+    sign_in(&accounts, "ana", NOW).await;
+    let right = try_from(&accounts, ("ana", RIGHT, "203.0.113.1"), NOW + 1_000).await;
+    assert!(right.is_ok(), "{right:?}");
+}
+
+pub(crate) async fn a_password_is_changed<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    let ana = register(&accounts, "ana").await.id;
+    let before = sign_in(&accounts, "ana", NOW).await;
+    let client = "192.0.2.1".parse().unwrap();
+    let change = |present, next| {
+        accounts.change_password(&ana, (password(present), password(next)), client, NOW)
+    };
+    assert_eq!(
+        change(WRONG, "a new password").await,
+        Err(Error::Credentials)
+    );
+    let common = Err(Error::Invalid(Invalid::PasswordCommon));
+    assert_eq!(change(RIGHT, "12345678").await, common);
+    assert_eq!(change(RIGHT, WRONG).await, Ok(()));
+    let old = accounts.refresh(before.tokens.refresh, NOW).await;
+    assert_eq!(old, Err(Error::RefreshToken));
+    let old = try_from(&accounts, ("ana", RIGHT, "192.0.2.1"), NOW).await;
+    assert_eq!(old, Err(Error::Credentials));
+    assert!(
+        try_from(&accounts, ("ana", WRONG, "192.0.2.1"), NOW)
+            .await
+            .is_ok()
+    );
+    accounts
+        .set_password(&ana, password(RIGHT))
+        .await
+        .expect("by staff");
+    sign_in(&accounts, "ana", NOW).await;
+}
+
+pub(crate) async fn an_old_hash_is_replaced<K: Kit>(kit: K) {
+    use argon2::password_hash::{PasswordHasher as _, SaltString};
+    let accounts = open(&kit).await;
+    register(&accounts, "ana").await;
+    let weak = argon2::Params::new(64, 1, 1, None).unwrap();
+    let weak = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, weak);
+    let salt = SaltString::encode_b64(b"0123456789abcdef").unwrap();
+    let hash = weak.hash_password(RIGHT.as_bytes(), &salt).unwrap();
+    kit.sql(&format!("UPDATE accounts_users SET password = '{hash}'"));
+    let stored = || kit.sql("SELECT password FROM accounts_users");
+    let wrong = try_from(&accounts, ("ana", WRONG, "192.0.2.1"), NOW).await;
+    assert_eq!(wrong, Err(Error::Credentials));
+    assert!(stored().contains("m=64,"));
+    for _ in 0..2 {
+        sign_in(&accounts, "ana", NOW).await;
+        assert!(stored().contains("m=19456,t=2,p=1$"), "{}", stored());
+    }
+}
+
+pub(crate) async fn roles_and_grants_are_bounded<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    let ana = register(&accounts, "ana").await.id;
+    let before = sign_in(&accounts, "ana", NOW).await;
+    for _ in 0..2 {
+        accounts
+            .grant(&ana, None, role("admin"), NOW)
+            .await
+            .expect("a role");
+        let demo = Some(room("demo"));
+        let account = accounts.grant(&ana, demo, role("moderator"), NOW).await;
+        let account = account.expect("a grant");
+        assert!(account.has_role("admin") && !account.has_role("moderator"));
+        assert!(account.has_grant("demo", "moderator") && !account.has_grant("other", "moderator"));
+        assert_eq!((account.roles.len(), account.grants.len()), (1, 1));
+    }
+    let next = refresh(&accounts, &before, NOW).await;
+    let claims = accounts.verify(&next.tokens.access, NOW).expect("a token");
+    assert_eq!(claims.roles, ["admin"]);
+    assert_eq!(claims.scope, "join:* play:* moderator:demo");
+    let limit = Err(Error::Invalid(Invalid::Roles));
+    for n in 1..ROLES_MAX {
+        let granted = accounts
+            .grant(&ana, None, role(&format!("r{n}")), NOW)
+            .await;
+        assert!(granted.is_ok(), "{granted:?}");
+    }
+    assert_eq!(
+        accounts.grant(&ana, None, role("one-more"), NOW).await,
+        limit
+    );
+    let longest = |n: usize| Some(room(&format!("{n:064}")));
+    let longest_role = "moderator-of-all";
+    for n in 1..GRANTS_MAX {
+        let granted = accounts
+            .grant(&ana, longest(n), role(longest_role), NOW)
+            .await;
+        assert!(granted.is_ok(), "{granted:?}");
+    }
+    assert_eq!(
+        accounts.grant(&ana, longest(0), role("x"), NOW).await,
+        limit
+    );
+    // The largest token is still read.
+    let largest = DisplayName::new(&"\"".repeat(96)).unwrap();
+    accounts
+        .set_display_name(&ana, largest)
+        .await
+        .expect("a name");
+    let next = refresh(&accounts, &next, NOW).await;
+    accounts.verify(&next.tokens.access, NOW).expect("it fits");
+    let account = accounts
+        .revoke(&ana, Some(room("demo")), role("moderator"))
+        .await;
+    assert!(!account.expect("an account").has_grant("demo", "moderator"));
+    let account = accounts.revoke(&ana, None, role("admin")).await;
+    assert!(!account.expect("an account").has_role("admin"));
+    let nobody = UserId::new(format!("u-{}", "0".repeat(32))).unwrap();
+    let unknown = accounts.grant(&nobody, None, role("admin"), NOW).await;
+    assert_eq!(unknown, Err(Error::Unknown));
+}
+
+pub(crate) async fn injections_are_text<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    let ana = register(&accounts, "ana").await.id;
+    for text in [
+        "'; DROP TABLE accounts_users; --",
+        "$1 ?1 \\' \"",
+        "{{7*7}}</script>",
+    ] {
+        let name = DisplayName::new(text).unwrap();
+        accounts
+            .set_display_name(&ana, name.clone())
+            .await
+            .expect("a name");
+        let account = accounts.account(&ana).await.expect("an account");
+        assert_eq!(account.display_name, name);
+        let wrong = try_from(&accounts, ("ana", text, "192.0.2.1"), NOW + DAY_MS).await;
+        assert_eq!(wrong, Err(Error::Credentials));
+    }
+}
+
+pub(crate) async fn a_list_has_all<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    let mut ids = Vec::new();
+    for name in ["ana", "ben", "cleo", "dora", "emil"] {
+        let id = register(&accounts, name).await.id;
+        accounts
+            .grant(&id, Some(room(name)), role("owner"), NOW)
+            .await
+            .expect("a grant");
+        ids.push(id);
+    }
+    let erased = ids.pop().expect("one");
+    accounts.erase(&erased, NOW).await.expect("erased");
+    ids.sort();
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let page = accounts.list(after, 3).await.expect("a page");
+        for account in page.accounts {
+            assert!(
+                account.has_grant(account.login.as_str(), "owner"),
+                "{account:?}"
+            );
+            assert_eq!(account.grants.len(), 1);
+            listed.push(account.id);
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, ids);
+    let found = accounts.find(&login("ana")).await.expect("an answer");
+    assert!(found.is_some_and(|id| ids.contains(&id)));
+    assert_eq!(accounts.find(&login("emil")).await, Ok(None));
+}
