@@ -97,7 +97,7 @@ pub struct SignedIn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refreshed {
     /// New tokens.
-    Tokens(SignedIn),
+    Tokens(Box<SignedIn>),
     /// The token was used before, and not just now: two have it, and one is a thief. All tokens of
     /// this sign-in are revoked. To be answered as [`Error::RefreshToken`], logged and counted.
     Reused {
@@ -182,7 +182,7 @@ impl Accounts {
         match self.store.show(token, now_ms).await? {
             Shown::Successor(refresh, account) => {
                 let signed_in = self.signed_in(account, refresh, now_ms)?;
-                Ok(Refreshed::Tokens(signed_in))
+                Ok(Refreshed::Tokens(Box::new(signed_in)))
             }
             Shown::Reused(user) => Ok(Refreshed::Reused { user }),
             Shown::Refused => Err(Error::RefreshToken),

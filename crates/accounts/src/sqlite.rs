@@ -298,7 +298,6 @@ fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn opening(error: rusqlite::Error) -> OpenError {
     OpenError::Store(store(&error, false))
 }

@@ -7,6 +7,8 @@ mod keys;
 mod people;
 mod sessions;
 
+use std::sync::Arc;
+
 use crate::account::{Account, Grant, State};
 use crate::db::{Database as _, Operation, Row, Transaction, Value};
 use crate::error::Error;
@@ -33,7 +35,7 @@ pub struct Store(Backend);
 #[derive(Clone, Debug)]
 enum Backend {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Arc<Postgres>),
 }
 
 /// Some accounts, in the order of their ids.
@@ -51,7 +53,7 @@ impl Store {
     }
 
     pub(crate) fn postgres(postgres: Postgres) -> Self {
-        Self(Backend::Postgres(postgres))
+        Self(Backend::Postgres(Arc::new(postgres)))
     }
 
     async fn run<A, T>(&self, arguments: A, operation: Operation<A, T>) -> Result<T, Error>

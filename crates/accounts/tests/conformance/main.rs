@@ -89,7 +89,7 @@ async fn sign_in(accounts: &Accounts, name: &str, now_ms: u64) -> SignedIn {
 async fn refresh(accounts: &Accounts, signed_in: &SignedIn, now_ms: u64) -> SignedIn {
     let token = signed_in.tokens.refresh.clone();
     match accounts.refresh(token, now_ms).await {
-        Ok(Refreshed::Tokens(next)) => next,
+        Ok(Refreshed::Tokens(next)) => *next,
         other => panic!("{other:?}"),
     }
 }
