@@ -182,6 +182,8 @@ mod tests {
         resolved.map_err(|invalid| format!("{invalid:?}"))
     }
 
+    type Change = fn(&mut AccountsConfig);
+
     #[test]
     fn values_have_ranges() {
         let defaults = resolve(|_| {}).unwrap();
@@ -193,7 +195,7 @@ mod tests {
         });
         let options = PostgresOptions::new("postgres://a");
         assert_eq!(postgres.unwrap().store, StoreSettings::Postgres(options));
-        let wrong: [(&str, fn(&mut AccountsConfig)); 8] = [
+        let wrong: [(&str, Change); 8] = [
             ("connections", |config| config.connections = 65),
             ("hashes", |config| config.hashes = 0),
             ("timeout_ms", |config| config.timeout_ms = 0),
