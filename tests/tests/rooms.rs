@@ -129,6 +129,22 @@ async fn commands_are_typed_and_settings_change_live() -> anyhow::Result<()> {
     assert_eq!(rejection(&ann.say("words").await?), "emote-only");
     assert_eq!(rejection(&judge.say("/emoteonly off").await?), "done");
 
+    // What cannot be obeyed is not said to be done.
+    let host = club.person("Host", &["broadcaster"]).await?;
+    let mut host = club.enter(0, Some(&host)).await?;
+    let ban = format!("/ban {} because", host.user.id);
+    assert_eq!(rejection(&judge.say(&ban).await?), "not-allowed");
+    assert!(accepted(&host.say("it is my room").await?));
+    let report = "/report nothing-of-this-name spam";
+    assert_eq!(rejection(&ann.say(report).await?), "unknown-message");
+    let audit = format!("/v1/rooms/{STREAM}/audit");
+    let (_, audit) = club.manage("GET", &audit, None).await?;
+    let lines = audit.pointer("/lines").and_then(|lines| lines.as_array());
+    let lines = lines.into_iter().flatten().map(ToString::to_string);
+    let about = lines.filter(|line| line.contains(&host.user.id));
+    // That an operator named them so.
+    assert_eq!(about.count(), 1, "{audit}");
+
     // A command of moderators is nobody else's, and is never posted.
     let ban = format!("/ban {}", judge.user.id);
     assert_eq!(rejection(&ann.say(&ban).await?), "not-allowed");

@@ -59,6 +59,44 @@ pub(super) fn apply(
     }
 }
 
+/// Why a command that somebody typed cannot be obeyed: then nothing of it is, the filter's line for the log
+/// neither, and whoever typed it is told so instead of "done".
+pub(super) fn refusal(
+    room: &Room,
+    by: &User,
+    commands: &[Command],
+) -> Option<(&'static str, &'static str)> {
+    const ABOVE: (&str, &str) = ("not-allowed", "they are above you in this room");
+    const UNKNOWN: (&str, &str) = ("unknown-message", "there is no such message any more");
+    let is_above = |user: &str| {
+        let theirs = room.roles_of(user).unwrap_or(Roles::NONE);
+        by.roles.intersects(Roles::IN_CHARGE) && user != by.id && rank(by.roles) <= rank(theirs)
+    };
+    let is_unknown = |id: &str| room.message(id).is_none();
+    commands.iter().find_map(|command| match command {
+        Command::TimeoutUser(sanction) | Command::BanUser(sanction) => {
+            is_above(&sanction.user).then_some(ABOVE)
+        }
+        Command::PinMessage(Some(id)) => is_unknown(id).then_some(UNKNOWN),
+        Command::Custom(custom) => match custom.name.as_str() {
+            "shadow-ban" => {
+                let target = parsed::<Target>(&custom.payload)?;
+                is_above(&target.user).then_some(ABOVE)
+            }
+            "clear" => {
+                let user = parsed::<Cleared>(&custom.payload)?.user?;
+                is_above(&user).then_some(ABOVE)
+            }
+            "report" => {
+                let report = parsed::<Report>(&custom.payload)?;
+                is_unknown(&report.message).then_some(UNKNOWN)
+            }
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
 /// Somebody has come whose first connection here it is.
 pub(super) fn joined(member: &Arc<Member>) {
     presence(member, member.user(), true);

@@ -5,7 +5,7 @@ use rooms::schema::Outcome;
 use telemetry::metrics::{self, RegisterError};
 
 /// Codes of filters that are labels; filters do not make labels, so any other one is `filter`.
-const CODES: [&str; 8] = [
+const CODES: [&str; 10] = [
     "done",
     "slow-mode",
     "too-fast",
@@ -14,6 +14,8 @@ const CODES: [&str; 8] = [
     "duplicate",
     "unknown-command",
     "not-allowed",
+    "unknown-message",
+    "needs-id",
 ];
 
 /// Everything that rooms count.

@@ -90,6 +90,14 @@ pub(super) async fn speak(member: &Arc<Member>, said: Said) {
             }
         }
         ChatVerdict::Drop(rejection) => {
+            if let Some((code, message)) = effects::refusal(room, &user, &commands) {
+                let outcome = Outcome::Rejected {
+                    code: code.to_owned(),
+                    message: message.to_owned(),
+                    retry_after_ms: None,
+                };
+                return room.answer(member, said.client_id, outcome);
+            }
             let outcome = Outcome::Rejected {
                 code: rejection.code,
                 message: rejection.message,
