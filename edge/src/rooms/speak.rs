@@ -90,20 +90,11 @@ pub(super) async fn speak(member: &Arc<Member>, said: Said) {
             }
         }
         ChatVerdict::Drop(rejection) => {
-            if let Some((code, message)) = effects::refusal(room, &user, &commands) {
-                let outcome = Outcome::Rejected {
-                    code: code.to_owned(),
-                    message: message.to_owned(),
-                    retry_after_ms: None,
-                };
-                return room.answer(member, said.client_id, outcome);
+            let refusal = effects::refusal(room, &user, &commands);
+            room.answer(member, said.client_id, rejected(rejection, refusal));
+            if refusal.is_some() {
+                return;
             }
-            let outcome = Outcome::Rejected {
-                code: rejection.code,
-                message: rejection.message,
-                retry_after_ms: rejection.retry_after_ms.map(u64::from),
-            };
-            room.answer(member, said.client_id, outcome);
         }
         ChatVerdict::ShadowDrop => {
             room.echo(member.connection(), said.client_id, message);
@@ -126,6 +117,22 @@ pub(super) async fn speak(member: &Arc<Member>, said: Said) {
         }
     }
     effects::apply(member.rooms(), room, Some(&user), &id, commands);
+}
+
+/// What the filter says of a message that it keeps, unless what it wants done cannot be.
+fn rejected(by: types::Rejection, refusal: Option<(&str, &str)>) -> Outcome {
+    match refusal {
+        Some((code, message)) => Outcome::Rejected {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            retry_after_ms: None,
+        },
+        None => Outcome::Rejected {
+            code: by.code,
+            message: by.message,
+            retry_after_ms: by.retry_after_ms.map(u64::from),
+        },
+    }
 }
 
 /// The filter that obeys commands is not there, or out of order: what was meant for it is nothing
