@@ -4,19 +4,17 @@ mod bucket;
 pub(crate) mod dedup;
 mod output;
 mod review;
+mod saved;
 mod tally;
 
 use std::{collections::VecDeque, sync::Arc};
 
-use serde::{Deserialize, Serialize};
-
-pub use self::output::{HubFigures, HubOutput};
-
-use self::{
-    bucket::Bucket,
-    dedup::Dedup,
-    tally::{Likes, Scores},
+pub use self::{
+    output::{HubFigures, HubOutput},
+    saved::Saved,
 };
+
+use self::{bucket::Bucket, dedup::Dedup};
 use crate::{
     config::{Config, ConfigError},
     limits::{ATTRS_MAX, CROWD, FRAME_BYTES_MAX, FRAME_EVENTS_MAX, TOLD_WITHIN_MS, WRITE_US},
@@ -30,36 +28,6 @@ use crate::{
     validate,
     window::{self, Window},
 };
-
-/// What survives a hub, if its driver keeps it. Opaque but for serde and [`Saved::new`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Saved {
-    room: RoomState,
-    likes: Likes,
-    scores: Scores,
-}
-
-impl Saved {
-    /// Of a room that was never open.
-    pub fn new(room: RoomState) -> Self {
-        Self {
-            room,
-            ..Self::default()
-        }
-    }
-
-    /// Settings, pin, sanctions, reviews.
-    pub fn room(&self) -> &RoomState {
-        &self.room
-    }
-
-    /// Takes away what a user wrote, and their points with their name, of a room that is not open. Whether
-    /// there was anything.
-    pub fn forget(&mut self, user: &str) -> bool {
-        let had_points = self.scores.forget(user);
-        self.room.forget(user) || had_points
-    }
-}
 
 /// One room, for one epoch.
 ///
@@ -237,35 +205,6 @@ impl Hub {
         wished_ms
             .min(TOLD_WITHIN_MS.saturating_sub(writes_ms))
             .max(tick_ms)
-    }
-
-    /// Takes away a user's points with their name, and closes reviews of what they wrote or complained of.
-    /// What else they wrote goes by [`Act::DeleteUser`]. `actor` is who does it.
-    pub fn forget(&mut self, now_ms: u64, user: &str, actor: &str) {
-        let reviews: Vec<String> = self
-            .saved
-            .room
-            .reviews_of(user)
-            .map(str::to_owned)
-            .collect();
-        for id in reviews {
-            let publish = Publish {
-                author: actor.to_owned(),
-                client_id: format!("forget.{now_ms}.{id}"),
-                media_ms: None,
-                body: Body::Moderation(Moderation {
-                    actor: actor.to_owned(),
-                    reason: String::new(),
-                    act: Act::Dismiss { id },
-                }),
-            };
-            // It is open, so it is closed.
-            self.publish(now_ms, publish);
-        }
-        if self.saved.scores.forget(user) {
-            // Kept at once: whoever asks for this is told that it is done.
-            self.durable_version += 1;
-        }
     }
 
     /// When [`Self::tick`] has something to do, Unix milliseconds.
