@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use transport::tls::{Identity, LoadIdentityError, SelfSignError};
 
 use crate::config::{PlaybackSettings, PublishAuth, Settings, TlsSettings};
+use crate::control::{self, Control, ControlError};
 use crate::filters::Filters;
 use crate::ingest::{Ingest, Transport};
 use crate::metrics::Metrics;
@@ -45,6 +46,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// Accounts, or the ledger.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The filters, or their registry.
     #[error(transparent)]
     Filters(#[from] NodeError),
@@ -80,6 +84,7 @@ pub struct App {
     catalog: Catalog,
     counts: Counts,
     rooms: Option<Started>,
+    control: Option<control::Started>,
 }
 
 /// Where an [`App`] listens.
@@ -128,9 +133,15 @@ impl App {
             });
         }
         let (catalog, counts) = (Catalog::default(), Counts::default());
+        let control = match settings.control.clone() {
+            Some(control) => Some(Control::start(control, &registry).await?),
+            None => None,
+        };
+        let accounts = control.as_ref().map(|started| started.control.accounts());
         let rooms = match settings.rooms.clone() {
             Some(rooms) => {
-                let started = Hubs::start(rooms, catalog.clone(), counts.clone(), &registry);
+                let (catalog, counts) = (catalog.clone(), counts.clone());
+                let started = Hubs::start(rooms, accounts, catalog, counts, &registry);
                 Some(started.await?)
             }
             None => None,
@@ -139,6 +150,7 @@ impl App {
             catalog,
             counts,
             rooms,
+            control,
             filters,
             rtmp,
             rtmps,
@@ -175,6 +187,7 @@ impl App {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), StartError> {
         let catalog = self.catalog;
         let (hubs, public, admin_rooms) = spawn_rooms(self.rooms);
+        let (control, public, admin_rooms) = with_control(self.control, public, admin_rooms);
         let stop_http = CancellationToken::new();
         let stop_ingest = CancellationToken::new();
         let stop_lingering = CancellationToken::new();
@@ -242,6 +255,9 @@ impl App {
             if let Some(hubs) = hubs {
                 hubs.stop().await;
             }
+            if let Some(control) = control {
+                control.stop().await;
+            }
             stop_ingest.cancel();
             stop_http.cancel();
             listeners.close();
@@ -286,6 +302,22 @@ fn spawn_rooms(started: Option<Started>) -> (Option<Hubs>, Router, Router) {
     } = started;
     tokio::spawn(hubs.clone().run(inbox));
     (Some(hubs), public, admin)
+}
+
+/// Accounts and gifts beside the rooms, on both listeners.
+fn with_control(
+    started: Option<control::Started>,
+    public: Router,
+    admin: Router,
+) -> (Option<Control>, Router, Router) {
+    match started {
+        Some(started) => (
+            Some(started.control),
+            public.merge(started.public),
+            admin.merge(started.admin),
+        ),
+        None => (None, public, admin),
+    }
 }
 
 fn gate(playback: &PlaybackSettings, filters: Option<&Filters>) -> Gate {

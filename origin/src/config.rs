@@ -4,6 +4,7 @@
 //! addresses and keys that were checked. Nothing here opens a port or reads a key file.
 
 mod checked;
+mod control;
 mod resolve;
 mod sections;
 
@@ -12,6 +13,9 @@ use std::path::Path;
 pub use checked::{
     HttpSettings, LadderRung, PackagingSettings, PlaybackSettings, RtmpSettings, Settings,
     StreamSettings, TlsSettings, TranscodeSettings,
+};
+pub use control::{
+    ControlConfig, GiftsConfig, MoneyConfig, PaymentsConfig, PeopleConfig, StoreConfig, StoreKind,
 };
 pub use sections::{
     AdminConfig, Config, DrainConfig, HttpConfig, LogConfig, PackagingConfig, PlaybackAuth,

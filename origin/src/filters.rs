@@ -4,7 +4,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use filter_registry::node::Viewpoint;
 use hls::RenditionName;
@@ -19,6 +18,7 @@ use wasm_filters::host::{
 use wasm_filters::manifest::Action;
 use wasm_filters::rollout::RequestPin;
 
+use crate::clock::unix_ms;
 use crate::publish::ClaimError;
 use crate::serve::ServeError;
 
@@ -186,12 +186,11 @@ impl Filters {
     }
 
     fn info<'a>(&'a self, request_id: &'a str, room: &'a str, peer: SocketAddr) -> CallInfo<'a> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
         CallInfo {
             request_id,
             tenant: self.viewpoint.tenant(),
             room,
-            now_unix_ms: u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX),
+            now_unix_ms: unix_ms(),
             pin: RequestPin::of(peer.ip().to_string().as_bytes()),
             attrs: &[],
         }

@@ -10,7 +10,9 @@
 //! It caches nothing for others and knows no viewer: that is the edge's work.
 
 pub mod app;
+mod clock;
 pub mod config;
+pub mod control;
 pub mod filters;
 pub mod ingest;
 pub mod metrics;

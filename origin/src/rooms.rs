@@ -20,8 +20,8 @@ mod names;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use accounts::Accounts;
 use axum::Router;
 use bus::config::{BusSettings, LINK_MESSAGE_BYTES_MAX};
 use bus::{BusError, EdgeName, HubBus, HubInbox, RoomName, Store, StoreError};
@@ -194,6 +194,7 @@ impl Hubs {
     /// A directory, a key or a port that cannot be used.
     pub async fn start(
         settings: RoomsSettings,
+        accounts: Option<Arc<Accounts>>,
         catalog: Catalog,
         counts: Counts,
         registry: &Registry,
@@ -207,7 +208,7 @@ impl Hubs {
         let tokens = settings.link_tokens.clone();
         let guests = settings.guests.clone();
         let desk = Desk::open(guests, identity, names, reserved, tokens, metrics.clone()).await;
-        let desk = Arc::new(desk);
+        let desk = Arc::new(desk.with_accounts(accounts));
         counts.begin();
         let tasks = TaskTracker::new();
         let archive = match settings.archive.clone() {
@@ -376,15 +377,4 @@ fn private_directory(path: &std::path::Path) -> Result<(), RoomsError> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// Milliseconds since the Unix epoch.
-fn unix_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Until `at_ms`, Unix milliseconds.
-fn until(at_ms: u64) -> Duration {
-    Duration::from_millis(at_ms.saturating_sub(unix_ms()))
 }

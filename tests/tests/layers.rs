@@ -32,11 +32,13 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 20] = [
         "origin",
         Layer::Role,
         &[
+            "accounts",
             "bus",
             "chat-archive",
             "cmaf",
             "filter-registry",
             "hls",
+            "ledger",
             "playback-token",
             "rooms",
             "rtmp",

@@ -10,6 +10,7 @@ use playback_token::Keyring;
 use telemetry::log::LogFormat;
 
 use super::{PublishAuth, Secret};
+use crate::control::ControlSettings;
 use crate::ingest::IngestLimits;
 use crate::rooms::RoomsSettings;
 
@@ -44,6 +45,8 @@ pub struct Settings {
     pub filter_registry: Option<RegistrySettings>,
     /// The rooms' hubs; `None`: none.
     pub rooms: Option<RoomsSettings>,
+    /// Accounts and gifts; `None`: none.
+    pub control: Option<ControlSettings>,
     /// From SIGTERM to the exit, at most.
     pub drain_timeout: Duration,
 }

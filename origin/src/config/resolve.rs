@@ -39,6 +39,11 @@ impl Config {
         let filters = self.filters.clone().resolve(filter_registry.is_some())?;
         self.check_filters_are_there(filters.is_some())?;
         let rooms = self.resolve_rooms(&streams)?;
+        let link_tokens = rooms.as_ref().map_or(&[][..], |rooms| &rooms.link_tokens);
+        let operator = self.resolve_admin_token()?;
+        let control = self
+            .control
+            .resolve(&KeyPath::new("control"), link_tokens, operator)?;
         Ok(Settings {
             log_format: self.log.format,
             rtmp: self.resolve_rtmp()?,
@@ -54,6 +59,7 @@ impl Config {
             filters,
             filter_registry,
             rooms,
+            control,
             drain_timeout: seconds(
                 "drain",
                 "grace_seconds",

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use telemetry::log::LogFormat;
 
 use super::Secret;
+use super::control::ControlConfig;
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -47,6 +48,8 @@ pub struct Config {
     pub filter_registry: RegistryConfig,
     /// `[rooms]`
     pub rooms: RoomsConfig,
+    /// `[control]`
+    pub control: ControlConfig,
     /// `[drain]`
     pub drain: DrainConfig,
 }
@@ -74,6 +77,7 @@ impl Default for Config {
             filters: FiltersConfig::default(),
             filter_registry: RegistryConfig::default(),
             rooms: RoomsConfig::default(),
+            control: ControlConfig::default(),
             drain: DrainConfig::default(),
         }
     }

@@ -18,7 +18,8 @@ use wasm_filters::keys::constant_time_eq;
 use super::audit::Line;
 use super::guests::{Opens, guest_id, problem};
 use super::hub::{Input, Sight};
-use super::{Hubs, OPERATOR, unix_ms};
+use super::{Hubs, OPERATOR};
+use crate::clock::unix_ms;
 
 /// The longest request, in bytes.
 const REQUEST_BYTES_MAX: usize = 32 << 10;

@@ -9,7 +9,7 @@ use rooms::schema::{Body, Event};
 use tokio::sync::{mpsc, oneshot};
 
 use super::metrics::Metrics;
-use super::unix_ms;
+use crate::clock::unix_ms;
 
 /// Batches that wait for the writer; more are not stored, and counted.
 const BATCHES_MAX: usize = 4_096;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use accounts::Accounts;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
@@ -24,7 +25,7 @@ use wasm_filters::keys::constant_time_eq;
 use super::identity::{Claims, ISSUER, Identity};
 use super::metrics::Metrics;
 use super::names::{NameError, Names};
-use super::unix_ms;
+use crate::clock::unix_ms;
 
 /// The longest request, in bytes.
 const REQUEST_BYTES_MAX: usize = 4 << 10;
@@ -65,6 +66,8 @@ pub(super) struct Desk {
     names: Mutex<Kept>,
     file: PathBuf,
     tokens: Vec<Secret>,
+    /// Whose keys are published beside the guests'.
+    accounts: Option<Arc<Accounts>>,
     askers: Mutex<HashMap<String, (f64, Instant)>>,
     metrics: Metrics,
 }
@@ -145,9 +148,16 @@ impl Desk {
             }),
             file,
             tokens,
+            accounts: None,
             askers: Mutex::default(),
             metrics,
         }
+    }
+
+    /// Publishes the keys of accounts, too.
+    pub(super) fn with_accounts(mut self, accounts: Option<Arc<Accounts>>) -> Self {
+        self.accounts = accounts;
+        self
     }
 
     /// Writes names to disk now and then, and at the end.
@@ -359,7 +369,15 @@ async fn guest(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -
 }
 
 async fn jwks(State(desk): State<Arc<Desk>>) -> Response {
-    let mut response = Json(desk.identity.jwks()).into_response();
+    let mut set = desk.identity.jwks();
+    if let Some(accounts) = &desk.accounts {
+        let mut more = accounts.jwks(unix_ms());
+        if let (Some(keys), Some(more)) = (set["keys"].as_array_mut(), more["keys"].as_array_mut())
+        {
+            keys.append(more);
+        }
+    }
+    let mut response = Json(set).into_response();
     let fields = response.headers_mut();
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=60"));
     response

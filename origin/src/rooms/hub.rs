@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::audit::Line;
-use super::{OPERATOR, Shared, unix_ms, until};
+use super::{OPERATOR, Shared};
+use crate::clock::{unix_ms, until};
 
 /// Inputs that are taken before what follows from them is sent.
 const BATCH_MAX: usize = 512;

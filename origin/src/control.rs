@@ -1,0 +1,254 @@
+//! The control API: accounts, wallets, gifts, and what staff do with them.
+//!
+//! ```text
+//! edges (for viewers) ─▶ /v1/accounts, session, me, wallet, gifts … ─▶ accounts, ledger
+//! staff (through edges), operators (admin listener) ─▶ /v1/admin/…  ─┘
+//! ```
+//!
+//! Edges show the token of their link and pass on what viewers ask; the rules are the crates'
+//! `accounts` and `ledger`. Here are their clock, their API and their figures.
+
+mod caller;
+mod metrics;
+mod people;
+mod problem;
+mod wallet;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use accounts::config::AccountsSettings;
+use accounts::{Accounts, Rotation};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::middleware::{from_fn, from_fn_with_state};
+use ledger::Ledger;
+use ledger::config::LedgerSettings;
+use settings::Secret;
+use telemetry::Registry;
+use telemetry::metrics::RegisterError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::unix_ms;
+
+use caller::{Door, edges_only, staff_only};
+use metrics::Metrics;
+
+/// The longest request, in bytes.
+const REQUEST_BYTES_MAX: usize = 32 << 10;
+/// Keys are looked for that other origins made: well within the time for which a new one is published
+/// before it signs.
+const KEYS_EVERY: Duration = Duration::from_secs(60);
+/// A new signing key is made, if none waits, after so long.
+const ROTATE_EVERY: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Sign-ins that have expired are removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+
+/// `[control]`, checked.
+#[derive(Clone, Debug)]
+pub struct ControlSettings {
+    /// Where SQLite's files are, to be made.
+    pub directory: Option<PathBuf>,
+    /// Accounts, and where they are kept.
+    pub accounts: AccountsSettings,
+    /// Where money is kept.
+    pub ledger: LedgerSettings,
+    /// Whether anybody may register.
+    pub registration: bool,
+    /// Gifts.
+    pub gifts: GiftRules,
+    /// With which the reference provider of payments signs.
+    pub payment_secrets: Vec<Secret>,
+    /// Bearer tokens of edges.
+    pub link_tokens: Vec<Secret>,
+    /// Bearer token of operators.
+    pub operator_token: Option<Secret>,
+}
+
+/// `[control.gifts]`, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GiftRules {
+    /// Diamonds that a filter may issue for a hundred coins, at most.
+    pub issued_percent_max: u32,
+    /// Coins of a user in a day (UTC); 0: any.
+    pub user_daily_max: u64,
+    /// Coins for a room in a day (UTC); 0: any.
+    pub room_daily_max: u64,
+    /// A gift of so many coins of an account younger than `new_account` is held; 0: none is.
+    pub new_account_coins: u64,
+    /// See `new_account_coins`.
+    pub new_account: Duration,
+    /// Gifts are held of who gives more coins than this within `velocity`; 0: of nobody.
+    pub velocity_coins: u64,
+    /// See `velocity_coins`.
+    pub velocity: Duration,
+    /// A held gift is given back after so long.
+    pub hold: Duration,
+}
+
+/// Why the control API cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// Accounts.
+    #[error("control.accounts: {0}")]
+    Accounts(#[from] accounts::OpenError),
+    /// The directory.
+    #[error("control.store.directory: {path}: {source}")]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The ledger.
+    #[error("control.ledger: {0}")]
+    Ledger(#[from] ledger::OpenError),
+    /// A metric is registered twice: a bug.
+    #[error(transparent)]
+    Metrics(#[from] RegisterError),
+}
+
+/// What every request needs.
+#[derive(Clone, Debug)]
+struct Desk {
+    accounts: Arc<Accounts>,
+    ledger: Ledger,
+    settings: Arc<ControlSettings>,
+    metrics: Metrics,
+}
+
+impl FromRef<Desk> for Arc<Accounts> {
+    fn from_ref(desk: &Desk) -> Self {
+        Self::clone(&desk.accounts)
+    }
+}
+
+/// What [`Control::start`] gives.
+#[derive(Debug)]
+pub struct Started {
+    /// To be stopped at the end.
+    pub control: Control,
+    /// For the listener that edges reach.
+    pub public: Router,
+    /// For the admin listener.
+    pub admin: Router,
+}
+
+/// The running control API.
+#[derive(Debug)]
+pub struct Control {
+    desk: Desk,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Control {
+    /// Opens the stores and registers the metrics.
+    ///
+    /// # Errors
+    /// A store that cannot be opened.
+    pub async fn start(
+        settings: ControlSettings,
+        registry: &Registry,
+    ) -> Result<Started, ControlError> {
+        if let Some(directory) = &settings.directory {
+            private_directory(directory)?;
+        }
+        let accounts = settings.accounts.clone().open(unix_ms()).await?;
+        let ledger = settings.ledger.clone().open().await?;
+        let desk = Desk {
+            accounts: Arc::new(accounts),
+            ledger,
+            metrics: Metrics::new(registry)?,
+            settings: Arc::new(settings),
+        };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(keep(desk.clone(), stop.clone()));
+        Ok(Started {
+            public: public(&desk),
+            admin: admin(&desk, Door::Operator(desk.settings.operator_token.clone())),
+            control: Self { desk, tasks, stop },
+        })
+    }
+
+    /// Who signs access tokens, for whoever publishes keys.
+    pub fn accounts(&self) -> Arc<Accounts> {
+        Arc::clone(&self.desk.accounts)
+    }
+
+    /// Ends its tasks and closes the stores: what was answered is on disk.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.desk.accounts.close().await;
+        self.desk.ledger.close().await;
+    }
+}
+
+/// What edges ask for viewers.
+fn public(desk: &Desk) -> Router {
+    let tokens = Arc::new(desk.settings.link_tokens.clone());
+    let staff = admin(desk, Door::Staff(Arc::clone(&desk.accounts)));
+    people::router()
+        .merge(wallet::router())
+        .with_state(desk.clone())
+        .merge(staff)
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(from_fn(metrics::no_store))
+        .layer(from_fn_with_state(desk.metrics.clone(), metrics::count))
+        .layer(from_fn_with_state(tokens, edges_only))
+}
+
+/// What staff and operators do, below `/v1/admin`.
+fn admin(desk: &Desk, door: Door) -> Router {
+    Router::new()
+        .nest("/v1/admin", people::admin::router())
+        .with_state(desk.clone())
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(from_fn_with_state(door, staff_only))
+        .layer(from_fn(metrics::no_store))
+}
+
+/// What has to be done now and then.
+async fn keep(desk: Desk, stop: CancellationToken) {
+    let mut keys = tokio::time::interval(KEYS_EVERY);
+    let mut rotation = tokio::time::interval(ROTATE_EVERY);
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    for interval in [&mut keys, &mut rotation, &mut sweep] {
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
+    // The first tick is at once; a key that was made just now is young enough.
+    rotation.reset();
+    loop {
+        let (what, done) = tokio::select! {
+            () = stop.cancelled() => return,
+            _ = keys.tick() => ("read the signing keys", desk.accounts.reload_keys().await),
+            _ = rotation.tick() => {
+                let rotated = desk.accounts.rotate_keys(Rotation::Planned, unix_ms()).await;
+                ("make a signing key", rotated)
+            }
+            _ = sweep.tick() => {
+                let swept = desk.accounts.sweep(unix_ms()).await;
+                ("remove sign-ins that have expired", swept.map(drop))
+            }
+        };
+        if let Err(error) = done {
+            desk.metrics.chores_failed.inc();
+            tracing::warn!(%error, "cannot {what}; trying again later");
+        }
+    }
+}
+
+fn private_directory(path: &std::path::Path) -> Result<(), ControlError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut builder = std::fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(path);
+    made.map_err(|source| ControlError::Directory {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,181 @@
+//! Who calls: edges by the token of their link, people by their access token, operators by theirs.
+//!
+//! Edges pass on what viewers ask, and say for whom: nobody else's word for an address is taken.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use accounts::{Accounts, Claims, Role, UserId};
+use axum::extract::{FromRef, FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use settings::Secret;
+use wasm_filters::keys::constant_time_eq;
+
+use super::problem::Problem;
+use crate::clock::unix_ms;
+
+/// The token of the link, from an edge.
+pub(crate) const LINK_HEADER: &str = "weir-link";
+/// The address of who asks, from an edge.
+const ADDRESS_HEADER: &str = "weir-address";
+/// The role that may do everything.
+pub(crate) const STAFF: &str = "staff";
+/// The role of who a room belongs to.
+pub(crate) const BROADCASTER: &str = "broadcaster";
+/// The role of who keeps order in a room.
+pub(crate) const MODERATOR: &str = "moderator";
+
+/// Whether one of the tokens was shown; in constant time.
+pub(crate) fn shows_one_of(tokens: &[Secret], shown: &[u8]) -> bool {
+    tokens
+        .iter()
+        .any(|token| constant_time_eq(token.expose().as_bytes(), shown))
+}
+
+/// The bearer token of a request.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Lets edges through, and nobody else.
+pub(crate) async fn edges_only(
+    State(tokens): State<Arc<Vec<Secret>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let shown = request.headers().get(LINK_HEADER);
+    if shown.is_some_and(|shown| shows_one_of(&tokens, shown.as_bytes())) {
+        return next.run(request).await;
+    }
+    let detail = "only edges ask here, with the token of their link";
+    Problem::new(StatusCode::UNAUTHORIZED, "not-an-edge", detail).into_response()
+}
+
+/// Where a request came from, as far as its edge knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address(pub(crate) IpAddr);
+
+impl<S: Sync> FromRequestParts<S> for Address {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let shown = parts.headers.get(ADDRESS_HEADER);
+        let address = shown.and_then(|value| value.to_str().ok()?.parse().ok());
+        // All who have none share what one network may do.
+        Ok(Self(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))
+    }
+}
+
+/// Somebody who is signed in.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) id: UserId,
+    pub(crate) claims: Claims,
+}
+
+impl<S> FromRequestParts<S> for Person
+where
+    S: Sync,
+    Arc<Accounts>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let accounts = Arc::<Accounts>::from_ref(state);
+        let token = bearer(&parts.headers).ok_or_else(Problem::signed_out)?;
+        let claims = accounts.verify(token, unix_ms());
+        let claims = claims.map_err(|_| Problem::signed_out())?;
+        let id = UserId::new(&claims.sub).map_err(|_| Problem::signed_out())?;
+        Ok(Self { id, claims })
+    }
+}
+
+impl Person {
+    /// Whether they have a role everywhere.
+    pub(crate) fn is(&self, role: &str) -> bool {
+        self.claims.roles.iter().any(|it| it == role)
+    }
+}
+
+/// Who changes something, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Actor(pub(crate) String);
+
+/// Whoever runs this: the bearer of `admin.token`, who needs no account.
+pub(crate) const OPERATOR: &str = "operator";
+
+/// What the way to the admin API is open for.
+#[derive(Clone, Debug)]
+pub(crate) enum Door {
+    /// On the admin listener, for the bearer of this token.
+    Operator(Option<Secret>),
+    /// Through edges, for staff.
+    Staff(Arc<Accounts>),
+}
+
+/// Lets those through who may do everything, and says who they are.
+pub(crate) async fn staff_only(
+    State(door): State<Door>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match actor(&door, request.headers()).await {
+        Ok(actor) => {
+            request.extensions_mut().insert(actor);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn actor(door: &Door, headers: &HeaderMap) -> Result<Actor, Problem> {
+    let shown = bearer(headers);
+    match door {
+        Door::Operator(None) => {
+            let detail = "admin.token is not set: nobody may do this";
+            Err(Problem::new(StatusCode::FORBIDDEN, "no-token", detail))
+        }
+        Door::Operator(Some(token)) => {
+            let tokens = std::slice::from_ref(token);
+            if shown.is_some_and(|shown| shows_one_of(tokens, shown.as_bytes())) {
+                return Ok(Actor(OPERATOR.to_owned()));
+            }
+            let detail = "the bearer token admin.token is needed";
+            let status = StatusCode::UNAUTHORIZED;
+            Err(Problem::new(status, "unauthorized", detail))
+        }
+        Door::Staff(accounts) => {
+            let token = shown.ok_or_else(Problem::signed_out)?;
+            let claims = accounts.verify(token, unix_ms());
+            let claims = claims.map_err(|_| Problem::signed_out())?;
+            let id = UserId::new(&claims.sub).map_err(|_| Problem::signed_out())?;
+            if !claims.roles.iter().any(|role| role == STAFF) {
+                return Err(Problem::forbidden("only staff may do this"));
+            }
+            // A role that was taken away, or an account that was blocked, opens nothing here, whatever
+            // the token says: what is done here is about money and people.
+            let account = accounts.account(&id).await;
+            let account = account.map_err(|_| Problem::signed_out())?;
+            let is_staff = account.roles.iter().map(Role::as_str).any(|it| it == STAFF);
+            if !is_staff || account.state != accounts::State::Active {
+                return Err(Problem::forbidden("only staff may do this"));
+            }
+            Ok(Actor(id.to_string()))
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Actor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let actor = parts.extensions.get().cloned();
+        actor.ok_or_else(Problem::signed_out)
+    }
+}

@@ -1,0 +1,88 @@
+//! Figures of the control API.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, Registry};
+use telemetry::metrics::{self, RegisterError};
+
+use super::problem::Code;
+
+/// Bounds of the time an answer takes, in seconds.
+const SECONDS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+
+/// Everything that the control API counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    /// `weir_control_requests_total{route,outcome}`.
+    pub(crate) requests: IntCounterVec,
+    /// `weir_control_request_seconds{route}`.
+    pub(crate) seconds: HistogramVec,
+    /// `weir_control_chores_failed_total`.
+    pub(crate) chores_failed: IntCounter,
+}
+
+impl Metrics {
+    /// Registers every metric.
+    ///
+    /// # Errors
+    /// A name that is already taken: a bug.
+    pub(crate) fn new(r: &Registry) -> Result<Self, RegisterError> {
+        Ok(Self {
+            requests: metrics::counter_vec(
+                r,
+                "weir_control_requests_total",
+                "Requests that edges passed on, by route and outcome (\"ok\", or the problem's code).",
+                &["route", "outcome"],
+            )?,
+            seconds: metrics::histogram_vec(
+                r,
+                "weir_control_request_seconds",
+                "Time until the answer was there.",
+                &["route"],
+                &SECONDS,
+            )?,
+            chores_failed: metrics::counter(
+                r,
+                "weir_control_chores_failed_total",
+                "Times that keys could not be read or made, or old sign-ins not be removed.",
+            )?,
+        })
+    }
+}
+
+/// Counts answers by the route that gave them: the pattern, never what stood in the URL.
+pub(crate) async fn count(
+    State(metrics): State<Metrics>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let route = path.as_ref().map_or("other", MatchedPath::as_str);
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let code = response.extensions().get::<Code>().map(|code| code.0);
+    let outcome = match code {
+        Some(code) => code,
+        None if response.status().is_success() => "ok",
+        None => "refused",
+    };
+    let elapsed = started.elapsed().as_secs_f64();
+    metrics.requests.with_label_values(&[route, outcome]).inc();
+    metrics.seconds.with_label_values(&[route]).observe(elapsed);
+    response
+}
+
+/// Nothing here is for caches.
+pub(crate) async fn no_store(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let fields = response.headers_mut();
+    fields
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,133 @@
+//! What the control API says when something is not done (RFC 9457), everywhere in the same form.
+
+use axum::Json;
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    /// Stable, for programs.
+    code: &'static str,
+    /// For people.
+    detail: String,
+    retry_after_ms: Option<u64>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            retry_after_ms: None,
+        }
+    }
+
+    /// 400: it cannot be read.
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
+    }
+
+    /// 401: nobody is signed in.
+    pub(crate) fn signed_out() -> Self {
+        let detail = "sign in: the access token is missing, or no longer good";
+        Self::new(StatusCode::UNAUTHORIZED, "signed-out", detail)
+    }
+
+    /// 403.
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 404.
+    pub(crate) fn unknown(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    /// 503: the same again may go well.
+    pub(crate) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).after_ms(1_000)
+    }
+
+    /// When to come again.
+    #[must_use]
+    pub(crate) fn after_ms(mut self, milliseconds: u64) -> Self {
+        self.retry_after_ms = Some(milliseconds);
+        self
+    }
+
+    /// For metrics.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut body = serde_json::json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+        });
+        if let (Some(milliseconds), Some(fields)) = (self.retry_after_ms, body.as_object_mut()) {
+            fields.insert("retry_after_ms".to_owned(), milliseconds.into());
+        }
+        let mut response = (self.status, Json(body)).into_response();
+        let fields = response.headers_mut();
+        let kind = HeaderValue::from_static("application/problem+json");
+        fields.insert(CONTENT_TYPE, kind);
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(milliseconds) = self.retry_after_ms {
+            fields.insert(RETRY_AFTER, milliseconds.div_ceil(1_000).max(1).into());
+        }
+        response.extensions_mut().insert(Code(self.code));
+        response
+    }
+}
+
+/// The code of a refusal, for whoever counts answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Code(pub(crate) &'static str);
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not-json",
+                "Content-Type has to be application/json",
+            ),
+            _ => Self::malformed(rejection.body_text()),
+        }
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::malformed(rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::malformed(rejection.body_text())
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(_: BytesRejection) -> Self {
+        too_large()
+    }
+}
+
+fn too_large() -> Problem {
+    let detail = "the request is too long";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+}
