@@ -15,8 +15,12 @@
 
 /// Who may have an object.
 mod admit;
+/// What the control API answers.
+mod control;
 /// Filters of requests and answers.
 mod filter;
+/// What can be given, and giving it.
+mod gifts;
 /// Counting and access logs.
 mod log;
 /// Answers that filters decide.
@@ -151,7 +155,8 @@ impl EdgeProxy {
             Begun::Filtered(filtering) => context.filtering = Some(filtering),
         }
         context.stream = route.take_stream();
-        if context.filtering.is_some() && route != Route::Preflight {
+        let is_preflight = matches!(route, Route::Preflight | Route::ControlPreflight);
+        if context.filtering.is_some() && !is_preflight {
             match self.filter_request(session, context).await? {
                 AfterRequest::On => {}
                 AfterRequest::Rerouted => {
@@ -186,6 +191,11 @@ impl EdgeProxy {
                 self.respond_page(session, context).await
             }
             Route::Preflight => self.respond_preflight(session, context).await,
+            Route::Control => {
+                context.kind = Kind::Control;
+                self.respond_control(session, context).await
+            }
+            Route::ControlPreflight => self.respond_control_preflight(session, context).await,
             Route::Room { room, door } => {
                 context.kind = Kind::Room;
                 self.respond_room(session, context, &room, door).await

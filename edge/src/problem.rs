@@ -2,6 +2,9 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+/// Its media type.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
 /// An error answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -38,10 +41,7 @@ impl Problem {
 
     /// The fields that go with the body: type, no storing, CORS (players read the status).
     pub fn write_headers(headers: &mut HeaderMap) {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_ORIGIN,

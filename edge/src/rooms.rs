@@ -14,7 +14,7 @@ mod door;
 mod effects;
 mod events;
 pub mod frame;
-mod guests;
+mod gifts;
 mod member;
 mod metrics;
 mod own;
@@ -37,15 +37,17 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::clock;
 use crate::config::RoomsSettings;
+use crate::control::ControlApi;
 use crate::pipeline::Filters;
 
 pub use door::{Entrance, Guest, NoEntry};
 pub use events::{EventStream, POST_BYTES_MAX, Posted, parse_position};
-pub use guests::{GuestAnswer, Guests, GuestsError};
+pub use gifts::GIFT_BYTES_MAX;
 pub use member::Member;
 pub use metrics::Metrics;
 pub use own::take_stream;
 
+use gifts::Combos;
 use room::Room;
 
 /// Between two looks at what rooms have to do.
@@ -69,7 +71,8 @@ struct Inner {
     incarnation: AtomicU64,
     bus: EdgeBus,
     filters: Filters,
-    guests: Guests,
+    control: ControlApi,
+    combos: Combos,
     rooms: RwLock<HashMap<RoomName, Arc<Room>>>,
     unknown: Mutex<HashMap<RoomName, Instant>>,
     /// Connections without a socket of their own, by their secret.
@@ -101,7 +104,7 @@ impl Rooms {
         settings: RoomsSettings,
         bus: EdgeBus,
         filters: Filters,
-        guests: Guests,
+        control: ControlApi,
         metrics: Metrics,
         sockets: Handle,
     ) -> Self {
@@ -111,7 +114,8 @@ impl Rooms {
                 incarnation: AtomicU64::new(0),
                 bus,
                 filters,
-                guests,
+                control,
+                combos: Combos::default(),
                 rooms: RwLock::default(),
                 unknown: Mutex::default(),
                 sessions: Mutex::default(),
@@ -152,9 +156,9 @@ impl Rooms {
         drop(self.inner.sockets.spawn(attending));
     }
 
-    /// Asks for a guest's identity; see [`Guests`].
-    pub fn guests(&self) -> &Guests {
-        &self.inner.guests
+    /// The way to the control API.
+    pub fn control(&self) -> &ControlApi {
+        &self.inner.control
     }
 
     /// What is set.

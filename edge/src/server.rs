@@ -21,11 +21,12 @@ use transport::tls::Identity;
 use crate::admin::{self, Admin, Facts, NodeFilters, Relay, RelayError};
 use crate::cache::Cache;
 use crate::config::{ListenSettings, PlaybackAuth, RoomsSettings, Settings, TlsSettings};
+use crate::control::{ControlApi, ControlError};
 use crate::frontend::{self, h3, tcp};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::pipeline::{EdgeProxy, Filters};
-use crate::rooms::{self, Guests, GuestsError, Rooms};
+use crate::rooms::{self, Rooms};
 use crate::upstream::Upstream;
 
 /// Between two looks at whether a draining edge is idle.
@@ -59,7 +60,7 @@ pub enum StartError {
     Bus(#[from] BusError),
     /// The way to the control API.
     #[error("rooms.ca_file: {0}")]
-    Guests(#[from] GuestsError),
+    Control(#[from] ControlError),
     /// The host of filters, or the agent that follows the registry.
     #[error(transparent)]
     Filters(#[from] NodeError),
@@ -292,14 +293,11 @@ fn start_rooms(
         .build()?;
     let within = runtime.enter();
     let (bus, inbox) = open_bus(&settings, registry)?;
-    let guests = Guests::new(
-        &settings.origin,
-        &settings.token,
-        settings.ca_file.as_deref(),
-    )?;
+    let ca_file = settings.ca_file.as_deref();
+    let control = ControlApi::new(&settings.origin, &settings.token, ca_file, registry)?;
     let metrics = rooms::Metrics::new(registry)?;
     let sockets = runtime.handle().clone();
-    let rooms = Rooms::new(settings, bus, Filters::new(node), guests, metrics, sockets);
+    let rooms = Rooms::new(settings, bus, Filters::new(node), control, metrics, sockets);
     runtime.spawn(rooms.clone().run(inbox));
     drop(within);
     Ok(Some((rooms, runtime)))

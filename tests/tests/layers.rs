@@ -11,6 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 20] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
+    ("gifts", Layer::Pure, &["rooms"]),
     ("hls", Layer::Pure, &[]),
     ("playback-token", Layer::Pure, &[]),
     ("rooms", Layer::Pure, &[]),
@@ -37,6 +38,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 20] = [
             "chat-archive",
             "cmaf",
             "filter-registry",
+            "gifts",
             "hls",
             "ledger",
             "playback-token",
@@ -55,6 +57,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 20] = [
             "bus",
             "cache-policy",
             "filter-registry",
+            "gifts",
             "hls",
             "playback-token",
             "rooms",

@@ -20,7 +20,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wasm_filters::host::AuthAnswer;
 use wasm_filters::manifest::Action;
 
-use self::handshake::{Handshake, handshake, is_own_site};
+pub(super) use self::handshake::is_own_site;
+use self::handshake::{Handshake, handshake};
 use super::EdgeProxy;
 use super::admit::{Credentials, Refusal, status_of};
 use super::log::Context;
@@ -59,6 +60,7 @@ impl EdgeProxy {
         }
         match door {
             Door::Look => self.respond_look(session, context, rooms, room).await,
+            Door::Gifts => self.respond_gifts(session, context, rooms, room).await,
             Door::Guests => self.respond_guest(session, context, rooms).await,
             Door::Messages => self.respond_post(session, context, rooms, room).await,
             Door::Socket => {
@@ -134,7 +136,7 @@ impl EdgeProxy {
         }
     }
 
-    async fn turn_away(
+    pub(super) async fn turn_away(
         &self,
         session: &mut Session,
         context: &mut Context,
@@ -274,7 +276,7 @@ impl EdgeProxy {
         rooms: &Rooms,
         room: &str,
     ) -> Result<()> {
-        let Some(body) = read_body(session).await? else {
+        let Some(body) = read_body(session, POST_BYTES_MAX).await? else {
             return self
                 .respond_problem(session, context, Problem::new(TOO_LARGE.0, TOO_LARGE.1))
                 .await;
@@ -304,7 +306,7 @@ impl EdgeProxy {
         context: &Context,
         rooms: &Rooms,
     ) -> Result<()> {
-        let Some(body) = read_body(session).await? else {
+        let Some(body) = read_body(session, POST_BYTES_MAX).await? else {
             return self
                 .respond_problem(session, context, Problem::new(TOO_LARGE.0, TOO_LARGE.1))
                 .await;
@@ -314,16 +316,8 @@ impl EdgeProxy {
         let client = address.map_or(0, |address| ASKERS.hash_one(asker(address.ip())));
         let headers = &session.req_header().headers;
         let client = format!("{client:016x}");
-        let answer = rooms.guests().ask(headers, &client, body).await;
-        let mut response = ResponseHeader::build_no_case(answer.status, Some(6))?;
-        response.insert_header(header::CONTENT_TYPE, answer.content_type)?;
-        response.insert_header(header::CACHE_CONTROL, "no-store")?;
-        response.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
-        if let Some(seconds) = answer.retry_after {
-            response.insert_header(header::RETRY_AFTER, seconds)?;
-        }
-        self.write_whole(session, context, response, answer.body)
-            .await
+        let answer = rooms.control().guest(headers, &client, body).await;
+        self.respond_answer(session, context, answer).await
     }
 }
 
@@ -338,7 +332,7 @@ fn asker(address: IpAddr) -> IpAddr {
     }
 }
 
-fn why_not(no_entry: NoEntry) -> (&'static str, (StatusCode, &'static str)) {
+pub(super) fn why_not(no_entry: NoEntry) -> (&'static str, (StatusCode, &'static str)) {
     match no_entry {
         NoEntry::UnknownRoom => ("unknown_room", UNKNOWN_ROOM),
         NoEntry::Unavailable => ("unavailable", UNAVAILABLE),
@@ -347,7 +341,7 @@ fn why_not(no_entry: NoEntry) -> (&'static str, (StatusCode, &'static str)) {
     }
 }
 
-const CROSS_ORIGIN: (StatusCode, &str) = (
+pub(super) const CROSS_ORIGIN: (StatusCode, &str) = (
     StatusCode::FORBIDDEN,
     "pages of this site may not connect: rooms.origins lists those that may",
 );
@@ -364,7 +358,7 @@ const TOO_MANY_ROOMS: (StatusCode, &str) = (
     StatusCode::SERVICE_UNAVAILABLE,
     "as many rooms are open here as may be",
 );
-const WRONG_ROOM: (StatusCode, &str) = (StatusCode::FORBIDDEN, "it opens another room");
+pub(super) const WRONG_ROOM: (StatusCode, &str) = (StatusCode::FORBIDDEN, "it opens another room");
 const TOO_LARGE: (StatusCode, &str) = (
     StatusCode::PAYLOAD_TOO_LARGE,
     "a message has at most 16384 bytes",
@@ -378,10 +372,11 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// `None`: it is too long.
-async fn read_body(session: &mut Session) -> Result<Option<Bytes>> {
+/// What was sent, unless it is longer than `most` bytes.
+pub(super) async fn read_body(session: &mut Session, most: usize) -> Result<Option<Bytes>> {
     let mut body = BytesMut::new();
     while let Some(chunk) = session.as_downstream_mut().read_request_body().await? {
-        if body.len() + chunk.len() > POST_BYTES_MAX {
+        if body.len() + chunk.len() > most {
             return Ok(None);
         }
         body.extend_from_slice(&chunk);

@@ -7,11 +7,14 @@ use cache_policy::CacheKey;
 use hls::{DeliveryDirectives, ObjectName, PLAYLIST_NAME, RenditionName};
 use http::{Method, StatusCode};
 
+use super::control::{is_control, is_control_of_room};
 use crate::problem::Problem;
 
 /// The kinds of objects the edge serves; a label in metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Accounts, wallets, staff: what the control API answers.
+    Control,
     /// A media initialization section.
     Init,
     /// The Multivariant Playlist.
@@ -36,6 +39,7 @@ impl Kind {
     /// Label in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Control => "control",
             Self::Init => "init",
             Self::Multivariant => "multivariant",
             Self::Page => "page",
@@ -54,7 +58,7 @@ impl Kind {
             Self::Multivariant | Self::Playlist => "u=1",
             Self::Init | Self::Part => "u=2",
             Self::Segment => "u=3",
-            Self::Page | Self::Room | Self::Streams | Self::Refused => "u=4",
+            Self::Control | Self::Page | Self::Room | Self::Streams | Self::Refused => "u=4",
         }
     }
 }
@@ -64,6 +68,8 @@ impl Kind {
 pub enum Door {
     /// Server-sent events.
     Events,
+    /// What can be given, and giving it.
+    Gifts,
     /// Identities, of no room in particular.
     Guests,
     /// Whether there is such a room.
@@ -81,8 +87,13 @@ impl Door {
             // CONNECT is how HTTP/2 asks for a WebSocket (RFC 8441 section 4).
             ("socket", &Method::GET | &Method::CONNECT) => Ok(Self::Socket),
             ("events", &Method::GET) => Ok(Self::Events),
+            ("gifts", &Method::GET | &Method::POST) => Ok(Self::Gifts),
             ("messages", &Method::POST) => Ok(Self::Messages),
             ("socket" | "events", _) => Err(Problem::method("GET", "only GET is served here")),
+            ("gifts", _) => Err(Problem::method(
+                "GET, POST",
+                "only GET and POST are served here",
+            )),
             ("messages", _) => Err(Problem::method("POST", "only POST is served here")),
             _ => Err(Problem::new(
                 StatusCode::NOT_FOUND,
@@ -104,6 +115,10 @@ pub enum Route {
         /// What the parent is asked for, and what the answer is kept under.
         key: CacheKey,
     },
+    /// Something for the control API.
+    Control,
+    /// A CORS preflight for it.
+    ControlPreflight,
     /// A page or asset of the edge's own.
     Page,
     /// A CORS preflight.
@@ -122,9 +137,16 @@ pub enum Route {
 impl Route {
     /// Understands a request.
     pub fn of(method: &Method, path: &str, query: Option<&str>) -> Self {
-        if let Some(rest) = path.strip_prefix("/api/rooms/")
-            && *method != Method::OPTIONS
-        {
+        if is_for_control(path) {
+            return match *method {
+                Method::OPTIONS => Self::ControlPreflight,
+                _ => Self::Control,
+            };
+        }
+        if let Some(rest) = path.strip_prefix("/api/rooms/") {
+            if *method == Method::OPTIONS {
+                return Self::ControlPreflight;
+            }
             return room(method, rest);
         }
         if path == "/api/guests" && *method != Method::OPTIONS {
@@ -163,6 +185,17 @@ impl Route {
             _ => None,
         }
     }
+}
+
+fn is_for_control(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix("/api/") else {
+        return false;
+    };
+    let of_room = || {
+        let (room, last) = rest.strip_prefix("rooms/")?.split_once('/')?;
+        Some(RenditionName::new(room).is_ok() && is_control_of_room(last))
+    };
+    is_control(rest) || of_room() == Some(true)
 }
 
 fn live(path: &str, rest: &str, query: &str) -> Route {

@@ -69,8 +69,8 @@ impl Drop for Place {
 /// The door of one room.
 #[derive(Debug)]
 pub struct Entrance {
-    rooms: Rooms,
-    room: Arc<Room>,
+    pub(super) rooms: Rooms,
+    pub(super) room: Arc<Room>,
 }
 
 impl Rooms {
@@ -214,7 +214,7 @@ impl Drop for Stay {
 
 /// Without a name one listens. Everybody who does is somebody of his own, or all of them would be
 /// one person in many places.
-fn user_of(granted: &types::User) -> User {
+pub(super) fn user_of(granted: &types::User) -> User {
     let id = if granted.name.is_empty() {
         let random: [u8; LISTENER_BYTES] = rand::random();
         let hex = random.iter().map(|byte| format!("{byte:02x}"));

@@ -298,6 +298,13 @@ impl Room {
     }
 
     /// The room's settings, as the chat filter reads them.
+    /// Whether somebody may not speak: banned, shadow-banned, or for a time.
+    pub(super) fn is_silenced(&self, user: &str, now_ms: u64) -> bool {
+        let state = self.state.read();
+        let room = state.room.timeline().room();
+        room.sanction(user, now_ms).is_some()
+    }
+
     pub(super) fn attrs(&self) -> Arc<[Attr]> {
         {
             let state = self.state.read();

@@ -241,7 +241,7 @@ fn is_command(message: &Message) -> bool {
 
 /// The same for the same thing said by the same person, on whichever edge it comes again: it is shown
 /// once.
-fn message_id(room: &str, author: &str, client_id: &str) -> String {
+pub(super) fn message_id(room: &str, author: &str, client_id: &str) -> String {
     let mut hash = Context::new(&SHA256);
     for part in [room, author, client_id] {
         hash.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());

@@ -91,7 +91,11 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 
 /// Browsers say whose page asks, and let any page ask: cookies would come along (RFC 6455 section
 /// 10.2). Whoever is no browser says nothing.
-pub(super) fn is_own_site(request: &RequestHeader, is_secure: bool, allowed: &[String]) -> bool {
+pub(in crate::pipeline) fn is_own_site(
+    request: &RequestHeader,
+    is_secure: bool,
+    allowed: &[String],
+) -> bool {
     let Some(origin) = request.headers.get(header::ORIGIN) else {
         return true;
     };

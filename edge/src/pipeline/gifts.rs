@@ -1,0 +1,110 @@
+//! What can be given in a room, and giving it.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora_error::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use wasm_filters::host::AuthAnswer;
+use wasm_filters::manifest::Action;
+
+use super::EdgeProxy;
+use super::admit::{Credentials, Refusal, status_of};
+use super::control::allow_origin;
+use super::log::Context;
+use super::room::{WRONG_ROOM, read_body, why_not};
+use crate::control::Answer;
+use crate::problem::Problem;
+use crate::rooms::{GIFT_BYTES_MAX, Rooms};
+
+impl EdgeProxy {
+    /// `GET`: the catalogue; `POST`: a gift.
+    pub(super) async fn respond_gifts(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        rooms: &Rooms,
+        room: &str,
+    ) -> Result<()> {
+        let gives = session.req_header().method == Method::POST;
+        // Who looks may look without a name; who gives may not.
+        let action = if gives { Action::Gift } else { Action::Join };
+        let request = session.req_header();
+        let presented = Credentials::of(request).first().is_some();
+        let granted = match self.ask_auth(request, context, action, room).await {
+            Some(AuthAnswer::Granted(granted))
+                if granted.stream.as_deref().is_none_or(|it| it == room) =>
+            {
+                granted
+            }
+            Some(AuthAnswer::Denied(denial)) => {
+                rooms.metrics().refuse("denied");
+                let status = status_of(denial.kind, presented);
+                let refusal = Refusal { status, denial };
+                return self.respond_refusal(session, context, &refusal).await;
+            }
+            Some(AuthAnswer::Redirect(to)) => {
+                return self.respond_redirect(session, context, &to).await;
+            }
+            Some(AuthAnswer::Granted(_)) | None => {
+                return self
+                    .turn_away(session, context, rooms, "denied", WRONG_ROOM)
+                    .await;
+            }
+        };
+        let entrance = match rooms.find(room).await {
+            Ok(entrance) => entrance,
+            Err(no_entry) => {
+                let (reason, problem) = why_not(no_entry);
+                return self
+                    .turn_away(session, context, rooms, reason, problem)
+                    .await;
+            }
+        };
+        if !gives {
+            let answer = Answer {
+                status: StatusCode::OK,
+                body: entrance.catalogue(Some(&granted)).await,
+                content_type: HeaderValue::from_static("application/json"),
+                retry_after: None,
+            };
+            return self.respond_answer(session, context, answer).await;
+        }
+        let Some(body) = read_body(session, GIFT_BYTES_MAX).await? else {
+            let detail = "the request is too long";
+            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
+            return self.respond_problem(session, context, problem).await;
+        };
+        // Paid or not, whoever gave may have gone: what was begun is ended.
+        let giving = tokio::spawn(async move { entrance.give(&granted, &body).await });
+        let answer = match giving.await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::error!(%error, "a gift was broken off");
+                let detail = "this edge failed; the same gift may be sent again";
+                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+                return self.respond_problem(session, context, problem).await;
+            }
+        };
+        self.respond_answer(session, context, answer).await
+    }
+
+    /// An answer of the control API's, or in its manner.
+    pub(super) async fn respond_answer(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        answer: Answer,
+    ) -> Result<()> {
+        let mut response = ResponseHeader::build_no_case(answer.status, Some(8))?;
+        response.insert_header(header::CONTENT_TYPE, answer.content_type)?;
+        response.insert_header(header::CACHE_CONTROL, "no-store")?;
+        response.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+        allow_origin(session, &mut response)?;
+        if let Some(seconds) = answer.retry_after {
+            response.insert_header(header::RETRY_AFTER, seconds)?;
+        }
+        let body: Bytes = answer.body;
+        self.write_whole(session, context, response, body).await
+    }
+}

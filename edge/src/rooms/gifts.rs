@@ -1,0 +1,325 @@
+//! Gifts: a filter plans, the control API pays.
+//!
+//! What is shown comes to the room like all else, from the hub: nothing is shown that is not paid.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use parking_lot::Mutex;
+use rooms::schema::{Animation, Combo, Roles, User};
+use rooms::{ID_BYTES_MAX, NAME_BYTES_MAX};
+use serde::Deserialize;
+use wasm_filters::contract::{gifts as contract, types};
+use wasm_filters::grants::Granted;
+use wasm_filters::host::GiftAnswer;
+
+use super::Entrance;
+use super::door::user_of;
+use super::effects;
+use super::speak::{contract_user, message_id};
+use crate::clock;
+use crate::control::Answer;
+use crate::problem;
+
+/// The longest request, in bytes.
+pub const GIFT_BYTES_MAX: usize = 4 << 10;
+/// Series that an edge remembers; beyond that those that have ended are forgotten, then all.
+const COMBOS_MAX: usize = 16_384;
+/// The currency of gifts, as filters call it.
+const COIN: &str = "coin";
+/// What rooms earn, as filters call it.
+const DIAMOND: &str = "diamond";
+
+/// What a viewer gives.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    /// The same tap again has the same one.
+    client_id: String,
+    item: String,
+    count: u32,
+    #[serde(default)]
+    note: Option<String>,
+    #[serde(default)]
+    media_ms: Option<u64>,
+}
+
+impl Request {
+    fn is_well_formed(&self) -> bool {
+        (1..=ID_BYTES_MAX).contains(&self.client_id.len())
+            && (1..=NAME_BYTES_MAX.min(gifts::ITEM_BYTES_MAX)).contains(&self.item.len())
+            && (1..=gifts::COUNT_MAX).contains(&self.count)
+            && self
+                .note
+                .as_ref()
+                .is_none_or(|note| note.len() <= gifts::NOTE_BYTES_MAX)
+    }
+}
+
+/// Who has given what how often in a row, as far as this edge has seen. The hub counts for everybody;
+/// this is what filters are told before it does.
+#[derive(Debug, Default)]
+pub(super) struct Combos {
+    series: Mutex<HashMap<Series, (u32, u64)>>,
+}
+
+/// Room, user, item.
+type Series = (String, String, String);
+
+impl Combos {
+    fn so_far(&self, series: &Series, now_ms: u64) -> u32 {
+        let all = self.series.lock();
+        let (count, until_ms) = all.get(series).copied().unwrap_or_default();
+        if until_ms > now_ms { count } else { 0 }
+    }
+
+    fn go_on(&self, series: Series, count: u32, until_ms: u64, now_ms: u64) {
+        let mut all = self.series.lock();
+        if all.len() >= COMBOS_MAX {
+            all.retain(|_, (_, until_ms)| *until_ms > now_ms);
+            if all.len() >= COMBOS_MAX {
+                all.clear();
+            }
+        }
+        all.insert(series, (count, until_ms));
+    }
+}
+
+impl Entrance {
+    /// What can be given here, for somebody or for nobody in particular.
+    pub async fn catalogue(&self, viewer: Option<&Granted>) -> Bytes {
+        let filters = self.rooms.filters();
+        let table = filters.host().snapshot();
+        let viewer = viewer.map_or_else(nobody, |granted| granted.user.clone());
+        let attrs = self.room.attrs();
+        let request_id = filters.request_id();
+        let name = self.room.name().as_str();
+        let info = filters.room_info(&request_id, name, &viewer.id, &attrs);
+        let items = filters.host().catalog(&table, info, &viewer).await;
+        let items: Vec<serde_json::Value> = items.into_iter().map(shown).collect();
+        serde_json::json!({ "items": items }).to_string().into()
+    }
+
+    /// Gives, if a filter plans it and the sender can pay.
+    pub async fn give(&self, granted: &Granted, body: &[u8]) -> Answer {
+        let request = match serde_json::from_slice::<Request>(body) {
+            Ok(request) if request.is_well_formed() => request,
+            Ok(_) => {
+                let detail = "client_id, item, count or note is out of range";
+                return refused(StatusCode::UNPROCESSABLE_ENTITY, "out-of-range", detail);
+            }
+            Err(_) => {
+                let detail = "this is not {\"client_id\", \"item\", \"count\"}";
+                return refused(StatusCode::BAD_REQUEST, "malformed", detail);
+            }
+        };
+        let user = user_of(&granted.user);
+        if granted.user.name.is_empty() {
+            return refused(StatusCode::UNAUTHORIZED, "sign-in", "sign in to give");
+        }
+        let now_ms = clock::unix_ms();
+        if !user.roles.intersects(Roles::IN_CHARGE) && self.room.is_silenced(&user.id, now_ms) {
+            let detail = "who may not speak in this room may not give either";
+            return refused(StatusCode::FORBIDDEN, "sanctioned", detail);
+        }
+        let room = self.room.name().as_str().to_owned();
+        let series = (room.clone(), user.id.clone(), request.item.clone());
+        let combo_so_far = self.rooms.inner.combos.so_far(&series, now_ms);
+        let gift = contract::Gift {
+            id: message_id(&room, &user.id, &request.client_id),
+            sender: contract_user(&user, &granted.user.attrs),
+            recipient: format!("room:{room}"),
+            item: request.item.clone(),
+            count: request.count,
+            note: request.note.clone(),
+            combo_so_far,
+            attrs: Vec::new(),
+        };
+        let (filter, plan) = match self.plan(&gift).await {
+            GiftAnswer::Accept { filter, plan } => (filter.as_str().to_owned(), plan),
+            GiftAnswer::Reject(rejection) => return rejected(&rejection),
+        };
+        let commands = plan.commands.clone();
+        let Some(order) = order(&gift, &user, request, filter, plan) else {
+            tracing::error!(
+                item = gift.item,
+                "a gift filter plans in unknown currencies"
+            );
+            let detail = "the gifts of this room are out of order";
+            return refused(StatusCode::SERVICE_UNAVAILABLE, "bad-plan", detail);
+        };
+        let body = serde_json::to_vec(&order).unwrap_or_default();
+        let path = format!("/v1/rooms/{room}/gifts");
+        let answer = self.rooms.control().hand_over(&path, body.into()).await;
+        if answer.status == StatusCode::CREATED {
+            if let Some(combo) = &order.plan.combo {
+                let until_ms = now_ms.saturating_add(u64::from(combo.window_ms));
+                let combos = &self.rooms.inner.combos;
+                combos.go_on(
+                    series,
+                    combo_so_far.saturating_add(order.count),
+                    until_ms,
+                    now_ms,
+                );
+            }
+            effects::apply(&self.rooms, &self.room, Some(&user), &gift.id, commands);
+        }
+        answer
+    }
+
+    async fn plan(&self, gift: &contract::Gift) -> GiftAnswer {
+        let filters = self.rooms.filters();
+        let table = filters.host().snapshot();
+        let attrs = self.room.attrs();
+        let request_id = filters.request_id();
+        let name = self.room.name().as_str();
+        let info = filters.room_info(&request_id, name, &gift.sender.id, &attrs);
+        filters.host().on_gift(&table, info, gift).await
+    }
+}
+
+/// What goes to the control API; none if a currency is unknown.
+fn order(
+    gift: &contract::Gift,
+    sender: &User,
+    request: Request,
+    filter: String,
+    plan: contract::Plan,
+) -> Option<gifts::Order> {
+    let transfers = plan.transfers.into_iter().map(|it| {
+        Some(gifts::Transfer {
+            currency: currency(&it.currency)?,
+            debit: it.debit,
+            credit: it.credit,
+            amount: it.amount,
+        })
+    });
+    Some(gifts::Order {
+        id: gift.id.clone(),
+        room: gift.recipient.strip_prefix("room:")?.to_owned(),
+        sender: sender.clone(),
+        recipient: gift.recipient.clone(),
+        item: request.item,
+        count: request.count,
+        note: request.note.filter(|note| !note.is_empty()),
+        media_ms: request.media_ms,
+        filter,
+        plan: gifts::Plan {
+            total: plan.total,
+            currency: currency(&plan.currency)?,
+            transfers: transfers.collect::<Option<_>>()?,
+            combo: plan.combo.map(|combo| Combo {
+                id: combo.id,
+                count: combo.count,
+                window_ms: combo.window_ms,
+            }),
+            animation: plan.animation.map(|animation| Animation {
+                asset: animation.asset,
+                duration_ms: animation.duration_ms,
+                layer: animation.layer,
+                payload: animation.payload,
+            }),
+        },
+    })
+}
+
+fn currency(name: &str) -> Option<gifts::Currency> {
+    match name {
+        COIN => Some(gifts::Currency::Coin),
+        DIAMOND => Some(gifts::Currency::Diamond),
+        _ => None,
+    }
+}
+
+fn shown(item: contract::Item) -> serde_json::Value {
+    let attrs: serde_json::Map<String, serde_json::Value> = item
+        .attrs
+        .into_iter()
+        .map(|attr| (attr.key, attr.value.into()))
+        .collect();
+    serde_json::json!({
+        "id": item.id,
+        "name": item.name,
+        "price": item.price,
+        "currency": item.currency,
+        "animation": item.animation,
+        "attrs": attrs,
+    })
+}
+
+/// Who looks at a catalogue without having signed in.
+fn nobody() -> types::User {
+    types::User {
+        id: String::new(),
+        name: String::new(),
+        roles: types::Roles::empty(),
+        level: 0,
+        attrs: Vec::new(),
+    }
+}
+
+fn refused(status: StatusCode, code: &str, detail: &str) -> Answer {
+    Answer {
+        status,
+        body: problem::body(status, detail, Some(code)).into(),
+        content_type: HeaderValue::from_static(problem::CONTENT_TYPE),
+        retry_after: None,
+    }
+}
+
+/// What a filter says of a gift that it does not want.
+fn rejected(by: &types::Rejection) -> Answer {
+    let status = match (by.code.as_str(), by.retry_after_ms) {
+        (_, Some(_)) => StatusCode::TOO_MANY_REQUESTS,
+        ("unknown-gift", _) => StatusCode::NOT_FOUND,
+        ("filter-unavailable", _) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Answer {
+        retry_after: by.retry_after_ms.map(|it| it.div_ceil(1_000).max(1)),
+        ..refused(status, &by.code, &by.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_ends_when_its_time_is_over() {
+        let combos = Combos::default();
+        let series = ("demo".to_owned(), "u-1".to_owned(), "rose".to_owned());
+        assert_eq!(combos.so_far(&series, 1_000), 0);
+        combos.go_on(series.clone(), 3, 6_000, 1_000);
+        assert_eq!(combos.so_far(&series, 5_999), 3);
+        assert_eq!(combos.so_far(&series, 6_000), 0);
+    }
+
+    #[test]
+    fn what_is_remembered_of_series_is_bounded() {
+        let combos = Combos::default();
+        for number in 0..2 * COMBOS_MAX {
+            let series = ("demo".to_owned(), number.to_string(), "rose".to_owned());
+            combos.go_on(series, 1, 6_000, 1_000);
+            assert!(combos.series.lock().len() <= COMBOS_MAX);
+        }
+    }
+
+    #[test]
+    fn a_filters_no_has_a_status() {
+        let no = |code: &str, retry_after_ms| {
+            let rejection = types::Rejection {
+                code: code.to_owned(),
+                message: "no".to_owned(),
+                retry_after_ms,
+            };
+            let answer = rejected(&rejection);
+            (answer.status.as_u16(), answer.retry_after)
+        };
+        assert_eq!(no("too-fast", Some(1_500)), (429, Some(2)));
+        assert_eq!(no("unknown-gift", None), (404, None));
+        assert_eq!(no("self-gift", None), (422, None));
+        assert_eq!(no("filter-unavailable", None), (503, None));
+    }
+}
