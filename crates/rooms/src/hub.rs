@@ -1,6 +1,7 @@
 //! The side of a room that decides: what is accepted, in which order, and what edges are told.
 
 mod bucket;
+mod combos;
 pub(crate) mod dedup;
 mod output;
 mod review;
@@ -10,20 +11,21 @@ mod tally;
 use std::{collections::VecDeque, sync::Arc};
 
 pub use self::{
+    combos::COMBO_END,
     output::{HubFigures, HubOutput},
     saved::Saved,
 };
 
-use self::{bucket::Bucket, dedup::Dedup};
+use self::{bucket::Bucket, combos::Combos, dedup::Dedup};
 use crate::{
     config::{Config, ConfigError},
     limits::{ATTRS_MAX, CROWD, FRAME_BYTES_MAX, FRAME_EVENTS_MAX, TOLD_WITHIN_MS, WRITE_US},
     moderation::{Deletion, RoomState},
     presence::merged::Merged,
     schema::{
-        Act, AudienceChange, Body, Event, EventFrame, FromEdge, FromEdgeBody, Message, Moderation,
-        Outcome, Position, Publish, RefusalCode, Relay, Report, Roles, Standing, StateChange,
-        StateWhole, ToEdge,
+        Act, AudienceChange, Body, Event, EventFrame, FromEdge, FromEdgeBody, Gift, Message,
+        Moderation, Outcome, Position, Publish, RefusalCode, Relay, Report, Roles, Standing,
+        StateChange, StateWhole, ToEdge,
     },
     validate,
     window::{self, Window},
@@ -53,6 +55,7 @@ pub struct Hub {
     saved: Saved,
     dedup: Dedup,
     bucket: Bucket,
+    combos: Combos,
     presence: Merged,
     published: StateWhole,
     durable_version: u64,
@@ -94,6 +97,7 @@ impl Hub {
             saved,
             dedup: Dedup::new(config.dedup_entries, config.dedup_ms),
             bucket: Bucket::default(),
+            combos: Combos::default(),
             presence: Merged::new(config, now_ms, seed),
             published,
             durable_version: 0,
@@ -114,6 +118,10 @@ impl Hub {
         } = message;
         match body {
             FromEdgeBody::Hello { position } => self.hello(edge, position),
+            // Gifts come from the ledger, through the driver: no edge says what was paid.
+            FromEdgeBody::Publish(publish) if matches!(publish.body, Body::Gift(_)) => {
+                self.counts.malformed += 1;
+            }
             FromEdgeBody::Publish(publish) => {
                 let author = publish.author.clone();
                 let client_id = publish.client_id.clone();
@@ -161,13 +169,7 @@ impl Hub {
         let outcome = match publish.body {
             Body::Message(message) => self.message(&key.0, message, publish.media_ms),
             Body::Moderation(moderation) => self.moderate(moderation, publish.media_ms),
-            Body::Gift(gift) => {
-                if self.saved.scores.add(&gift.sender, gift.points) {
-                    self.soft_version += 1;
-                }
-                let id = gift.id.clone();
-                self.accept(id, Body::Gift(gift), publish.media_ms)
-            }
+            Body::Gift(gift) => self.gift(gift, publish.media_ms),
             Body::Notice(notice) => {
                 let id = notice.id.clone();
                 self.accept(id, Body::Notice(notice), publish.media_ms)
@@ -184,6 +186,10 @@ impl Hub {
     /// Closes the frame of the tick, publishes STATE; at [`Self::deadline`], or later.
     pub fn tick(&mut self, now_ms: u64) {
         let now_ms = self.advance(now_ms);
+        for notice in self.combos.end(now_ms) {
+            let id = notice.id.clone();
+            self.accept(id, Body::Notice(notice), None);
+        }
         if now_ms >= self.tick_ms {
             self.flush();
             self.tick_ms = now_ms + self.tick_span();
@@ -209,11 +215,13 @@ impl Hub {
 
     /// When [`Self::tick`] has something to do, Unix milliseconds.
     pub fn deadline(&self) -> u64 {
-        if self.open.is_empty() {
-            self.state_tick_ms
-        } else {
-            self.tick_ms.min(self.state_tick_ms)
+        let mut deadline = self.state_tick_ms;
+        if !self.open.is_empty() {
+            deadline = deadline.min(self.tick_ms);
         }
+        self.combos
+            .deadline()
+            .map_or(deadline, |combo| deadline.min(combo))
     }
 
     /// What is to be sent next.
@@ -296,6 +304,18 @@ impl Hub {
         }
         let id = message.id.clone();
         self.accept(id, Body::Message(message), media_ms)
+    }
+
+    /// What was paid is not refused.
+    fn gift(&mut self, mut gift: Gift, media_ms: Option<u64>) -> Outcome {
+        if self.saved.scores.add(&gift.sender, gift.points) {
+            self.soft_version += 1;
+        }
+        if let Some(ended) = self.combos.count(&mut gift, self.next_seq, self.now_ms) {
+            self.accept(ended.id.clone(), Body::Notice(ended), None);
+        }
+        let id = gift.id.clone();
+        self.accept(id, Body::Gift(gift), media_ms)
     }
 
     fn moderate(&mut self, mut moderation: Moderation, media_ms: Option<u64>) -> Outcome {

@@ -64,6 +64,12 @@ pub const HOLD_MS_MAX: u32 = 60_000;
 /// So long a client that knows a later epoch than its edge waits for the edge to hear of it.
 pub(crate) const EPOCH_WAIT_MS: u64 = 5_000;
 
+/// Series of gifts that go on at once in a room: one takes about 400 bytes.
+pub const COMBOS_MAX: usize = 4_096;
+
+/// Longest time within which the next gift of a series has to come.
+pub const COMBO_WINDOW_MS_MAX: u32 = 60_000;
+
 /// Users whose points are kept; beyond it the least goes, so the first ten are right in practice.
 pub const SCORES_MAX: usize = 1_000;
 

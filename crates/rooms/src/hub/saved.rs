@@ -65,6 +65,7 @@ impl Hub {
             // It is open, so it is closed.
             self.publish(now_ms, publish);
         }
+        self.combos.forget(user);
         if self.saved.scores.forget(user) {
             // Kept at once: whoever asks for this is told that it is done.
             self.durable_version += 1;

@@ -4,7 +4,7 @@ mod reviews;
 
 use crate::{
     limits::{LEADERBOARD_MAX, SANCTIONS_MAX},
-    schema::{Attr, Gift, Notice, SettingsPatch, User},
+    schema::{Attr, Combo, Gift, Notice, SettingsPatch, User},
 };
 
 const START_MS: u64 = 1_000_000;
@@ -423,6 +423,75 @@ fn gifts_count_once_and_make_the_leaderboard() {
     let saved = room.hub.saved().clone();
     let again = Hub::new(&Config::default(), 8, saved, START_MS, 1).expect("correct settings");
     assert_eq!(&again.state().leaderboard, board);
+}
+
+/// A gift of a series, as its driver publishes it.
+fn tapped(number: u64) -> Publish {
+    Publish {
+        author: user("a"),
+        client_id: format!("gift-{number}"),
+        media_ms: None,
+        body: Body::Gift(Gift {
+            id: format!("gift-{number}"),
+            sender: User {
+                id: user("a"),
+                ..User::default()
+            },
+            recipient: user("room:demo"),
+            item: user("rose"),
+            count: 1,
+            points: 10,
+            combo: Some(Combo {
+                id: user("a/rose"),
+                count: 1,
+                window_ms: 1_000,
+            }),
+            ..Gift::default()
+        }),
+    }
+}
+
+#[test]
+fn a_series_of_gifts_is_counted_by_the_hub_and_ends_with_an_event() {
+    let mut room = Room::new();
+    for number in 0..3 {
+        room.hub.publish(room.now_ms, tapped(number));
+        // What comes again, because its driver was not answered, is not another one.
+        room.hub.publish(room.now_ms, tapped(number));
+        room.now_ms += 300;
+    }
+    let mut counts = Vec::new();
+    let mut ends = Vec::new();
+    while ends.is_empty() {
+        room.now_ms = room.hub.deadline();
+        room.hub.tick(room.now_ms);
+        for event in room.frames().iter().flat_map(|frame| &frame.events) {
+            match &event.body {
+                Body::Gift(gift) => counts.push(gift.combo.as_ref().unwrap().count),
+                Body::Notice(notice) if notice.kind == COMBO_END => {
+                    ends.push((event.at_ms, notice.payload.clone()));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(counts, [1, 2, 3]);
+    let (at_ms, payload) = ends.remove(0);
+    assert_eq!(at_ms, START_MS + 600 + 1_000, "when its time was over");
+    let payload: serde_json::Value = serde_json::from_str(&payload).unwrap();
+    assert_eq!(
+        (&payload["count"], &payload["points"]),
+        (&3.into(), &30.into())
+    );
+}
+
+#[test]
+fn no_edge_says_what_was_paid() {
+    let mut room = Room::new();
+    let outputs = room.hear(FromEdgeBody::Publish(Box::new(tapped(1))));
+    assert!(outputs.is_empty());
+    assert!(room.frames().is_empty());
+    assert_eq!(room.hub.figures().malformed, 1);
 }
 
 #[test]
