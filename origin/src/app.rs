@@ -188,6 +188,9 @@ impl App {
         let catalog = self.catalog;
         let (hubs, public, admin_rooms) = spawn_rooms(self.rooms);
         let (control, public, admin_rooms) = with_control(self.control, public, admin_rooms);
+        if let (Some(control), Some(hubs)) = (&control, &hubs) {
+            control.attend(hubs.clone());
+        }
         let stop_http = CancellationToken::new();
         let stop_ingest = CancellationToken::new();
         let stop_lingering = CancellationToken::new();
@@ -252,6 +255,9 @@ impl App {
             stop_lingering.cancel();
             broadcasts.close();
             broadcasts.wait().await;
+            if let Some(control) = &control {
+                control.fall_silent().await;
+            }
             if let Some(hubs) = hubs {
                 hubs.stop().await;
             }

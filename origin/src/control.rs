@@ -9,6 +9,7 @@
 //! `accounts` and `ledger`. Here are their clock, their API and their figures.
 
 mod caller;
+mod gifts;
 mod metrics;
 mod people;
 mod problem;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::unix_ms;
+use crate::rooms::Hubs;
 
 use caller::{Door, edges_only, staff_only};
 use metrics::Metrics;
@@ -88,6 +90,16 @@ pub struct GiftRules {
     pub hold: Duration,
 }
 
+impl GiftRules {
+    fn signals(&self) -> ::gifts::SignalRules {
+        ::gifts::SignalRules {
+            new_account_coins: self.new_account_coins,
+            new_account_ms: u64::try_from(self.new_account.as_millis()).unwrap_or(u64::MAX),
+            velocity_coins: self.velocity_coins,
+        }
+    }
+}
+
 /// Why the control API cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -118,6 +130,7 @@ struct Desk {
     ledger: Ledger,
     settings: Arc<ControlSettings>,
     metrics: Metrics,
+    announced: gifts::Announced,
 }
 
 impl FromRef<Desk> for Arc<Accounts> {
@@ -143,6 +156,8 @@ pub struct Control {
     desk: Desk,
     tasks: TaskTracker,
     stop: CancellationToken,
+    telling: TaskTracker,
+    silent: CancellationToken,
 }
 
 impl Control {
@@ -163,6 +178,7 @@ impl Control {
             accounts: Arc::new(accounts),
             ledger,
             metrics: Metrics::new(registry)?,
+            announced: gifts::Announced::default(),
             settings: Arc::new(settings),
         };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -170,13 +186,32 @@ impl Control {
         Ok(Started {
             public: public(&desk),
             admin: admin(&desk, Door::Operator(desk.settings.operator_token.clone())),
-            control: Self { desk, tasks, stop },
+            control: Self {
+                desk,
+                tasks,
+                stop,
+                telling: TaskTracker::new(),
+                silent: CancellationToken::new(),
+            },
         })
     }
 
     /// Who signs access tokens, for whoever publishes keys.
     pub fn accounts(&self) -> Arc<Accounts> {
         Arc::clone(&self.desk.accounts)
+    }
+
+    /// Tells rooms of gifts from now on.
+    pub fn attend(&self, hubs: Hubs) {
+        let (desk, stop) = (self.desk.clone(), self.silent.clone());
+        self.telling.spawn(gifts::dispatch(desk, hubs, stop));
+    }
+
+    /// Tells rooms nothing any more: before their hubs end.
+    pub async fn fall_silent(&self) {
+        self.silent.cancel();
+        self.telling.close();
+        self.telling.wait().await;
     }
 
     /// Ends its tasks and closes the stores: what was answered is on disk.
@@ -195,6 +230,7 @@ fn public(desk: &Desk) -> Router {
     let staff = admin(desk, Door::Staff(Arc::clone(&desk.accounts)));
     people::router()
         .merge(wallet::router())
+        .merge(gifts::router())
         .with_state(desk.clone())
         .merge(staff)
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))

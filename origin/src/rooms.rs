@@ -20,6 +20,7 @@ mod names;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use accounts::Accounts;
 use axum::Router;
@@ -27,11 +28,11 @@ use bus::config::{BusSettings, LINK_MESSAGE_BYTES_MAX};
 use bus::{BusError, EdgeName, HubBus, HubInbox, RoomName, Store, StoreError};
 use chat_archive::ArchiveSettings;
 use parking_lot::Mutex;
-use rooms::schema::{FromEdge, ToEdge};
+use rooms::schema::{FromEdge, Outcome, Publish, ToEdge};
 use settings::Secret;
 use telemetry::Registry;
 use telemetry::metrics::RegisterError;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -51,6 +52,8 @@ use identity::Identity;
 
 /// What waits for one hub; more is dropped, and said again.
 const INPUTS_MAX: usize = 4_096;
+/// A hub answers within.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Rooms at once.
 const ROOMS_MAX: usize = 10_000;
 /// The largest state of a room: [`rooms::SANCTIONS_MAX`] and all that belongs to it.
@@ -164,6 +167,18 @@ pub struct Hubs {
 
 /// Who acts when an operator does.
 const OPERATOR: &str = "operator";
+
+/// Why a room was not told everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotPublished {
+    /// There is no such room.
+    NoRoom,
+    /// Its hub does not answer, or the process ends: the rest may be published later.
+    Busy {
+        /// How many were published, from the first on.
+        told: usize,
+    },
+}
 
 /// Why there is no hub for a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -322,6 +337,46 @@ impl Hubs {
             }
         });
         Ok(input)
+    }
+
+    /// Publishes in a room, in order. What the hub refuses counts as published: it would refuse it again.
+    pub(crate) async fn publish(
+        &self,
+        name: &RoomName,
+        publishes: Vec<Publish>,
+    ) -> Result<(), NotPublished> {
+        let input = match self.room(name) {
+            Ok(input) => input,
+            Err(NoHub::Unknown) => return Err(NotPublished::NoRoom),
+            Err(NoHub::Busy) => return Err(NotPublished::Busy { told: 0 }),
+        };
+        let count = publishes.len();
+        let mut answers = Vec::with_capacity(count);
+        for publish in publishes {
+            let (answer, answered) = oneshot::channel();
+            let sent = input.send(Input::Publish(Box::new(publish), answer));
+            if !matches!(tokio::time::timeout(ANSWER_WITHIN, sent).await, Ok(Ok(()))) {
+                break;
+            }
+            answers.push(answered);
+        }
+        let mut told = 0;
+        for answered in answers {
+            match tokio::time::timeout(ANSWER_WITHIN, answered).await {
+                Ok(Ok(outcome)) => {
+                    if let Outcome::Refused { code, .. } = outcome {
+                        tracing::error!(room = %name, code = code.as_str(), "a hub refuses what was paid");
+                    }
+                    told += 1;
+                }
+                _ => break,
+            }
+        }
+        if told == count {
+            Ok(())
+        } else {
+            Err(NotPublished::Busy { told })
+        }
     }
 
     /// Takes what a user wrote out of the rooms that are kept and not open. In how many there was

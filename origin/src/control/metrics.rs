@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
-use prometheus::{HistogramVec, IntCounter, IntCounterVec, Registry};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 use telemetry::metrics::{self, RegisterError};
 
 use super::problem::Code;
@@ -22,6 +22,12 @@ pub(crate) struct Metrics {
     pub(crate) requests: IntCounterVec,
     /// `weir_control_request_seconds{route}`.
     pub(crate) seconds: HistogramVec,
+    /// `weir_gifts_total{outcome}`.
+    pub(crate) gifts: IntCounterVec,
+    /// `weir_gift_announcements_total{outcome}`.
+    pub(crate) announcements: IntCounterVec,
+    /// `weir_gift_announcements_waiting`.
+    pub(crate) announcements_waiting: IntGauge,
     /// `weir_control_chores_failed_total`.
     pub(crate) chores_failed: IntCounter,
 }
@@ -45,6 +51,23 @@ impl Metrics {
                 "Time until the answer was there.",
                 &["route"],
                 &SECONDS,
+            )?,
+            gifts: metrics::counter_vec(
+                r,
+                "weir_gifts_total",
+                "Gifts, by what became of them (given, held, again, or the problem's code).",
+                &["outcome"],
+            )?,
+            announcements: metrics::counter_vec(
+                r,
+                "weir_gift_announcements_total",
+                "What rooms were to be told from the ledger's outbox (told, no-room, unread, unreadable).",
+                &["outcome"],
+            )?,
+            announcements_waiting: metrics::gauge(
+                r,
+                "weir_gift_announcements_waiting",
+                "What was read from the outbox and could not be told yet.",
             )?,
             chores_failed: metrics::counter(
                 r,

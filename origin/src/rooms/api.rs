@@ -18,13 +18,11 @@ use wasm_filters::keys::constant_time_eq;
 use super::audit::Line;
 use super::guests::{Opens, guest_id, problem};
 use super::hub::{Input, Sight};
-use super::{Hubs, OPERATOR};
+use super::{ANSWER_WITHIN, Hubs, OPERATOR};
 use crate::clock::unix_ms;
 
 /// The longest request, in bytes.
 const REQUEST_BYTES_MAX: usize = 32 << 10;
-/// A hub answers within.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Lines of the log that are given at once.
 const LINES_MAX: usize = 1_000;
 /// The longest life of an identity that an operator may ask for.
