@@ -2,6 +2,11 @@
 //!
 //! The generated modules lie deep (`exports::weir::filter::auth`); what the rest of the project uses is re-exported
 //! here by the name that the interface has in the contract.
+//!
+//! All of them are read and written by serde, for nodes that send each other a gift and its plan. Fields have their Rust
+//! names, and roles are a list of the contract's. For what people write, `probe::json` has the contract's own names.
+
+mod roles;
 
 /// The version of the contract that this host gives and asks for.
 pub const VERSION: &str = "1.1.0";
@@ -29,6 +34,6 @@ mod bindings {
         world: "any-filter",
         imports: { default: trappable },
         exports: { default: async },
-        additional_derives: [PartialEq],
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
     });
 }

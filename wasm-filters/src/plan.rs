@@ -2,8 +2,15 @@
 //!
 //! All or none: one thing that is wrong refuses the whole answer, which then counts as a failure of
 //! the filter.
+//!
+//! **A gift takes money from its sender and from its filter, and from nobody else.** The sender pays
+//! in the plan's currency, and `total` says how much. What a filter gives in another currency (what
+//! a room earns) comes from an account of its own, and goes to the recipient or to such an account:
+//! where the ledger lets an account of a filter go below zero, that is what makes money, and it
+//! makes none for strangers. What an account of the ledger is called is not known here: accounts are
+//! owners, to which whoever carries a plan out adds the currency.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::IgnoredAny;
 
@@ -38,20 +45,39 @@ pub enum PlanError {
         /// `total`.
         total: u64,
     },
-    /// Amounts do not fit into 64 bits.
-    #[error("the amounts add up to more than 2^64")]
-    Overflow,
+    /// The amounts in one currency do not fit into 64 bits.
+    #[error("the amounts in {0:?} add up to 2^64 or more")]
+    Overflow(String),
     /// A transfer of nothing.
     #[error("a transfer of 0 {0}")]
     Nothing(String),
-    /// A transfer in another currency than the plan's.
-    #[error("a transfer in {is:?} in a plan in {plan:?}")]
+    /// The sender pays in another currency than the plan's, of which `total` says nothing.
+    #[error("debits the sender in {is:?}, in a plan in {plan:?}")]
     Currency {
         /// The transfer's.
         is: String,
         /// The plan's.
         plan: String,
     },
+    /// A currency that could make of an account somebody else's: ids of accounts are a currency, a
+    /// colon, and an owner.
+    #[error("a colon in the currency {0:?}")]
+    CurrencyName(String),
+    /// Another currency than the plan's, for somebody who has no part in the gift.
+    #[error(
+        "credits {to:?} in {is:?}, in a plan in {plan:?}: only the recipient and the filter's own accounts can be"
+    )]
+    Credit {
+        /// Who gets it.
+        to: String,
+        /// The transfer's currency.
+        is: String,
+        /// The plan's.
+        plan: String,
+    },
+    /// A sender who is called as an account of a filter is.
+    #[error("the sender {0:?} has the name of a filter's account")]
+    Sender(String),
     /// A key that could collide with another gift's.
     #[error("the idempotency key {key:?} does not begin with the gift's id and a separator")]
     Key {
@@ -80,15 +106,19 @@ pub enum PlanError {
     Payload(&'static str),
 }
 
+/// What the accounts of filters begin with.
+const OF_FILTERS: &str = "filter:";
+
 /// Whether an account belongs to a filter: `filter:<name>`, or that and `:` and more.
 fn is_own(account: &str, filter: &FilterName) -> bool {
     account
-        .strip_prefix("filter:")
+        .strip_prefix(OF_FILTERS)
         .and_then(|rest| rest.strip_prefix(filter.as_str()))
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
-/// Whether a plan may be carried out for a gift.
+/// Whether a plan may be carried out for a gift. A pure function of its arguments: whoever carries a
+/// plan out that another node checked calls it again.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -99,18 +129,24 @@ pub fn check_plan(
     commands_max: u32,
 ) -> Result<(), PlanError> {
     at_most("transfers", plan.transfers.len(), TRANSFERS_MAX)?;
+    // Else the sender of one gift would be the house of another.
+    if gift.sender.id.starts_with(OF_FILTERS) {
+        return Err(PlanError::Sender(gift.sender.id.clone()));
+    }
     let mut keys = BTreeSet::new();
-    let (mut debited, mut all) = (0u64, 0u64);
+    let mut sums = BTreeMap::<&str, u64>::new();
+    let mut debited = 0;
     for transfer in &plan.transfers {
         check_transfer(filter, gift, plan, transfer)?;
         if !keys.insert(transfer.idempotency_key.as_str()) {
             return Err(PlanError::KeyTwice(transfer.idempotency_key.clone()));
         }
-        all = all
+        let sum = sums.entry(transfer.currency.as_str()).or_default();
+        *sum = sum
             .checked_add(transfer.amount)
-            .ok_or(PlanError::Overflow)?;
+            .ok_or_else(|| PlanError::Overflow(transfer.currency.clone()))?;
         if transfer.debit == gift.sender.id {
-            // At most `all`, which did not overflow.
+            // In the plan's currency, so it is at most that sum, which did not overflow.
             debited += transfer.amount;
         }
     }
@@ -128,7 +164,12 @@ pub fn check_plan(
         return Err(PlanError::TransferCommand);
     }
     if let Some(animation) = &plan.animation {
-        name("the animation's asset", &animation.asset)?;
+        // Empty: the page draws it by the payload.
+        at_most(
+            "bytes of the animation's asset",
+            animation.asset.len(),
+            NAME_BYTES_MAX,
+        )?;
         payload("the animation", &animation.payload)?;
     }
     check_commands(filter, &plan.commands, commands_max)
@@ -141,15 +182,7 @@ fn check_transfer(
     transfer: &Transfer,
 ) -> Result<(), PlanError> {
     check_names(transfer)?;
-    if transfer.currency != plan.currency {
-        return Err(PlanError::Currency {
-            is: transfer.currency.clone(),
-            plan: plan.currency.clone(),
-        });
-    }
-    if transfer.debit != gift.sender.id && !is_own(&transfer.debit, filter) {
-        return Err(PlanError::Debit(transfer.debit.clone()));
-    }
+    check_parties(filter, gift, plan, transfer)?;
     // "7" must not begin the key of gift "71".
     let key = &transfer.idempotency_key;
     let begins = key.strip_prefix(gift.id.as_str()).is_some_and(|rest| {
@@ -161,11 +194,44 @@ fn check_transfer(
     Ok(())
 }
 
+/// Whether those two may have this transfer between them.
+fn check_parties(
+    filter: &FilterName,
+    gift: &Gift,
+    plan: &Plan,
+    transfer: &Transfer,
+) -> Result<(), PlanError> {
+    let is_plans = transfer.currency == plan.currency;
+    if transfer.debit == gift.sender.id {
+        if is_plans {
+            return Ok(());
+        }
+        return Err(PlanError::Currency {
+            is: transfer.currency.clone(),
+            plan: plan.currency.clone(),
+        });
+    }
+    if !is_own(&transfer.debit, filter) {
+        return Err(PlanError::Debit(transfer.debit.clone()));
+    }
+    if is_plans || transfer.credit == gift.recipient || is_own(&transfer.credit, filter) {
+        return Ok(());
+    }
+    Err(PlanError::Credit {
+        to: transfer.credit.clone(),
+        is: transfer.currency.clone(),
+        plan: plan.currency.clone(),
+    })
+}
+
 fn check_names(transfer: &Transfer) -> Result<(), PlanError> {
     name("an idempotency key", &transfer.idempotency_key)?;
     name("an account", &transfer.debit)?;
     name("an account", &transfer.credit)?;
     name("a currency", &transfer.currency)?;
+    if transfer.currency.contains(':') {
+        return Err(PlanError::CurrencyName(transfer.currency.clone()));
+    }
     if transfer.amount == 0 {
         return Err(PlanError::Nothing(transfer.currency.clone()));
     }

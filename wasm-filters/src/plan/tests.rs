@@ -1,7 +1,7 @@
 //! Plans and commands, in tables.
 
 use super::*;
-use crate::contract::gifts::Animation;
+use crate::contract::gifts::{Animation, Combo};
 use crate::contract::types::{CustomCommand, Roles, User};
 
 fn filter() -> FilterName {
@@ -151,7 +151,7 @@ fn money_is_not_made_lost_or_taken_from_others() {
                 transfer("g7:a", "ada", "x", half),
                 transfer("g7:b", "ada", "y", half),
             ),
-            PlanError::Overflow,
+            PlanError::Overflow("coin".to_owned()),
         ),
         (
             0,
@@ -170,6 +170,182 @@ fn money_is_not_made_lost_or_taken_from_others() {
             "{total} {transfers:?}"
         );
     }
+}
+
+/// `amount` of diamonds.
+fn diamonds(key: &str, debit: &str, credit: &str, amount: u64) -> Transfer {
+    Transfer {
+        currency: "diamond".to_owned(),
+        ..transfer(key, debit, credit, amount)
+    }
+}
+
+/// The sender pays 100 coins, and this happens beside it.
+fn beside(more: Vec<Transfer>) -> Plan {
+    let mut transfers = vec![transfer("g7/1", "ada", "filter:gifts", 100)];
+    transfers.extend(more);
+    plan(100, transfers)
+}
+
+#[test]
+fn a_filter_gives_another_currency_of_its_own_to_the_recipient() {
+    for more in [
+        vec![diamonds("g7/2", "filter:gifts:issue", "grace", 50)],
+        vec![diamonds(
+            "g7/2",
+            "filter:gifts:issue",
+            "filter:gifts:jackpot",
+            50,
+        )],
+        vec![diamonds("g7/2", "filter:gifts", "grace", 50)],
+        // Amounts are summed by currency: none of these has anything to do with the other.
+        vec![
+            diamonds("g7/2", "filter:gifts:issue", "grace", u64::MAX),
+            Transfer {
+                currency: "ruby".to_owned(),
+                ..transfer("g7/3", "filter:gifts", "grace", u64::MAX)
+            },
+        ],
+    ] {
+        assert_eq!(check(&beside(more.clone())), Ok(()), "{more:?}");
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn another_currency_is_no_way_around_the_rules() {
+    let issue = |credit| vec![diamonds("g7/2", "filter:gifts:issue", credit, 50)];
+    let to_stranger = |to: &str| PlanError::Credit {
+        to: to.to_owned(),
+        is: "diamond".to_owned(),
+        plan: "coin".to_owned(),
+    };
+    let from = |debit: &str| PlanError::Debit(debit.to_owned());
+    let by_sender = PlanError::Currency {
+        is: "diamond".to_owned(),
+        plan: "coin".to_owned(),
+    };
+    let half = u64::MAX / 2 + 1;
+    for (more, error) in [
+        // Money for strangers, for the sender, for other filters.
+        (issue("mallory"), to_stranger("mallory")),
+        (issue("ada"), to_stranger("ada")),
+        (issue("filter:giftsy"), to_stranger("filter:giftsy")),
+        (issue("filter:other"), to_stranger("filter:other")),
+        (issue("grace2"), to_stranger("grace2")),
+        // Money of others: a stranger's, the recipient's own, another filter's.
+        (
+            vec![diamonds("g7/2", "bob", "filter:gifts", 50)],
+            from("bob"),
+        ),
+        (
+            vec![diamonds("g7/2", "grace", "filter:gifts", 50)],
+            from("grace"),
+        ),
+        (
+            vec![diamonds("g7/2", "filter:other:issue", "grace", 50)],
+            from("filter:other:issue"),
+        ),
+        (
+            vec![diamonds("g7/2", "filter:giftsy", "grace", 50)],
+            from("filter:giftsy"),
+        ),
+        // What `total` does not say.
+        (
+            vec![diamonds("g7/2", "ada", "grace", 50)],
+            by_sender.clone(),
+        ),
+        (
+            vec![diamonds("g7/2", "ada", "filter:gifts", 50)],
+            by_sender.clone(),
+        ),
+        // An account that reads as a currency and an owner in another place.
+        (
+            vec![Transfer {
+                currency: "coin:filter".to_owned(),
+                ..diamonds("g7/2", "filter:gifts", "grace", 50)
+            }],
+            PlanError::CurrencyName("coin:filter".to_owned()),
+        ),
+        (
+            vec![
+                diamonds("g7/2", "filter:gifts:issue", "grace", half),
+                diamonds("g7/3", "filter:gifts:issue", "grace", half),
+            ],
+            PlanError::Overflow("diamond".to_owned()),
+        ),
+        // One key for two currencies.
+        (
+            vec![diamonds("g7/1", "filter:gifts:issue", "grace", 50)],
+            PlanError::KeyTwice("g7/1".to_owned()),
+        ),
+        (
+            vec![diamonds("g71", "filter:gifts:issue", "grace", 50)],
+            PlanError::Key {
+                key: "g71".to_owned(),
+            },
+        ),
+        (
+            vec![diamonds("g7/2", "filter:gifts:issue", "grace", 0)],
+            PlanError::Nothing("diamond".to_owned()),
+        ),
+    ] {
+        assert_eq!(check(&beside(more.clone())), Err(error), "{more:?}");
+    }
+    // Nor is it enough to say that the plan is in the other one.
+    let mut turned = beside(issue("grace"));
+    turned.currency = "diamond".to_owned();
+    assert_eq!(
+        check(&turned),
+        Err(PlanError::Currency {
+            is: "coin".to_owned(),
+            plan: "diamond".to_owned()
+        })
+    );
+}
+
+#[test]
+fn nobody_gives_in_the_name_of_a_filter() {
+    // Else what this pays could be what another filter owns.
+    for id in ["filter:gifts", "filter:other", "filter:gifts:issue"] {
+        let mut gift = gift();
+        id.clone_into(&mut gift.sender.id);
+        let taken = plan(7, vec![transfer("g7", id, "grace", 7)]);
+        assert_eq!(
+            check_plan(&filter(), &gift, &taken, 4),
+            Err(PlanError::Sender(id.to_owned()))
+        );
+    }
+}
+
+#[test]
+fn a_gift_and_its_plan_go_over_the_wire() {
+    let mut gift = gift();
+    gift.sender.roles = Roles::VIP | Roles::MODERATOR;
+    let mut with = beside(vec![diamonds("g7/2", "filter:gifts:issue", "grace", 50)]);
+    with.combo = Some(Combo {
+        id: "c".to_owned(),
+        count: 2,
+        window_ms: 5000,
+    });
+    with.animation = Some(Animation {
+        asset: String::new(),
+        duration_ms: 1,
+        layer: 0,
+        payload: "{}".to_owned(),
+    });
+    with.commands = vec![
+        Command::Audit("x".to_owned()),
+        Command::RestrictChat(Some(Roles::VIP)),
+    ];
+    let json = serde_json::to_string(&(&gift, &with)).unwrap();
+    let back: (Gift, Plan) = serde_json::from_str(&json).unwrap();
+    assert_eq!(back, (gift.clone(), with));
+    assert_eq!(check_plan(&filter(), &back.0, &back.1, 4), Ok(()));
+    assert_eq!(
+        serde_json::to_value(&gift).unwrap()["sender"]["roles"],
+        serde_json::json!(["vip", "moderator"])
+    );
 }
 
 #[test]
@@ -213,6 +389,24 @@ fn there_is_a_bound_on_everything() {
         payload: "x".to_owned(),
     });
     assert!(check_commands(&filter(), &[nameless], 4).is_err());
+}
+
+#[test]
+fn a_page_can_draw_a_gift_by_itself() {
+    let mut with = plan(0, Vec::new());
+    for (asset, ok) in [
+        (String::new(), true),
+        ("x".repeat(NAME_BYTES_MAX), true),
+        ("x".repeat(NAME_BYTES_MAX + 1), false),
+    ] {
+        with.animation = Some(Animation {
+            asset,
+            duration_ms: 1,
+            layer: 0,
+            payload: String::new(),
+        });
+        assert_eq!(check(&with).is_ok(), ok);
+    }
 }
 
 #[test]
