@@ -2,7 +2,7 @@
 # Builds the filters that ship with Weir into target/filters: <name>.wasm, and its manifest beside
 # it as <name>.toml. Does nothing for those that are built already.
 #
-#   scripts/filters.sh rust       auth, chat, geo-block, http-headers
+#   scripts/filters.sh rust       auth, chat, geo-block, gifts, http-headers
 #   scripts/filters.sh polyglot   word-guard (JavaScript), welcome (Python)
 #   scripts/filters.sh all        both
 #   scripts/filters.sh check      formatting, clippy and native tests of the Rust ones
@@ -19,7 +19,7 @@ wit=$root/wasm-filters/wit
 tools=$filters/.tools
 out=$root/target/filters
 target=wasm32-wasip2
-rust_filters=(auth chat geo-block http-headers)
+rust_filters=(auth chat geo-block gifts http-headers)
 
 PATH=$PATH:$HOME/.cargo/bin
 

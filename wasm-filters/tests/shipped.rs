@@ -14,6 +14,8 @@ mod cases;
 mod chat;
 #[path = "shipped/filter.rs"]
 mod filter;
+#[path = "shipped/gifts.rs"]
+mod gifts;
 #[expect(
     dead_code,
     reason = "the tests of keys, whose vectors they are, use all of them"
@@ -49,6 +51,11 @@ async fn geo_block() {
 }
 
 #[tokio::test]
+async fn gifts_for_rooms() {
+    Filter::open("gifts").await.passes_everything().await;
+}
+
+#[tokio::test]
 async fn http_headers() {
     Filter::open("http-headers").await.passes_everything().await;
 }
@@ -76,6 +83,11 @@ async fn what_cannot_be_obeyed_refuses_the_version() {
             "geo-block",
             json!({ "rules": [{ "stream": "a" }] }),
             "either allow or deny",
+        ),
+        (
+            "gifts",
+            json!({ "items": [{ "id": "rose", "name": "Rose", "price": 0, "emoji": "R", "tier": "small" }] }),
+            "items[0] 'rose': a price is 1 to",
         ),
         (
             "http-headers",
