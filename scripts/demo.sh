@@ -185,10 +185,11 @@ write_configuration() {
 
 # --- filters -------------------------------------------------------------------------------------
 
-# Who may speak, what may be said, and fields of answers. They are kept over restarts.
+# Who may speak and give, what may be said, what can be given, and fields of answers. They are kept
+# over restarts.
 push_filters() {
     local filter manifest
-    for filter in auth chat http-headers; do
+    for filter in auth chat gifts http-headers; do
         "$WEIR_BIN/weirctl" filter list 2>/dev/null | grep -q "^$filter " && continue
         manifest=$FILTERS_DIR/$filter.toml
         [ "$filter" != auth ] || manifest=config/demo/auth.toml
