@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "shipped/accounts.rs"]
+mod accounts;
 #[path = "shipped/cases.rs"]
 mod cases;
 #[path = "shipped/chat.rs"]
@@ -150,7 +152,7 @@ fn hmac(secret: &str, text: &str) -> String {
 }
 
 /// Takes tokens of one issuer.
-fn accounts() -> Value {
+fn one_issuer() -> Value {
     json!({ "jwt": [{ "key": "accounts", "issuer": "us", "audience": "weir" }] })
 }
 
@@ -163,7 +165,7 @@ fn claims(more: &str) -> String {
 #[tokio::test]
 async fn tokens_of_accounts() {
     let auth = Filter::open("auth").await;
-    let config = accounts();
+    let config = one_issuer();
     let demo = claims(r#""name":"Ana","roles":["vip"],"streams":["demo"]"#);
     for (algorithm, signer) in [
         ("EdDSA", Signer::EdDsa),
@@ -193,7 +195,7 @@ async fn tokens_of_accounts() {
 #[tokio::test]
 async fn what_claims_open() {
     let auth = Filter::open("auth").await;
-    let config = accounts();
+    let config = one_issuer();
     let demo = claims(r#""name":"Ana","roles":["vip"],"streams":["demo"]"#);
     let token = |claims: &str| Signer::EdDsa.token(r#"{"alg":"EdDSA"}"#, claims);
     let answer = authorize(

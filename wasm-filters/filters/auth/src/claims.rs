@@ -1,11 +1,16 @@
 //! What a JWT says, once the node has found its signature right.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::policy::{Issuer, Policy, covers};
 use crate::refusal::Refusal;
 use crate::weir::filter::types::{Roles, User};
 use crate::{Action, Opened, Request, action_name};
+
+/// Most rooms of `room_roles`. A token with more is refused and not read in part.
+const ROOMS_MAX: usize = 256;
 
 /// The claims that are read; others may be there.
 #[derive(Debug, Deserialize)]
@@ -18,6 +23,10 @@ struct Claims {
     level: u32,
     #[serde(default)]
     roles: Words,
+    /// Roles in rooms, by the name of the stream: `{"demo": ["moderator"]}`. Those of the stream that is
+    /// asked about are added to `roles`; no name stands for several.
+    #[serde(default)]
+    room_roles: BTreeMap<String, Words>,
     /// The streams that are opened: `["demo", "club-*"]`.
     streams: Option<Words>,
     /// Actions on streams: `play:demo publish:demo`. Words that name no action of ours are skipped.
@@ -53,6 +62,16 @@ impl Words {
     }
 }
 
+impl Claims {
+    /// Those that they have everywhere, and those of this stream's room.
+    fn roles_in(&self, stream: &str) -> impl Iterator<Item = &str> {
+        let here = self.room_roles.get(stream);
+        self.roles
+            .iter()
+            .chain(here.into_iter().flat_map(Words::iter))
+    }
+}
+
 /// Whether the claims open the stream for the action.
 pub(crate) fn open(
     policy: &Policy,
@@ -69,7 +88,7 @@ pub(crate) fn open(
     if !ours || !for_us {
         return Err(Refusal::WrongIssuer);
     }
-    if claims.sub.is_empty() {
+    if claims.sub.is_empty() || claims.room_roles.len() > ROOMS_MAX {
         return Err(Refusal::Malformed);
     }
     let named = named_by_scope(&claims.scope, request);
@@ -87,23 +106,19 @@ pub(crate) fn open(
     let needed = policy.roles.needed(request.action);
     let has_role = || {
         claims
-            .roles
-            .iter()
+            .roles_in(&request.stream)
             .any(|role| needed.iter().any(|it| it == role))
     };
     // A scope that names the action stands for the role.
     if named.is_none() && !needed.is_empty() && !has_role() {
         return Err(Refusal::MissingRole);
     }
+    let roles = claims.roles_in(&request.stream).filter_map(role);
     Ok(Opened {
         user: User {
+            roles: roles.fold(Roles::empty(), Roles::union),
             name: claims.name.unwrap_or_else(|| claims.sub.clone()),
             id: claims.sub,
-            roles: claims
-                .roles
-                .iter()
-                .filter_map(role)
-                .fold(Roles::empty(), Roles::union),
             level: claims.level,
             attrs: Vec::new(),
         },
@@ -208,6 +223,79 @@ mod tests {
         ] {
             assert_eq!(outcome(claims, action).map(|_| ()), expect, "{claims}");
         }
+    }
+
+    /// The tokens of accounts open everything, and those of guests rooms.
+    #[test]
+    fn who_may_give() {
+        use Action::{Gift, Join, Play};
+        let account = r#""sub":"u-1","streams":["*"]"#;
+        let guest = r#""sub":"guest-1","streams":["*"],"scope":"join:*""#;
+        for (claims, action, expect) in [
+            (account, Gift, Ok(())),
+            (account, Join, Ok(())),
+            (account, Play, Ok(())),
+            (guest, Join, Ok(())),
+            (guest, Gift, Err("wrong-stream")),
+            (guest, Play, Err("wrong-stream")),
+        ] {
+            assert_eq!(outcome(claims, action).map(|_| ()), expect, "{claims}");
+        }
+    }
+
+    #[test]
+    fn roles_of_a_room_count_in_that_room() {
+        use Action::{Admin, Publish};
+        let with = |rooms: &str| {
+            format!(r#""sub":"a","roles":["vip"],"streams":["*"],"room_roles":{rooms}"#)
+        };
+        // The request is about the stream "demo".
+        for (rooms, roles) in [
+            (r#"{}"#, Roles::VIP),
+            (
+                r#"{"demo":["moderator","king"]}"#,
+                Roles::VIP | Roles::MODERATOR,
+            ),
+            (
+                r#"{"demo":"muted bot"}"#,
+                Roles::VIP | Roles::MUTED | Roles::BOT,
+            ),
+            (r#"{"demo":[],"other":["moderator"]}"#, Roles::VIP),
+            // No patterns.
+            (
+                r#"{"*":["staff"],"demo*":["staff"],"":["staff"]}"#,
+                Roles::VIP,
+            ),
+        ] {
+            let opened = outcome(&with(rooms), Action::Join).expect(rooms);
+            assert_eq!(opened.user.roles, roles, "{rooms}");
+        }
+        for (rooms, action, expect) in [
+            (r#"{"demo":["broadcaster"]}"#, Publish, Ok(())),
+            (r#"{"other":["broadcaster"]}"#, Publish, Err("missing-role")),
+            (r#"{"demo":["moderator"]}"#, Publish, Err("missing-role")),
+            (r#"{"other":["staff"]}"#, Admin, Err("missing-role")),
+            (r#"["moderator"]"#, Publish, Err("malformed-token")),
+            (
+                r#"{"demo":{"moderator":true}}"#,
+                Publish,
+                Err("malformed-token"),
+            ),
+        ] {
+            assert_eq!(outcome(&with(rooms), action).map(|_| ()), expect, "{rooms}");
+        }
+    }
+
+    #[test]
+    fn rooms_are_bounded() {
+        let token = |count: usize| {
+            let rooms: Vec<String> = (0..count).map(|at| format!(r#""r{at}":["vip"]"#)).collect();
+            let rooms = rooms.join(",");
+            format!(r#""sub":"a","streams":["*"],"room_roles":{{{rooms}}}"#)
+        };
+        assert!(outcome(&token(ROOMS_MAX), Action::Play).is_ok());
+        let error = outcome(&token(ROOMS_MAX + 1), Action::Play).map(|_| ());
+        assert_eq!(error, Err("malformed-token"));
     }
 
     #[test]

@@ -86,7 +86,11 @@ fn open_jwt(token: &str, policy: &Policy, request: &Request) -> Result<Opened, F
     let mut failure = None;
     for issuer in &policy.jwt {
         match crypto::verify_jwt(&issuer.key, token) {
-            Ok(claims) => return Ok(claims::open(policy, issuer, &claims, request)?),
+            Ok(claims) => match claims::open(policy, issuer, &claims, request) {
+                // Two issuers can share a set of keys: it may be by the next.
+                Err(Refusal::WrongIssuer) => failure = Some(Refusal::WrongIssuer.into()),
+                opened => return Ok(opened?),
+            },
             // By another issuer, perhaps. What that one's key says counts for more.
             Err(CryptoError::BadSignature) => {
                 _ = failure.get_or_insert(Refusal::BadSignature.into())
