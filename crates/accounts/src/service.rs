@@ -1,5 +1,6 @@
 //! Accounts as an API serves them: who may sign in, and what they are handed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,10 +17,6 @@ use crate::refresh::{Family, RefreshToken};
 use crate::store::{Page, Shown, Store};
 use crate::text::{DisplayName, Login, Role, Room, UserId};
 use crate::token::{Claims, TokenError, TokenSettings};
-
-/// What everybody who is signed in may open, and do there.
-const STREAMS: &str = "*";
-const SCOPE: &str = "join:* play:*";
 
 /// How accounts are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -429,12 +426,12 @@ impl Accounts {
         let settings = keys.settings();
         let person = (account.id.to_string(), account.display_name.to_string());
         let roles = account.roles.iter().map(Role::to_string).collect();
-        let grants = account.grants.iter();
-        let scope = grants.fold(SCOPE.to_owned(), |scope, grant| {
-            format!("{scope} {}:{}", grant.role, grant.room)
-        });
-        let access = (vec![STREAMS.to_owned()], scope);
-        let claims = Claims::new(settings, person, roles, access, now_ms)?;
+        let mut room_roles = BTreeMap::<String, Vec<String>>::new();
+        for grant in &account.grants {
+            let there = room_roles.entry(grant.room.to_string()).or_default();
+            there.push(grant.role.to_string());
+        }
+        let claims = Claims::new(settings, person, (roles, room_roles), now_ms)?;
         let tokens = Tokens {
             access: keys.sign(&claims, now_ms)?,
             access_seconds: settings.lifetime_seconds,

@@ -1,5 +1,7 @@
 //! Access tokens: JWTs (RFC 7519) by EdDSA (RFC 8037), checked as RFC 8725 wants.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Invalid};
@@ -10,6 +12,8 @@ use crate::random;
 pub(crate) const ALGORITHM: &str = "EdDSA";
 const TYPE: &str = "JWT";
 const ID_BYTES: usize = 16;
+/// What everybody who is signed in may open.
+const STREAMS: &str = "*";
 /// Longest `iss` and `aud`, in bytes.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -53,12 +57,13 @@ pub struct Claims {
     /// Platform-wide roles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
-    /// Rooms and streams that it opens; patterns.
+    /// Rooms and streams that it opens; patterns. There is no `scope`, which would narrow what it
+    /// allows there.
     #[serde(default)]
     pub streams: Vec<String>,
-    /// What it allows there, words with spaces between them: `join:* play:* moderator:demo`.
-    #[serde(default)]
-    pub scope: String,
+    /// Roles in rooms, by the room's name, in order: `{"demo": ["moderator"]}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub room_roles: BTreeMap<String, Vec<String>>,
     /// Signed at, in seconds since 1970.
     pub iat: u64,
     /// Ends at, in seconds since 1970.
@@ -68,12 +73,11 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Of a person who may do this, from now on.
+    /// Of a person who has these roles, everywhere and in rooms, from now on.
     pub(crate) fn new(
         settings: &TokenSettings,
         (sub, name): (String, String),
-        roles: Vec<String>,
-        (streams, scope): (Vec<String>, String),
+        (roles, room_roles): (Vec<String>, BTreeMap<String, Vec<String>>),
         now_ms: u64,
     ) -> Result<Self, Error> {
         let id: [u8; ID_BYTES] = random::bytes()?;
@@ -84,8 +88,8 @@ impl Claims {
             sub,
             name,
             roles,
-            streams,
-            scope,
+            streams: vec![STREAMS.to_owned()],
+            room_roles,
             iat,
             exp: iat.saturating_add(settings.lifetime_seconds),
             jti: random::hex(&id),

@@ -1,5 +1,7 @@
 //! Tokens of every wrong kind, and keys through rotations.
 
+use std::collections::BTreeMap;
+
 use ring::hmac;
 use serde_json::{Value, json};
 
@@ -22,15 +24,25 @@ fn set(keys: &[StoredKey]) -> KeySet {
 
 fn claims(now_ms: u64) -> Claims {
     let person = ("u-1".to_owned(), "Ana".to_owned());
-    let access = (vec!["*".to_owned()], "join:*".to_owned());
-    Claims::new(
-        &settings(),
-        person,
-        vec!["admin".to_owned()],
-        access,
-        now_ms,
-    )
-    .unwrap()
+    let rooms = BTreeMap::from([("demo".to_owned(), vec!["moderator".to_owned()])]);
+    let roles = (vec!["admin".to_owned()], rooms);
+    Claims::new(&settings(), person, roles, now_ms).unwrap()
+}
+
+/// What the auth filter of an edge reads: a `scope` would narrow it to what that names.
+#[test]
+fn what_a_token_says() {
+    let mut said = serde_json::to_value(claims(NOW)).unwrap();
+    said.as_object_mut().unwrap().remove("jti");
+    let seconds = NOW / 1_000;
+    assert_eq!(
+        said,
+        json!({
+            "iss": "weir", "aud": "weir-viewers", "sub": "u-1", "name": "Ana", "roles": ["admin"],
+            "streams": ["*"], "room_roles": { "demo": ["moderator"] },
+            "iat": seconds, "exp": seconds + LIFETIME,
+        })
+    );
 }
 
 /// Signed by the key, whatever it says.
@@ -188,6 +200,7 @@ fn claims_are_exact() {
         ("iat", json!(now + LEEWAY_SECONDS + 1), TokenError::Times),
         ("iat", json!(0), TokenError::Times),
         ("sub", json!(7), TokenError::Malformed),
+        ("room_roles", json!(["moderator"]), TokenError::Malformed),
     ];
     for (name, value, error) in cases {
         let mut claims = serde_json::to_value(claims(NOW)).unwrap();

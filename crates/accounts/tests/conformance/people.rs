@@ -1,5 +1,7 @@
 //! Registration, signing in, passwords, roles.
 
+use std::collections::BTreeMap;
+
 use accounts::limits::{GRANTS_MAX, ROLES_MAX};
 use accounts::{DisplayName, Error, Invalid, UserId};
 
@@ -20,10 +22,9 @@ pub(crate) async fn somebody_registers_and_signs_in<K: Kit>(kit: K) {
         .verify(&signed_in.tokens.access, NOW + 2)
         .expect("a token");
     assert_eq!(claims.sub, account.id.to_string());
-    assert_eq!(
-        (claims.name.as_str(), claims.scope.as_str()),
-        ("ANA", "join:* play:*")
-    );
+    assert_eq!(claims.name, "ANA");
+    assert_eq!(claims.streams, ["*"]);
+    assert!(claims.roles.is_empty() && claims.room_roles.is_empty());
     assert_eq!(claims.exp - claims.iat, 600);
     // It outlives the process.
     accounts.close().await;
@@ -151,7 +152,8 @@ pub(crate) async fn roles_and_grants_are_bounded<K: Kit>(kit: K) {
     let next = refresh(&accounts, &before, NOW).await;
     let claims = accounts.verify(&next.tokens.access, NOW).expect("a token");
     assert_eq!(claims.roles, ["admin"]);
-    assert_eq!(claims.scope, "join:* play:* moderator:demo");
+    let demo = ("demo".to_owned(), vec!["moderator".to_owned()]);
+    assert_eq!(claims.room_roles, BTreeMap::from([demo]));
     let limit = Err(Error::Invalid(Invalid::Roles));
     for n in 1..ROLES_MAX {
         let granted = accounts
