@@ -92,9 +92,14 @@ pub struct GiftRules {
 
 impl GiftRules {
     fn signals(&self) -> ::gifts::SignalRules {
+        let new_account_ms = u64::try_from(self.new_account.as_millis()).unwrap_or(u64::MAX);
         ::gifts::SignalRules {
             new_account_coins: self.new_account_coins,
-            new_account_ms: u64::try_from(self.new_account.as_millis()).unwrap_or(u64::MAX),
+            new_account_ms: if self.new_account_coins == 0 {
+                0
+            } else {
+                new_account_ms
+            },
             velocity_coins: self.velocity_coins,
         }
     }

@@ -1,7 +1,8 @@
 //! Pays for a gift: once, however often it is asked for.
 
 use ::gifts::{
-    Announcement, Currency as GiftCurrency, Giver, Move, Order, Rules, Signals, is_issue,
+    Announcement, Currency as GiftCurrency, Giver, Move, Order, Rules, SignalRules, Signals,
+    is_issue,
 };
 use bytes::Bytes;
 use http::StatusCode;
@@ -53,19 +54,26 @@ impl Desk {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             Problem::new(status, "bad-plan", format!("the plan of the gift: {error}"))
         })?;
-        if let Some(paid) = self.paid_before(&order).await? {
-            return Ok(paid);
-        }
         let now_ms = unix_ms();
         let batch = batch(&order, &moves, now_ms)?;
-        let signals = self.signals(&order, now_ms).await;
+        // Where gifts may be held, what was held and what is paid must not both be. Elsewhere the
+        // ledger tells that a gift is there already.
+        let may_hold = self.settings.gifts.signals() != SignalRules::default();
+        if may_hold && let Some(paid) = self.paid_before(&order).await? {
+            return Ok(paid);
+        }
+        let signals = if may_hold {
+            self.signals(&order, now_ms).await
+        } else {
+            Signals::default()
+        };
         let state = if signals.hold() {
             self.hold(&order, &signals, now_ms).await?;
             State::Held
         } else {
             match self.commit(batch, &order.sender.id, now_ms).await {
                 Ok(()) => State::Given,
-                // Somebody else asked for the same in the same moment, and the plan was another.
+                // The same was asked for before: its time, at least, was another.
                 Err(Error::Conflict { .. }) => {
                     return self.paid_before(&order).await?.ok_or_else(reused);
                 }
