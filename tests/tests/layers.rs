@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 20] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 21] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("gifts", Layer::Pure, &["rooms"]),
@@ -16,7 +16,8 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 20] = [
     ("playback-token", Layer::Pure, &[]),
     ("rooms", Layer::Pure, &[]),
     ("rtmp", Layer::Pure, &[]),
-    ("settings", Layer::Shared, &[]),
+    ("settings", Layer::Settings, &[]),
+    ("database", Layer::Shared, &["settings"]),
     ("telemetry", Layer::Shared, &[]),
     ("transport", Layer::Shared, &[]),
     ("wasm-filters", Layer::Shared, &[]),
@@ -127,6 +128,8 @@ const IMPURE: [&str; 12] = [
 enum Layer {
     /// L0: no runtime, sockets, files, clock or randomness.
     Pure,
+    /// L1, and what the rest of L1 may be configured by.
+    Settings,
     /// L1.
     Shared,
     /// What roles have in common beyond one concern: built on the shared crates.

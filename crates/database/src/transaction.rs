@@ -1,20 +1,21 @@
-//! What both databases have in common: a transaction of a few statements.
-//!
-//! The operations (`store`) are written once, in SQL that both understand; a database runs one of
-//! them in a transaction, again if that failed in passing.
+//! Operations: what a store does in one transaction, in SQL that both databases understand.
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 
 use crate::error::Error;
-use crate::random::{self, Digest};
 
-/// A value of SQL: the types that the schema has.
+/// A value of SQL: `bigint` (`INTEGER`), `text` and `bytea` (`BLOB`), or null. Schemas have no other
+/// types.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Value {
+pub enum Value {
+    /// Nothing.
     Null,
+    /// A number.
     Int(i64),
+    /// A text.
     Text(String),
+    /// Bytes.
     Blob(Vec<u8>),
 }
 
@@ -31,9 +32,9 @@ impl From<&str> for Value {
     }
 }
 
-impl From<&Digest> for Value {
-    fn from(digest: &Digest) -> Self {
-        Self::Blob(digest.to_vec())
+impl<const N: usize> From<&[u8; N]> for Value {
+    fn from(bytes: &[u8; N]) -> Self {
+        Self::Blob(bytes.to_vec())
     }
 }
 
@@ -50,21 +51,30 @@ impl<T: Into<Self>> From<Option<T>> for Value {
     }
 }
 
-/// A row that was read.
+/// A row that was read. A value of another type than the one asked for is [`Error::Unavailable`]: the
+/// store has not written it.
 #[derive(Debug)]
-pub(crate) struct Row(pub(crate) Vec<Value>);
+pub struct Row(pub(crate) Vec<Value>);
 
 impl Row {
     fn at(&self, column: usize) -> &Value {
         self.0.get(column).unwrap_or(&Value::Null)
     }
 
-    pub(crate) fn text(&self, column: usize) -> Result<&str, Error> {
+    /// A text.
+    ///
+    /// # Errors
+    /// It is something else, or null.
+    pub fn text(&self, column: usize) -> Result<&str, Error> {
         self.text_or_null(column)?
             .ok_or_else(|| Error::damaged("text"))
     }
 
-    pub(crate) fn text_or_null(&self, column: usize) -> Result<Option<&str>, Error> {
+    /// A text, or null.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn text_or_null(&self, column: usize) -> Result<Option<&str>, Error> {
         match self.at(column) {
             Value::Null => Ok(None),
             Value::Text(text) => Ok(Some(text)),
@@ -72,12 +82,20 @@ impl Row {
         }
     }
 
-    pub(crate) fn number(&self, column: usize) -> Result<u64, Error> {
+    /// A number that is not negative.
+    ///
+    /// # Errors
+    /// It is negative, something else, or null.
+    pub fn number(&self, column: usize) -> Result<u64, Error> {
         self.number_or_null(column)?
             .ok_or_else(|| Error::damaged("number"))
     }
 
-    pub(crate) fn number_or_null(&self, column: usize) -> Result<Option<u64>, Error> {
+    /// A number that is not negative, or null.
+    ///
+    /// # Errors
+    /// It is negative, or something else.
+    pub fn number_or_null(&self, column: usize) -> Result<Option<u64>, Error> {
         match self.at(column) {
             Value::Null => Ok(None),
             Value::Int(number) => {
@@ -88,29 +106,32 @@ impl Row {
         }
     }
 
-    pub(crate) fn blob(&self, column: usize) -> Result<&[u8], Error> {
-        match self.at(column) {
-            Value::Blob(bytes) => Ok(bytes),
-            _ => Err(Error::damaged("bytes")),
-        }
+    /// Bytes.
+    ///
+    /// # Errors
+    /// It is something else, or null.
+    pub fn blob(&self, column: usize) -> Result<&[u8], Error> {
+        self.blob_or_null(column)?
+            .ok_or_else(|| Error::damaged("bytes"))
     }
 
-    pub(crate) fn digest(&self, column: usize) -> Result<Digest, Error> {
-        Ok(random::array(self.blob(column)?))
-    }
-
-    pub(crate) fn digest_or_null(&self, column: usize) -> Result<Option<Digest>, Error> {
+    /// Bytes, or null.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn blob_or_null(&self, column: usize) -> Result<Option<&[u8]>, Error> {
         match self.at(column) {
             Value::Null => Ok(None),
-            _ => self.digest(column).map(Some),
+            Value::Blob(bytes) => Ok(Some(bytes)),
+            _ => Err(Error::damaged("bytes")),
         }
     }
 }
 
-/// A transaction. Arguments are `$1`, `$2`…; rows to be changed are locked by `FOR UPDATE`, which
-/// SQLite, with one writer, does not need.
+/// A transaction. Arguments are `$1`, `$2`…; rows to be changed are locked by ` FOR UPDATE`, which
+/// SQLite, with one writer, does not need. No other `$` and no other ` FOR UPDATE` may be in the SQL.
 #[async_trait]
-pub(crate) trait Transaction: Send {
+pub trait Transaction: Send {
     /// Runs a statement; answers its rows.
     async fn query(&mut self, sql: &'static str, arguments: &[Value]) -> Result<Vec<Row>, Error>;
 
@@ -118,18 +139,17 @@ pub(crate) trait Transaction: Send {
     async fn execute(&mut self, sql: &'static str, arguments: &[Value]) -> Result<u64, Error>;
 }
 
-/// An operation: what it is called with, and what it does. It may be run again.
-pub(crate) type Operation<A, T> =
-    for<'a> fn(&'a mut dyn Transaction, &'a A) -> BoxFuture<'a, Result<T, Error>>;
-
-/// What keeps accounts: it runs an operation in a transaction, all of which is on the disk when it
-/// is answered, or nothing after an error (but see [`Error::Unavailable`]).
-pub(crate) trait Database {
-    async fn run<A, T>(&self, arguments: A, operation: Operation<A, T>) -> Result<T, Error>
-    where
-        A: Send + Sync + 'static,
-        T: Send + 'static;
-
-    /// Waits for what runs, and lets go.
-    async fn close(&self);
-}
+/// An operation: what it is called with, and what it does. It waits for nothing but its transaction,
+/// and may be run again after a failure in passing. An error of it rolls back.
+///
+/// ```
+/// # use database::{Error, Operation};
+/// const RENAME: Operation<(u64, String), bool, Error> = |tx, (id, name)| {
+///     Box::pin(async move {
+///         let sql = "UPDATE example_people SET name = $2 WHERE id = $1";
+///         Ok(tx.execute(sql, &[(*id).into(), name.as_str().into()]).await? > 0)
+///     })
+/// };
+/// ```
+pub type Operation<A, T, E> =
+    for<'a> fn(&'a mut dyn Transaction, &'a A) -> BoxFuture<'a, Result<T, E>>;

@@ -11,7 +11,7 @@ const MAX: Duration = Duration::from_millis(500);
 
 /// Before the attempt after `failures` failed ones (at least one): from half to all of a bound
 /// that doubles, so that processes that met in a deadlock do not meet again.
-pub(super) fn delay(failures: u32) -> Duration {
+pub fn backoff(failures: u32) -> Duration {
     bound(failures).mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
@@ -36,7 +36,7 @@ mod tests {
         ] {
             let bound = Duration::from_millis(ms);
             assert_eq!(super::bound(failures), bound, "{failures}");
-            let delay = delay(failures);
+            let delay = backoff(failures);
             assert!(delay >= bound / 2 && delay <= bound, "{delay:?}");
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
+use settings::Secret;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
@@ -15,11 +16,13 @@ use tokio_postgres::{Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::Failure;
-use crate::error::{Error, Invalid, OpenError};
+use super::migrate::migrate;
+use crate::error::{Error, OpenError};
+use crate::migrations::Schema;
 
 /// Makes connections to one database.
 #[derive(Clone)]
-pub(super) struct Connector {
+pub struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
     timeout: Duration,
@@ -34,7 +37,7 @@ impl std::fmt::Debug for Connector {
 }
 
 /// A connection, and the statements that were prepared on it: a fixed set.
-pub(super) struct Session {
+pub struct Session {
     client: Client,
     driver: JoinHandle<()>,
     statements: HashMap<String, Statement>,
@@ -55,18 +58,35 @@ impl Drop for Session {
 }
 
 impl Connector {
-    pub(super) fn new(
-        url: &str,
+    /// Connects to a database, and makes or migrates what a store has there.
+    ///
+    /// # Errors
+    /// The URL or the certificates cannot be used, the server cannot be reached, or a newer Weir
+    /// wrote it.
+    pub async fn open(
+        url: &Secret,
         ca_file: Option<&Path>,
         timeout: Duration,
+        schema: &Schema,
+    ) -> Result<Self, OpenError> {
+        let connector = Self::new(url, ca_file, timeout, schema.name)?;
+        migrate(&connector, schema).await?;
+        Ok(connector)
+    }
+
+    fn new(
+        url: &Secret,
+        ca_file: Option<&Path>,
+        timeout: Duration,
+        name: &str,
     ) -> Result<Self, OpenError> {
         // What is wrong is not repeated: the password may be in it.
-        let unusable = |_| Invalid::Options("the URL of PostgreSQL cannot be parsed");
-        let mut config: Config = url.parse().map_err(unusable)?;
+        let unusable = |_| OpenError::Options("the URL of PostgreSQL cannot be parsed");
+        let mut config: Config = url.expose().parse().map_err(unusable)?;
         config
             .connect_timeout(timeout)
             .tcp_user_timeout(timeout)
-            .application_name("weir-accounts");
+            .application_name(format!("weir-{name}"));
         let hosts = config.get_hosts();
         let local = hosts.iter().all(|host| matches!(host, Host::Unix(_)));
         let encrypted = config.get_ssl_mode() != SslMode::Disable && !local;
@@ -78,7 +98,11 @@ impl Connector {
         })
     }
 
-    pub(super) async fn connect(&self) -> Result<Session, Failure> {
+    /// One more connection.
+    ///
+    /// # Errors
+    /// The server cannot be reached in time.
+    pub async fn connect(&self) -> Result<Session, Failure> {
         let connecting = self.config.connect(self.tls.clone());
         let late = |_| Failure::passing(Error::unavailable("connecting takes too long"));
         let connected = tokio::time::timeout(self.timeout, connecting).await;
@@ -111,13 +135,19 @@ impl Connector {
 }
 
 impl Session {
-    /// Statements without arguments.
-    pub(super) async fn run(&self, sql: &str) -> Result<(), Failure> {
+    /// Runs statements without arguments.
+    ///
+    /// # Errors
+    /// What the server said, or the connection.
+    pub async fn run(&self, sql: &str) -> Result<(), Failure> {
         self.client.batch_execute(sql).await.map_err(Failure::of)
     }
 
-    /// Prepares a statement once.
-    pub(super) async fn prepare(&mut self, sql: &str) -> Result<Statement, Failure> {
+    /// Prepares a statement, once. As many as there are stay prepared: they have to be a fixed set.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn prepare(&mut self, sql: &str) -> Result<Statement, Failure> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
@@ -126,7 +156,11 @@ impl Session {
         Ok(statement)
     }
 
-    pub(super) async fn query(
+    /// Runs a statement; answers its rows.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn query(
         &mut self,
         sql: &str,
         arguments: &[&(dyn ToSql + Sync)],
@@ -136,7 +170,11 @@ impl Session {
         rows.map_err(Failure::of)
     }
 
-    pub(super) async fn execute(
+    /// Runs a statement that answers nothing; how many rows it changed.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn execute(
         &mut self,
         sql: &str,
         arguments: &[&(dyn ToSql + Sync)],
@@ -144,6 +182,11 @@ impl Session {
         let statement = self.prepare(sql).await?;
         let changed = self.client.execute(&statement, arguments).await;
         changed.map_err(Failure::of)
+    }
+
+    /// For several statements at once: they are sent in the order in which the futures are polled.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 }
 

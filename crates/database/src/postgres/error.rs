@@ -1,4 +1,4 @@
-//! What PostgreSQL's errors are to the ledger.
+//! What PostgreSQL's errors are to a store.
 
 use tokio_postgres::error::SqlState;
 
@@ -6,16 +6,19 @@ use crate::error::Error;
 
 /// Why something was not done, and whether it is worth trying again.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) error: Error,
+pub struct Failure {
+    /// What to answer.
+    pub error: Error,
     /// The same may go well now: a deadlock, a lost connection.
-    pub(super) retry: bool,
-    /// Perhaps only for one member of a group.
-    pub(super) constraint: bool,
+    pub retry: bool,
+    /// A constraint was broken: of several changes that were tried together, the others need not
+    /// fail with the one.
+    pub constraint: bool,
 }
 
 impl Failure {
-    pub(super) fn of(error: tokio_postgres::Error) -> Self {
+    /// What the server or the connection said.
+    pub fn of(error: tokio_postgres::Error) -> Self {
         let reason = describe(&error);
         let Some(code) = error.code() else {
             // Not said by the server: the connection is gone, or what it said is not understood.
@@ -43,7 +46,7 @@ impl Failure {
     }
 
     /// Worth another attempt.
-    pub(super) fn passing(error: Error) -> Self {
+    pub fn passing(error: Error) -> Self {
         Self {
             error,
             retry: true,
@@ -52,7 +55,7 @@ impl Failure {
     }
 
     /// Not worth one.
-    pub(super) fn lasting(error: Error) -> Self {
+    pub fn lasting(error: Error) -> Self {
         Self {
             error,
             retry: false,

@@ -1,27 +1,30 @@
 //! Connections, the lock against a second process, and migrations.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
-use super::error::store;
+use super::error::failed;
 use crate::error::{Error, OpenError};
-use crate::migrations::{SQLITE, missing};
+use crate::migrations::Schema;
 
-/// Statements of the writer, and some.
-const STATEMENTS_CACHED: usize = 48;
-/// Memory for pages of the writer, in KiB: the upper levels of the indexes of some million
-/// transfers.
-const CACHE_KIB: i64 = 64 * 1024;
-/// What the log's file is cut down to when it begins anew.
-const LOG_BYTES_KEPT: i64 = 64 << 20;
-/// Memory for pages of each reader, in KiB.
-const READER_CACHE_KIB: i64 = 4 * 1024;
+/// All statements of a store.
+const STATEMENTS_CACHED: usize = 64;
+/// Money, names, hashes and keys are in such files.
+const MODE: u32 = 0o600;
 
-/// Held as long as the process has the database.
-pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+/// A file that no other process opens, as long as this lives.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "the lock is held until it is closed")] File);
+
+/// Takes the database at a path for this process.
+///
+/// # Errors
+/// Another process has it, or the disk fails.
+pub fn lock(path: &Path) -> Result<Lock, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let name = PathBuf::from(name);
@@ -29,11 +32,9 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
         what: format!("lock {}", name.display()),
         source,
     };
-    let mut options = OpenOptions::new();
-    let options = options.create(true).truncate(false).write(true);
-    let file = options.open(&name).map_err(failed)?;
+    let file = private(&name).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
             file: path.display().to_string(),
         }),
@@ -41,45 +42,32 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// The connection that writes, its schema up to date.
-pub(super) fn writer(path: &Path, timeout: Duration) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = open(path, flags, timeout, CACHE_KIB).map_err(OpenError::Store)?;
-    prepare(&connection).map_err(store)?;
-    migrate(&mut connection)?;
-    Ok(connection)
+/// A file for its owner alone, made if it is not there.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(MODE);
+    options.open(path)
 }
 
-/// A connection that carries the log over. It has the same `synchronous`, which is the default.
-pub(super) fn checkpointer(path: &Path, timeout: Duration) -> Result<Connection, Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    open(path, flags, timeout, READER_CACHE_KIB)
-}
-
-/// A connection that reads.
-pub(super) fn reader(path: &Path, timeout: Duration) -> Result<Connection, Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = open(path, flags, timeout, READER_CACHE_KIB)?;
-    connection
-        .pragma_update(None, "query_only", true)
-        .map_err(store)?;
-    Ok(connection)
-}
-
-fn open(
-    path: &Path,
-    flags: OpenFlags,
-    timeout: Duration,
-    cache_kib: i64,
-) -> Result<Connection, Error> {
-    let connection = Connection::open_with_flags(path, flags).map_err(store)?;
-    connection.busy_timeout(timeout).map_err(store)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-    let set = |name, value: i64| connection.pragma_update(None, name, value).map_err(store);
-    set("cache_size", -cache_kib)?;
-    set("trusted_schema", 0)?;
+/// Opens the database of a store, made and migrated; every commit on this connection is synced.
+/// Blocks.
+///
+/// # Errors
+/// A newer Weir wrote it, or the disk fails.
+pub fn open(path: &Path, timeout: Duration, schema: &Schema) -> Result<Connection, OpenError> {
+    let io = |source| OpenError::Io {
+        what: format!("open {}", path.display()),
+        source,
+    };
+    // Made here, because SQLite would make it for everybody; its log gets the same mode.
+    let file = private(path).map_err(io)?;
+    let mode = file.metadata().map_err(io)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        tracing::warn!(path = %path.display(), "others may read the file of {}", schema.name);
+    }
+    let mut connection = connect(path, timeout)?;
+    prepare(&connection).map_err(failed)?;
+    migrate(&mut connection, schema)?;
     Ok(connection)
 }
 
@@ -87,39 +75,54 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // Every commit is synced: what is answered survives a loss of power.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    // Another thread does it.
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
-    Ok(())
+    connection.pragma_update(None, "foreign_keys", true)
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+/// One more connection to a database that [`open`] has made.
+///
+/// # Errors
+/// The disk fails.
+pub fn connect(path: &Path, timeout: Duration) -> Result<Connection, Error> {
+    let connect = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(timeout)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+        connection.pragma_update(None, "trusted_schema", 0)?;
+        Ok(connection)
+    };
+    connect().map_err(failed)
+}
+
+fn migrate(connection: &mut Connection, schema: &Schema) -> Result<(), OpenError> {
+    let table = schema.sqlite.table;
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(store)?;
+        .map_err(failed)?;
     transaction
-        .execute_batch(
-            "CREATE TABLE IF NOT EXISTS migrations \
-             (version INTEGER PRIMARY KEY, digest BLOB NOT NULL) STRICT",
-        )
-        .map_err(store)?;
+        .execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS {table} \
+             (version INTEGER PRIMARY KEY, digest BLOB NOT NULL) STRICT"
+        ))
+        .map_err(failed)?;
     let applied: Vec<(i64, Vec<u8>)> = transaction
-        .prepare("SELECT version, digest FROM migrations ORDER BY version")
+        .prepare(&format!(
+            "SELECT version, digest FROM {table} ORDER BY version"
+        ))
         .and_then(|mut statement| {
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect()
         })
-        .map_err(store)?;
-    for migration in missing(SQLITE, &applied)? {
-        transaction.execute_batch(migration.text).map_err(store)?;
+        .map_err(failed)?;
+    for step in schema.sqlite.missing(schema.name, &applied)? {
+        transaction.execute_batch(step.text).map_err(failed)?;
         transaction
             .execute(
-                "INSERT INTO migrations VALUES (?1, ?2)",
-                params![migration.version, migration.digest()],
+                &format!("INSERT INTO {table} VALUES (?1, ?2)"),
+                params![step.version, step.digest],
             )
-            .map_err(store)?;
+            .map_err(failed)?;
     }
-    transaction.commit().map_err(store)?;
+    transaction.commit().map_err(failed)?;
     Ok(())
 }

@@ -1,17 +1,16 @@
-//! What SQLite's errors are to the ledger.
+//! What SQLite's errors are to a store.
 
-use rusqlite::ErrorCode;
-use rusqlite::ffi;
+use rusqlite::{ErrorCode, ffi};
 
 use crate::error::Error;
 
 /// For `map_err`. Nothing was committed.
-pub(super) fn store(error: rusqlite::Error) -> Error {
+pub fn failed(error: rusqlite::Error) -> Error {
     translate(&error, false)
 }
 
 /// Of the commit itself: a failed sync may have left it on the disk.
-pub(super) fn committing(error: rusqlite::Error) -> Error {
+pub fn commit_failed(error: rusqlite::Error) -> Error {
     translate(&error, true)
 }
 
@@ -39,15 +38,16 @@ fn is_out_of_space(error: &rusqlite::Error) -> bool {
 
 /// A sync failed: the kernel may have thrown away what was written, and say at the next sync that
 /// all is well. Only opening the file again, which reads what is there, tells.
-pub(super) fn is_lost_sync(error: &rusqlite::Error) -> bool {
+pub fn is_lost_sync(error: &rusqlite::Error) -> bool {
     matches!(
         extended(error),
         Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
     )
 }
 
-/// One member of a group may have broken a constraint: the others need not fail with it.
-pub(super) fn is_constraint(error: &rusqlite::Error) -> bool {
+/// A constraint was broken: of several changes that were tried together, the others need not fail
+/// with the one.
+pub fn is_constraint(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }
 
@@ -67,14 +67,14 @@ mod tests {
             ffi::SQLITE_READONLY_DBMOVED,
             ffi::SQLITE_IOERR_SHMSIZE,
         ] {
-            assert_eq!(store(failure(code)).status(), 507, "{code}");
+            assert_eq!(failed(failure(code)).status(), 507, "{code}");
         }
         for (code, unknown) in [
             (ffi::SQLITE_IOERR_FSYNC, true),
             (ffi::SQLITE_BUSY, false),
             (ffi::SQLITE_CORRUPT, false),
         ] {
-            let error = committing(failure(code));
+            let error = commit_failed(failure(code));
             assert!(
                 matches!(error, Error::Unavailable { unknown: found, .. } if found == unknown),
                 "{code}: {error:?}"

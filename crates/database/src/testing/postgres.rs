@@ -60,7 +60,7 @@ fn binary(name: &str) -> PathBuf {
 
 /// A running server. Stopped, and its files removed, when dropped.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     directory: TempDir,
     data: PathBuf,
     user: User,
@@ -69,14 +69,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start() -> Self {
+    /// A new, empty one.
+    pub fn start() -> Self {
         let directory = TempDir::new().expect("a directory");
         let data = directory.path().join("data");
         Self::start_in(directory, data, &[])
     }
 
     /// With its data elsewhere, and settings `name=value`.
-    pub(crate) fn start_in(directory: TempDir, data: PathBuf, settings: &[&str]) -> Self {
+    pub fn start_in(directory: TempDir, data: PathBuf, settings: &[&str]) -> Self {
         let user = User::find();
         user.own(directory.path());
         if let Some(parent) = data.parent() {
@@ -97,18 +98,18 @@ impl Server {
     }
 
     /// For tokio-postgres. No TCP: the socket is in a directory of the test's own.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         let socket = self.directory.path().display();
         format!("host={socket} user=postgres dbname=postgres")
     }
 
     /// Where its socket is.
-    pub(crate) fn socket(&self) -> PathBuf {
+    pub fn socket(&self) -> PathBuf {
         self.directory.path().join(".s.PGSQL.5432")
     }
 
     /// Starts the server on the data that are there; returns when it answers.
-    pub(crate) fn start_again(&mut self) {
+    pub fn start_again(&mut self) {
         let give_up = Instant::now() + START;
         loop {
             let mut postmaster = self.spawn();
@@ -175,7 +176,7 @@ impl Server {
     }
 
     /// Runs SQL as the superuser, and answers what psql prints.
-    pub(crate) fn sql(&self, sql: &str) -> String {
+    pub fn sql(&self, sql: &str) -> String {
         let mut psql = Command::new(binary("psql"));
         psql.arg("-h").arg(self.directory.path());
         psql.arg("-p").arg(self.port());
@@ -195,7 +196,7 @@ impl Server {
     }
 
     /// A file that the server may read, and nobody else.
-    pub(crate) fn secret_file(directory: &TempDir, name: &str, content: &str) -> PathBuf {
+    pub fn secret_file(directory: &TempDir, name: &str, content: &str) -> PathBuf {
         let path = directory.path().join(name);
         std::fs::write(&path, content).expect("a file");
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("chmod");
@@ -222,20 +223,21 @@ impl Server {
     }
 
     /// Everything stands still: connections stay, nothing answers.
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         for process in self.processes() {
             let _ = kill_process(process, Signal::STOP);
         }
     }
 
-    pub(crate) fn thaw(&self) {
+    /// After [`Self::freeze`].
+    pub fn thaw(&self) {
         for process in self.processes() {
             let _ = kill_process(process, Signal::CONT);
         }
     }
 
     /// Kills all of it, as an out-of-memory killer would that is thorough.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let processes = self.processes();
         for process in &processes {
             let _ = kill_process(*process, Signal::KILL);
@@ -271,9 +273,19 @@ fn is_alive(process: Pid) -> bool {
     state.is_some_and(|state| state != 'Z')
 }
 
+/// What cargo calls `CARGO_TARGET_TMPDIR`, but tells integration tests only: the test that runs is in
+/// `target/PROFILE/deps`.
+fn target_tmp() -> PathBuf {
+    let test = std::env::current_exe().expect("a test that runs");
+    let target = test.ancestors().nth(3).expect("a target directory");
+    let tmp = target.join("tmp");
+    std::fs::create_dir_all(&tmp).expect("a directory");
+    tmp
+}
+
 /// A cluster to copy: making one takes seconds. It stays in the target directory.
 fn template(user: User) -> PathBuf {
-    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let tmp = target_tmp();
     let lock = File::create(tmp.join("postgres-template.lock")).expect("a lock");
     lock.lock().expect("a lock");
     // Next to the directory of the tests: postgres need not be allowed to look into that.
@@ -297,6 +309,8 @@ fn template(user: User) -> PathBuf {
     made
 }
 
+/// Between two looks at what a process does. Whether a server takes connections, and whether the
+/// process of another (a child of the postmaster) has ended, can only be asked, again and again.
 #[expect(
     clippy::disallowed_methods,
     reason = "a process has no event to wait for"
