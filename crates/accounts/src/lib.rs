@@ -13,11 +13,9 @@ pub mod postgres;
 pub mod sqlite;
 
 mod account;
-mod db;
 mod error;
 mod guard;
 mod keys;
-mod migrations;
 mod password;
 mod random;
 mod refresh;

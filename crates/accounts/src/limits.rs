@@ -1,5 +1,9 @@
 //! Every bound, with the reason for its value.
 
+pub use database::limits::{
+    CONNECTIONS_DEFAULT, CONNECTIONS_LIMIT, TIMEOUT_MS_DEFAULT, TIMEOUT_MS_LIMIT,
+};
+
 /// Shortest login name, in characters.
 pub const LOGIN_CHARS_MIN: usize = 3;
 
@@ -79,21 +83,5 @@ pub const FAMILIES_MAX: usize = 16;
 
 /// Accounts that one read answers at most.
 pub const PAGE_MAX: usize = 1_000;
-
-/// Operations on the store that may wait. Beyond it is [`crate::Error::Busy`].
-pub const STORE_WAITING_MAX: usize = 1_024;
-
-/// Connections to PostgreSQL unless configured otherwise.
-pub const CONNECTIONS_DEFAULT: usize = 4;
-
-/// Connections to PostgreSQL that may be configured.
-pub const CONNECTIONS_LIMIT: usize = 64;
-
-/// Milliseconds for which an operation on the store may wait, and then run, unless configured
-/// otherwise.
-pub const TIMEOUT_MS_DEFAULT: u64 = 5_000;
-
-/// Milliseconds that may be configured for that.
-pub const TIMEOUT_MS_LIMIT: u64 = 60_000;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;

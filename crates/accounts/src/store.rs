@@ -7,13 +7,11 @@ mod keys;
 mod people;
 mod sessions;
 
-use std::sync::Arc;
+use database::{Database, Migrations, Operation, Row, Schema, Transaction, Value};
 
 use crate::account::{Account, Grant, State};
-use crate::db::{Database as _, Operation, Row, Transaction, Value};
 use crate::error::Error;
-use crate::postgres::Postgres;
-use crate::sqlite::Sqlite;
+use crate::random::{self, Digest};
 use crate::text::{DisplayName, Login, Role, Room, UserId};
 
 pub(crate) use sessions::Shown;
@@ -28,15 +26,22 @@ const ROLES: &str = "SELECT room, role FROM accounts_roles WHERE user_id = $1 OR
 const ACTIVE: u64 = 0;
 const BLOCKED: u64 = 1;
 
+/// The tables, and how they came to be.
+pub(crate) const SCHEMA: Schema = Schema {
+    name: "accounts",
+    sqlite: Migrations {
+        table: "accounts_migrations",
+        steps: &[include_str!("../migrations/sqlite/0001_accounts.sql")],
+    },
+    postgres: Migrations {
+        table: "accounts_migrations",
+        steps: &[include_str!("../migrations/postgres/0001_accounts.sql")],
+    },
+};
+
 /// Where accounts are kept: [`crate::sqlite::open`] or [`crate::postgres::open`].
 #[derive(Clone, Debug)]
-pub struct Store(Backend);
-
-#[derive(Clone, Debug)]
-enum Backend {
-    Sqlite(Sqlite),
-    Postgres(Arc<Postgres>),
-}
+pub struct Store(Database);
 
 /// Some accounts, in the order of their ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,31 +53,30 @@ pub struct Page {
 }
 
 impl Store {
-    pub(crate) fn sqlite(sqlite: Sqlite) -> Self {
-        Self(Backend::Sqlite(sqlite))
+    pub(crate) fn new(database: Database) -> Self {
+        Self(database)
     }
 
-    pub(crate) fn postgres(postgres: Postgres) -> Self {
-        Self(Backend::Postgres(Arc::new(postgres)))
-    }
-
-    async fn run<A, T>(&self, arguments: A, operation: Operation<A, T>) -> Result<T, Error>
+    async fn run<A, T>(&self, arguments: A, operation: Operation<A, T, Error>) -> Result<T, Error>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        match &self.0 {
-            Backend::Sqlite(sqlite) => sqlite.run(arguments, operation).await,
-            Backend::Postgres(postgres) => postgres.run(arguments, operation).await,
-        }
+        self.0.run(arguments, operation).await
     }
 
     pub(crate) async fn close(&self) {
-        match &self.0 {
-            Backend::Sqlite(sqlite) => sqlite.close().await,
-            Backend::Postgres(postgres) => postgres.close().await,
-        }
+        self.0.close().await;
     }
+}
+
+/// A SHA-256.
+fn digest(row: &Row, column: usize) -> Result<Digest, Error> {
+    Ok(random::array(row.blob(column)?))
+}
+
+fn digest_or_null(row: &Row, column: usize) -> Result<Option<Digest>, Error> {
+    Ok(row.blob_or_null(column)?.map(random::array))
 }
 
 fn id(user: &UserId) -> Value {

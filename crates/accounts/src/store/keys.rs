@@ -1,8 +1,9 @@
 //! Signing keys. They are in the store because all origins have to have the same ones: with files,
 //! each rotation would be a copy by hand.
 
+use database::{Row, Transaction, Value};
+
 use super::Store;
-use crate::db::Transaction;
 use crate::error::Error;
 use crate::keys::{Rotation, StoredKey, rotate};
 
@@ -62,7 +63,7 @@ impl Store {
 
 async fn keys(tx: &mut dyn Transaction) -> Result<Vec<StoredKey>, Error> {
     let rows = tx.query(KEYS, &[]).await?;
-    let key = |row: &crate::db::Row| {
+    let key = |row: &Row| {
         Ok(StoredKey {
             signs_from_ms: row.number(0)?,
             pkcs8: row.blob(1)?.to_vec(),
@@ -72,7 +73,7 @@ async fn keys(tx: &mut dyn Transaction) -> Result<Vec<StoredKey>, Error> {
 }
 
 async fn insert(tx: &mut dyn Transaction, key: &StoredKey) -> Result<(), Error> {
-    let pkcs8 = crate::db::Value::Blob(key.pkcs8.clone());
+    let pkcs8 = Value::Blob(key.pkcs8.clone());
     tx.execute(INSERT, &[key.signs_from_ms.into(), pkcs8])
         .await?;
     Ok(())

@@ -1,8 +1,9 @@
 //! Accounts: made, read, changed, exported, erased.
 
+use database::{Row, Transaction, Value};
+
 use super::{ACTIVE, BLOCKED, Page, Store, USER, add_role, id, locked, user, with_roles};
 use crate::account::{Account, GrantData, PersonalData, SessionData, State};
-use crate::db::{Transaction, Value};
 use crate::error::{Error, Invalid};
 use crate::limits::{GRANTS_MAX, PAGE_MAX, ROLES_MAX};
 use crate::text::{DisplayName, Login, Role, Room, UserId};
@@ -203,7 +204,7 @@ impl Store {
             Box::pin(async move {
                 let (account, _) = locked(tx, user).await?;
                 let rows = tx.query(SESSIONS, &[id(user)]).await?;
-                let session = |row: &crate::db::Row| {
+                let session = |row: &Row| {
                     Ok(SessionData {
                         created_ms: row.number(0)?,
                         rotated_ms: row.number(1)?,

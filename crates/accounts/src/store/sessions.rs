@@ -1,8 +1,9 @@
 //! Families of refresh tokens.
 
-use super::{Store, id, locked};
+use database::{Row, Transaction, Value};
+
+use super::{Store, digest, digest_or_null, id, locked};
 use crate::account::{Account, State};
-use crate::db::{Row, Transaction, Value};
 use crate::error::Error;
 use crate::limits::{FAMILIES_MAX, PAGE_MAX};
 use crate::random::{self, Digest};
@@ -98,7 +99,7 @@ impl Store {
         self.run(user, |tx, user| {
             Box::pin(async move {
                 locked(tx, user).await?;
-                tx.execute(DELETE_ALL, &[id(user)]).await
+                Ok(tx.execute(DELETE_ALL, &[id(user)]).await?)
             })
         })
         .await
@@ -109,7 +110,8 @@ impl Store {
         self.run(now_ms, |tx, now_ms| {
             Box::pin(async move {
                 let most = u64::try_from(PAGE_MAX).unwrap_or(u64::MAX);
-                tx.execute(SWEEP, &[(*now_ms).into(), most.into()]).await
+                let swept = tx.execute(SWEEP, &[(*now_ms).into(), most.into()]).await;
+                Ok(swept?)
             })
         })
         .await
@@ -161,13 +163,13 @@ async fn show(
 }
 
 fn read(row: &Row, id: Digest) -> Result<Family, Error> {
-    let previous = match (row.digest_or_null(1)?, row.digest_or_null(2)?) {
+    let previous = match (digest_or_null(row, 1)?, digest_or_null(row, 2)?) {
         (Some(digest), Some(salt)) => Some(Previous { digest, salt }),
         _ => None,
     };
     Ok(Family {
         id,
-        current: row.digest(0)?,
+        current: digest(row, 0)?,
         previous,
         created_ms: row.number(3)?,
         rotated_ms: row.number(4)?,

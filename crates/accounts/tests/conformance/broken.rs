@@ -3,18 +3,22 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use accounts::{Error, OpenError};
+use database::OpenError as Refused;
+use database::testing::{Kit, PostgresKit, SqliteKit};
 
-use crate::kits::{Kit, PostgresKit, SqliteKit, TIMEOUT};
-use crate::{NOW, open, refresh, register, sign_in};
+use crate::{NOW, TIMEOUT, open, refresh, register, sign_in, store};
 
 pub(crate) async fn a_newer_schema_is_refused<K: Kit>(kit: K) {
     let accounts = open(&kit).await;
     accounts.close().await;
     drop(accounts);
     kit.sql("UPDATE accounts_migrations SET version = 99");
-    let refused = kit.open().await;
+    let refused = store(&kit).await;
     assert!(
-        matches!(refused, Err(OpenError::Newer { found: 99, .. })),
+        matches!(
+            refused,
+            Err(OpenError::Database(Refused::Newer { found: 99, .. }))
+        ),
         "{refused:?}"
     );
 }
@@ -48,15 +52,18 @@ async fn a_file_is_for_one_process_and_its_owner() {
     let kit = SqliteKit::new();
     let accounts = open(&kit).await;
     register(&accounts, "ana").await;
-    let second = kit.open().await;
-    assert!(matches!(second, Err(OpenError::InUse { .. })), "{second:?}");
+    let second = store(&kit).await;
+    assert!(
+        matches!(second, Err(OpenError::Database(Refused::InUse { .. }))),
+        "{second:?}"
+    );
     for suffix in ["", "-wal", "-shm", ".lock"] {
         let path = format!("{}{suffix}", kit.path().display());
         let mode = std::fs::metadata(&path).expect(&path).permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{path}");
     }
     accounts.close().await;
-    assert!(kit.open().await.is_ok());
+    assert!(store(&kit).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

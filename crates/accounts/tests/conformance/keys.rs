@@ -2,9 +2,9 @@
 
 use accounts::limits::KEY_PUBLISHED_AHEAD_MS;
 use accounts::{Rotation, TokenError};
+use database::testing::Kit;
 
-use crate::kits::Kit;
-use crate::{NOW, open, register, sign_in};
+use crate::{NOW, open, register, sign_in, store};
 
 pub(crate) async fn keys_outlive_the_process_and_rotate<K: Kit>(kit: K) {
     let accounts = open(&kit).await;
@@ -42,7 +42,7 @@ pub(crate) async fn keys_outlive_the_process_and_rotate<K: Kit>(kit: K) {
 }
 
 pub(crate) async fn first_keys_are_made_once<K: Kit>(kit: K) {
-    let store = kit.open().await.expect("a store");
+    let store = store(&kit).await.expect("a store");
     let options = accounts::AccountsOptions::new("weir", "weir");
     let new = || accounts::Accounts::new(store.clone(), options.clone(), NOW);
     let (a, b) = tokio::join!(new(), new());

@@ -10,32 +10,39 @@
 
 mod broken;
 mod keys;
-mod kits;
 mod people;
-#[path = "../support/postgres.rs"]
-#[allow(dead_code, reason = "shared by copy with the ledger's tests")]
-mod postgres;
 mod privacy;
 mod sessions;
 
-use accounts::{
-    Account, Accounts, AccountsOptions, DisplayName, Error, Login, NewAccount, Password, Refreshed,
-    Role, Room, SignIn, SignedIn,
-};
+use std::time::Duration;
 
-use kits::{Kit, PostgresKit, SqliteKit};
+use accounts::{
+    Account, Accounts, AccountsOptions, DisplayName, Error, Login, NewAccount, OpenError, Password,
+    Refreshed, Role, Room, SignIn, SignedIn, Store,
+};
+use database::config::DatabaseSettings;
+use database::testing::{Kit, PostgresKit, SqliteKit};
 
 /// Any time.
 pub(crate) const NOW: u64 = 1_800_000_000_000;
 pub(crate) const DAY_MS: u64 = 86_400_000;
 pub(crate) const RIGHT: &str = "correct horse";
 pub(crate) const WRONG: &str = "battery staple";
+/// How long calls may wait in tests.
+const TIMEOUT: Duration = Duration::from_secs(2);
 const HOME: &str = "192.0.2.1";
 
 async fn open<K: Kit>(kit: &K) -> Accounts {
-    let store = kit.open().await.expect("a store");
+    let store = store(kit).await.expect("a store");
     let options = AccountsOptions::new("weir", "weir");
     Accounts::new(store, options, NOW).await.expect("accounts")
+}
+
+async fn store<K: Kit>(kit: &K) -> Result<Store, OpenError> {
+    match kit.settings(TIMEOUT) {
+        DatabaseSettings::Sqlite(options) => accounts::sqlite::open(options),
+        DatabaseSettings::Postgres(options) => accounts::postgres::open(options).await,
+    }
 }
 
 fn login(text: &str) -> Login {

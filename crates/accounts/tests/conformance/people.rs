@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use accounts::limits::{GRANTS_MAX, ROLES_MAX};
 use accounts::{DisplayName, Error, Invalid, UserId};
+use database::testing::Kit;
 
-use crate::kits::Kit;
 use crate::{
     DAY_MS, NOW, RIGHT, WRONG, login, new, open, password, refresh, register, role, room, sign_in,
     try_from,

@@ -1,8 +1,8 @@
 //! What a person may ask for.
 
 use accounts::Error;
+use database::testing::Kit;
 
-use crate::kits::Kit;
 use crate::{NOW, RIGHT, open, register, role, room, sign_in, try_from};
 
 pub(crate) async fn a_person_is_exported_and_erased<K: Kit>(kit: K) {

@@ -2,8 +2,8 @@
 
 use accounts::limits::{FAMILIES_MAX, REFRESH_GRACE_MS, REFRESH_MS};
 use accounts::{Error, RefreshToken, Refreshed, State};
+use database::testing::Kit;
 
-use crate::kits::Kit;
 use crate::{NOW, RIGHT, open, refresh, register, sign_in, try_from};
 
 pub(crate) async fn a_refresh_rotates<K: Kit>(kit: K) {
