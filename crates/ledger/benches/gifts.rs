@@ -13,11 +13,11 @@ mod support;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use database::testing::Server;
 use ledger::postgres::PostgresOptions;
 use ledger::sqlite::SqliteOptions;
 use ledger::{Ledger, Store as _};
 
-use support::postgres::Server;
 use support::random::Random;
 use support::{NOW, gift, open, top_up};
 

@@ -3,28 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use database::OpenError;
+use database::config::{DatabaseConfig, DatabaseSettings, check_timeout};
 use serde::Deserialize;
 use settings::{Invalid as InvalidSetting, KeyPath, Secret};
 
-use crate::error::{Invalid, OpenError};
 use crate::ledger::Ledger;
 use crate::limits::{
     GROUP_DEFAULT, GROUP_LIMIT, QUEUE_DEFAULT, QUEUE_LIMIT, READERS_DEFAULT, READERS_LIMIT,
-    TIMEOUT_MS_DEFAULT, TIMEOUT_MS_LIMIT,
+    TIMEOUT_MS_DEFAULT,
 };
 use crate::postgres::{self, PostgresOptions};
 use crate::sqlite::{self, SqliteOptions};
 
-/// What keeps the ledger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// A file of this machine.
-    #[default]
-    Sqlite,
-    /// A PostgreSQL server.
-    Postgres,
-}
+pub use database::config::Kind;
 
 /// `[ledger]`
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -78,7 +70,6 @@ impl LedgerConfig {
     /// # Errors
     /// The first value that is outside its range, and what it may be.
     pub fn resolve(self, at: &KeyPath) -> Result<LedgerSettings, InvalidSetting> {
-        let at = |key| at.clone().key(key);
         let ranges = [
             ("queue_max", self.queue_max, QUEUE_LIMIT),
             ("group_max", self.group_max, GROUP_LIMIT),
@@ -87,37 +78,34 @@ impl LedgerConfig {
         for (key, value, limit) in ranges {
             if !(1..=limit).contains(&value) {
                 let reason = format!("has to be 1 to {limit}");
-                return Err(InvalidSetting::new(at(key), reason));
+                return Err(InvalidSetting::new(at.clone().key(key), reason));
             }
         }
-        if !(1..=TIMEOUT_MS_LIMIT).contains(&self.timeout_ms) {
-            let reason = format!("has to be 1 to {TIMEOUT_MS_LIMIT}");
-            return Err(InvalidSetting::new(at("timeout_ms"), reason));
-        }
-        let timeout = Duration::from_millis(self.timeout_ms);
-        match self.kind {
-            Kind::Sqlite if self.path.as_os_str().is_empty() => {
-                Err(InvalidSetting::new(at("path"), "has to be given"))
-            }
-            Kind::Sqlite => Ok(LedgerSettings::Sqlite(SqliteOptions {
-                path: self.path,
+        let database = DatabaseConfig {
+            kind: self.kind,
+            path: self.path,
+            url: self.url,
+            ca_file: self.ca_file,
+            connections: self.readers,
+            timeout_ms: self.timeout_ms,
+        };
+        Ok(match database.resolve(at)? {
+            DatabaseSettings::Sqlite(options) => LedgerSettings::Sqlite(SqliteOptions {
+                path: options.path,
                 queue_max: self.queue_max,
                 group_max: self.group_max,
                 readers: self.readers,
-                timeout,
-            })),
-            Kind::Postgres if self.url.expose().is_empty() => {
-                Err(InvalidSetting::new(at("url"), "has to be given"))
-            }
-            Kind::Postgres => Ok(LedgerSettings::Postgres(PostgresOptions {
-                url: self.url,
-                ca_file: (!self.ca_file.as_os_str().is_empty()).then_some(self.ca_file),
+                timeout: options.timeout,
+            }),
+            DatabaseSettings::Postgres(options) => LedgerSettings::Postgres(PostgresOptions {
+                url: options.url,
+                ca_file: options.ca_file,
                 queue_max: self.queue_max,
                 group_max: self.group_max,
                 readers: self.readers,
-                timeout,
-            })),
-        }
+                timeout: options.timeout,
+            }),
+        })
     }
 }
 
@@ -148,21 +136,17 @@ pub(crate) fn check(
     group_max: usize,
     readers: usize,
     timeout: Duration,
-) -> Result<(), Invalid> {
+) -> Result<(), OpenError> {
     if !(1..=QUEUE_LIMIT).contains(&queue_max) {
-        return Err(Invalid::Options("the queue has to be 1 to 65536 writes"));
+        return Err(OpenError::Options("the queue has to be 1 to 65536 writes"));
     }
     if !(1..=GROUP_LIMIT).contains(&group_max) {
-        return Err(Invalid::Options("a group has to be 1 to 4096 writes"));
+        return Err(OpenError::Options("a group has to be 1 to 4096 writes"));
     }
     if !(1..=READERS_LIMIT).contains(&readers) {
-        return Err(Invalid::Options("there have to be 1 to 64 readers"));
+        return Err(OpenError::Options("there have to be 1 to 64 readers"));
     }
-    let limit = Duration::from_millis(TIMEOUT_MS_LIMIT);
-    if timeout < Duration::from_millis(1) || timeout > limit {
-        return Err(Invalid::Options("the timeout has to be 1 ms to 60 s"));
-    }
-    Ok(())
+    check_timeout(timeout)
 }
 
 #[cfg(test)]

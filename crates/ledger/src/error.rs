@@ -40,9 +40,6 @@ pub enum Invalid {
     /// A reversal was asked for without any transfer of the original.
     #[error("there is nothing to reverse")]
     NothingToReverse,
-    /// A setting is out of range.
-    #[error("{0}")]
-    Options(&'static str),
 }
 
 /// What is wrong with a hold.
@@ -217,47 +214,15 @@ impl Error {
     }
 }
 
-/// Why a ledger does not open.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Another process has the file.
-    #[error("{file} is in use by another process")]
-    InUse {
-        /// The database.
-        file: String,
-    },
-    /// A newer Weir wrote it.
-    #[error(
-        "the ledger's schema has version {found}, and this Weir knows {known}: start the newer one"
-    )]
-    Newer {
-        /// What is there.
-        found: i64,
-        /// The last that is known.
-        known: i64,
-    },
-    /// A migration is not the one that was applied.
-    #[error("migration {version} of the ledger was applied with another text")]
-    Changed {
-        /// Its number.
-        version: i64,
-    },
-    /// The options are out of range.
-    #[error(transparent)]
-    Options(#[from] Invalid),
-    /// The store.
-    #[error("{0}")]
-    Store(#[from] Error),
-    /// The system.
-    #[error("{what}: {source}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Certificates to trust.
-    #[error("{0}")]
-    Tls(String),
+impl From<database::Error> for Error {
+    fn from(error: database::Error) -> Self {
+        match error {
+            database::Error::Busy => Self::Busy,
+            database::Error::Full { reason } => Self::Full { reason },
+            database::Error::Unavailable { reason, unknown } => {
+                Self::Unavailable { reason, unknown }
+            }
+            other => Self::unavailable(other),
+        }
+    }
 }

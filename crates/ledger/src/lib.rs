@@ -29,10 +29,12 @@ mod store;
 mod text;
 mod writer;
 
+pub use database::OpenError;
+
 pub use account::{Balance, Hold, HoldState, NewAccount, NewHold};
 pub use audit::{Difference, Report, Sequence, Sum};
 pub use batch::{Batch, Message, Posted, Transfer};
-pub use error::{Error, Fault, HoldProblem, Invalid, OpenError, ReversalProblem};
+pub use error::{Error, Fault, HoldProblem, Invalid, ReversalProblem};
 pub use export::Export;
 pub use ledger::Ledger;
 pub use money::{Amount, Currency, Timestamp};

@@ -1,5 +1,7 @@
 //! Every bound, with the reason for its value.
 
+pub use database::limits::{TIMEOUT_MS_DEFAULT, TIMEOUT_MS_LIMIT};
+
 /// Length of the id of an account, a transfer or a hold, in bytes: a gift's id with a suffix fits.
 pub const ID_BYTES_MAX: usize = 128;
 
@@ -53,12 +55,6 @@ pub const READERS_DEFAULT: usize = 4;
 
 /// Connections that may be configured to read.
 pub const READERS_LIMIT: usize = 64;
-
-/// Milliseconds for which a call may wait, all in all, unless configured otherwise.
-pub const TIMEOUT_MS_DEFAULT: u64 = 5_000;
-
-/// Milliseconds that may be configured for that.
-pub const TIMEOUT_MS_LIMIT: u64 = 60_000;
 
 /// Lines that an export has ready before they are asked for.
 pub(crate) const EXPORT_LINES_READY: usize = 1_024;

@@ -8,12 +8,8 @@
 //!
 //! A lost connection is made again; a commit whose outcome it took along is looked up.
 
-mod backoff;
-mod connect;
 mod convert;
-mod error;
 mod load;
-mod migrate;
 mod read;
 mod scan;
 mod task;
@@ -23,11 +19,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use database::OpenError;
+use database::postgres::Connector;
 use settings::Secret;
 
-use crate::error::OpenError;
 use crate::ledger::Ledger;
 use crate::limits::{GROUP_DEFAULT, QUEUE_DEFAULT, READERS_DEFAULT, TIMEOUT_MS_DEFAULT};
+use crate::migrations::SCHEMA;
 use crate::writer::Writer;
 
 /// How a PostgreSQL ledger is opened.
@@ -77,8 +75,7 @@ pub async fn open(options: PostgresOptions) -> Result<Ledger, OpenError> {
         timeout,
     } = options;
     crate::config::check(queue_max, group_max, readers, timeout)?;
-    let connector = connect::Connector::new(url.expose(), ca_file.as_deref(), timeout)?;
-    migrate::migrate(&connector).await?;
+    let connector = Connector::open(&url, ca_file.as_deref(), timeout, &SCHEMA).await?;
     let (writer, requests) = Writer::new(queue_max, timeout);
     let ended = task::start(connector.clone(), timeout, requests, group_max);
     let reads = read::PostgresReads::new(connector, readers, timeout, ended);

@@ -21,7 +21,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::OpenError;
+use database::OpenError;
+use database::sqlite::lock;
+
 use crate::ledger::Ledger;
 use crate::limits::{GROUP_DEFAULT, QUEUE_DEFAULT, READERS_DEFAULT, TIMEOUT_MS_DEFAULT};
 use crate::writer::Writer;
@@ -68,7 +70,7 @@ pub fn open(options: SqliteOptions) -> Result<Ledger, OpenError> {
         timeout,
     } = options;
     crate::config::check(queue_max, group_max, readers, timeout)?;
-    let lock = connect::lock(&path)?;
+    let lock = lock(&path)?;
     let connection = connect::writer(&path, timeout)?;
     let log = checkpoint::start(path.clone(), timeout)?;
     let pool = pool::Pool::new(path, readers, timeout);

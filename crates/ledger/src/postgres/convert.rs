@@ -1,13 +1,13 @@
 //! Rows of PostgreSQL and what they are to the ledger.
 
 use bytes::Bytes;
+use database::Error;
+use database::postgres::Failure;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
-use super::error::Failure;
 use crate::account::{Hold, HoldState, NewAccount};
 use crate::batch::{Digest, Posted, Transfer};
-use crate::error::Error;
 use crate::money::{Amount, Currency, Timestamp};
 use crate::rows::{AccountRow, BatchRow, Head, MessageRow, TransferRow, unsigned};
 

@@ -1,12 +1,11 @@
 //! What the rules need to know, read within the writer's transaction.
 
+use database::postgres::{Failure, Session};
 use tokio_postgres::types::ToSql;
 
-use super::connect::Session;
 use super::convert::{
     self, ACCOUNT, HEAD, HOLD, HOLDS, TRANSFER, TRANSFER_COLUMNS, TRANSFERS, get,
 };
-use super::error::Failure;
 use crate::limits::EXPIRE_MAX;
 use crate::op::Needs;
 use crate::rows::{Known, Original, signed};
@@ -18,7 +17,7 @@ const KNOWN: &str = "SELECT t.id, t.batch, b.digest, b.at_ms FROM ledger_transfe
 /// Waits until no other process writes, and keeps others from it until the commit.
 pub(super) async fn load(session: &mut Session, needs: &Needs) -> Result<Loaded, Failure> {
     let head = session.query(&format!("{HEAD} FOR UPDATE"), &[]).await?;
-    let missing = || Failure::lasting(crate::Error::unavailable("ledger_head is empty"));
+    let missing = || Failure::lasting(database::Error::unavailable("ledger_head is empty"));
     let mut loaded = Loaded {
         head: convert::head(head.first().ok_or_else(missing)?)?,
         ..Loaded::default()

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use database::postgres::{Connector, Failure, Session, backoff};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::backoff;
-use super::connect::{Connector, Purpose, Session};
 use super::convert::{self, ACCOUNT, HOLD, HOLDS, TRANSFER, TRANSFERS, get};
-use super::error::Failure;
 use super::scan::{Paged, scan};
 use crate::account::{Balance, Hold};
 use crate::audit::{Audit, Report, Row as Scanned, Scan, Stop};
@@ -80,9 +78,9 @@ impl PostgresReads {
                 };
                 failures += 1;
                 if !failure.retry || failures >= ATTEMPTS_MAX {
-                    return Err(failure.error);
+                    return Err(failure.error.into());
                 }
-                tokio::time::sleep(backoff::delay(failures)).await;
+                tokio::time::sleep(backoff(failures)).await;
             }
         };
         let late = |_| Error::unavailable("PostgreSQL takes too long");
@@ -98,7 +96,7 @@ impl PostgresReads {
         let idle = self.idle.lock().pop();
         let mut session = match idle {
             Some(session) => session,
-            None => self.connector.connect(Purpose::Read).await?,
+            None => self.connector.connect().await?,
         };
         let rows = session.query(sql, arguments).await?;
         // One that failed is dropped.
@@ -110,7 +108,7 @@ impl PostgresReads {
 fn all<T>(rows: &[Row], convert: fn(&Row) -> Result<T, Failure>) -> Result<Vec<T>, Error> {
     let rows = rows.iter().map(convert);
     rows.collect::<Result<_, _>>()
-        .map_err(|failure: Failure| failure.error)
+        .map_err(|failure: Failure| failure.error.into())
 }
 
 fn balance(row: &Row) -> Result<Balance, Failure> {
@@ -199,18 +197,18 @@ impl Reads for PostgresReads {
 
     async fn verify(&self) -> Result<Report, Error> {
         let _slot = self.slot().await?;
-        let session = self.connector.connect(Purpose::Read).await;
-        let mut session = session.map_err(|failure| failure.error)?;
+        let session = self.connector.connect().await;
+        let mut session = session.map_err(|failure| Error::from(failure.error))?;
         let mut audit = Audit::default();
         let scanned = scan(&mut session, &mut audit).await;
-        scanned.map_err(|failure| failure.error)?;
+        scanned.map_err(|failure| Error::from(failure.error))?;
         Ok(audit.finish())
     }
 
     async fn export(&self) -> Result<Export, Error> {
         let slot = self.slot().await?;
-        let session = self.connector.connect(Purpose::Read).await;
-        let mut session = session.map_err(|failure| failure.error)?;
+        let session = self.connector.connect().await;
+        let mut session = session.map_err(|failure| Error::from(failure.error))?;
         let (sender, export) = Export::channel();
         tokio::spawn(async move {
             let _kept = slot;
@@ -220,7 +218,7 @@ impl Reads for PostgresReads {
             };
             if let Err(failure) = scan(&mut session, &mut sending).await {
                 // Whoever wanted it may have gone.
-                let _ = sender.send(Err(failure.error)).await;
+                let _ = sender.send(Err(failure.error.into())).await;
             }
         });
         Ok(export)

@@ -1,13 +1,12 @@
 //! The whole ledger, row by row, in one snapshot, a page at a time.
 
+use database::postgres::{Failure, Session};
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::types::ToSql;
 
-use super::connect::Session;
 use super::convert::{
     self, ACCOUNT, BATCH, HEAD, HOLD, HOLDS, TRANSFER, TRANSFER_COLUMNS, TRANSFERS, get,
 };
-use super::error::Failure;
 use crate::audit::{Row, Scan, ScannedOriginal, ScannedTransfer, Stop};
 
 /// Rows of one page.

@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
+use database::postgres::{Connector, Failure, Session, backoff};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::backoff;
-use super::connect::{Connector, Purpose, Session};
-use super::error::Failure;
 use super::load::load;
 use super::write::write;
-use crate::error::{Error, Fault};
+use crate::error::Error;
 use crate::op::Answer;
 use crate::rules::Book;
 use crate::writer::{Group, Request};
 
 /// Attempts for one group, the first included. Time bounds them, too.
 const ATTEMPTS_MAX: u32 = 20;
+/// Tables grow by thousands of rows a second, so that a plan made for a small one must not be kept,
+/// and no statement of the writer ever wants a whole table.
+const PLANS: &str =
+    "SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off; SET jit = off";
 
 /// The writer of this process.
 #[derive(Debug)]
@@ -63,11 +65,11 @@ impl Task {
                 for alone in group.split() {
                     match self.commit(&alone).await {
                         Ok(answers) => alone.answer(answers),
-                        Err(failure) => alone.fail(&failure.error),
+                        Err(failure) => alone.fail(&failure.error.into()),
                     }
                 }
             }
-            Err(failure) => group.fail(&failure.error),
+            Err(failure) => group.fail(&failure.error.into()),
         }
     }
 
@@ -86,13 +88,15 @@ impl Task {
             let failure = match tokio::time::timeout_at(deadline, attempt).await {
                 Ok(Ok(answers)) => return Ok(answers),
                 Ok(Err(failure)) => failure,
-                Err(_) => Failure::lasting(Error::unavailable("PostgreSQL takes too long")),
+                Err(_) => {
+                    Failure::lasting(database::Error::unavailable("PostgreSQL takes too long"))
+                }
             };
             // Whatever is wrong, this connection is not trusted with the next attempt.
             self.session = None;
             unknown |= committing;
             failures += 1;
-            let pause = backoff::delay(failures);
+            let pause = backoff(failures);
             let late = Instant::now() + pause >= deadline;
             let retry = failure.retry || unknown;
             if late || !retry || failures >= ATTEMPTS_MAX {
@@ -107,7 +111,11 @@ impl Task {
     async fn attempt(&mut self, group: &Group, committing: &mut bool) -> Result<Answers, Failure> {
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert(self.connector.connect(Purpose::Write).await?),
+            none => {
+                let session = self.connector.connect().await?;
+                session.run(PLANS).await?;
+                none.insert(session)
+            }
         };
         session.run("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         let needs = group.needs();
@@ -128,11 +136,11 @@ impl Task {
 
 /// A failure after a commit with an unknown outcome does not say that nothing is there.
 fn honest(failure: Failure, unknown: bool) -> Failure {
-    if !unknown || failure.error.fault() == Fault::Caller {
+    if !unknown {
         return failure;
     }
     Failure {
-        error: Error::Unavailable {
+        error: database::Error::Unavailable {
             reason: failure.error.to_string(),
             unknown: true,
         },

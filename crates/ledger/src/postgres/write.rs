@@ -1,13 +1,12 @@
 //! What the rules changed, written within the writer's transaction: a statement per table, however
 //! many rows there are, and all of them sent before the first answer is waited for.
 
+use database::Error;
+use database::postgres::{Failure, Session};
 use futures::future::{BoxFuture, try_join_all};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use super::connect::Session;
-use super::error::Failure;
-use crate::error::Error;
 use crate::rows::signed;
 use crate::rules::Book;
 

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use database::OpenError;
 use rusqlite::Connection;
 
 use super::connect;
-use crate::error::OpenError;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_millis(250);

@@ -1,9 +1,10 @@
 //! The thread that writes.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
+use database::OpenError;
+use database::sqlite::Lock;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, watch};
 
@@ -11,7 +12,7 @@ use super::checkpoint::Log;
 use super::error::{committing, is_constraint, is_lost_sync, store};
 use super::load::load;
 use super::write::write;
-use crate::error::{Error, OpenError};
+use crate::error::Error;
 use crate::op::Answer;
 use crate::rules::Book;
 use crate::writer::{Group, Request};
@@ -39,7 +40,7 @@ impl Failure {
 /// Starts it; the answer closes when it has ended, and the database is free.
 pub(super) fn start(
     connection: Connection,
-    lock: File,
+    lock: Lock,
     (log, checkpointer): (Arc<Log>, SyncSender<()>),
     requests: mpsc::Receiver<Request>,
     group_max: usize,

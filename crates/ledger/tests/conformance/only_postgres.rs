@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use database::testing::Server;
 use ledger::postgres::PostgresOptions;
 use ledger::{Error, OpenError, Store as _};
 use tempfile::TempDir;
@@ -11,7 +12,6 @@ use crate::batches::at_once;
 use crate::proxy::{Cut, Proxy};
 use crate::support::disk::SmallDisk;
 use crate::support::kits::{Kit as _, PostgresKit, Setup, TIMEOUT, postgres_options};
-use crate::support::postgres::Server;
 use crate::support::{NOW, gift, message, top_up};
 use crate::{balance, clean, with_coins};
 

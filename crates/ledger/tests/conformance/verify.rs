@@ -157,7 +157,8 @@ pub(crate) async fn a_newer_schema_is_refused<K: Kit>(kit: K) {
             refused,
             Err(OpenError::Newer {
                 found: 99,
-                known: 1
+                known: 1,
+                ..
             })
         ),
         "{refused:?}"

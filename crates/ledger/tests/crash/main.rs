@@ -24,11 +24,11 @@ mod watch;
 
 use std::time::Duration;
 
+use database::testing::Server;
 use ledger::{Ledger, Store as _};
 use tempfile::TempDir;
 
 use child::Target;
-use support::postgres::Server;
 use support::random::Random;
 use support::{NOW, id};
 use watch::{Child, Seen};

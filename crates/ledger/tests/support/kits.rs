@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use database::testing::Server;
 use ledger::postgres::PostgresOptions;
 use ledger::sqlite::SqliteOptions;
 use ledger::{Ledger, OpenError};
 use tempfile::TempDir;
-
-use super::postgres::Server;
 
 /// How long calls may wait in tests that break something.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);

@@ -8,7 +8,6 @@
 
 pub(crate) mod disk;
 pub(crate) mod kits;
-pub(crate) mod postgres;
 pub(crate) mod random;
 
 use bytes::Bytes;
