@@ -28,8 +28,8 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 21] = [
     ),
     ("bus", Layer::Service, &["settings"]),
     ("chat-archive", Layer::Service, &["rooms", "settings"]),
-    ("ledger", Layer::Service, &["settings"]),
-    ("accounts", Layer::Service, &["settings"]),
+    ("ledger", Layer::Service, &["database", "settings"]),
+    ("accounts", Layer::Service, &["database", "settings"]),
     (
         "origin",
         Layer::Role,
