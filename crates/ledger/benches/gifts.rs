@@ -93,6 +93,7 @@ async fn deliver(ledger: Ledger) {
             seq = last.seq;
             ledger.outbox_done(seq).await.expect("done");
         } else {
+            // The outbox tells nobody that something came: a dispatcher looks again, as this does.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

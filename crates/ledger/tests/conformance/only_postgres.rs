@@ -123,7 +123,13 @@ async fn a_lock_of_somebody_else_is_waited_for() {
     let waits = ledger.clone();
     let batch = gift("g", "viewer", "diamonds-a", 1);
     let waiting = tokio::spawn(async move { waits.commit(batch, NOW).await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Until the server says that it waits; each look starts a psql, which is pause enough.
+    let waiters = "SELECT count(*) FROM pg_stat_activity \
+                   WHERE application_name = 'weir-ledger' AND wait_event_type = 'Lock'";
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while kit.server.sql(waiters) == "0" {
+        assert!(Instant::now() < give_up, "nobody waits for the lock");
+    }
     assert!(!waiting.is_finished());
     // Readers wait for nobody.
     assert_eq!(balance(&ledger, "viewer").await, 10);

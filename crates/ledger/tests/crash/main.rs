@@ -45,6 +45,7 @@ fn kills() -> u64 {
     asked.map_or(KILLS_DEFAULT, |kills| kills.parse().expect("LEDGER_KILLS"))
 }
 
+/// Not to wait for something: the time of the kill is what is random here.
 async fn pause(random: &mut Random) {
     tokio::time::sleep(Duration::from_millis(random.below(STORM_MS_MAX))).await;
 }
