@@ -10,12 +10,13 @@ use crate::limits::AMOUNT_MAX;
 
 /// What is counted. An account has one for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Currency {
     /// What viewers buy and give.
+    #[serde(rename = "coin")]
     Coins,
     /// What broadcasters earn.
+    #[serde(rename = "diamond")]
     Diamonds,
 }
 
@@ -26,8 +27,8 @@ impl Currency {
     /// As in stores and exports.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Coins => "coins",
-            Self::Diamonds => "diamonds",
+            Self::Coins => "coin",
+            Self::Diamonds => "diamond",
         }
     }
 

@@ -110,7 +110,7 @@ pub(crate) async fn an_export_has_everything<K: Kit>(kit: K) {
         sum += value["balance"].as_i64().unwrap_or_default();
         if name == "transfer" && value["seq"] == 2 {
             assert_eq!(value["transfer"]["id"], "g0/coins");
-            assert_eq!(value["transfer"]["currency"], "coins");
+            assert_eq!(value["transfer"]["currency"], "coin");
             assert_eq!(value["transfer"]["amount"], 1);
         }
     }
