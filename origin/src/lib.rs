@@ -10,6 +10,7 @@
 //! It caches nothing for others and knows no viewer: that is the edge's work.
 
 pub mod app;
+mod audit;
 mod clock;
 pub mod config;
 pub mod control;

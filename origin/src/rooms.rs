@@ -36,16 +36,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::Audit;
 use crate::window::Catalog;
 
+pub use crate::audit::AuditError;
 pub use archive::ArchiveError;
-pub use audit::AuditError;
 pub use guests::GuestSettings;
 pub use identity::IdentityError;
 pub use metrics::Metrics;
 
 use archive::Chronicle;
-use audit::Audit;
 use guests::Desk;
 use hub::{Input, RoomHub};
 use identity::Identity;

@@ -235,7 +235,7 @@ impl Running {
         }
         if !lines.is_empty() {
             // A disk that hangs is written to in the background, as long as it takes.
-            let written = self.shared.audit.append(lines);
+            let written = self.shared.audit.append(&lines);
             if !matches!(tokio::time::timeout(AUDIT_WITHIN, written).await, Ok(true)) {
                 self.shared.metrics.audit_failed.inc();
             }
