@@ -8,11 +8,9 @@
 //! Edges show the token of their link and pass on what viewers ask; the rules are the crates'
 //! `accounts` and `ledger`. Here are their clock, their API and their figures.
 
-mod caller;
 mod gifts;
 mod metrics;
 mod people;
-mod problem;
 mod wallet;
 
 use std::path::PathBuf;
@@ -34,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::unix_ms;
 use crate::rooms::Hubs;
+use crate::{caller, problem};
 
 use caller::{Door, edges_only, staff_only};
 use metrics::Metrics;

@@ -11,13 +11,16 @@
 
 pub mod app;
 mod audit;
+mod caller;
 mod clock;
 pub mod config;
 pub mod control;
 pub mod filters;
 pub mod ingest;
 pub mod metrics;
+mod pace;
 pub mod packager;
+mod problem;
 pub mod publish;
 pub mod rooms;
 pub mod serve;

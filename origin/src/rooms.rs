@@ -16,9 +16,11 @@ mod hub;
 mod identity;
 mod metrics;
 mod names;
+mod person;
+mod register;
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +51,7 @@ use archive::Chronicle;
 use guests::Desk;
 use hub::{Input, RoomHub};
 use identity::Identity;
+use register::Register;
 
 /// What waits for one hub; more is dropped, and said again.
 const INPUTS_MAX: usize = 4_096;
@@ -160,6 +163,7 @@ struct Shared {
 pub struct Hubs {
     shared: Arc<Shared>,
     desk: Arc<Desk>,
+    names: Arc<Register>,
     rooms: Arc<Mutex<HashMap<RoomName, mpsc::Sender<Input>>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -218,11 +222,18 @@ impl Hubs {
         let (bus, inbox, links, store) = open_bus(&settings, registry)?;
         let identity = Identity::open(&settings.state_dir.join("identity.pk8"))?;
         let metrics = Metrics::new(registry)?;
-        let names = settings.state_dir.join("names.json");
-        let reserved = settings.names.iter().cloned();
-        let tokens = settings.link_tokens.clone();
-        let guests = settings.guests.clone();
-        let desk = Desk::open(guests, identity, names, reserved, tokens, metrics.clone()).await;
+        let reserved = settings.guests.reserved.iter();
+        let reserved = reserved.chain(&settings.names).cloned();
+        let file = settings.state_dir.join("names.json");
+        let names = Arc::new(Register::open(file, reserved, metrics.clone()).await);
+        let (guests, tokens) = (settings.guests.clone(), settings.link_tokens.clone());
+        let desk = Desk::new(
+            guests,
+            identity,
+            Arc::clone(&names),
+            tokens,
+            metrics.clone(),
+        );
         let desk = Arc::new(desk.with_accounts(accounts));
         counts.begin();
         let tasks = TaskTracker::new();
@@ -247,6 +258,7 @@ impl Hubs {
         let hubs = Self {
             shared: Arc::new(shared),
             desk: Arc::clone(&desk),
+            names,
             rooms: Arc::default(),
             tasks,
             stop: CancellationToken::new(),
@@ -259,11 +271,20 @@ impl Hubs {
         })
     }
 
+    /// Who is called what.
+    pub(crate) fn names(&self) -> Arc<Register> {
+        Arc::clone(&self.names)
+    }
+
+    /// Where rooms are kept.
+    pub(crate) fn state_dir(&self) -> &Path {
+        &self.shared.settings.state_dir
+    }
+
     /// Hears edges until the bus closes.
     pub async fn run(self, mut inbox: HubInbox) {
-        let names = self
-            .tasks
-            .spawn(Arc::clone(&self.desk).keep(self.stop.clone()));
+        let (names, stop) = (Arc::clone(&self.names), self.stop.clone());
+        let names = self.tasks.spawn(async move { names.keep(stop).await });
         while let Some(heard) = inbox.recv().await {
             match FromEdge::from_binary(&heard.message) {
                 // Whoever is on the link is who it says, whatever it says.
@@ -424,7 +445,7 @@ fn open_bus(
     }
 }
 
-fn private_directory(path: &std::path::Path) -> Result<(), RoomsError> {
+fn private_directory(path: &Path) -> Result<(), RoomsError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let mut builder = std::fs::DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(path);

@@ -20,7 +20,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::Desk;
-use super::problem::Problem;
+use crate::problem::Problem;
 
 pub(super) use outbox::{Announced, dispatch};
 

@@ -2,24 +2,28 @@
 
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bus::RoomName;
 use http::StatusCode;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use rooms::schema::{Act, Body, Moderation, Outcome, Publish};
 use serde::Deserialize;
 use tokio::sync::oneshot;
-use wasm_filters::keys::constant_time_eq;
 
 use super::audit::Line;
-use super::guests::{Opens, guest_id, problem};
+use super::guests::{Opens, guest_id};
 use super::hub::{Input, Sight};
+use super::names::NameError;
+use super::person::Forgotten;
 use super::{ANSWER_WITHIN, Hubs, OPERATOR};
+use crate::caller::{Door, ROLES, staff_only};
 use crate::clock::unix_ms;
+use crate::problem::Problem;
 
 /// The longest request, in bytes.
 const REQUEST_BYTES_MAX: usize = 32 << 10;
@@ -27,20 +31,10 @@ const REQUEST_BYTES_MAX: usize = 32 << 10;
 const LINES_MAX: usize = 1_000;
 /// The longest life of an identity that an operator may ask for.
 const LIFETIME_SECONDS_MAX: u64 = 366 * 24 * 3600;
-/// Roles that an operator may give; those of the auth filter.
-const ROLES: [&str; 8] = [
-    "subscriber",
-    "vip",
-    "moderator",
-    "broadcaster",
-    "staff",
-    "verified",
-    "bot",
-    "muted",
-];
 
 /// `/v1/rooms`.
 pub(super) fn router(hubs: Hubs) -> Router {
+    let door = Door::Operator(hubs.shared.settings.operator_token.clone());
     Router::new()
         .route("/v1/rooms", get(list))
         .route("/v1/rooms/{room}", get(look))
@@ -49,23 +43,8 @@ pub(super) fn router(hubs: Hubs) -> Router {
         .route("/v1/rooms/{room}/tokens", post(token))
         .route("/v1/users/{user}/chat", get(export).delete(erase))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
-        .layer(from_fn_with_state(hubs.clone(), authorize))
+        .layer(from_fn_with_state(door, staff_only))
         .with_state(hubs)
-}
-
-async fn authorize(State(hubs): State<Hubs>, request: Request, next: Next) -> Response {
-    let Some(token) = &hubs.shared.settings.operator_token else {
-        let detail = "admin.token is not set: nobody may do this";
-        return problem(StatusCode::FORBIDDEN, "no-token", detail, None);
-    };
-    let shown = request.headers().get(AUTHORIZATION);
-    let shown = shown.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let matches = |shown: &str| constant_time_eq(token.expose().as_bytes(), shown.as_bytes());
-    if !shown.is_some_and(matches) {
-        let detail = "the bearer token admin.token is needed";
-        return problem(StatusCode::UNAUTHORIZED, "unauthorized", detail, None);
-    }
-    next.run(request).await
 }
 
 async fn list(State(hubs): State<Hubs>) -> Response {
@@ -79,14 +58,10 @@ async fn list(State(hubs): State<Hubs>) -> Response {
     Json(serde_json::json!({ "rooms": rooms })).into_response()
 }
 
-async fn look(State(hubs): State<Hubs>, Path(room): Path<String>) -> Response {
-    let Some(name) = known(&hubs, &room) else {
-        return unknown();
-    };
-    match sight(&hubs, &name).await {
-        Some(sight) => Json(shown(&name, &sight)).into_response(),
-        None => busy(),
-    }
+async fn look(State(hubs): State<Hubs>, Path(room): Path<String>) -> Result<Response, Problem> {
+    let name = known(&hubs, &room)?;
+    let sight = sight(&hubs, &name).await.ok_or_else(busy)?;
+    Ok(Json(shown(&name, &sight)).into_response())
 }
 
 fn shown(name: &RoomName, sight: &Sight) -> serde_json::Value {
@@ -121,36 +96,22 @@ struct ActRequest {
 async fn act(
     State(hubs): State<Hubs>,
     Path(room): Path<String>,
-    request: Result<Json<ActRequest>, axum::extract::rejection::JsonRejection>,
-) -> Response {
-    let Some(name) = known(&hubs, &room) else {
-        return unknown();
-    };
-    let Json(request) = match request {
-        Ok(request) => request,
-        Err(error) => {
-            return problem(
-                StatusCode::BAD_REQUEST,
-                "malformed",
-                &error.body_text(),
-                None,
-            );
-        }
-    };
-    match operate(&hubs, &name, request.act, request.reason, request.id).await {
-        Ok(outcome) => Json(outcome).into_response(),
-        Err(refusal) => refusal,
-    }
+    request: Result<Json<ActRequest>, JsonRejection>,
+) -> Result<Json<Outcome>, Problem> {
+    let name = known(&hubs, &room)?;
+    let Json(request) = request?;
+    let outcome = operate(&hubs, &name, request.act, request.reason, request.id).await?;
+    Ok(Json(outcome))
 }
 
 /// An act of an operator; `id`: the same again is the same act.
-async fn operate(
+pub(super) async fn operate(
     hubs: &Hubs,
     name: &RoomName,
     act: Act,
     reason: String,
     id: Option<String>,
-) -> Result<Outcome, Response> {
+) -> Result<Outcome, Problem> {
     let actor = OPERATOR.to_owned();
     let publish = Publish {
         author: actor.clone(),
@@ -169,7 +130,7 @@ async fn operate(
         Ok(Ok(outcome @ Outcome::Accepted { .. })) => Ok(outcome),
         Ok(Ok(Outcome::Refused { code, .. })) => {
             let detail = "the room refused it";
-            Err(problem(StatusCode::CONFLICT, code.as_str(), detail, None))
+            Err(Problem::new(StatusCode::CONFLICT, code.as_str(), detail))
         }
         _ => Err(busy()),
     }
@@ -186,22 +147,16 @@ async fn audit(
     State(hubs): State<Hubs>,
     Path(room): Path<String>,
     Query(query): Query<AuditQuery>,
-) -> Response {
+) -> Result<Response, Problem> {
     let limit = query.limit.unwrap_or(100).min(LINES_MAX);
     let is_here = move |line: &Line| line.room == room;
-    match hubs.shared.audit.last(limit, is_here).await {
-        Ok(lines) => Json(serde_json::json!({ "lines": lines })).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the log of rooms cannot be read");
-            let detail = "the log cannot be read; the process's log says why";
-            problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "unreadable",
-                detail,
-                None,
-            )
-        }
-    }
+    let lines = hubs.shared.audit.last(limit, is_here).await;
+    let lines = lines.map_err(|error| {
+        tracing::error!(%error, "the log of rooms cannot be read");
+        let detail = "the log cannot be read; the process's log says why";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
+    })?;
+    Ok(Json(serde_json::json!({ "lines": lines })).into_response())
 }
 
 #[derive(Deserialize)]
@@ -222,36 +177,30 @@ struct TokenRequest {
 async fn token(
     State(hubs): State<Hubs>,
     Path(room): Path<String>,
-    request: Result<Json<TokenRequest>, axum::extract::rejection::JsonRejection>,
-) -> Response {
-    let Some(name) = known(&hubs, &room) else {
-        return unknown();
-    };
-    let bad = |detail: &str| problem(StatusCode::BAD_REQUEST, "malformed", detail, None);
-    let request = match request {
-        Ok(Json(request)) => request,
-        Err(error) => return bad(&error.body_text()),
-    };
+    request: Result<Json<TokenRequest>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let name = known(&hubs, &room)?;
+    let Json(request) = request?;
     let wrong = request
         .roles
         .iter()
         .find(|role| !ROLES.contains(&role.as_str()));
     if let Some(role) = wrong {
-        return bad(&format!("{role:?} is no role: {}", ROLES.join(", ")));
+        let detail = format!("{role:?} is no role: {}", ROLES.join(", "));
+        return Err(Problem::malformed(detail));
     }
     let user = request.user.unwrap_or_else(guest_id);
     let fits = |text: &str| !text.is_empty() && text.len() <= rooms::ID_BYTES_MAX;
     if !fits(&user) || !fits(&request.name) {
-        return bad("name and user have 1 to 128 bytes");
+        return Err(Problem::malformed("name and user have 1 to 128 bytes"));
     }
     let seconds = request.seconds.unwrap_or(24 * 3600);
     if !(60..=LIFETIME_SECONDS_MAX).contains(&seconds) {
-        return bad("seconds has to be from 60 to 31622400");
+        return Err(Problem::malformed("seconds has to be from 60 to 31622400"));
     }
     let lifetime = Duration::from_secs(seconds);
     if !hubs.desk.hold(&user, &request.name, lifetime) {
-        let detail = "somebody else has this name, or one that looks like it";
-        return problem(StatusCode::CONFLICT, "name-taken", detail, None);
+        return Err(NameError::Taken.into());
     }
     let given = Line::given(&name, unix_ms(), &user, &request.roles, seconds);
     if !hubs.shared.audit.append(&[given]).await {
@@ -270,92 +219,40 @@ async fn token(
         "user": { "id": user, "name": request.name },
         "expires_at_ms": expires_at_ms,
     });
-    (StatusCode::CREATED, Json(given)).into_response()
+    Ok((StatusCode::CREATED, Json(given)).into_response())
 }
 
 /// Everything that is stored by a user, a line of JSON each.
-async fn export(State(hubs): State<Hubs>, Path(user): Path<String>) -> Response {
-    let Some(archive) = &hubs.shared.archive else {
-        return not_stored();
-    };
-    let lines = archive.export(user);
+async fn export(State(hubs): State<Hubs>, Path(user): Path<String>) -> Result<Response, Problem> {
+    let lines = hubs.stored_by(&user).ok_or_else(|| {
+        let detail = "no chat is stored here: rooms.archive is off";
+        Problem::unknown("not-stored", detail)
+    })?;
     let lines = futures::stream::unfold(lines, async |mut lines| {
         let line = lines.recv().await?;
         Some((line.map_err(std::io::Error::other), lines))
     });
     let body = axum::body::Body::from_stream(lines);
-    ([(CONTENT_TYPE, "application/jsonl")], body).into_response()
+    Ok(([(CONTENT_TYPE, "application/jsonl")], body).into_response())
 }
 
-/// Takes away what a user wrote, and their name: out of rooms, open or not, and out of what is stored.
-async fn erase(State(hubs): State<Hubs>, Path(user): Path<String>) -> Response {
-    if user.is_empty() || user.len() > rooms::ID_BYTES_MAX {
-        let detail = "a user id has 1 to 128 bytes";
-        return problem(StatusCode::BAD_REQUEST, "malformed", detail, None);
-    }
-    hubs.desk.forget(&user);
-    // Those that are closed first: one that opens meanwhile is open below.
-    let closed = match hubs.forget_in_closed(&user).await {
-        Ok(closed) => closed,
-        Err(error) => return unfinished(&error),
-    };
-    let open: Vec<RoomName> = hubs.rooms.lock().keys().cloned().collect();
-    for name in &open {
-        let act = Act::DeleteUser { user: user.clone() };
-        if let Err(refusal) = operate(&hubs, name, act, String::new(), None).await {
-            return refusal;
-        }
-        let (answer, answered) = oneshot::channel();
-        let forget = Input::Forget(user.clone(), answer);
-        let sent = hubs.room(name).map(|hub| hub.try_send(forget));
-        if !matches!(sent, Ok(Ok(())))
-            || !matches!(
-                tokio::time::timeout(ANSWER_WITHIN, answered).await,
-                Ok(Ok(()))
-            )
-        {
-            return busy();
-        }
-    }
-    let rooms = closed + open.len();
-    let Some(archive) = &hubs.shared.archive else {
-        return Json(serde_json::json!({ "rooms": rooms, "records": 0 })).into_response();
-    };
-    match archive.erase(user).await {
-        Ok(erased) => Json(serde_json::json!({
-            "rooms": rooms,
-            "records": erased.records,
-            "segments": erased.segments,
-        }))
-        .into_response(),
-        Err(error) => unfinished(&error),
-    }
+/// Takes away what a user wrote, and their name.
+async fn erase(
+    State(hubs): State<Hubs>,
+    Path(user): Path<String>,
+) -> Result<Json<Forgotten>, Problem> {
+    hubs.erase(&user).await.map(Json)
 }
 
-fn unfinished(error: &str) -> Response {
-    tracing::error!(error, "a user's chat cannot be erased");
-    let detail = "not everything could be erased: ask again; the process's log says why";
-    let status = StatusCode::INTERNAL_SERVER_ERROR;
-    problem(status, "unfinished", detail, None)
+fn known(hubs: &Hubs, room: &str) -> Result<RoomName, Problem> {
+    let name = RoomName::new(room).ok();
+    let is_here = |name: &RoomName| hubs.rooms.lock().contains_key(name) || hubs.is_known(name);
+    name.filter(is_here).ok_or_else(|| {
+        let detail = "there is no such room: it has the name of a stream";
+        Problem::unknown("unknown-room", detail)
+    })
 }
 
-fn not_stored() -> Response {
-    let detail = "no chat is stored here: rooms.archive is off";
-    problem(StatusCode::NOT_FOUND, "not-stored", detail, None)
-}
-
-fn known(hubs: &Hubs, room: &str) -> Option<RoomName> {
-    let name = RoomName::new(room).ok()?;
-    let is_open = hubs.rooms.lock().contains_key(&name);
-    (is_open || hubs.is_known(&name)).then_some(name)
-}
-
-fn unknown() -> Response {
-    let detail = "there is no such room: it has the name of a stream";
-    problem(StatusCode::NOT_FOUND, "unknown-room", detail, None)
-}
-
-fn busy() -> Response {
-    let detail = "the room's hub does not answer";
-    problem(StatusCode::SERVICE_UNAVAILABLE, "busy", detail, Some(1))
+pub(super) fn busy() -> Problem {
+    Problem::unavailable("busy", "the room's hub does not answer")
 }

@@ -3,8 +3,6 @@
 //! Edges ask on behalf of guests, and show the token of their link. How much one guest may ask is
 //! bounded by what the edge calls them, which is no address.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,36 +12,34 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use settings::Secret;
-use tokio_util::sync::CancellationToken;
-use wasm_filters::keys::constant_time_eq;
 
 use super::identity::{Claims, ISSUER, Identity};
 use super::metrics::Metrics;
-use super::names::{NameError, Names};
+use super::names::NameError;
+use super::register::Register;
+use crate::caller::is_edge;
 use crate::clock::unix_ms;
+use crate::pace::{Pace, Rate};
+use crate::problem::Problem;
 
 /// The longest request, in bytes.
 const REQUEST_BYTES_MAX: usize = 4 << 10;
-/// Identities that one guest may ask for at once.
-const BURST: f64 = 6.0;
-/// And per second after that.
-const PER_SECOND: f64 = 0.1;
-/// Guests whose asking is remembered.
-const ASKERS_MAX: usize = 100_000;
-/// Names are written to disk this often, if they changed.
-const KEEP_EVERY: Duration = Duration::from_secs(5);
+/// Identities that one guest may ask for.
+const ASKING: Rate = Rate {
+    burst: 6,
+    every: Duration::from_secs(10),
+    known_max: 100_000,
+};
 /// Random bytes of a guest's id.
 const ID_BYTES: usize = 12;
 /// An identity that has ended can be renewed for so long: its name may have gone to somebody else.
 const RENEW_SECONDS: u64 = 7 * 24 * 3600;
 
-/// The token of the link, from an edge.
-const LINK_HEADER: &str = "weir-link";
 /// Who asks, as the edge calls them.
 const CLIENT_HEADER: &str = "weir-client";
 
@@ -63,19 +59,12 @@ pub struct GuestSettings {
 pub(super) struct Desk {
     settings: GuestSettings,
     identity: Identity,
-    names: Mutex<Kept>,
-    file: PathBuf,
+    names: Arc<Register>,
     tokens: Vec<Secret>,
     /// Whose keys are published beside the guests'.
     accounts: Option<Arc<Accounts>>,
-    askers: Mutex<HashMap<String, (f64, Instant)>>,
+    askers: Pace<String>,
     metrics: Metrics,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    names: Names,
-    changed: bool,
 }
 
 #[derive(Deserialize)]
@@ -108,8 +97,8 @@ enum Refusal {
     Closed,
     #[error("only edges ask here, with the token of their link")]
     Link,
-    #[error("too many identities were asked for from where you are; try again in {0} s")]
-    TooMany(u32),
+    #[error("too many identities were asked for from where you are")]
+    TooMany(Duration),
 }
 
 /// What an identity is for. Whoever gives out a name gives out nothing else.
@@ -122,34 +111,20 @@ pub(super) enum Opens {
 }
 
 impl Desk {
-    pub(super) async fn open(
+    pub(super) fn new(
         settings: GuestSettings,
         identity: Identity,
-        file: PathBuf,
-        reserved: impl Iterator<Item = String>,
+        names: Arc<Register>,
         tokens: Vec<Secret>,
         metrics: Metrics,
     ) -> Self {
-        let mut names: Names = match tokio::fs::read(&file).await {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                tracing::warn!(%error, "the names of guests cannot be read: they are free again");
-                Names::default()
-            }),
-            Err(_) => Names::default(),
-        };
-        names.reserve(settings.reserved.iter().cloned().chain(reserved));
-        metrics.names.set(gauge(names.len()));
         Self {
             settings,
             identity,
-            names: Mutex::new(Kept {
-                names,
-                changed: false,
-            }),
-            file,
+            names,
             tokens,
             accounts: None,
-            askers: Mutex::default(),
+            askers: Pace::new(ASKING),
             metrics,
         }
     }
@@ -158,40 +133,6 @@ impl Desk {
     pub(super) fn with_accounts(mut self, accounts: Option<Arc<Accounts>>) -> Self {
         self.accounts = accounts;
         self
-    }
-
-    /// Writes names to disk now and then, and at the end.
-    pub(super) async fn keep(self: Arc<Self>, stop: CancellationToken) {
-        loop {
-            let is_over = tokio::time::timeout(KEEP_EVERY, stop.cancelled())
-                .await
-                .is_ok();
-            self.write().await;
-            if is_over {
-                return;
-            }
-        }
-    }
-
-    async fn write(&self) {
-        let bytes = {
-            let mut kept = self.names.lock();
-            kept.names.sweep(unix_ms());
-            self.metrics.names.set(gauge(kept.names.len()));
-            if !std::mem::take(&mut kept.changed) {
-                return;
-            }
-            serde_json::to_vec(&kept.names).unwrap_or_default()
-        };
-        let part = self.file.with_extension("part");
-        let written = async {
-            tokio::fs::write(&part, bytes).await?;
-            tokio::fs::rename(&part, &self.file).await
-        };
-        if let Err(error) = written.await {
-            self.names.lock().changed = true;
-            tracing::warn!(%error, "the names of guests cannot be written; trying again");
-        }
     }
 
     /// For somebody who is named by an operator.
@@ -226,55 +167,37 @@ impl Desk {
 
     /// Whoever an operator names is called so, and nobody else. Whether it can be.
     pub(super) fn hold(&self, user: &str, name: &str, lifetime: Duration) -> bool {
-        let now = unix_ms();
-        let until = now + u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-        let mut kept = self.names.lock();
-        let is_given = kept.names.give(user, name, now, until);
-        kept.changed |= is_given;
-        is_given
+        self.names.hold(user, name, lifetime)
     }
 
     /// Gives back what a user was called.
     pub(super) fn forget(&self, user: &str) {
-        let mut kept = self.names.lock();
-        kept.changed |= kept.names.forget(user);
+        self.names.forget(user);
     }
 
     fn guest(&self, headers: &HeaderMap, body: &[u8]) -> Result<Given, Refusal> {
-        if !self.is_edge(headers) {
+        if !is_edge(&self.tokens, headers) {
             return Err(Refusal::Link);
         }
         if !self.settings.enabled {
             return Err(Refusal::Closed);
         }
-        self.pace(headers)?;
+        let client = headers.get(CLIENT_HEADER);
+        let client = client.and_then(|value| value.to_str().ok());
+        let client = client.unwrap_or_default().to_owned();
+        let paced = self.askers.take(client, Instant::now());
+        paced.map_err(Refusal::TooMany)?;
         let ask: Ask = serde_json::from_slice(body).map_err(|_| Refusal::Malformed)?;
         let before = self.renewed(headers);
         let user = match &before {
             Some(before) => before.sub.clone(),
             None => guest_id(),
         };
-        let now = unix_ms();
-        let until = now + u64::try_from(self.settings.lifetime.as_millis()).unwrap_or(u64::MAX);
-        let name = {
-            let mut kept = self.names.lock();
-            let name = kept.names.take(&user, &ask.name, now, until)?;
-            if let Some(before) = before.filter(|before| before.name != name) {
-                kept.names.release(&user, &before.name);
-                // Two spellings of one name: the release took the new one away.
-                kept.names.take(&user, &name, now, until)?;
-            }
-            kept.changed = true;
-            name
-        };
         let lifetime = self.settings.lifetime;
-        let (token, expires_at_ms) = self.issue(
-            user.clone(),
-            name.clone(),
-            Vec::new(),
-            Opens::Rooms,
-            lifetime,
-        );
+        let before = before.as_ref().map(|before| before.name.as_str());
+        let name = self.names.take(&user, &ask.name, before, lifetime)?;
+        let (id, shown) = (user.clone(), name.clone());
+        let (token, expires_at_ms) = self.issue(id, shown, Vec::new(), Opens::Rooms, lifetime);
         Ok(Given {
             token,
             user: Person { id: user, name },
@@ -288,45 +211,6 @@ impl Desk {
         let claims = self.identity.read(value.strip_prefix("Bearer ")?)?;
         let is_recent = claims.exp + RENEW_SECONDS > unix_ms() / 1000;
         (is_recent && claims.roles.is_empty()).then_some(claims)
-    }
-
-    fn is_edge(&self, headers: &HeaderMap) -> bool {
-        let Some(shown) = headers.get(LINK_HEADER) else {
-            return false;
-        };
-        self.tokens
-            .iter()
-            .any(|token| constant_time_eq(token.expose().as_bytes(), shown.as_bytes()))
-    }
-
-    fn pace(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let client = headers.get(CLIENT_HEADER);
-        let client = client.and_then(|value| value.to_str().ok());
-        let now = Instant::now();
-        let mut askers = self.askers.lock();
-        if askers.len() >= ASKERS_MAX {
-            let full = Duration::from_secs_f64(BURST / PER_SECOND);
-            askers.retain(|_, (_, at)| now.duration_since(*at) < full);
-            if askers.len() >= ASKERS_MAX {
-                // So many at once are no people: nobody is remembered, rather than everybody refused.
-                askers.clear();
-            }
-        }
-        let bucket = askers
-            .entry(client.unwrap_or_default().to_owned())
-            .or_insert((BURST, now));
-        let (tokens, at) = *bucket;
-        let tokens = now
-            .duration_since(at)
-            .as_secs_f64()
-            .mul_add(PER_SECOND, tokens);
-        let tokens = tokens.min(BURST);
-        if tokens < 1.0 {
-            *bucket = (tokens, now);
-            return Err(Refusal::TooMany(10));
-        }
-        *bucket = (tokens - 1.0, now);
-        Ok(())
     }
 }
 
@@ -349,21 +233,27 @@ async fn guest(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -
             response
         }
         Err(refusal) => {
-            let (status, code) = match refusal {
-                Refusal::Name(NameError::Malformed) => (StatusCode::BAD_REQUEST, "bad-name"),
-                Refusal::Name(NameError::Taken) => (StatusCode::CONFLICT, "name-taken"),
-                Refusal::Name(NameError::Full) => (StatusCode::SERVICE_UNAVAILABLE, "full"),
-                Refusal::Malformed => (StatusCode::BAD_REQUEST, "malformed"),
-                Refusal::Closed => (StatusCode::FORBIDDEN, "no-guests"),
-                Refusal::Link => (StatusCode::UNAUTHORIZED, "not-an-edge"),
-                Refusal::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many"),
-            };
-            desk.metrics.guests.with_label_values(&[code]).inc();
-            let wait = match refusal {
-                Refusal::TooMany(seconds) => Some(seconds),
-                _ => None,
-            };
-            problem(status, code, &refusal.to_string(), wait)
+            let problem = Problem::from(refusal);
+            let outcome = desk.metrics.guests.with_label_values(&[problem.code()]);
+            outcome.inc();
+            problem.into_response()
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            // A guest's request with a name that is none was always answered so.
+            Refusal::Name(NameError::Malformed) => {
+                Self::new(StatusCode::BAD_REQUEST, "bad-name", detail)
+            }
+            Refusal::Name(error) => error.into(),
+            Refusal::Malformed => Self::malformed(detail),
+            Refusal::Closed => Self::new(StatusCode::FORBIDDEN, "no-guests", detail),
+            Refusal::Link => Self::new(StatusCode::UNAUTHORIZED, "not-an-edge", detail),
+            Refusal::TooMany(wait) => Self::too_many(detail, wait),
         }
     }
 }
@@ -372,8 +262,9 @@ async fn jwks(State(desk): State<Arc<Desk>>) -> Response {
     let mut set = desk.identity.jwks();
     if let Some(accounts) = &desk.accounts {
         let mut more = accounts.jwks(unix_ms());
-        if let (Some(keys), Some(more)) = (set["keys"].as_array_mut(), more["keys"].as_array_mut())
-        {
+        let more = more.get_mut("keys").and_then(Value::as_array_mut);
+        let keys = set.get_mut("keys").and_then(Value::as_array_mut);
+        if let (Some(keys), Some(more)) = (keys, more) {
             keys.append(more);
         }
     }
@@ -383,38 +274,9 @@ async fn jwks(State(desk): State<Arc<Desk>>) -> Response {
     response
 }
 
-/// RFC 9457.
-pub(super) fn problem(
-    status: StatusCode,
-    code: &str,
-    detail: &str,
-    retry_after: Option<u32>,
-) -> Response {
-    let body = serde_json::json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or("Error"),
-        "status": status.as_u16(),
-        "detail": detail,
-        "code": code,
-    });
-    let mut response = (status, Json(body)).into_response();
-    let fields = response.headers_mut();
-    let kind = HeaderValue::from_static("application/problem+json");
-    fields.insert(CONTENT_TYPE, kind);
-    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(seconds) = retry_after {
-        fields.insert(RETRY_AFTER, seconds.into());
-    }
-    response
-}
-
 /// An id that says nothing.
 pub(super) fn guest_id() -> String {
     let random: [u8; ID_BYTES] = rand::random();
     let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("g-{hex}")
-}
-
-fn gauge(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,13 +1,16 @@
-//! Names of guests: what one may be called, and that nobody looks like somebody else.
+//! Names: what one may be called, and that nobody looks like somebody else.
 //!
 //! Names are compared by their skeletons (UTS 39), which are never shown. Pure: the time is an
 //! argument.
 
 use std::collections::HashMap;
 
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::confusable_detection::skeleton;
+
+use crate::problem::Problem;
 
 /// Characters of a name.
 const CHARS_MIN: usize = 2;
@@ -15,6 +18,8 @@ const CHARS_MIN: usize = 2;
 const CHARS_MAX: usize = 24;
 /// Names that are in use at once; about 150 bytes each.
 const NAMES_MAX: usize = 500_000;
+/// Names of accounts; 32 bytes each, and what the map needs beside them.
+const OWNED_MAX: usize = 5_000_000;
 /// What looks like the house speaking.
 const RESERVED: [&str; 14] = [
     "admin",
@@ -35,7 +40,7 @@ const RESERVED: [&str; 14] = [
 
 /// Why somebody may not be called so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NameError {
+pub(crate) enum NameError {
     /// Too short, too long, or of characters that names do not have.
     #[error(
         "a name has 2 to 24 letters, digits, spaces, '-', '_', '.' and apostrophes, and one letter \
@@ -50,14 +55,32 @@ pub(super) enum NameError {
     Full,
 }
 
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        let detail = error.to_string();
+        match error {
+            NameError::Malformed => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-name", detail),
+            NameError::Taken => Self::new(StatusCode::CONFLICT, "name-taken", detail),
+            NameError::Full => Self::unavailable("full", detail),
+        }
+    }
+}
+
 /// Who is called what, for how long.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Names {
     /// By skeleton.
     held: HashMap<String, Held>,
+    /// Accounts' names for as long as they have them: digests of skeletons, and of owners' ids. The
+    /// accounts' store has the names themselves.
+    #[serde(skip)]
+    owned: HashMap<Digest, Digest>,
     #[serde(skip)]
     reserved: Vec<String>,
 }
+
+/// Half a SHA-256.
+type Digest = [u8; 16];
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
@@ -85,7 +108,7 @@ impl Names {
     ) -> Result<String, NameError> {
         let name = tidy(name).ok_or(NameError::Malformed)?;
         let looks = looks(&name);
-        if self.reserved.contains(&looks) {
+        if self.reserved.contains(&looks) || self.is_owned_by_another(user, &looks) {
             return Err(NameError::Taken);
         }
         match self.held.get(&looks) {
@@ -114,6 +137,9 @@ impl Names {
     /// the same person with another id as a rule. Whether it is not what some guest is called, or nearly.
     pub(super) fn give(&mut self, user: &str, name: &str, now_ms: u64, until_ms: u64) -> bool {
         let looks = looks(name);
+        if self.is_owned_by_another(user, &looks) {
+            return false;
+        }
         let held = self.held.get(&looks);
         if held.is_some_and(|held| held.user != user && !held.is_given && held.until_ms > now_ms) {
             return false;
@@ -142,6 +168,63 @@ impl Names {
         self.held.len() != before
     }
 
+    /// An account takes a name, beside the one that it has. Returns it as it is shown.
+    pub(super) fn own(
+        &mut self,
+        owner: &str,
+        name: &str,
+        now_ms: u64,
+    ) -> Result<String, NameError> {
+        let name = tidy(name).ok_or(NameError::Malformed)?;
+        let looks = looks(&name);
+        let is_free = |held: &Held| held.user == owner || held.until_ms <= now_ms;
+        if self.reserved.contains(&looks)
+            || self.is_owned_by_another(owner, &looks)
+            || !self.held.get(&looks).is_none_or(is_free)
+        {
+            return Err(NameError::Taken);
+        }
+        if self.owned.len() >= OWNED_MAX {
+            return Err(NameError::Full);
+        }
+        self.owned.insert(digest(&looks), digest(owner));
+        Ok(name)
+    }
+
+    /// An account that is there has this name, be it reserved by now. The first keeps it.
+    pub(super) fn recall(&mut self, owner: &str, name: &str) {
+        if self.owned.len() < OWNED_MAX {
+            let looks = digest(&looks(name));
+            self.owned.entry(looks).or_insert_with(|| digest(owner));
+        }
+    }
+
+    /// An account gives a name back. What it keeps may be another spelling of the same.
+    pub(super) fn disown(&mut self, owner: &str, name: &str, kept: Option<&str>) {
+        let looked = looks(name);
+        if kept.is_some_and(|kept| looks(kept) == looked) {
+            return;
+        }
+        let looks = digest(&looked);
+        if self.owned.get(&looks) == Some(&digest(owner)) {
+            self.owned.remove(&looks);
+        }
+    }
+
+    /// What was owned by one is another's.
+    pub(super) fn pass_on(&mut self, from: &str, to: &str, name: &str) {
+        if let Some(owner) = self.owned.get_mut(&digest(&looks(name)))
+            && *owner == digest(from)
+        {
+            *owner = digest(to);
+        }
+    }
+
+    fn is_owned_by_another(&self, user: &str, looks: &str) -> bool {
+        let owner = self.owned.get(&digest(looks));
+        owner.is_some_and(|owner| *owner != digest(user))
+    }
+
     /// Lets go of names whose time is over.
     pub(super) fn sweep(&mut self, now_ms: u64) {
         self.held.retain(|_, held| held.until_ms > now_ms);
@@ -151,6 +234,15 @@ impl Names {
     pub(super) fn len(&self) -> usize {
         self.held.len()
     }
+}
+
+fn digest(text: &str) -> Digest {
+    let mut digest = Digest::default();
+    let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    for (to, from) in digest.iter_mut().zip(hash.as_ref()) {
+        *to = *from;
+    }
+    digest
 }
 
 /// A name as it is shown; `None` if it cannot be one.
@@ -309,6 +401,39 @@ mod tests {
         assert_eq!(names.take("u1", "Judge", 12, 30), Err(NameError::Taken));
         assert!(names.forget("op2") && !names.forget("op2"));
         assert!(names.take("u1", "Judge", 12, 30).is_ok());
+    }
+
+    #[test]
+    fn accounts_and_guests_share_names() {
+        let mut names = names();
+        assert_eq!(names.own("u-1", " Ann  Lee ", 0).unwrap(), "Ann Lee");
+        assert_eq!(names.take("g", "ann lee", 0, 10), Err(NameError::Taken));
+        assert_eq!(names.own("u-2", "АNN.LEE", 0), Err(NameError::Taken));
+        assert!(!names.give("op", "Ann Lee", 0, 10) && names.give("u-1", "Ann Lee", 0, 10));
+        assert!(names.own("u-1", "ann-lee", 0).is_ok(), "it is theirs");
+        names.take("g", "Ben", 0, 10).unwrap();
+        assert_eq!(names.own("u-2", "ben", 9), Err(NameError::Taken));
+        assert!(
+            names.own("u-2", "ben", 10).is_ok(),
+            "not a guest's any more"
+        );
+        assert_eq!(names.own("u-3", "Moderator", 0), Err(NameError::Taken));
+        assert_eq!(names.own("u-3", "a\r\nb", 0), Err(NameError::Malformed));
+        // Accounts' names are not forgotten with time, nor by whoever has not got them.
+        names.sweep(u64::MAX);
+        names.disown("u-1", "Ben", None);
+        names.disown("u-2", "Ben", Some("ben."));
+        names.pass_on("u-1", "u-3", "Ben");
+        assert_eq!(names.take("g", "Ben", 50, 60), Err(NameError::Taken));
+        names.pass_on("u-2", "u-3", "Ben");
+        names.disown("u-3", "BEN", Some("Bert"));
+        assert!(names.take("g", "Ben", 50, 60).is_ok());
+        names.recall("u-4", "Admin");
+        names.recall("u-5", "admin");
+        assert!(names.give("u-4", "Admin", 50, 60) && !names.give("u-5", "Admin", 50, 60));
+        let text = serde_json::to_string(&names).unwrap();
+        let names: Names = serde_json::from_str(&text).unwrap();
+        assert!(names.owned.is_empty(), "they are in the accounts' store");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use rooms::schema::Gift;
 
 use crate::clock::unix_ms;
 use crate::control::Desk;
-use crate::control::problem::Problem;
+use crate::problem::Problem;
 use crate::control::wallet::account;
 
 /// Accounts that one batch may find missing: two of each transfer.

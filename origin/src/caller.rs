@@ -15,11 +15,11 @@ use http::{HeaderMap, StatusCode};
 use settings::Secret;
 use wasm_filters::keys::constant_time_eq;
 
-use super::problem::Problem;
 use crate::clock::unix_ms;
+use crate::problem::Problem;
 
 /// The token of the link, from an edge.
-pub(crate) const LINK_HEADER: &str = "weir-link";
+const LINK_HEADER: &str = "weir-link";
 /// The address of who asks, from an edge.
 const ADDRESS_HEADER: &str = "weir-address";
 /// The role that may do everything.
@@ -28,6 +28,17 @@ pub(crate) const STAFF: &str = "staff";
 pub(crate) const BROADCASTER: &str = "broadcaster";
 /// The role of who keeps order in a room.
 pub(crate) const MODERATOR: &str = "moderator";
+/// Roles that can be given; those of the auth filter.
+pub(crate) const ROLES: [&str; 8] = [
+    "subscriber",
+    "vip",
+    MODERATOR,
+    BROADCASTER,
+    STAFF,
+    "verified",
+    "bot",
+    "muted",
+];
 
 /// Whether one of the tokens was shown; in constant time.
 pub(crate) fn shows_one_of(tokens: &[Secret], shown: &[u8]) -> bool {
@@ -49,12 +60,17 @@ pub(crate) async fn edges_only(
     request: Request,
     next: Next,
 ) -> Response {
-    let shown = request.headers().get(LINK_HEADER);
-    if shown.is_some_and(|shown| shows_one_of(&tokens, shown.as_bytes())) {
+    if is_edge(&tokens, request.headers()) {
         return next.run(request).await;
     }
     let detail = "only edges ask here, with the token of their link";
     Problem::new(StatusCode::UNAUTHORIZED, "not-an-edge", detail).into_response()
+}
+
+/// Whether the token of a link was shown.
+pub(crate) fn is_edge(tokens: &[Secret], headers: &HeaderMap) -> bool {
+    let shown = headers.get(LINK_HEADER);
+    shown.is_some_and(|shown| shows_one_of(tokens, shown.as_bytes()))
 }
 
 /// Where a request came from, as far as its edge knows.

@@ -1,4 +1,6 @@
-//! What the control API says when something is not done (RFC 9457), everywhere in the same form.
+//! What is said when something is not done (RFC 9457), everywhere in the same form.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
@@ -41,6 +43,12 @@ impl Problem {
     /// 403.
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 429.
+    pub(crate) fn too_many(detail: impl Into<String>, wait: Duration) -> Self {
+        let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", detail).after_ms(milliseconds)
     }
 
     /// 404.
