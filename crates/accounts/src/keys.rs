@@ -143,6 +143,11 @@ impl KeySet {
         &self.settings
     }
 
+    /// From when on the newest signs.
+    pub(crate) fn newest_ms(&self) -> u64 {
+        self.from.iter().copied().max().unwrap_or_default()
+    }
+
     fn lifetime_ms(&self) -> u64 {
         self.settings.lifetime_seconds.saturating_mul(1_000)
     }

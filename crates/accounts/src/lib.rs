@@ -30,6 +30,6 @@ pub use keys::Rotation;
 pub use password::Password;
 pub use refresh::RefreshToken;
 pub use service::{Accounts, AccountsOptions, NewAccount, Refreshed, SignIn, SignedIn, Tokens};
-pub use store::{Page, Store};
+pub use store::{Found, Page, Store};
 pub use text::{DisplayName, Login, Role, Room, UserId};
 pub use token::{Claims, TokenError, TokenSettings};

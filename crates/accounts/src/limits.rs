@@ -84,4 +84,7 @@ pub const FAMILIES_MAX: usize = 16;
 /// Accounts that one read answers at most.
 pub const PAGE_MAX: usize = 1_000;
 
+/// Accounts that one search answers at most: the roles of each are a read of their own.
+pub const SEARCH_MAX: usize = 100;
+
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;

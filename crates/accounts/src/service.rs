@@ -14,7 +14,7 @@ use crate::keys::{KeySet, Rotation, StoredKey};
 use crate::limits::{ACCESS_SECONDS_DEFAULT, HASHES_DEFAULT};
 use crate::password::{Hasher, Password, Verdict};
 use crate::refresh::{Family, RefreshToken};
-use crate::store::{Page, Shown, Store};
+use crate::store::{Found, Page, Shown, Store};
 use crate::text::{DisplayName, Login, Role, Room, UserId};
 use crate::token::{Claims, TokenError, TokenSettings};
 
@@ -142,7 +142,21 @@ impl Accounts {
         new.password.check(&new.login)?;
         let hash = self.hasher.hash(new.password).await?;
         let row = (new.login, new.display_name, hash);
-        self.store.create(row, now_ms).await
+        self.store.create(row, None, now_ms).await
+    }
+
+    /// As [`Self::register`], and signs in: both, or neither.
+    ///
+    /// # Errors
+    /// As [`Self::register`].
+    pub async fn join(&self, new: NewAccount, now_ms: u64) -> Result<SignedIn, Error> {
+        new.password.check(&new.login)?;
+        let hash = self.hasher.hash(new.password).await?;
+        let refresh = RefreshToken::random()?;
+        let row = (new.login, new.display_name, hash);
+        let family = Some(Family::new(&refresh, now_ms));
+        let account = self.store.create(row, family, now_ms).await?;
+        self.signed_in(account, refresh, now_ms)
     }
 
     /// Signs in. Unknown logins and wrong passwords are the same in answer and time. An attempt that
@@ -222,6 +236,22 @@ impl Accounts {
         self.store.set_password(user, Some(verified), hash).await
     }
 
+    /// Lets somebody who is signed in prove once more who they are, before what cannot be undone.
+    ///
+    /// # Errors
+    /// As [`Self::sign_in`], but [`Error::Blocked`]; [`Error::Unknown`].
+    pub async fn confirm(
+        &self,
+        user: &UserId,
+        password: Password,
+        client: IpAddr,
+        now_ms: u64,
+    ) -> Result<(), Error> {
+        let login = self.account(user).await?.login;
+        self.prove(login, password, client, now_ms).await?;
+        Ok(())
+    }
+
     /// Sets a password by staff, and ends all sign-ins.
     ///
     /// # Errors
@@ -256,6 +286,20 @@ impl Accounts {
     /// The store.
     pub async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Page, Error> {
         self.store.list(after, limit).await
+    }
+
+    /// Accounts whose login name begins so, in the order of login names, after one: 1 to
+    /// [`crate::limits::SEARCH_MAX`]. What no login name begins with has none.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn search(
+        &self,
+        prefix: &str,
+        after: Option<Login>,
+        limit: usize,
+    ) -> Result<Found, Error> {
+        self.store.search(prefix, after, limit).await
     }
 
     /// Sets the name that others see.
@@ -335,6 +379,12 @@ impl Accounts {
             .rotate_keys(rotation, lifetime_ms, now_ms)
             .await?;
         self.set_keys(&keys)
+    }
+
+    /// From when on the newest key signs, in milliseconds since 1970: whoever rotates by it does so
+    /// however often the process starts anew.
+    pub fn newest_key_ms(&self) -> u64 {
+        self.keys().newest_ms()
     }
 
     /// Reads the keys again, which other origins may have rotated: to be called more often than

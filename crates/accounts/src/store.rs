@@ -52,6 +52,15 @@ pub struct Page {
     pub next: Option<UserId>,
 }
 
+/// Some accounts, in the order of their login names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The accounts.
+    pub accounts: Vec<Account>,
+    /// After which the next page begins; `None` if this is the last one.
+    pub next: Option<Login>,
+}
+
 impl Store {
     pub(crate) fn new(database: Database) -> Self {
         Self(database)

@@ -2,18 +2,27 @@
 
 use database::{Row, Transaction, Value};
 
-use super::{ACTIVE, BLOCKED, Page, Store, USER, add_role, id, locked, user, with_roles};
+use super::{
+    ACTIVE, BLOCKED, Found, Page, Store, USER, add_role, id, locked, sessions, user, with_roles,
+};
 use crate::account::{Account, GrantData, PersonalData, SessionData, State};
 use crate::error::{Error, Invalid};
-use crate::limits::{GRANTS_MAX, PAGE_MAX, ROLES_MAX};
+use crate::limits::{GRANTS_MAX, PAGE_MAX, ROLES_MAX, SEARCH_MAX};
+use crate::refresh::Family;
 use crate::text::{DisplayName, Login, Role, Room, UserId};
 
 const INSERT: &str = "INSERT INTO accounts_users \
-    (id, login, display_name, password, state, created_ms) VALUES ($1, $2, $3, $4, 0, $5) \
+    (id, login, display_name, password, state, created_ms, signed_in_ms) \
+    VALUES ($1, $2, $3, $4, 0, $5, $6) \
     ON CONFLICT (login) DO NOTHING";
 const BY_LOGIN: &str = "SELECT id, password FROM accounts_users WHERE login = $1";
 const PAGE: &str = "SELECT id, login, display_name, password, state, created_ms, signed_in_ms \
     FROM accounts_users WHERE id > $1 AND state < 2 ORDER BY id LIMIT $2";
+/// All logins that begin with `$1` are from there to `$3`: by bytes, as the unique index is.
+const SEARCH: &str = "SELECT id, login, display_name, password, state, created_ms, signed_in_ms \
+    FROM accounts_users WHERE login >= $1 AND login > $2 AND login < $3 ORDER BY login LIMIT $4";
+/// After all characters that a login name has.
+const AFTER_ALL: char = '{';
 const PAGE_ROLES: &str = "SELECT user_id, room, role FROM accounts_roles \
     WHERE user_id >= $1 AND user_id <= $2 ORDER BY user_id, room, role";
 const SET_NAME: &str = "UPDATE accounts_users SET display_name = $2 WHERE id = $1";
@@ -31,10 +40,12 @@ const ERASE: &str = "UPDATE accounts_users SET login = NULL, display_name = NULL
 const STATE_LOCKED: &str = "SELECT state FROM accounts_users WHERE id = $1 FOR UPDATE";
 
 impl Store {
-    /// Makes an account; [`Error::Taken`] if the login name is another's.
+    /// Makes an account, with a first sign-in or without; [`Error::Taken`] if the login name is
+    /// another's.
     pub(crate) async fn create(
         &self,
         (login, display_name, password): (Login, DisplayName, String),
+        family: Option<Family>,
         now_ms: u64,
     ) -> Result<Account, Error> {
         let account = Account {
@@ -45,21 +56,26 @@ impl Store {
             roles: Vec::new(),
             grants: Vec::new(),
             created_ms: now_ms,
-            signed_in_ms: None,
+            signed_in_ms: family.as_ref().map(|family| family.created_ms),
         };
-        self.run((account, password), |tx, (account, password)| {
+        self.run((account, password, family), |tx, arguments| {
             Box::pin(async move {
+                let (account, password, family) = arguments;
                 let values = [
                     id(&account.id),
                     account.login.as_str().into(),
                     account.display_name.as_str().into(),
                     password.as_str().into(),
                     account.created_ms.into(),
+                    account.signed_in_ms.into(),
                 ];
-                match tx.execute(INSERT, &values).await? {
-                    0 => Err(Error::Taken),
-                    _ => Ok(account.clone()),
+                if tx.execute(INSERT, &values).await? == 0 {
+                    return Err(Error::Taken);
                 }
+                if let Some(family) = family {
+                    sessions::insert(tx, &account.id, family).await?;
+                }
+                Ok(account.clone())
             })
         })
         .await
@@ -88,6 +104,20 @@ impl Store {
         let limit = limit.clamp(1, PAGE_MAX);
         self.run((after, limit), |tx, (after, limit)| {
             Box::pin(page(tx, after.as_ref(), *limit))
+        })
+        .await
+    }
+
+    pub(crate) async fn search(
+        &self,
+        prefix: &str,
+        after: Option<Login>,
+        limit: usize,
+    ) -> Result<Found, Error> {
+        let limit = limit.clamp(1, SEARCH_MAX);
+        let prefix = prefix.trim().to_ascii_lowercase();
+        self.run((prefix, after, limit), |tx, (prefix, after, limit)| {
+            Box::pin(search(tx, prefix, after.as_ref(), *limit))
         })
         .await
     }
@@ -247,6 +277,34 @@ async fn account(tx: &mut dyn Transaction, of: &UserId) -> Result<Option<Account
     };
     with_roles(tx, &mut account).await?;
     Ok(Some(account))
+}
+
+async fn search(
+    tx: &mut dyn Transaction,
+    prefix: &str,
+    after: Option<&Login>,
+    limit: usize,
+) -> Result<Found, Error> {
+    let after = after.map_or("", Login::as_str);
+    let end = format!("{prefix}{AFTER_ALL}");
+    let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let values = [
+        prefix.into(),
+        after.into(),
+        end.as_str().into(),
+        one_more.into(),
+    ];
+    let rows = tx.query(SEARCH, &values).await?;
+    let mut accounts = Vec::new();
+    for row in rows.iter().take(limit) {
+        if let Some((mut account, _)) = user(row)? {
+            with_roles(tx, &mut account).await?;
+            accounts.push(account);
+        }
+    }
+    let last = accounts.last().filter(|_| rows.len() > limit);
+    let next = last.map(|account| account.login.clone());
+    Ok(Found { accounts, next })
 }
 
 async fn page(

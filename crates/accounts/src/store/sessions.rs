@@ -186,7 +186,11 @@ fn previous(family: &Family) -> (Value, Value) {
     )
 }
 
-async fn insert(tx: &mut dyn Transaction, user: &UserId, family: &Family) -> Result<(), Error> {
+pub(super) async fn insert(
+    tx: &mut dyn Transaction,
+    user: &UserId,
+    family: &Family,
+) -> Result<(), Error> {
     let (digest, salt) = previous(family);
     let values = [
         (&family.id).into(),

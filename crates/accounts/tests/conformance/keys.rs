@@ -13,6 +13,7 @@ pub(crate) async fn keys_outlive_the_process_and_rotate<K: Kit>(kit: K) {
     accounts.close().await;
     let accounts = open(&kit).await;
     accounts.verify(&before, NOW).expect("the same key");
+    assert_eq!(accounts.newest_key_ms(), NOW);
     for _ in 0..2 {
         accounts
             .rotate_keys(Rotation::Planned, NOW)
@@ -22,6 +23,7 @@ pub(crate) async fn keys_outlive_the_process_and_rotate<K: Kit>(kit: K) {
         assert_eq!(published["keys"].as_array().map(Vec::len), Some(2));
     }
     let signs = NOW + KEY_PUBLISHED_AHEAD_MS;
+    assert_eq!(accounts.newest_key_ms(), signs);
     let last = sign_in(&accounts, "ana", signs - 1).await.tokens.access;
     let next = sign_in(&accounts, "ana", signs).await.tokens.access;
     let header = |token: &str| token.split('.').next().map(ToOwned::to_owned);

@@ -132,6 +132,8 @@ suite! {
         an_old_hash_is_replaced
         roles_and_grants_are_bounded
         injections_are_text
+        who_joins_is_signed_in
+        logins_are_searched
         a_list_has_all;
     sessions:
         a_refresh_rotates

@@ -196,6 +196,59 @@ pub(crate) async fn roles_and_grants_are_bounded<K: Kit>(kit: K) {
     assert_eq!(unknown, Err(Error::Unknown));
 }
 
+pub(crate) async fn who_joins_is_signed_in<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    let joined = accounts.join(new("ana"), NOW).await.expect("an account");
+    assert_eq!(joined.account.signed_in_ms, Some(NOW));
+    let found = accounts.account(&joined.account.id).await;
+    assert_eq!(found.as_ref(), Ok(&joined.account));
+    refresh(&accounts, &joined, NOW + 1).await;
+    let (first, second) = tokio::join!(
+        accounts.join(new("ben"), NOW),
+        accounts.join(new("ben"), NOW),
+    );
+    assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+    let client = "192.0.2.1".parse().unwrap();
+    let ana = &joined.account.id;
+    let confirm = |text| accounts.confirm(ana, password(text), client, NOW);
+    assert_eq!(confirm(RIGHT).await, Ok(()));
+    assert_eq!(confirm(WRONG).await, Err(Error::Credentials));
+}
+
+pub(crate) async fn logins_are_searched<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    for name in ["ana", "anna", "an-na", "an.na", "bob", "an9"] {
+        let id = register(&accounts, name).await.id;
+        let room = Some(room(name));
+        let granted = accounts.grant(&id, room, role("owner"), NOW).await;
+        granted.expect("a grant");
+    }
+    let search = async |prefix: &str, limit: usize| {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = accounts.search(prefix, after, limit).await.expect("a page");
+            assert!(page.accounts.len() <= limit);
+            for account in page.accounts {
+                assert!(account.has_grant(account.login.as_str(), "owner"));
+                found.push(account.login.to_string());
+            }
+            after = page.next;
+            if after.is_none() {
+                return found;
+            }
+        }
+    };
+    for limit in [1, 2, 100] {
+        let found = search(" AN", limit).await;
+        assert_eq!(found, ["an-na", "an.na", "an9", "ana", "anna"]);
+    }
+    assert_eq!(search("ana", 5).await, ["ana"]);
+    assert_eq!(search("", 5).await.len(), 6);
+    for nothing in ["anax", "%", "_", "\u{e4}", "'; --", "{"] {
+        assert!(search(nothing, 5).await.is_empty(), "{nothing}");
+    }
+}
+
 pub(crate) async fn injections_are_text<K: Kit>(kit: K) {
     let accounts = open(&kit).await;
     let ana = register(&accounts, "ana").await.id;
