@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use transport::tls::{Identity, LoadIdentityError, SelfSignError};
 
 use crate::config::{PlaybackSettings, PublishAuth, Settings, TlsSettings};
-use crate::control::{self, Control, ControlError};
+use crate::control::{self, Control, ControlError, Opened};
 use crate::filters::Filters;
 use crate::ingest::{Ingest, Transport};
 use crate::metrics::Metrics;
@@ -133,11 +133,12 @@ impl App {
             });
         }
         let (catalog, counts) = (Catalog::default(), Counts::default());
-        let control = match settings.control.clone() {
-            Some(control) => Some(Control::start(control, &registry).await?),
+        // Rooms publish the keys of accounts, which share names with guests: first the stores are opened.
+        let opened = match settings.control.clone() {
+            Some(control) => Some(Control::open(control, &registry).await?),
             None => None,
         };
-        let accounts = control.as_ref().map(|started| started.control.accounts());
+        let accounts = opened.as_ref().map(Opened::accounts);
         let rooms = match settings.rooms.clone() {
             Some(rooms) => {
                 let (catalog, counts) = (catalog.clone(), counts.clone());
@@ -145,6 +146,10 @@ impl App {
                 Some(started.await?)
             }
             None => None,
+        };
+        let control = match (opened, &rooms) {
+            (Some(opened), Some(rooms)) => Some(opened.start(rooms.hubs.clone()).await?),
+            _ => None,
         };
         Ok(Self {
             catalog,
@@ -188,9 +193,6 @@ impl App {
         let catalog = self.catalog;
         let (hubs, public, admin_rooms) = spawn_rooms(self.rooms);
         let (control, public, admin_rooms) = with_control(self.control, public, admin_rooms);
-        if let (Some(control), Some(hubs)) = (&control, &hubs) {
-            control.attend(hubs.clone());
-        }
         let stop_http = CancellationToken::new();
         let stop_ingest = CancellationToken::new();
         let stop_lingering = CancellationToken::new();

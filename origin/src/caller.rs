@@ -22,6 +22,12 @@ use crate::problem::Problem;
 const LINK_HEADER: &str = "weir-link";
 /// The address of who asks, from an edge.
 const ADDRESS_HEADER: &str = "weir-address";
+/// Whether the viewer's connection is encrypted, from an edge.
+const SECURE_HEADER: &str = "weir-secure";
+/// See [`IdempotencyKey`].
+const IDEMPOTENCY_HEADER: &str = "idempotency-key";
+/// The longest [`IdempotencyKey`].
+const IDEMPOTENCY_BYTES_MAX: usize = 128;
 /// The role that may do everything.
 pub(crate) const STAFF: &str = "staff";
 /// The role of who a room belongs to.
@@ -76,6 +82,65 @@ pub(crate) fn is_edge(tokens: &[Secret], headers: &HeaderMap) -> bool {
 /// Where a request came from, as far as its edge knows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Address(pub(crate) IpAddr);
+
+/// What one home, carrier or customer has at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Network {
+    /// The first [`IPV4_BITS`].
+    V4(u32),
+    /// The first [`IPV6_BITS`].
+    V6(u128),
+}
+
+/// Bits of an IPv4 address that are one network.
+const IPV4_BITS: u32 = 24;
+/// Bits of an IPv6 address that are one network.
+const IPV6_BITS: u32 = 48;
+
+impl Address {
+    pub(crate) fn network(self) -> Network {
+        match self.0.to_canonical() {
+            IpAddr::V4(address) => Network::V4(address.to_bits() >> (u32::BITS - IPV4_BITS)),
+            IpAddr::V6(address) => Network::V6(address.to_bits() >> (u128::BITS - IPV6_BITS)),
+        }
+    }
+}
+
+/// Whether the viewer's connection to the edge is encrypted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Secure(pub(crate) bool);
+
+impl<S: Sync> FromRequestParts<S> for Secure {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let shown = parts.headers.get(SECURE_HEADER);
+        Ok(Self(shown.is_some_and(|value| value == "1")))
+    }
+}
+
+/// What makes a repeated request the same.
+#[derive(Clone, Debug)]
+pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get(IDEMPOTENCY_HEADER) else {
+            return Ok(Self(None));
+        };
+        let plain = |text: &&str| {
+            (1..=IDEMPOTENCY_BYTES_MAX).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        let key = value.to_str().ok().filter(plain);
+        let key = key.ok_or_else(|| {
+            Problem::malformed("Idempotency-Key has 1 to 128 visible ASCII characters")
+        })?;
+        Ok(Self(Some(key.to_owned())))
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for Address {
     type Rejection = std::convert::Infallible;

@@ -8,8 +8,11 @@
 //! Edges show the token of their link and pass on what viewers ask; the rules are the crates'
 //! `accounts` and `ledger`. Here are their clock, their API and their figures.
 
+mod audit;
+mod coins;
 mod gifts;
 mod metrics;
+mod payments;
 mod people;
 mod wallet;
 
@@ -30,6 +33,7 @@ use telemetry::metrics::RegisterError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::{Audit, AuditError};
 use crate::clock::unix_ms;
 use crate::rooms::Hubs;
 use crate::{caller, problem};
@@ -42,8 +46,8 @@ const REQUEST_BYTES_MAX: usize = 32 << 10;
 /// Keys are looked for that other origins made: well within the time for which a new one is published
 /// before it signs.
 const KEYS_EVERY: Duration = Duration::from_secs(60);
-/// A new signing key is made, if none waits, after so long.
-const ROTATE_EVERY: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// When the newest signing key has signed for so long, another one is made.
+const ROTATE_AFTER_MS: u64 = 30 * 24 * 3_600 * 1_000;
 /// Sign-ins that have expired are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -108,6 +112,9 @@ impl GiftRules {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
+    /// The log of what staff did.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// Accounts.
     #[error("control.accounts: {0}")]
     Accounts(#[from] accounts::OpenError),
@@ -125,6 +132,9 @@ pub enum ControlError {
     /// A metric is registered twice: a bug.
     #[error(transparent)]
     Metrics(#[from] RegisterError),
+    /// What people are called cannot be read.
+    #[error("control.accounts: {0}")]
+    Names(#[from] accounts::Error),
 }
 
 /// What every request needs.
@@ -132,6 +142,11 @@ pub enum ControlError {
 struct Desk {
     accounts: Arc<Accounts>,
     ledger: Ledger,
+    /// Chat, and what people are called there.
+    rooms: Hubs,
+    people: Arc<people::Front>,
+    payments: Arc<payments::Providers>,
+    audit: Audit,
     settings: Arc<ControlSettings>,
     metrics: Metrics,
     announced: gifts::Announced,
@@ -143,7 +158,16 @@ impl FromRef<Desk> for Arc<Accounts> {
     }
 }
 
-/// What [`Control::start`] gives.
+/// What [`Control::open`] gives: stores that are open, and nobody who asks.
+#[derive(Debug)]
+pub struct Opened {
+    accounts: Arc<Accounts>,
+    ledger: Ledger,
+    settings: ControlSettings,
+    metrics: Metrics,
+}
+
+/// What [`Opened::start`] gives.
 #[derive(Debug)]
 pub struct Started {
     /// To be stopped at the end.
@@ -169,46 +193,21 @@ impl Control {
     ///
     /// # Errors
     /// A store that cannot be opened.
-    pub async fn start(
+    pub async fn open(
         settings: ControlSettings,
         registry: &Registry,
-    ) -> Result<Started, ControlError> {
+    ) -> Result<Opened, ControlError> {
         if let Some(directory) = &settings.directory {
             private_directory(directory)?;
         }
         let accounts = settings.accounts.clone().open(unix_ms()).await?;
         let ledger = settings.ledger.clone().open().await?;
-        let desk = Desk {
+        Ok(Opened {
             accounts: Arc::new(accounts),
             ledger,
             metrics: Metrics::new(registry)?,
-            announced: gifts::Announced::default(),
-            settings: Arc::new(settings),
-        };
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        tasks.spawn(keep(desk.clone(), stop.clone()));
-        Ok(Started {
-            public: public(&desk),
-            admin: admin(&desk, Door::Operator(desk.settings.operator_token.clone())),
-            control: Self {
-                desk,
-                tasks,
-                stop,
-                telling: TaskTracker::new(),
-                silent: CancellationToken::new(),
-            },
+            settings,
         })
-    }
-
-    /// Who signs access tokens, for whoever publishes keys.
-    pub fn accounts(&self) -> Arc<Accounts> {
-        Arc::clone(&self.desk.accounts)
-    }
-
-    /// Tells rooms of gifts from now on.
-    pub fn attend(&self, hubs: Hubs) {
-        let (desk, stop) = (self.desk.clone(), self.silent.clone());
-        self.telling.spawn(gifts::dispatch(desk, hubs, stop));
     }
 
     /// Tells rooms nothing any more: before their hubs end.
@@ -228,6 +227,52 @@ impl Control {
     }
 }
 
+impl Opened {
+    /// Who signs access tokens, for whoever publishes keys.
+    pub fn accounts(&self) -> Arc<Accounts> {
+        Arc::clone(&self.accounts)
+    }
+
+    /// Begins to serve, beside rooms: accounts and guests share names, and a person is in both.
+    ///
+    /// # Errors
+    /// The log cannot be opened, or the accounts not be read.
+    pub async fn start(self, rooms: Hubs) -> Result<Started, ControlError> {
+        people::recall_names(&self.accounts, &rooms).await?;
+        let directory = match &self.settings.directory {
+            Some(directory) => directory.join("audit"),
+            None => rooms.state_dir().join("control-audit"),
+        };
+        private_directory(&directory)?;
+        let desk = Desk {
+            accounts: self.accounts,
+            ledger: self.ledger,
+            rooms,
+            people: Arc::new(people::Front::new()),
+            payments: Arc::new(payments::Providers::new(&self.settings.payment_secrets)),
+            audit: Audit::open(&directory.join("log")).await?,
+            metrics: self.metrics,
+            announced: gifts::Announced::default(),
+            settings: Arc::new(self.settings),
+        };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(keep(desk.clone(), stop.clone()));
+        let (telling, silent) = (TaskTracker::new(), CancellationToken::new());
+        telling.spawn(gifts::dispatch(desk.clone(), silent.clone()));
+        Ok(Started {
+            public: public(&desk),
+            admin: admin(&desk, Door::Operator(desk.settings.operator_token.clone())),
+            control: Control {
+                desk,
+                tasks,
+                stop,
+                telling,
+                silent,
+            },
+        })
+    }
+}
+
 /// What edges ask for viewers.
 fn public(desk: &Desk) -> Router {
     let tokens = Arc::new(desk.settings.link_tokens.clone());
@@ -235,6 +280,7 @@ fn public(desk: &Desk) -> Router {
     people::router()
         .merge(wallet::router())
         .merge(gifts::router())
+        .merge(payments::router())
         .with_state(desk.clone())
         .merge(staff)
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
@@ -256,21 +302,14 @@ fn admin(desk: &Desk, door: Door) -> Router {
 /// What has to be done now and then.
 async fn keep(desk: Desk, stop: CancellationToken) {
     let mut keys = tokio::time::interval(KEYS_EVERY);
-    let mut rotation = tokio::time::interval(ROTATE_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
-    for interval in [&mut keys, &mut rotation, &mut sweep] {
+    for interval in [&mut keys, &mut sweep] {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
-    // The first tick is at once; a key that was made just now is young enough.
-    rotation.reset();
     loop {
         let (what, done) = tokio::select! {
             () = stop.cancelled() => return,
-            _ = keys.tick() => ("read the signing keys", desk.accounts.reload_keys().await),
-            _ = rotation.tick() => {
-                let rotated = desk.accounts.rotate_keys(Rotation::Planned, unix_ms()).await;
-                ("make a signing key", rotated)
-            }
+            _ = keys.tick() => ("read and rotate the signing keys", renew_keys(&desk).await),
             _ = sweep.tick() => {
                 let swept = desk.accounts.sweep(unix_ms()).await;
                 ("remove sign-ins that have expired", swept.map(drop))
@@ -281,6 +320,17 @@ async fn keep(desk: Desk, stop: CancellationToken) {
             tracing::warn!(%error, "cannot {what}; trying again later");
         }
     }
+}
+
+/// Reads the keys that other origins may have made; makes one when the newest is old, however often
+/// this process started since.
+async fn renew_keys(desk: &Desk) -> Result<(), accounts::Error> {
+    desk.accounts.reload_keys().await?;
+    let now = unix_ms();
+    if now.saturating_sub(desk.accounts.newest_key_ms()) < ROTATE_AFTER_MS {
+        return Ok(());
+    }
+    desk.accounts.rotate_keys(Rotation::Planned, now).await
 }
 
 fn private_directory(path: &std::path::Path) -> Result<(), ControlError> {

@@ -28,6 +28,10 @@ pub(crate) struct Metrics {
     pub(crate) announcements: IntCounterVec,
     /// `weir_gift_announcements_waiting`.
     pub(crate) announcements_waiting: IntGauge,
+    /// `weir_control_refresh_reused_total`.
+    pub(crate) refresh_reused: IntCounter,
+    /// `weir_control_audit_failed_total`.
+    pub(crate) audit_failed: IntCounter,
     /// `weir_control_chores_failed_total`.
     pub(crate) chores_failed: IntCounter,
 }
@@ -68,6 +72,16 @@ impl Metrics {
                 r,
                 "weir_gift_announcements_waiting",
                 "What was read from the outbox and could not be told yet.",
+            )?,
+            refresh_reused: metrics::counter(
+                r,
+                "weir_control_refresh_reused_total",
+                "Refresh tokens that two people had: the sign-in was ended.",
+            )?,
+            audit_failed: metrics::counter(
+                r,
+                "weir_control_audit_failed_total",
+                "Acts of staff that are in the log of the process alone.",
             )?,
             chores_failed: metrics::counter(
                 r,

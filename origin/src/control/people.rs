@@ -1,26 +1,66 @@
 //! People: registering, signing in, and what they do with their own account.
 
 pub(super) mod admin;
+mod cookie;
+mod credits;
+mod erase;
+mod export;
+mod front;
+mod me;
+mod register;
+mod session;
 
-use accounts::Account;
-use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
+use accounts::limits::PAGE_MAX;
+use accounts::{Account, Accounts};
+use axum::Router;
+use axum::routing::{get, post};
 use http::StatusCode;
 use serde_json::Value;
 
 use super::Desk;
-use super::caller::Person;
 use super::problem::Problem;
+use crate::rooms::Hubs;
+
+pub(super) use front::Front;
 
 /// `/v1/accounts`, `/v1/session`, `/v1/me`.
 pub(super) fn router() -> Router<Desk> {
-    Router::new().route("/v1/me", get(me))
+    Router::new()
+        .route("/v1/accounts", post(register::register))
+        .route("/v1/session", post(session::sign_in))
+        .route("/v1/session/refresh", post(session::refresh))
+        .route("/v1/session/end", post(session::end))
+        .route("/v1/me", get(me::look).patch(me::rename))
+        .route("/v1/me/password", post(me::password))
+        .route("/v1/me/sign-out-everywhere", post(me::sign_out_everywhere))
+        .route("/v1/me/export", get(me::all))
+        .route("/v1/me/erase", post(me::leave))
 }
 
-async fn me(State(desk): State<Desk>, person: Person) -> Result<Json<Value>, Problem> {
-    let account = desk.accounts.account(&person.id).await?;
-    Ok(Json(shown(&account)))
+/// Tells rooms what accounts are called: no guest is to be called so.
+pub(super) async fn recall_names(accounts: &Accounts, rooms: &Hubs) -> Result<(), accounts::Error> {
+    let names = rooms.names();
+    let mut after = None;
+    loop {
+        let page = accounts.list(after, PAGE_MAX).await?;
+        let named = page.accounts.iter();
+        names.recall(named.map(|it| (it.id.as_str(), it.display_name.as_str())));
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Does something to its end, though whoever asked may go away: half of it would have to be undone.
+async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request was not done to its end");
+        Err(Problem::unavailable("unavailable", "it was not done"))
+    })
 }
 
 /// An account, for who has it.

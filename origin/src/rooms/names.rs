@@ -418,7 +418,7 @@ mod tests {
             "not a guest's any more"
         );
         assert_eq!(names.own("u-3", "Moderator", 0), Err(NameError::Taken));
-        assert_eq!(names.own("u-3", "a\r\nb", 0), Err(NameError::Malformed));
+        assert_eq!(names.own("u-3", "a\u{1}b", 0), Err(NameError::Malformed));
         // Accounts' names are not forgotten with time, nor by whoever has not got them.
         names.sweep(u64::MAX);
         names.disown("u-1", "Ben", None);

@@ -8,8 +8,9 @@ use rooms::schema::Act;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use super::ANSWER_WITHIN;
 use super::Hubs;
-use super::api::{ANSWER_WITHIN, busy, operate};
+use super::api::{busy, operate};
 use super::hub::Input;
 use crate::problem::Problem;
 

@@ -13,7 +13,7 @@ use rooms::schema::{Body, Notice, Publish};
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Desk;
-use crate::rooms::{Hubs, NotPublished};
+use crate::rooms::NotPublished;
 
 /// Messages that are read at once.
 const BATCH: usize = 256;
@@ -76,11 +76,11 @@ impl Waiting {
 }
 
 /// Runs until it is told to stop.
-pub(in crate::control) async fn dispatch(desk: Desk, hubs: Hubs, stop: CancellationToken) {
+pub(in crate::control) async fn dispatch(desk: Desk, stop: CancellationToken) {
     let mut waiting = Waiting::default();
     let mut done = 0;
     loop {
-        let went_well = turn(&desk, &hubs, &mut waiting, &mut done).await;
+        let went_well = turn(&desk, &mut waiting, &mut done).await;
         desk.metrics
             .announcements_waiting
             .set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
@@ -104,7 +104,7 @@ pub(in crate::control) async fn dispatch(desk: Desk, hubs: Hubs, stop: Cancellat
 }
 
 /// Reads, tells, and removes what was told. Whether there may be more right now.
-async fn turn(desk: &Desk, hubs: &Hubs, waiting: &mut Waiting, done: &mut u64) -> Result<bool, ()> {
+async fn turn(desk: &Desk, waiting: &mut Waiting, done: &mut u64) -> Result<bool, ()> {
     let mut is_full = false;
     if waiting.len() < WAITING_MAX {
         let read = desk.ledger.outbox_after(waiting.read, BATCH).await;
@@ -118,7 +118,7 @@ async fn turn(desk: &Desk, hubs: &Hubs, waiting: &mut Waiting, done: &mut u64) -
         is_full = messages.len() == BATCH;
         waiting.take_in(desk, messages);
     }
-    let is_told = tell(desk, hubs, waiting).await;
+    let is_told = tell(desk, waiting).await;
     let told = waiting.done();
     if told > *done {
         let removed = desk.ledger.outbox_done(told).await;
@@ -131,11 +131,11 @@ async fn turn(desk: &Desk, hubs: &Hubs, waiting: &mut Waiting, done: &mut u64) -
 }
 
 /// Tells all rooms at once, each in order. Whether all were told.
-async fn tell(desk: &Desk, hubs: &Hubs, waiting: &mut Waiting) -> bool {
+async fn tell(desk: &Desk, waiting: &mut Waiting) -> bool {
     let rooms = std::mem::take(&mut waiting.rooms);
     let telling = rooms.into_iter().map(|(room, queue)| async move {
         let publishes = queue.iter().map(|(_, publish)| publish.clone()).collect();
-        let told = hubs.publish(&room, publishes).await;
+        let told = desk.rooms.publish(&room, publishes).await;
         (room, queue, told)
     });
     let mut is_told = true;

@@ -15,8 +15,8 @@ use rooms::schema::Gift;
 
 use crate::clock::unix_ms;
 use crate::control::Desk;
-use crate::problem::Problem;
 use crate::control::wallet::account;
+use crate::problem::Problem;
 
 /// Accounts that one batch may find missing: two of each transfer.
 const OPENINGS_MAX: usize = 2 * gifts::TRANSFERS_MAX;

@@ -1,0 +1,37 @@
+//! The log of what was done to people and money by others: `audit/log.jsonl`.
+//!
+//! It names people by their ids alone. A note is what its author wrote.
+
+use accounts::UserId;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Desk;
+use crate::clock::unix_ms;
+
+/// A line.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    at_ms: u64,
+    actor: &'a str,
+    act: &'a str,
+    user: &'a str,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    details: Value,
+}
+
+impl Desk {
+    /// Writes down what was done. What cannot be written is in the process's log, and counted.
+    pub(super) async fn log(&self, actor: &str, act: &str, user: &UserId, details: Value) {
+        let line = Line {
+            at_ms: unix_ms(),
+            actor,
+            act,
+            user: user.as_str(),
+            details,
+        };
+        if !self.audit.append(&[line]).await {
+            self.metrics.audit_failed.inc();
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Erasing a person: everything that says who they were, wherever it is.
+//!
+//! The account goes last: until then everything can be asked for again, and goes on where it ended. The
+//! ledger keeps its opaque id, which means nobody from then on, and what the id has.
+
+use accounts::UserId;
+
+use crate::clock::unix_ms;
+use crate::control::Desk;
+use crate::control::problem::Problem;
+
+/// Erases somebody. Again is the same; 404 if there never was such an account.
+pub(super) async fn erase(desk: &Desk, user: &UserId) -> Result<(), Problem> {
+    let _place = desk.people.thorough()?;
+    match desk.accounts.sign_out_everywhere(user).await {
+        Ok(_) => {}
+        // Erased before, or never there: only the first has anything in rooms.
+        Err(accounts::Error::Unknown) => desk.accounts.erase(user, unix_ms()).await?,
+        Err(error) => return Err(error.into()),
+    }
+    desk.rooms.erase(user.as_str()).await?;
+    let _alone = desk.people.naming().await?;
+    match desk.accounts.account(user).await {
+        Ok(account) => {
+            let name = account.display_name.as_str();
+            desk.rooms.names().disown(user.as_str(), name, None);
+        }
+        Err(accounts::Error::Unknown) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(desk.accounts.erase(user, unix_ms()).await?)
+}

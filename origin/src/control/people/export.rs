@@ -1,0 +1,182 @@
+//! All that is kept of a person, as one JSON document (GDPR, articles 15 and 20). It is written while it
+//! is read: chat may be long.
+
+use std::io;
+
+use accounts::{PersonalData, UserId};
+use axum::body::{Body, Bytes};
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::clock::unix_ms;
+use crate::control::Desk;
+use crate::control::problem::Problem;
+use crate::control::wallet::{self, Paging};
+
+/// Pieces that are ready before they are asked for.
+const PIECES_READY: usize = 16;
+/// Lines of a wallet's history that are read at once.
+const LINES_AT_ONCE: usize = 500;
+
+/// Why the document ends before its end: whoever reads it finds no JSON.
+#[derive(Debug, thiserror::Error)]
+enum Cut {
+    #[error("whoever asked has gone")]
+    Gone,
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The document; 404 if there is no such account.
+pub(super) async fn answer(desk: &Desk, user: &UserId) -> Result<Response, Problem> {
+    let place = desk.people.thorough()?;
+    let account = desk.accounts.export(user).await?;
+    let (pieces, ready) = mpsc::channel(PIECES_READY);
+    let (desk, user) = (desk.clone(), user.clone());
+    tokio::spawn(async move {
+        let _place = place;
+        let mut document = Document {
+            pieces,
+            has_part: false,
+        };
+        match person_parts(&desk, &user, &account, &mut document).await {
+            Ok(()) | Err(Cut::Gone) => {}
+            Err(Cut::Failed(error)) => {
+                tracing::error!(error, "what is kept of a person cannot be read to its end");
+                // Whoever asked may have gone.
+                let _ = document.pieces.send(Err(io::Error::other(error))).await;
+            }
+        }
+    });
+    let ready =
+        futures::stream::unfold(ready, async |mut ready| Some((ready.recv().await?, ready)));
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (
+            CONTENT_DISPOSITION,
+            "attachment; filename=\"weir-export.json\"",
+        ),
+    ];
+    Ok((headers, Body::from_stream(ready)).into_response())
+}
+
+/// Everything that is kept, part by part: who adds something that is kept of people adds it here.
+async fn person_parts(
+    desk: &Desk,
+    user: &UserId,
+    account: &PersonalData,
+    document: &mut Document,
+) -> Result<(), Cut> {
+    document.value("exported_at_ms", &unix_ms()).await?;
+    document.value("account", account).await?;
+    let funds = wallet::funds(desk, user.as_str()).await;
+    let funds = funds.map_err(|problem| Cut::Failed(problem.to_string()))?;
+    document.value("wallet", &funds).await?;
+    history(desk, user, document).await?;
+    chat(desk, user, document).await?;
+    document.end().await
+}
+
+/// What was paid and got, the newest first.
+async fn history(desk: &Desk, user: &UserId, document: &mut Document) -> Result<(), Cut> {
+    let mut list = document.list("wallet_history").await?;
+    let mut before = None;
+    loop {
+        let paging = Paging {
+            before,
+            limit: Some(LINES_AT_ONCE),
+        };
+        let page = wallet::lines(desk, user.as_str(), &paging).await;
+        let page = page.map_err(|problem| Cut::Failed(problem.to_string()))?;
+        for line in page
+            .get("items")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            list.add(line.to_string().into()).await?;
+        }
+        before = page.get("next").and_then(Value::as_u64);
+        if before.is_none() {
+            return list.end().await;
+        }
+    }
+}
+
+/// What was said, where chat is stored.
+async fn chat(desk: &Desk, user: &UserId, document: &mut Document) -> Result<(), Cut> {
+    let mut list = document.list("chat").await?;
+    if let Some(mut lines) = desk.rooms.stored_by(user.as_str()) {
+        while let Some(line) = lines.recv().await {
+            list.add(line.map_err(Cut::Failed)?).await?;
+        }
+    }
+    list.end().await
+}
+
+/// An object, one part after the other.
+struct Document {
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    has_part: bool,
+}
+
+/// A part that is a list, one item after the other.
+struct List<'a> {
+    document: &'a Document,
+    has_item: bool,
+}
+
+impl Document {
+    async fn value<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), Cut> {
+        let value = serde_json::to_string(value).map_err(|error| Cut::Failed(error.to_string()))?;
+        let piece = format!("{}{value}", self.begin(name));
+        self.send(piece.into()).await
+    }
+
+    async fn list(&mut self, name: &str) -> Result<List<'_>, Cut> {
+        let piece = format!("{}[", self.begin(name));
+        self.send(piece.into()).await?;
+        Ok(List {
+            document: self,
+            has_item: false,
+        })
+    }
+
+    async fn end(&self) -> Result<(), Cut> {
+        self.send(Bytes::from_static(b"\n}\n")).await
+    }
+
+    fn begin(&mut self, name: &str) -> String {
+        let before = if std::mem::replace(&mut self.has_part, true) {
+            ","
+        } else {
+            "{"
+        };
+        format!("{before}\n\"{name}\": ")
+    }
+
+    async fn send(&self, piece: Bytes) -> Result<(), Cut> {
+        self.pieces.send(Ok(piece)).await.map_err(|_| Cut::Gone)
+    }
+}
+
+impl List<'_> {
+    /// `json` is an item, written already.
+    async fn add(&mut self, json: Vec<u8>) -> Result<(), Cut> {
+        let before = if std::mem::replace(&mut self.has_item, true) {
+            ",\n"
+        } else {
+            "\n"
+        };
+        let mut piece = before.as_bytes().to_vec();
+        piece.extend_from_slice(json.trim_ascii());
+        self.document.send(piece.into()).await
+    }
+
+    async fn end(self) -> Result<(), Cut> {
+        self.document.send(Bytes::from_static(b"]")).await
+    }
+}
