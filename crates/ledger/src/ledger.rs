@@ -14,6 +14,7 @@ use crate::limits::PAGE_MAX;
 use crate::money::Timestamp;
 use crate::op::{Answer, Op, Outcome, Receipt};
 use crate::store::{Page, Queued, Store};
+use crate::summary::Summary;
 use crate::text::{AccountId, HoldId, TransferId};
 use crate::writer::Writer;
 
@@ -35,6 +36,7 @@ pub(crate) trait Reads: Send + Sync + fmt::Debug {
     ) -> Result<Option<Vec<Posted>>, Error>;
     async fn linked(&self, transfer: &TransferId) -> Result<Vec<Posted>, Error>;
     async fn outbox_after(&self, seq: i64, limit: i64) -> Result<Vec<Queued>, Error>;
+    async fn summary(&self) -> Result<Summary, Error>;
     async fn verify(&self) -> Result<Report, Error>;
     async fn export(&self) -> Result<Export, Error>;
     /// After the writer was told to end: waits until it has.
@@ -165,6 +167,10 @@ impl Store for Ledger {
             Answer::Delivered => Ok(()),
             _ => Err(wrong_answer()),
         }
+    }
+
+    async fn summary(&self) -> Result<Summary, Error> {
+        self.reads.summary().await
     }
 
     async fn verify(&self) -> Result<Report, Error> {

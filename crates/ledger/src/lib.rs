@@ -26,6 +26,7 @@ mod op;
 mod rows;
 mod rules;
 mod store;
+mod summary;
 mod text;
 mod writer;
 
@@ -40,4 +41,5 @@ pub use ledger::Ledger;
 pub use money::{Amount, Currency, Timestamp};
 pub use op::{Outcome, Receipt};
 pub use store::{Page, Queued, Store};
+pub use summary::{Issued, Summary};
 pub use text::{AccountId, HoldId, Kind, Reference, TransferId};

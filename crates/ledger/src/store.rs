@@ -14,6 +14,7 @@ use crate::export::Export;
 use crate::money::Timestamp;
 use crate::op::{Outcome, Receipt};
 use crate::rows::{MessageRow, unsigned};
+use crate::summary::Summary;
 use crate::text::{AccountId, HoldId, Reference, TransferId};
 
 /// A page of an account's history.
@@ -183,6 +184,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// `Limit` if no message has that number yet, and the store's.
     async fn outbox_done(&self, seq: u64) -> Result<(), Error>;
+
+    /// What there is, without adding up again. Reads every account once: a second for some millions.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn summary(&self) -> Result<Summary, Error>;
 
     /// Adds everything up again, in one snapshot, and compares. Reads the whole ledger.
     ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use database::postgres::{Connector, Failure, Session, backoff};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -16,12 +16,13 @@ use crate::account::{Balance, Hold};
 use crate::audit::{Audit, Report, Row as Scanned, Scan, Stop};
 use crate::batch::Posted;
 use crate::error::Error;
-use crate::export::{EXPORT_STALL, Export, Lines};
+use crate::export::{Export, Exporting, Lines};
 use crate::ledger::Reads;
 use crate::limits::READS_WAITING_MAX;
 use crate::money::Timestamp;
 use crate::rows::unsigned;
 use crate::store::Queued;
+use crate::summary::{self, Summary, SummaryRow};
 use crate::text::{AccountId, HoldId, TransferId};
 
 /// Attempts for one read: an idle connection may have died, and so may all of them.
@@ -120,6 +121,15 @@ fn balance(row: &Row) -> Result<Balance, Failure> {
     })
 }
 
+fn summed(row: &Row) -> Result<SummaryRow, Failure> {
+    let currency: Option<i64> = get(row, 2)?;
+    let of = match currency {
+        Some(currency) => Some((currency, get(row, 3)?, get(row, 4)?)),
+        None => None,
+    };
+    Ok((get(row, 0)?, get(row, 1)?, of))
+}
+
 fn queued(row: &Row) -> Result<Queued, Failure> {
     convert::message(row).map(Queued::from)
 }
@@ -195,6 +205,12 @@ impl Reads for PostgresReads {
         all(&rows, queued)
     }
 
+    async fn summary(&self) -> Result<Summary, Error> {
+        let sql = summary::statement("ledger_head", "ledger_accounts");
+        let rows = self.query(&sql, &[]).await?;
+        Ok(Summary::of(&all(&rows, summed)?))
+    }
+
     async fn verify(&self) -> Result<Report, Error> {
         let _slot = self.slot().await?;
         let session = self.connector.connect().await;
@@ -209,16 +225,15 @@ impl Reads for PostgresReads {
         let slot = self.slot().await?;
         let session = self.connector.connect().await;
         let mut session = session.map_err(|failure| Error::from(failure.error))?;
-        let (sender, export) = Export::channel();
+        let (exporting, export) = Export::channel();
         tokio::spawn(async move {
             let _kept = slot;
             let mut sending = Sending {
-                sender: sender.clone(),
+                exporting: exporting.clone(),
                 lines: Lines::default(),
             };
             if let Err(failure) = scan(&mut session, &mut sending).await {
-                // Whoever wanted it may have gone.
-                let _ = sender.send(Err(failure.error.into())).await;
+                exporting.fail(failure.error.into()).await;
             }
         });
         Ok(export)
@@ -235,7 +250,7 @@ impl Reads for PostgresReads {
 /// Sends lines, and does not wait for ever: as long as the snapshot is open, the server keeps old
 /// versions of rows.
 struct Sending {
-    sender: mpsc::Sender<Result<String, Error>>,
+    exporting: Exporting,
     lines: Lines,
 }
 
@@ -248,8 +263,7 @@ impl Scan for Sending {
 impl Paged for Sending {
     async fn flush(&mut self) -> Result<(), Stop> {
         for line in self.lines.0.drain(..) {
-            let sent = self.sender.send_timeout(Ok(line), EXPORT_STALL).await;
-            sent.map_err(|_| Stop)?;
+            self.exporting.line(line).await?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, Row, params};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::convert::{self, ACCOUNT, HOLD, TRANSFER, TRANSFERS};
 use super::error::store;
@@ -13,11 +13,12 @@ use crate::account::{Balance, Hold};
 use crate::audit::{Audit, Report, Row as Scanned, Scan, Stop};
 use crate::batch::Posted;
 use crate::error::Error;
-use crate::export::{EXPORT_STALL, Export, Lines};
+use crate::export::{Export, Exporting, Lines};
 use crate::ledger::Reads;
 use crate::money::Timestamp;
 use crate::rows::unsigned;
 use crate::store::Queued;
+use crate::summary::{self, Summary, SummaryRow};
 use crate::text::{AccountId, HoldId, TransferId};
 
 #[derive(Debug)]
@@ -163,6 +164,28 @@ impl Reads for SqliteReads {
             .await
     }
 
+    async fn summary(&self) -> Result<Summary, Error> {
+        let row = |row: &Row<'_>| -> rusqlite::Result<SummaryRow> {
+            let currency: Option<i64> = row.get(2)?;
+            let of = match currency {
+                Some(currency) => Some((currency, row.get(3)?, row.get(4)?)),
+                None => None,
+            };
+            Ok((row.get(0)?, row.get(1)?, of))
+        };
+        let read = move |connection: &mut rusqlite::Connection| {
+            let sql = summary::statement("head", "accounts");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([], row)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let rows = self
+            .pool
+            .read(move |connection| read(connection).map_err(store))
+            .await?;
+        Ok(Summary::of(&rows))
+    }
+
     async fn verify(&self) -> Result<Report, Error> {
         let verify = |connection: &mut rusqlite::Connection| {
             let mut audit = Audit::default();
@@ -173,22 +196,21 @@ impl Reads for SqliteReads {
     }
 
     async fn export(&self) -> Result<Export, Error> {
-        let (sender, export) = Export::channel();
+        let (exporting, export) = Export::channel();
         let pool = self.pool.clone();
         let runtime = Handle::current();
         tokio::spawn(async move {
-            let failed = sender.clone();
-            let exporting = pool.read(move |connection| {
+            let failed = exporting.clone();
+            let read = pool.read(move |connection| {
                 let mut sending = Sending {
                     runtime,
-                    sender,
+                    exporting,
                     lines: Lines::default(),
                 };
                 scan(connection, &mut sending).map_err(store)
             });
-            if let Err(error) = exporting.await {
-                // Whoever wanted it may have gone.
-                let _ = failed.send(Err(error)).await;
+            if let Err(error) = read.await {
+                failed.fail(error).await;
             }
         });
         Ok(export)
@@ -206,7 +228,7 @@ impl Reads for SqliteReads {
 /// cannot begin anew.
 struct Sending {
     runtime: Handle,
-    sender: mpsc::Sender<Result<String, Error>>,
+    exporting: Exporting,
     lines: Lines,
 }
 
@@ -214,8 +236,7 @@ impl Scan for Sending {
     fn row(&mut self, row: Scanned) -> Result<(), Stop> {
         self.lines.row(row)?;
         for line in self.lines.0.drain(..) {
-            let sending = self.sender.send_timeout(Ok(line), EXPORT_STALL);
-            self.runtime.block_on(sending).map_err(|_| Stop)?;
+            self.runtime.block_on(self.exporting.line(line))?;
         }
         Ok(())
     }

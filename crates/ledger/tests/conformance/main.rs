@@ -108,6 +108,7 @@ suite! {
     reads:
         history_is_paged_while_more_is_committed
         what_is_unknown
+        what_there_is_at_a_glance
         an_export_has_everything;
     verify:
         every_difference_is_found

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{Error, Store as _};
+use ledger::{Currency, Error, Store as _, Summary};
 use serde_json::Value;
 
-use crate::support::kits::Kit;
+use crate::support::kits::{Kit, Setup};
 use crate::support::{NOW, account, gift, id, top_up};
 use crate::{clean, with_coins};
 
@@ -128,4 +128,27 @@ pub(crate) async fn an_export_has_everything<K: Kit>(kit: K) {
     // One that is given up keeps nothing.
     drop(ledger.export().await.expect("an export"));
     clean(&ledger).await;
+}
+
+pub(crate) async fn what_there_is_at_a_glance<K: Kit>(kit: K) {
+    let empty = kit.open(Setup::default()).await.expect("a ledger");
+    let summary = empty.summary().await.expect("a summary");
+    let seen = |summary: &Summary| -> Vec<_> {
+        let of = summary.currencies.iter();
+        of.map(|it| (it.currency, it.issued, it.accounts)).collect()
+    };
+    let [coins, diamonds] = Currency::ALL;
+    assert_eq!(seen(&summary), [(coins, 0, 0), (diamonds, 0, 0)]);
+    assert_eq!((summary.batches, summary.outbox_waiting), (0, 0));
+    empty.close().await;
+
+    let ledger = with_coins(&kit, 1_000).await;
+    let batch = gift("g", "viewer", "diamonds-a", 100);
+    ledger.commit(batch, NOW).await.expect("a commit");
+    let summary = ledger.summary().await.expect("a summary");
+    let accounts: u64 = summary.currencies.iter().map(|it| it.accounts).sum();
+    assert_eq!((summary.batches, summary.outbox_waiting), (2, 1));
+    let issued: Vec<_> = summary.currencies.iter().map(|it| it.issued).collect();
+    assert_eq!(issued, [900, 100]);
+    assert_eq!(accounts, ledger.verify().await.expect("a report").accounts);
 }
