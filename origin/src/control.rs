@@ -11,6 +11,7 @@
 mod audit;
 mod coins;
 mod gifts;
+mod ledger_admin;
 mod metrics;
 mod payments;
 mod people;
@@ -39,6 +40,7 @@ use crate::rooms::Hubs;
 use crate::{caller, problem};
 
 use caller::{Door, edges_only, staff_only};
+use ledger_admin::Audits;
 use metrics::Metrics;
 
 /// The longest request, in bytes.
@@ -147,6 +149,7 @@ struct Desk {
     people: Arc<people::Front>,
     payments: Arc<payments::Providers>,
     audit: Audit,
+    audits: Audits,
     settings: Arc<ControlSettings>,
     metrics: Metrics,
     announced: gifts::Announced,
@@ -164,6 +167,7 @@ pub struct Opened {
     accounts: Arc<Accounts>,
     ledger: Ledger,
     settings: ControlSettings,
+    audits: Audits,
     metrics: Metrics,
 }
 
@@ -205,6 +209,7 @@ impl Control {
         Ok(Opened {
             accounts: Arc::new(accounts),
             ledger,
+            audits: Audits::new(registry)?,
             metrics: Metrics::new(registry)?,
             settings,
         })
@@ -251,6 +256,7 @@ impl Opened {
             people: Arc::new(people::Front::new()),
             payments: Arc::new(payments::Providers::new(&self.settings.payment_secrets)),
             audit: Audit::open(&directory.join("log")).await?,
+            audits: self.audits,
             metrics: self.metrics,
             announced: gifts::Announced::default(),
             settings: Arc::new(self.settings),
@@ -293,6 +299,7 @@ fn public(desk: &Desk) -> Router {
 fn admin(desk: &Desk, door: Door) -> Router {
     Router::new()
         .nest("/v1/admin", people::admin::router())
+        .nest("/v1/admin", ledger_admin::router())
         .with_state(desk.clone())
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .layer(from_fn_with_state(door, staff_only))

@@ -14,7 +14,7 @@ use super::problem::Problem;
 use crate::clock::unix_ms;
 
 /// Lines of a history that are given at once.
-const LINES: usize = 50;
+pub(super) const LINES: usize = 50;
 
 /// `/v1/wallet`.
 pub(super) fn router() -> Router<Desk> {
