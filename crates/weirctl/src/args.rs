@@ -3,8 +3,11 @@
 //! It is checked where that needs no file and no server; [`crate::config`] adds the rest.
 
 mod filter;
+mod gift;
+mod ledger;
 mod node;
 mod room;
+mod user;
 
 use std::path::PathBuf;
 
@@ -15,12 +18,15 @@ pub(crate) use filter::{
     Activate, Audit, Component, FilterCommand, Language, Logs, New, NewHook, Push, Revoke,
     Rollback, Run, Shadow, Sign, Signing, Switch, Test, Waiting,
 };
+pub(crate) use gift::{GiftCommand, GiftList, GiftRefund};
+pub(crate) use ledger::{LedgerCommand, LedgerHistory, LedgerVerify, Saving};
 pub(crate) use node::{Purge, Status, Streams};
-pub(crate) use room::{RoomAct, RoomAudit, RoomCommand, RoomToken};
+pub(crate) use room::{RoomAct, RoomAudit, RoomCommand, RoomErase, RoomExport, RoomToken};
+pub(crate) use user::{UserCommand, UserCredit, UserErase, UserList, UserRole};
 
 use crate::config::base_url;
 
-/// Operates Weir's nodes and filters, and helps to write filters.
+/// Operates Weir: nodes, filters, rooms, people, gifts and the ledger; helps to write filters.
 #[derive(Debug, Parser)]
 #[command(name = "weirctl", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -70,6 +76,15 @@ pub(crate) enum Command {
     /// Rooms: who is there, identities, moderation, the log
     #[command(subcommand)]
     Room(RoomCommand),
+    /// People's accounts: roles, blocks, coins, passwords, their data
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Gifts: what was given, what is held, refunds
+    #[command(subcommand)]
+    Gift(GiftCommand),
+    /// The ledger: balances, history, audit, export
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// What the nodes do
     Status(Status),
     /// What is being broadcast

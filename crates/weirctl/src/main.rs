@@ -1,4 +1,5 @@
-//! `weirctl`: operates Weir's nodes and filters over their admin APIs, and helps to write filters.
+//! `weirctl`: operates Weir's nodes, filters, people and money over their admin APIs, and helps to
+//! write filters.
 //!
 //! It holds no state and serves nothing. The same program is the child that compiles filters for
 //! `filter test`.
@@ -6,7 +7,9 @@
 mod args;
 mod author;
 mod config;
+mod control;
 mod failure;
+mod input;
 mod node;
 mod operate;
 mod output;
@@ -55,13 +58,16 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::failed)?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = dispatch(&arguments.command, &target) => outcome,
             // Children of ours get the signal too, or end with us (`kill_on_drop`).
             _ = tokio::signal::ctrl_c() => Err(Failure::Shown),
         }
-    })
+    });
+    // A thread may wait for a line of stdin that nobody will type.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn dispatch(command: &Command, target: &Target) -> Result<(), Failure> {
@@ -69,6 +75,9 @@ async fn dispatch(command: &Command, target: &Target) -> Result<(), Failure> {
     match command {
         Command::Filter(command) => filter(command, target, output).await,
         Command::Room(command) => node::rooms::run(target, output, command).await,
+        Command::User(command) => control::users::run(target, output, command).await,
+        Command::Gift(command) => control::gifts::run(target, output, command).await,
+        Command::Ledger(command) => control::ledger::run(target, output, command).await,
         Command::Status(wanted) => node::status::run(target, output, wanted).await,
         Command::Streams(wanted) => node::streams::run(target, output, wanted).await,
         Command::Purge(wanted) => node::purge::run(target, output, wanted).await,

@@ -1,6 +1,6 @@
 //! What is asked of single nodes, not of the registry: their state, their streams, their cache.
 
-mod client;
+pub(crate) mod client;
 pub(crate) mod purge;
 pub(crate) mod rooms;
 pub(crate) mod status;

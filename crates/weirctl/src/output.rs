@@ -3,6 +3,7 @@
 //! What the text says is made elsewhere, by functions without I/O that are tested against golden
 //! text (`*/view.rs`).
 
+mod file;
 mod table;
 mod units;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
+pub(crate) use file::Sink;
 pub(crate) use table::{Cell, Table};
 pub(crate) use units::{age, bytes, count, duration_us, instant, millis, percent};
 
@@ -120,6 +122,11 @@ impl Output {
             drop(self.text(text));
         }
     }
+}
+
+/// Something beside the output, on stderr.
+pub(crate) fn note(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 /// The text with control characters written out, so that what a filter logs or a server answers

@@ -2,6 +2,9 @@
 
 use clap::{Args, Subcommand};
 
+use super::ledger::Saving;
+use super::user::Sure;
+
 /// What to do with rooms.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoomCommand {
@@ -18,6 +21,28 @@ pub(crate) enum RoomCommand {
     Act(RoomAct),
     /// What moderators and filters did
     Audit(RoomAudit),
+    /// What somebody wrote, as far as chat is stored, as JSON lines
+    Export(RoomExport),
+    /// Take what somebody wrote, and their name, out of all rooms
+    Erase(RoomErase),
+}
+
+/// `room export`
+#[derive(Debug, Args)]
+pub(crate) struct RoomExport {
+    /// Their id: g-... of a guest, u-... of an account
+    pub(crate) user: String,
+    #[command(flatten)]
+    pub(crate) saving: Saving,
+}
+
+/// `room erase`
+#[derive(Debug, Args)]
+pub(crate) struct RoomErase {
+    /// Their id: g-... of a guest, u-... of an account
+    pub(crate) user: String,
+    #[command(flatten)]
+    pub(crate) sure: Sure,
 }
 
 /// `room token`

@@ -161,3 +161,62 @@ fn what_is_purged() {
     refused("purge live/a", "neither a URL nor a path");
     refused("purge /a --stream b", "cannot be used with");
 }
+
+#[test]
+fn credits_are_whole_and_something() {
+    let credit = |line: &str| match parse(line).unwrap().command {
+        Command::User(UserCommand::Credit(credit)) => credit,
+        other => panic!("{other:?}"),
+    };
+    let given = credit("user credit alice 500 --note sorry");
+    assert_eq!((given.amount, given.key), (500, None));
+    let taken = credit("user credit alice -20 --note oops --key k-1");
+    assert_eq!((taken.amount, taken.key.as_deref()), (-20, Some("k-1")));
+    refused("user credit alice 500", "--note");
+    refused("user credit alice 0 --note x", "nothing to give");
+    refused("user credit alice 1.5 --note x", "not a whole number");
+    let long = "k".repeat(65);
+    refused(
+        &format!("user credit alice 1 --note x --key {long}"),
+        "1 to 64",
+    );
+}
+
+#[test]
+fn roles_are_of_everywhere_or_of_a_room() {
+    let role = |line: &str| match parse(line).unwrap().command {
+        Command::User(UserCommand::Grant(role) | UserCommand::Revoke(role)) => role,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(role("user grant alice staff").room, None);
+    let room = role("user revoke alice moderator --room demo");
+    assert_eq!(room.room.as_deref(), Some("demo"));
+    refused("user grant alice", "ROLE");
+}
+
+#[test]
+fn passwords_are_never_typed_as_arguments() {
+    refused("user set-password alice secret", "unexpected argument");
+}
+
+#[test]
+fn pages_and_files_of_the_ledger() {
+    let ledger = |line: &str| match parse(line).unwrap().command {
+        Command::Ledger(command) => command,
+        other => panic!("{other:?}"),
+    };
+    let LedgerCommand::History(history) = ledger("ledger history coin:u-1 --before 9 --all") else {
+        panic!()
+    };
+    assert_eq!(history.paging.before, Some(9));
+    assert_eq!((history.paging.limit, history.paging.all), (50, true));
+    let LedgerCommand::Export(saving) = ledger("ledger export --to x --force") else {
+        panic!()
+    };
+    assert!(saving.force);
+    refused("ledger export --force", "--to");
+    refused("ledger history coin:u-1 --limit 0", "1..=1000");
+    refused("ledger balance", "ACCOUNT");
+    refused("gift list --state lost", "given");
+    refused("gift refund g1", "--reason");
+}

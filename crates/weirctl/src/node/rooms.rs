@@ -1,14 +1,15 @@
 //! `weirctl room`: rooms, at the origin that keeps their hubs.
 
-use reqwest::Url;
+use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::client::NodeClient;
-use crate::args::{RoomAct, RoomAudit, RoomCommand, RoomToken};
+use super::client::{Ask, NodeClient, segment as escaped};
+use crate::args::{RoomAct, RoomAudit, RoomCommand, RoomErase, RoomExport, RoomToken};
 use crate::config::Target;
 use crate::failure::Failure;
-use crate::output::{Cell, Output, Style, Table, count, instant, printable};
+use crate::input;
+use crate::output::{Cell, Output, Sink, Style, Table, count, instant, printable};
 
 /// `GET /v1/rooms`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,6 +79,8 @@ pub(crate) async fn run(
         RoomCommand::Token(wanted) => token(&client, origin, output, wanted).await,
         RoomCommand::Act(wanted) => act(&client, origin, output, wanted).await,
         RoomCommand::Audit(wanted) => audit(&client, origin, output, wanted).await,
+        RoomCommand::Export(wanted) => export(&client, origin, wanted).await,
+        RoomCommand::Erase(wanted) => erase(&client, origin, output, wanted).await,
     }
 }
 
@@ -140,6 +143,35 @@ async fn audit(
     let path = format!("/v1/rooms/{room}/audit?limit={}", wanted.limit);
     let audit = client.get::<Audit>(origin, &path).await?;
     output.show(&audit.ok_or_else(|| no_rooms(origin))?, render_audit)
+}
+
+async fn export(client: &NodeClient, origin: &Url, wanted: &RoomExport) -> Result<(), Failure> {
+    let mut sink = Sink::new(&wanted.saving)?;
+    let path = format!("/v1/users/{}/chat", escaped(&wanted.user));
+    let stream = client.stream(origin, &path).await?;
+    let mut stream = stream.ok_or_else(|| no_rooms(origin))?;
+    while let Some(chunk) = stream.chunk().await? {
+        sink.write(&chunk)?;
+    }
+    sink.finish()
+}
+
+async fn erase(
+    client: &NodeClient,
+    origin: &Url,
+    output: Output,
+    wanted: &RoomErase,
+) -> Result<(), Failure> {
+    let user = &wanted.user;
+    let what = format!("erasing what {} wrote", printable(user));
+    input::confirm(wanted.sure.yes, &what, user).await?;
+    let path = format!("/v1/users/{}/chat", escaped(user));
+    // It goes through every room.
+    let ask = Ask::new(Method::DELETE, &path).patient();
+    let erased = client.send(origin, ask).await?.read::<Value>()?;
+    output.show(&erased.ok_or_else(|| no_rooms(origin))?, |_, _| {
+        format!("what {} wrote is erased\n", printable(user))
+    })
 }
 
 fn render(list: &List, style: Style) -> String {
