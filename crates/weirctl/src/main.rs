@@ -16,6 +16,7 @@ mod output;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 
@@ -23,6 +24,9 @@ use args::{Arguments, Command, FilterCommand};
 use config::Target;
 use failure::Failure;
 use output::Output;
+
+/// How long what is left may take to end.
+const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     if let Some(code) = wasm_filters::compile::run_if_child() {
@@ -65,8 +69,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             _ = tokio::signal::ctrl_c() => Err(Failure::Shown),
         }
     });
-    // A thread may wait for a line of stdin that nobody will type.
-    runtime.shutdown_background();
+    // A thread may wait for a line of stdin that nobody will type any more.
+    runtime.shutdown_timeout(LINGER);
     outcome
 }
 

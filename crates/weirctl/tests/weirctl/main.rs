@@ -4,5 +4,6 @@
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod author;
+mod control;
 mod harness;
 mod registry;
