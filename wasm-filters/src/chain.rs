@@ -172,7 +172,7 @@ pub(crate) fn unavailable() -> types::Rejection {
 /// What a sender is told whose gift no filter knows.
 pub(crate) fn unknown_gift() -> types::Rejection {
     types::Rejection {
-        code: "unknown-item".to_owned(),
+        code: "unknown-gift".to_owned(),
         message: "there is no such gift".to_owned(),
         retry_after_ms: None,
     }

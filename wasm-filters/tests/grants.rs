@@ -164,7 +164,7 @@ async fn gifts_go_by_a_plan_that_was_checked() {
     let GiftAnswer::Reject(rejection) = give("tank").await else {
         panic!("a tank");
     };
-    assert_eq!(rejection.code, "unknown-item");
+    assert_eq!(rejection.code, "unknown-gift");
     // Its plan moves nothing to the house, which is no transfer: the filter has failed.
     let GiftAnswer::Reject(rejection) = give("leaf").await else {
         panic!("a leaf");
