@@ -137,6 +137,18 @@ pub trait Transaction: Send {
 
     /// Runs a statement that answers nothing; how many rows it changed.
     async fn execute(&mut self, sql: &'static str, arguments: &[Value]) -> Result<u64, Error>;
+
+    /// Runs a statement once for each of `all`, and answers the rows of each. In PostgreSQL all are
+    /// sent before the first is answered: a way to the server and back, not one for each. None may
+    /// rely on another having been done.
+    async fn query_all(
+        &mut self,
+        sql: &'static str,
+        all: &[Vec<Value>],
+    ) -> Result<Vec<Vec<Row>>, Error>;
+
+    /// As [`Self::query_all`], of a statement that answers nothing; how many rows it changed.
+    async fn execute_all(&mut self, sql: &'static str, all: &[Vec<Value>]) -> Result<u64, Error>;
 }
 
 /// An operation: what it is called with, and what it does. It waits for nothing but its transaction,

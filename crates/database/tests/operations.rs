@@ -68,12 +68,24 @@ const NAMES: Operation<(), Vec<String>, Refusal> = |tx, ()| {
     })
 };
 
+const MANY: Operation<Vec<u64>, Vec<u64>, Refusal> = |tx, ids| {
+    Box::pin(async move {
+        let all: Vec<_> = ids.iter().map(|&id| vec![id.into()]).collect();
+        let insert = "INSERT INTO example (id, name) VALUES ($1, 'many')";
+        let changed = tx.execute_all(insert, &all).await?;
+        assert_eq!(changed, ids.len() as u64);
+        let read = "SELECT id FROM example WHERE id = $1";
+        let answers = tx.query_all(read, &all).await?;
+        let id = |rows: &Vec<database::Row>| Ok(rows.first().expect("a row").number(0)?);
+        answers.iter().map(id).collect()
+    })
+};
+
 const BREAK: Operation<(), (), Refusal> = |tx, ()| {
     Box::pin(async move {
-        let null = "INSERT INTO example (id) VALUES ($1)";
-        let _ = tx
-            .execute(null, &[Value::Text("no number".to_owned())])
-            .await;
+        let one = "INSERT INTO example (id) VALUES (1)";
+        tx.execute(one, &[]).await?;
+        let _ = tx.execute(one, &[]).await;
         // What the database refused is not forgotten by who does not look.
         Ok(())
     })
@@ -134,6 +146,16 @@ async fn many_at_once_come_one_after_the_other<K: Kit>(kit: K) {
     assert_eq!(names(&database).await.len(), done);
 }
 
+async fn many_statements_at_once<K: Kit>(kit: K) {
+    let database = open(&kit).await.expect("a database");
+    let ids: Vec<u64> = (0..500).rev().collect();
+    assert_eq!(database.run(ids.clone(), MANY).await, Ok(ids));
+    let again = database.run(vec![1_000, 7, 1_001], MANY).await;
+    assert!(matches!(again, Err(Refusal::Database(_))), "{again:?}");
+    let none = database.run(vec![1_000], MANY).await;
+    assert_eq!(none, Ok(vec![1_000]), "it was rolled back");
+}
+
 async fn a_newer_schema_is_refused<K: Kit>(kit: K) {
     open(&kit).await.expect("a database").close().await;
     kit.sql("UPDATE example_migrations SET version = 99");
@@ -179,6 +201,7 @@ suite! {
     an_operation_is_done_whole_or_not_at_all
     a_refusal_of_the_database_is_not_forgotten
     many_at_once_come_one_after_the_other
+    many_statements_at_once
     a_newer_schema_is_refused
     one_that_hangs_is_not_waited_for
 }

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -188,6 +189,51 @@ impl Transaction for Running {
         let arguments: Vec<_> = arguments.iter().map(argument).collect();
         let changed = self.session.execute(sql, &arguments).await;
         changed.map_err(|failure| self.failed(failure))
+    }
+
+    async fn query_all(
+        &mut self,
+        sql: &'static str,
+        all: &[Vec<Value>],
+    ) -> Result<Vec<Vec<Row>>, Error> {
+        let answers = match self.session.query_all(sql, all).await {
+            Ok(answers) => answers,
+            Err(failure) => return Err(self.failed(failure)),
+        };
+        let rows = answers.iter().map(|rows| rows.iter().map(row).collect());
+        rows.collect()
+    }
+
+    async fn execute_all(&mut self, sql: &'static str, all: &[Vec<Value>]) -> Result<u64, Error> {
+        let changed = self.session.execute_all(sql, all).await;
+        changed.map_err(|failure| self.failed(failure))
+    }
+}
+
+impl Session {
+    async fn query_all(
+        &mut self,
+        sql: &str,
+        all: &[Vec<Value>],
+    ) -> Result<Vec<Vec<tokio_postgres::Row>>, Failure> {
+        let statement = &self.prepare(sql).await?;
+        let client = self.client();
+        let sent = all.iter().map(|values| async move {
+            let arguments: Vec<_> = values.iter().map(argument).collect();
+            client.query(statement, &arguments).await
+        });
+        try_join_all(sent).await.map_err(Failure::of)
+    }
+
+    async fn execute_all(&mut self, sql: &str, all: &[Vec<Value>]) -> Result<u64, Failure> {
+        let statement = &self.prepare(sql).await?;
+        let client = self.client();
+        let sent = all.iter().map(|values| async move {
+            let arguments: Vec<_> = values.iter().map(argument).collect();
+            client.execute(statement, &arguments).await
+        });
+        let changed = try_join_all(sent).await.map_err(Failure::of)?;
+        Ok(changed.iter().sum())
     }
 }
 

@@ -181,6 +181,24 @@ impl Transaction for Running<'_> {
         let changed = changed.map_err(|error| self.failed(error))?;
         u64::try_from(changed).map_err(Error::unavailable)
     }
+
+    async fn query_all(
+        &mut self,
+        sql: &'static str,
+        all: &[Vec<Value>],
+    ) -> Result<Vec<Vec<Row>>, Error> {
+        let rows = all.iter().map(|arguments| self.rows(sql, arguments));
+        let rows: rusqlite::Result<_> = rows.collect();
+        rows.map_err(|error| self.failed(error))
+    }
+
+    async fn execute_all(&mut self, sql: &'static str, all: &[Vec<Value>]) -> Result<u64, Error> {
+        let mut changed = 0;
+        for arguments in all {
+            changed += self.execute(sql, arguments).await?;
+        }
+        Ok(changed)
+    }
 }
 
 /// Numbered arguments are `?1` in SQLite; the only writer needs no locks of rows.
