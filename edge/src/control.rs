@@ -19,8 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Until there is a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// Between two pieces of an answer, and until the first: a password that is hashed waits for others.
-const READ_WITHIN: Duration = Duration::from_secs(15);
+/// Between two pieces of an answer, and until the first: a ledger is added up again before it comes.
+const READ_WITHIN: Duration = Duration::from_secs(60);
 /// An answer that is read whole.
 const WHOLE_WITHIN: Duration = Duration::from_secs(10);
 /// The longest answer that is read whole, in bytes.

@@ -47,7 +47,7 @@ pub use member::Member;
 pub use metrics::Metrics;
 pub use own::take_stream;
 
-use gifts::Combos;
+use gifts::{Combos, Orders};
 use room::Room;
 
 /// Between two looks at what rooms have to do.
@@ -73,6 +73,7 @@ struct Inner {
     filters: Filters,
     control: ControlApi,
     combos: Combos,
+    orders: Orders,
     rooms: RwLock<HashMap<RoomName, Arc<Room>>>,
     unknown: Mutex<HashMap<RoomName, Instant>>,
     /// Connections without a socket of their own, by their secret.
@@ -116,6 +117,7 @@ impl Rooms {
                 filters,
                 control,
                 combos: Combos::default(),
+                orders: Orders::default(),
                 rooms: RwLock::default(),
                 unknown: Mutex::default(),
                 sessions: Mutex::default(),

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use accounts::{Accounts, Claims, Role, UserId};
+use accounts::{Accounts, Role, UserId};
 use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -157,7 +157,6 @@ impl<S: Sync> FromRequestParts<S> for Address {
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
     pub(crate) id: UserId,
-    pub(crate) claims: Claims,
 }
 
 impl<S> FromRequestParts<S> for Person
@@ -173,14 +172,7 @@ where
         let claims = accounts.verify(token, unix_ms());
         let claims = claims.map_err(|_| Problem::signed_out())?;
         let id = UserId::new(&claims.sub).map_err(|_| Problem::signed_out())?;
-        Ok(Self { id, claims })
-    }
-}
-
-impl Person {
-    /// Whether they have a role everywhere.
-    pub(crate) fn is(&self, role: &str) -> bool {
-        self.claims.roles.iter().any(|it| it == role)
+        Ok(Self { id })
     }
 }
 

@@ -297,9 +297,9 @@ fn public(desk: &Desk) -> Router {
 
 /// What staff and operators do, below `/v1/admin`.
 fn admin(desk: &Desk, door: Door) -> Router {
+    let routes = people::admin::router().merge(ledger_admin::router());
     Router::new()
-        .nest("/v1/admin", people::admin::router())
-        .nest("/v1/admin", ledger_admin::router())
+        .nest("/v1/admin", routes)
         .with_state(desk.clone())
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .layer(from_fn_with_state(door, staff_only))

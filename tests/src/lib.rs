@@ -16,4 +16,5 @@ pub mod parent;
 pub mod playlist;
 pub mod publisher;
 pub mod rooms;
+pub mod shop;
 pub mod wait;

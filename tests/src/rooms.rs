@@ -71,6 +71,15 @@ impl Club {
         Self::bare(edges, settings, settings).await
     }
 
+    /// Without any filter yet, with settings of the origin and of the edges laid over.
+    pub async fn start_bare(
+        edges: usize,
+        origin: &Settings,
+        doors: &Settings,
+    ) -> anyhow::Result<Self> {
+        Self::bare(edges, origin, doors).await
+    }
+
     async fn bare(edges: usize, over: &Settings, below: &Settings) -> anyhow::Result<Self> {
         let links = Value::Array(vec![LINK_TOKEN.into()]);
         let hubs = filters::origin_settings()

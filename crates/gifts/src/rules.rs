@@ -61,6 +61,9 @@ pub enum OrderError {
     /// Money of somebody who was not asked.
     #[error("{0:?} pays: only the sender and the filter's own accounts do")]
     Payer(String),
+    /// Diamonds for somebody who was not given anything.
+    #[error("{0:?} earns: only the recipient and the filter's own accounts do")]
+    Payee(String),
     /// From an account to itself.
     #[error("{0:?} pays itself")]
     Circle(String),
@@ -185,6 +188,9 @@ impl Order {
         }
         if is_coins && is_issue(&transfer.debit) {
             return Err(OrderError::Issue);
+        }
+        if !is_coins && transfer.credit != self.recipient && !self.is_own(&transfer.credit) {
+            return Err(OrderError::Payee(transfer.credit.clone()));
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! What is shown comes to the room like all else, from the hub: nothing is shown that is not paid.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
@@ -26,6 +27,8 @@ use crate::problem;
 pub const GIFT_BYTES_MAX: usize = 4 << 10;
 /// Series that an edge remembers; beyond that those that have ended are forgotten, then all.
 const COMBOS_MAX: usize = 16_384;
+/// Gifts that an edge remembers to have handed over; one takes about a kilobyte.
+const ORDERS_MAX: usize = 4_096;
 /// The currency of gifts, as filters call it.
 const COIN: &str = "coin";
 /// What rooms earn, as filters call it.
@@ -66,6 +69,34 @@ pub(super) struct Combos {
 
 /// Room, user, item.
 type Series = (String, String, String);
+
+/// What was handed over and answered, by the gift's id: a tap that comes again is the same gift, whatever
+/// its filter would say of it by now.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    by_id: Mutex<(HashMap<Arc<str>, Arc<gifts::Order>>, VecDeque<Arc<str>>)>,
+}
+
+impl Orders {
+    fn find(&self, id: &str) -> Option<Arc<gifts::Order>> {
+        self.by_id.lock().0.get(id).cloned()
+    }
+
+    fn keep(&self, order: Arc<gifts::Order>) {
+        let id: Arc<str> = order.id.as_str().into();
+        let mut kept = self.by_id.lock();
+        let (by_id, in_order) = &mut *kept;
+        if by_id.insert(Arc::clone(&id), order).is_some() {
+            return;
+        }
+        in_order.push_back(id);
+        if in_order.len() > ORDERS_MAX
+            && let Some(oldest) = in_order.pop_front()
+        {
+            by_id.remove(&oldest);
+        }
+    }
+}
 
 impl Combos {
     fn so_far(&self, series: &Series, now_ms: u64) -> u32 {
@@ -124,10 +155,19 @@ impl Entrance {
             return refused(StatusCode::FORBIDDEN, "sanctioned", detail);
         }
         let room = self.room.name().as_str().to_owned();
+        let id = message_id(&room, &user.id, &request.client_id);
+        let orders = &self.rooms.inner.orders;
+        if let Some(order) = orders.find(&id) {
+            if order.item != request.item || order.count != request.count {
+                let detail = "this client_id was another gift";
+                return refused(StatusCode::CONFLICT, "client-id-reused", detail);
+            }
+            return self.hand_over(&order).await;
+        }
         let series = (room.clone(), user.id.clone(), request.item.clone());
         let combo_so_far = self.rooms.inner.combos.so_far(&series, now_ms);
         let gift = contract::Gift {
-            id: message_id(&room, &user.id, &request.client_id),
+            id,
             sender: contract_user(&user, &granted.user.attrs),
             recipient: format!("room:{room}"),
             item: request.item.clone(),
@@ -149,9 +189,10 @@ impl Entrance {
             let detail = "the gifts of this room are out of order";
             return refused(StatusCode::SERVICE_UNAVAILABLE, "bad-plan", detail);
         };
-        let body = serde_json::to_vec(&order).unwrap_or_default();
-        let path = format!("/v1/rooms/{room}/gifts");
-        let answer = self.rooms.control().hand_over(&path, body.into()).await;
+        let order = Arc::new(order);
+        // Before it is handed over: what comes again while nobody has answered is the same, too.
+        orders.keep(Arc::clone(&order));
+        let answer = self.hand_over(&order).await;
         if answer.status == StatusCode::CREATED {
             if let Some(combo) = &order.plan.combo {
                 let until_ms = now_ms.saturating_add(u64::from(combo.window_ms));
@@ -166,6 +207,12 @@ impl Entrance {
             effects::apply(&self.rooms, &self.room, Some(&user), &gift.id, commands);
         }
         answer
+    }
+
+    async fn hand_over(&self, order: &gifts::Order) -> Answer {
+        let body = serde_json::to_vec(order).unwrap_or_default();
+        let path = format!("/v1/rooms/{}/gifts", order.room);
+        self.rooms.control().hand_over(&path, body.into()).await
     }
 
     async fn plan(&self, gift: &contract::Gift) -> GiftAnswer {
@@ -273,6 +320,7 @@ fn rejected(by: &types::Rejection) -> Answer {
     let status = match (by.code.as_str(), by.retry_after_ms) {
         (_, Some(_)) => StatusCode::TOO_MANY_REQUESTS,
         ("unknown-gift", _) => StatusCode::NOT_FOUND,
+        ("self-gift" | "gifts-off" | "missing-role" | "muted", _) => StatusCode::FORBIDDEN,
         ("filter-unavailable", _) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
@@ -319,7 +367,8 @@ mod tests {
         };
         assert_eq!(no("too-fast", Some(1_500)), (429, Some(2)));
         assert_eq!(no("unknown-gift", None), (404, None));
-        assert_eq!(no("self-gift", None), (422, None));
+        assert_eq!(no("self-gift", None), (403, None));
+        assert_eq!(no("retired", None), (422, None));
         assert_eq!(no("filter-unavailable", None), (503, None));
     }
 }

@@ -298,7 +298,7 @@ impl Room {
     }
 
     /// The room's settings, as the chat filter reads them.
-    /// Whether somebody may not speak: banned, shadow-banned, or for a time.
+    /// Whether somebody may not speak, for a time or at all, and knows it.
     pub(super) fn is_silenced(&self, user: &str, now_ms: u64) -> bool {
         let state = self.state.read();
         let room = state.room.timeline().room();

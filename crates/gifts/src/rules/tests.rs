@@ -102,6 +102,10 @@ fn nothing_is_made_and_nobody_else_pays() {
             ],
         ),
         (
+            "diamonds for a stranger",
+            vec![pays(), transfer("filter:gifts:issue", "u-2", 100, Diamond)],
+        ),
+        (
             "diamonds of the sender",
             vec![pays(), transfer("u-1", "room:demo", 1, Diamond)],
         ),
