@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use rooms::schema::{Body, Gift, ServerMessage};
 use serde_json::{Value as Json, json};
-use toml::{Table, Value};
+use toml::Table;
 
 use crate::edge::Edge;
 use crate::filters::Filter;
