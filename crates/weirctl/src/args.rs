@@ -22,7 +22,7 @@ pub(crate) use gift::{GiftCommand, GiftList, GiftRefund};
 pub(crate) use ledger::{LedgerCommand, LedgerHistory, LedgerVerify, Saving};
 pub(crate) use node::{Purge, Status, Streams};
 pub(crate) use room::{RoomAct, RoomAudit, RoomCommand, RoomErase, RoomExport, RoomToken};
-pub(crate) use user::{UserCommand, UserCredit, UserErase, UserList, UserRole};
+pub(crate) use user::{UserCommand, UserCredit, UserErase, UserExport, UserList, UserRole};
 
 use crate::config::base_url;
 

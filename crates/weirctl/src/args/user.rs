@@ -11,9 +11,9 @@ pub(crate) enum UserCommand {
     List(UserList),
     /// One of them: roles, state, wallet
     Show(User),
-    /// Who has a login
+    /// Whose login begins with this
     Find {
-        /// The login
+        /// The login, or its beginning
         login: String,
     },
     /// End all sign-ins, and allow no more
@@ -50,7 +50,7 @@ pub(crate) struct UserList {
     #[arg(long, value_name = "CURSOR")]
     pub(crate) after: Option<String>,
     /// How many are asked for at once
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) limit: u16,
     /// All pages, to the end
     #[arg(long)]

@@ -10,12 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Cursor, Desk, part, query};
-use crate::args::{UserCommand, UserErase, UserList, UserRole};
+use crate::args::{UserCommand, UserErase, UserExport, UserList, UserRole};
 use crate::config::Target;
 use crate::failure::Failure;
 use crate::input;
 use crate::node::client::{Ask, segment};
 use crate::output::{Output, Sink, printable};
+
+/// As many as an origin lists at once.
+const USERS_MAX: u8 = 100;
 
 /// A person, as `GET /users` has them; fields that a later origin adds are left out.
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,9 +87,16 @@ pub(crate) async fn run(
         U::Find { login } => {
             let list = with_login(&desk, login).await?;
             if list.users.is_empty() {
-                return Err(nobody(login));
+                return Err(Failure::failed(format!("no login begins with {login}")));
             }
-            output.show(&list, |list, style| view::list(&list.users, style))
+            output.show(&list, |list, style| {
+                let more = if list.next.is_some() {
+                    "and more\n"
+                } else {
+                    ""
+                };
+                view::list(&list.users, style) + more
+            })
         }
         U::Block(wanted) => act(&desk, output, &wanted.user, "block", "is blocked").await,
         U::Unblock(wanted) => {
@@ -112,12 +122,7 @@ pub(crate) async fn run(
             desk.act(ask).await?;
             done(output, &found, "has a new password, and is signed out")
         }
-        U::Export(wanted) => {
-            let sink = Sink::new(&wanted.saving)?;
-            let found = find(&desk, &wanted.user.user).await?;
-            let data = desk.get::<Value>(&found.path("/export")).await?;
-            save(sink, &data)
-        }
+        U::Export(wanted) => export(&desk, wanted).await,
         U::Erase(wanted) => erase(&desk, output, wanted).await,
     }
 }
@@ -144,8 +149,12 @@ async fn list(desk: &Desk<'_>, output: Output, wanted: &UserList) -> Result<(), 
     }
 }
 
+/// Whose login begins with this, in the order of logins: whose login it is comes first.
 async fn with_login(desk: &Desk<'_>, login: &str) -> Result<List, Failure> {
-    let asked = query(&[("login", Some(login.to_owned()))]);
+    let asked = query(&[
+        ("login", Some(login.trim().to_owned())),
+        ("limit", Some(USERS_MAX.to_string())),
+    ]);
     desk.get::<List>(&format!("/v1/admin/users{asked}")).await
 }
 
@@ -209,7 +218,8 @@ async fn erase(desk: &Desk<'_>, output: Output, wanted: &UserErase) -> Result<()
     let what = format!("erasing {}", found.shown);
     input::confirm(wanted.sure.yes, &what, typed).await?;
     let path = found.path("");
-    desk.act(Ask::new(Method::DELETE, &path)).await?;
+    // It goes through rooms and stores.
+    desk.act(Ask::new(Method::DELETE, &path).patient()).await?;
     done(
         output,
         &found,
@@ -222,11 +232,17 @@ fn done(output: Output, found: &Found, told: &str) -> Result<(), Failure> {
     output.show(&value, |_, _| format!("{} {told}\n", found.shown))
 }
 
-/// A JSON document, for people who look at it and for programs.
-fn save(mut sink: Sink, data: &Value) -> Result<(), Failure> {
-    let mut text = serde_json::to_string_pretty(data).map_err(Failure::failed)?;
-    text.push('\n');
-    sink.write(text.as_bytes())?;
+/// One JSON document of any length. What breaks off is no JSON, and no file.
+async fn export(desk: &Desk<'_>, wanted: &UserExport) -> Result<(), Failure> {
+    let mut sink = Sink::new(&wanted.saving)?;
+    let found = find(desk, &wanted.user.user).await?;
+    let mut stream = desk.stream(&found.path("/export")).await?;
+    while let Some(chunk) = stream.chunk().await? {
+        sink.write(&chunk)?;
+    }
+    if !sink.is_file() {
+        sink.write(b"\n")?;
+    }
     sink.finish()
 }
 

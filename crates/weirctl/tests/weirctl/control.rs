@@ -150,7 +150,7 @@ fn reply(double: &Double, method: &Method, uri: &Uri) -> Response {
         .strip_prefix(&user)
         .map_or_else(|| uri.path().to_owned(), |rest| format!("/alice{rest}"));
     match (method.as_str(), path.as_str()) {
-        ("GET", "/v1/admin/users") if query.contains("login=alice") => {
+        ("GET", "/v1/admin/users") if query.contains("login=ali") => {
             json(json!({ "users": [alice()], "next": null }))
         }
         ("GET", "/v1/admin/users") if query.contains("login=") => {
@@ -260,7 +260,7 @@ async fn people_by_login_and_by_id() {
         "{text}"
     );
     let expected = [
-        "GET /v1/admin/users?login=alice".to_owned(),
+        "GET /v1/admin/users?login=alice&limit=100".to_owned(),
         format!("GET /v1/admin/users/{ALICE}"),
     ];
     assert_eq!(desk.lines().await, expected);
@@ -275,9 +275,11 @@ async fn people_by_login_and_by_id() {
     assert_eq!(lines[1], format!("PUT /v1/admin/users/{ALICE}/roles/staff"));
     let revoked = format!("DELETE /v1/admin/users/{ALICE}/roles/moderator?room=demo");
     assert_eq!(lines[3], revoked);
-    for refused in ["user find bob", "user show bob", "user sign-out bob"] {
+    let reason = desk.run("user find bob").await.refused();
+    assert_eq!(reason, "no login begins with bob");
+    for refused in ["user show bob", "user sign-out bob", "user show ali"] {
         let reason = desk.run(refused).await.refused();
-        assert_eq!(reason, "nobody has the login bob");
+        assert!(reason.starts_with("nobody has the login "), "{reason}");
     }
     let text = desk.run("user find alice --json").await.ok();
     let found: Value = serde_json::from_str(&text).unwrap();
