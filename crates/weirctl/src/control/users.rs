@@ -220,11 +220,7 @@ async fn erase(desk: &Desk<'_>, output: Output, wanted: &UserErase) -> Result<()
     let path = found.path("");
     // It goes through rooms and stores.
     desk.act(Ask::new(Method::DELETE, &path).patient()).await?;
-    done(
-        output,
-        &found,
-        "is erased; what they wrote in rooms goes with weirctl room erase",
-    )
+    done(output, &found, "is erased, and what they wrote in rooms")
 }
 
 fn done(output: Output, found: &Found, told: &str) -> Result<(), Failure> {
@@ -240,9 +236,7 @@ async fn export(desk: &Desk<'_>, wanted: &UserExport) -> Result<(), Failure> {
     while let Some(chunk) = stream.chunk().await? {
         sink.write(&chunk)?;
     }
-    if !sink.is_file() {
-        sink.write(b"\n")?;
-    }
+    sink.end_line()?;
     sink.finish()
 }
 

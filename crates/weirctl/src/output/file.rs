@@ -18,6 +18,8 @@ pub(crate) struct Sink {
     to: To,
     lines: u64,
     bytes: u64,
+    /// The last line has ended.
+    ended: bool,
     /// When a terminal was told last; none where nobody looks on.
     told: Option<Instant>,
 }
@@ -62,6 +64,7 @@ impl Sink {
             to,
             lines: 0,
             bytes: 0,
+            ended: true,
             told,
         }
     }
@@ -82,6 +85,7 @@ impl Sink {
                 written.map_err(|error| named(path, &error))?;
             }
         }
+        self.ended = chunk.last().map_or(self.ended, |last| *last == b'\n');
         self.bytes += chunk.len() as u64;
         self.lines += chunk.iter().filter(|byte| **byte == b'\n').count() as u64;
         if self.told.is_some_and(|told| told.elapsed() >= TELL_EVERY) {
@@ -89,6 +93,17 @@ impl Sink {
             self.told = Some(Instant::now());
         }
         Ok(())
+    }
+
+    /// Ends the last line, if whoever wrote it did not.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    pub(crate) fn end_line(&mut self) -> Result<(), Failure> {
+        if self.ended {
+            return Ok(());
+        }
+        self.write(b"\n")
     }
 
     /// It is whole: the file gets its name.
@@ -173,6 +188,7 @@ mod tests {
         let path = directory.path().join("ledger.jsonl");
         let mut sink = Sink::new(&saving(&path, false)).unwrap();
         sink.write(b"one\ntwo\n").unwrap();
+        sink.end_line().unwrap();
         assert_eq!(sink.size(), (2, 8));
         assert!(!path.exists());
         drop(sink);

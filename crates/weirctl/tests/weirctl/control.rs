@@ -315,7 +315,7 @@ async fn a_credit_is_repeated_with_its_key() {
     let key = key.strip_prefix("key ").unwrap().to_owned();
     let text = ended.ok();
     assert!(
-        text.contains("-20 taken back coins, 1 200 now; transfer credit-1"),
+        text.contains(": 20 coins taken back, 1 200 now; transfer credit-1"),
         "{text}"
     );
     let asked = desk.asked().await;

@@ -12,7 +12,7 @@ use crate::args::UserCredit;
 use crate::control::{Desk, signed};
 use crate::failure::Failure;
 use crate::node::client::{Answer, Ask};
-use crate::output::{Output, note, printable};
+use crate::output::{Output, count, note, printable};
 
 /// Pauses before it is asked again; then a person has to decide.
 const PAUSES: [Duration; 3] = [
@@ -53,7 +53,7 @@ pub(super) async fn run(
         let transfer = credited.transfer.as_str();
         let transfer = transfer.map_or_else(|| credited.transfer.to_string(), str::to_owned);
         format!(
-            "{}: {} coins, {} now; transfer {}\n",
+            "{}: {}, {} now; transfer {}\n",
             found.shown,
             in_words(wanted.amount),
             signed(credited.balance),
@@ -88,9 +88,9 @@ async fn persistently(desk: &Desk<'_>, ask: &Ask<'_>, key: &str) -> Result<Answe
 
 fn in_words(amount: i64) -> String {
     if amount < 0 {
-        format!("{} taken back", signed(amount))
+        format!("{} coins taken back", count(amount.unsigned_abs()))
     } else {
-        format!("+{}", signed(amount))
+        format!("{} coins given", signed(amount))
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn amounts_in_words() {
-        assert_eq!(in_words(1_500), "+1 500");
-        assert_eq!(in_words(-20), "-20 taken back");
+        assert_eq!(in_words(1_500), "1 500 coins given");
+        assert_eq!(in_words(-1_020), "1 020 coins taken back");
     }
 }
