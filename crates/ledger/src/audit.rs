@@ -6,6 +6,8 @@
 mod report;
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use report::{Difference, Report, Sequence, Sum};
 
@@ -77,6 +79,21 @@ struct Pledge {
     taken: i128,
 }
 
+/// How far an audit has come, for whoever waits. Clones tell the same.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<AtomicU64>);
+
+impl Progress {
+    /// Rows that were read.
+    pub fn rows(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn step(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// The audit, while rows come.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
@@ -94,10 +111,12 @@ pub(crate) struct Audit {
     /// What batches say the last transfer and message is.
     announced: Head,
     report: Report,
+    progress: Progress,
 }
 
 impl Scan for Audit {
     fn row(&mut self, row: Row) -> Result<(), Stop> {
+        self.progress.step();
         match row {
             Row::Head(head) => self.head = head,
             Row::Account(row) => self.account(row),
@@ -111,6 +130,14 @@ impl Scan for Audit {
 }
 
 impl Audit {
+    /// One that tells how far it is.
+    pub(crate) fn telling(progress: Progress) -> Self {
+        Self {
+            progress,
+            ..Self::default()
+        }
+    }
+
     fn account(&mut self, row: AccountRow) {
         self.report.accounts += 1;
         self.report

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::account::{Balance, Hold, NewAccount, NewHold};
-use crate::audit::Report;
+use crate::audit::{Progress, Report};
 use crate::batch::{Batch, Posted};
 use crate::error::Error;
 use crate::export::Export;
@@ -37,7 +37,7 @@ pub(crate) trait Reads: Send + Sync + fmt::Debug {
     async fn linked(&self, transfer: &TransferId) -> Result<Vec<Posted>, Error>;
     async fn outbox_after(&self, seq: i64, limit: i64) -> Result<Vec<Queued>, Error>;
     async fn summary(&self) -> Result<Summary, Error>;
-    async fn verify(&self) -> Result<Report, Error>;
+    async fn verify(&self, progress: Progress) -> Result<Report, Error>;
     async fn export(&self) -> Result<Export, Error>;
     /// After the writer was told to end: waits until it has.
     async fn close(&self);
@@ -173,8 +173,8 @@ impl Store for Ledger {
         self.reads.summary().await
     }
 
-    async fn verify(&self) -> Result<Report, Error> {
-        self.reads.verify().await
+    async fn verify_telling(&self, progress: Progress) -> Result<Report, Error> {
+        self.reads.verify(progress).await
     }
 
     async fn export(&self) -> Result<Export, Error> {

@@ -33,7 +33,7 @@ mod writer;
 pub use database::OpenError;
 
 pub use account::{Balance, Hold, HoldState, NewAccount, NewHold};
-pub use audit::{Difference, Report, Sequence, Sum};
+pub use audit::{Difference, Progress, Report, Sequence, Sum};
 pub use batch::{Batch, Message, Posted, Transfer};
 pub use error::{Error, Fault, HoldProblem, Invalid, ReversalProblem};
 pub use export::Export;

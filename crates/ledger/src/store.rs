@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::account::{Balance, Hold, NewAccount, NewHold};
-use crate::audit::Report;
+use crate::audit::{Progress, Report};
 use crate::batch::{Batch, Posted};
 use crate::error::Error;
 use crate::export::Export;
@@ -195,7 +195,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// The store's.
-    async fn verify(&self) -> Result<Report, Error>;
+    async fn verify(&self) -> Result<Report, Error> {
+        self.verify_telling(Progress::default()).await
+    }
+
+    /// As [`Self::verify`], and tells how far it is.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn verify_telling(&self, progress: Progress) -> Result<Report, Error>;
 
     /// The whole ledger, in one snapshot, as JSON lines.
     ///

@@ -13,7 +13,7 @@ use tokio_postgres::types::ToSql;
 use super::convert::{self, ACCOUNT, HOLD, HOLDS, TRANSFER, TRANSFERS, get};
 use super::scan::{Paged, scan};
 use crate::account::{Balance, Hold};
-use crate::audit::{Audit, Report, Row as Scanned, Scan, Stop};
+use crate::audit::{Audit, Progress, Report, Row as Scanned, Scan, Stop};
 use crate::batch::Posted;
 use crate::error::Error;
 use crate::export::{Export, Exporting, Lines};
@@ -211,11 +211,11 @@ impl Reads for PostgresReads {
         Ok(Summary::of(&all(&rows, summed)?))
     }
 
-    async fn verify(&self) -> Result<Report, Error> {
+    async fn verify(&self, progress: Progress) -> Result<Report, Error> {
         let _slot = self.slot().await?;
         let session = self.connector.connect().await;
         let mut session = session.map_err(|failure| Error::from(failure.error))?;
-        let mut audit = Audit::default();
+        let mut audit = Audit::telling(progress);
         let scanned = scan(&mut session, &mut audit).await;
         scanned.map_err(|failure| Error::from(failure.error))?;
         Ok(audit.finish())

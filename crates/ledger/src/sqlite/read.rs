@@ -10,7 +10,7 @@ use super::error::store;
 use super::pool::Pool;
 use super::scan::scan;
 use crate::account::{Balance, Hold};
-use crate::audit::{Audit, Report, Row as Scanned, Scan, Stop};
+use crate::audit::{Audit, Progress, Report, Row as Scanned, Scan, Stop};
 use crate::batch::Posted;
 use crate::error::Error;
 use crate::export::{Export, Exporting, Lines};
@@ -186,9 +186,9 @@ impl Reads for SqliteReads {
         Ok(Summary::of(&rows))
     }
 
-    async fn verify(&self) -> Result<Report, Error> {
+    async fn verify(&self, progress: Progress) -> Result<Report, Error> {
         let verify = |connection: &mut rusqlite::Connection| {
-            let mut audit = Audit::default();
+            let mut audit = Audit::telling(progress);
             scan(connection, &mut audit).map_err(store)?;
             Ok(audit.finish())
         };
