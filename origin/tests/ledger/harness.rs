@@ -13,14 +13,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use ledger::sqlite::SqliteOptions;
 use ledger::{
-    AccountId, Amount, Batch, Currency, Kind, Ledger, Message, NewAccount, Reference, Store as _,
-    Timestamp, Transfer, TransferId,
+    AccountId, Amount, Batch, Currency, Kind, Ledger, NewAccount, Reference, Store as _, Timestamp,
+    Transfer, TransferId,
 };
 use origin::app::App;
 use origin::config;
 use serde_json::Value;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -76,12 +74,8 @@ impl World {
                     50,
                 ),
             ];
-            let message = Message {
-                topic: Reference::new("demo").unwrap(),
-                payload: Bytes::from_static(b"{}"),
-            };
+            // Without messages: the origin takes them out of the outbox as it tells them.
             let batch = Batch::new(transfers).unwrap();
-            let batch = batch.with_messages(vec![message]).unwrap();
             ledger.commit(batch, NOW).await.unwrap();
         }
         ledger.close().await;
@@ -261,22 +255,6 @@ impl Origin {
             .await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         answer.json()
-    }
-
-    /// Posts, and is gone before the answer.
-    pub(crate) async fn hang_up(&self, path: &str) {
-        let mut socket = TcpStream::connect(self.admin).await.unwrap();
-        let request = format!(
-            "POST /v1/admin{path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {OPERATOR}\r\n\r\n"
-        );
-        socket.write_all(request.as_bytes()).await.unwrap();
-        socket.shutdown().await.unwrap();
-    }
-
-    /// Asks until the answer is as it should be.
-    pub(crate) async fn eventually(&self, path: &str, right: impl Fn(&Value) -> bool) -> Value {
-        let ask = async || Some(self.json(path).await).filter(&right).ok_or(path);
-        patiently(ask).await
     }
 
     pub(crate) async fn metric(&self, name: &str) -> f64 {

@@ -1,8 +1,9 @@
 //! Audits of the ledger: one at a time, and what the last one found. Starts none by itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ledger::{Error, Ledger, Report, Store as _};
+use ledger::{Error, Ledger, Progress, Report, Store as _};
 use parking_lot::Mutex;
 use prometheus::{IntGauge, Registry};
 use serde::Serialize;
@@ -13,6 +14,9 @@ use tokio::task::JoinHandle;
 use crate::caller::Actor;
 use crate::clock::unix_ms;
 use crate::problem::Problem;
+
+/// How often the figures are told how far an audit is.
+const TELL_EVERY: Duration = Duration::from_millis(500);
 
 /// What an audit found.
 #[derive(Clone, Debug, Serialize)]
@@ -52,8 +56,8 @@ struct Figures {
     started: IntGauge,
     /// `weir_control_ledger_verified_timestamp_seconds`.
     verified: IntGauge,
-    /// `weir_control_ledger_verify_transfers`.
-    transfers: IntGauge,
+    /// `weir_control_ledger_verify_rows`.
+    rows: IntGauge,
     /// `weir_control_ledger_differences`.
     differences: IntGauge,
 }
@@ -75,10 +79,10 @@ impl Audits {
                 "weir_control_ledger_verified_timestamp_seconds",
                 "Unix time at which the ledger was last audited to the end; 0 if it was not.",
             )?,
-            transfers: metrics::gauge(
+            rows: metrics::gauge(
                 r,
-                "weir_control_ledger_verify_transfers",
-                "Transfers that the last audit of the ledger added up.",
+                "weir_control_ledger_verify_rows",
+                "Rows that the audit of the ledger has read that runs, or that the last one read.",
             )?,
             differences: metrics::gauge(
                 r,
@@ -128,12 +132,25 @@ impl Audits {
         let turn = Turn(self.clone());
         tracing::info!(actor = actor.0, "an audit of the ledger begins");
         Ok(tokio::spawn(async move {
-            let verified = ledger.verify().await;
+            let verified = turn.0.watched(&ledger).await;
             let report = verified.inspect_err(|error| {
                 tracing::error!(%error, "the ledger cannot be audited");
             })?;
             Ok(turn.0.found(report, at_ms))
         }))
+    }
+
+    /// Adds up, and tells the figures how far it is.
+    async fn watched(&self, ledger: &Ledger) -> Result<Report, Error> {
+        let progress = Progress::default();
+        let mut verified = ledger.verify_telling(progress.clone());
+        loop {
+            let ended = tokio::time::timeout(TELL_EVERY, &mut verified).await;
+            self.figures.rows.set(signed(progress.rows()));
+            if let Ok(report) = ended {
+                return report;
+            }
+        }
     }
 
     fn found(&self, report: Report, at_ms: u64) -> Finding {
@@ -151,7 +168,6 @@ impl Audits {
             tracing::error!(differences, "the ledger does not add up");
         }
         self.figures.verified.set(seconds(now));
-        self.figures.transfers.set(signed(finding.report.transfers));
         self.figures.differences.set(signed(differences));
         self.state.lock().last = Some(finding.clone());
         finding
@@ -178,4 +194,43 @@ fn seconds(ms: u64) -> i64 {
 
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::sqlite::SqliteOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_goes_on_when_whoever_asked_has_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(directory.path().join("ledger.db"));
+        let ledger = ledger::sqlite::open(options).unwrap();
+        let audits = Audits::new(&Registry::new()).unwrap();
+        let actor = Actor("operator".to_owned());
+        drop(audits.verify(ledger.clone(), &actor).unwrap());
+        // One thread runs all this: the first has not even begun.
+        let second = audits.verify(ledger.clone(), &actor);
+        assert_eq!(second.unwrap_err().code(), "running");
+        while audits.state().last.is_none() {
+            tokio::task::yield_now().await;
+        }
+        let State {
+            running_since_ms,
+            last,
+        } = audits.state();
+        assert_eq!((running_since_ms, last.unwrap().ok), (None, true));
+        let next = audits.verify(ledger, &actor).unwrap();
+        assert!(next.await.unwrap().unwrap().ok);
+    }
+
+    #[test]
+    fn one_export_at_a_time() {
+        let audits = Audits::new(&Registry::new()).unwrap();
+        let place = audits.exporting().unwrap();
+        assert_eq!(audits.exporting().unwrap_err().code(), "running");
+        drop(place);
+        assert!(audits.exporting().is_ok());
+    }
 }
