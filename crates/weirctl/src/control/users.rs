@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Cursor, Desk, part, query};
 use crate::args::{UserCommand, UserErase, UserExport, UserList, UserRole};
