@@ -165,13 +165,11 @@ impl Book {
         }
     }
 
+    /// Every gift that is new is newer than the goal.
     fn towards_goal(&mut self, record: &GiftRecord) {
         let Some(counted) = self.goals.get_mut(&record.room) else {
             return;
         };
-        if record.seq <= Some(counted.since_seq) {
-            return;
-        }
         let goal = &mut counted.goal;
         goal.progress = goal.progress.saturating_add(record.points);
         if goal.reached_at_ms.is_none() && goal.progress >= goal.target {

@@ -33,10 +33,11 @@ async fn postgres_is_killed_and_every_message_counts_once() {
     // While it is away writers try again, until their time is over.
     let hasty = Duration::from_secs(1);
     let records = GiftRecords::open(kit.settings(hasty)).await;
-    let records = records.expect("a store");
+    let hasty = records.expect("a store");
+    let records = open(&kit).await;
     let mut next = 1;
     for round in 0..4_u64 {
-        let writer = records.clone();
+        let writer = hasty.clone();
         let applying = tokio::spawn(async move {
             let mut applied = next;
             // Until the server is gone: in the middle of a group, of a commit, or between two.
@@ -49,8 +50,10 @@ async fn postgres_is_killed_and_every_message_counts_once() {
                 }
             }
         });
-        // Some groups are in.
-        while records.cursor().await.expect("a read") < next + 40 * round {}
+        // Some groups are in. Each look is a way to the server, and pause enough.
+        while !applying.is_finished() && records.cursor().await.expect("a read") < next + 40 * round
+        {
+        }
         kit.server.kill();
         let known = applying.await.expect("a task");
         kit.server.start_again();
