@@ -19,7 +19,7 @@ const DAYS: u64 = 4;
 /// Histories that are tried on SQLite.
 const CASES: u32 = 32;
 /// And on PostgreSQL, which takes a moment to start for each.
-const CASES_POSTGRES: u32 = 6;
+const CASES_POSTGRES: u32 = 4;
 
 /// What is done.
 #[derive(Clone, Debug)]
