@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use database::config::DatabaseSettings;
 use database::testing::{Kit, PostgresKit, SqliteKit};
-use database::{Database, Error, Migrations, OpenError, Operation, Schema, Value};
+use database::{Database, Error, Migrations, OpenError, Operation, Schema};
 
 /// How long operations may wait.
 const TIMEOUT: Duration = Duration::from_secs(2);
