@@ -180,3 +180,46 @@ impl List<'_> {
         self.document.send(Bytes::from_static(b"]")).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_in_pieces_is_json() {
+        let (pieces, mut ready) = mpsc::channel(32);
+        let mut document = Document {
+            pieces,
+            has_part: false,
+        };
+        document.value("a", &1).await.unwrap();
+        let mut list = document.list("b").await.unwrap();
+        for line in ["{\"x\":1}\n", " 2 "] {
+            list.add(line.into()).await.unwrap();
+        }
+        list.end().await.unwrap();
+        document.list("c").await.unwrap().end().await.unwrap();
+        document.end().await.unwrap();
+        drop(document);
+        let mut text = Vec::new();
+        while let Some(piece) = ready.recv().await {
+            text.extend_from_slice(&piece.unwrap());
+        }
+        let read: Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(
+            read,
+            serde_json::json!({ "a": 1, "b": [{ "x": 1 }, 2], "c": [] })
+        );
+    }
+
+    #[tokio::test]
+    async fn nobody_writes_for_who_has_gone() {
+        let (pieces, ready) = mpsc::channel(1);
+        drop(ready);
+        let mut document = Document {
+            pieces,
+            has_part: false,
+        };
+        assert!(matches!(document.value("a", &1).await, Err(Cut::Gone)));
+    }
+}
