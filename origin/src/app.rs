@@ -263,13 +263,14 @@ impl App {
             if let Some(hubs) = hubs {
                 hubs.stop().await;
             }
-            if let Some(control) = control {
-                control.stop().await;
-            }
             stop_ingest.cancel();
             stop_http.cancel();
             listeners.close();
             listeners.wait().await;
+            // What is being asked is answered first.
+            if let Some(control) = control {
+                control.stop().await;
+            }
         };
         drain(drained, self.settings.drain_timeout).await;
         stop_admin.cancel();

@@ -14,11 +14,13 @@ use origin::config;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// For what a loaded machine does in its own time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(25);
 pub(crate) const LINK: &str = "the-token-of-the-link";
 pub(crate) const OPERATOR: &str = "the-token-of-operators";
 pub(crate) const SECRETS: [&str; 2] = ["the-new-secret-of-payments", "the-old-secret-of-payments"];
@@ -282,7 +284,18 @@ impl Origin {
 async fn run(directory: &Path, more: &str) -> (Addresses, CancellationToken, JoinHandle<()>) {
     let text = configuration(directory, more);
     let settings = config::parse(Path::new("test.toml"), &text).unwrap();
-    let app = App::bind(settings).await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let app = loop {
+        // The one before lets go of its files when its last page of metrics has been read.
+        match App::bind(settings.clone()).await {
+            Ok(app) => break app,
+            Err(error) => {
+                let is_held = error.to_string().contains("in use");
+                assert!(is_held && Instant::now() < deadline, "{error}");
+                sleep(LOOK).await;
+            }
+        }
+    };
     let addresses = app.addresses().unwrap();
     let stop = CancellationToken::new();
     let run = app.run(stop.clone());
