@@ -2,9 +2,10 @@
 
 use axum::response::{IntoResponse, Response};
 use hls::Rejection;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use serde::Serialize;
+
+use crate::problem::Problem;
 
 /// Whose fault a refusal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,16 +57,6 @@ pub enum ServeError {
     TooManyHeld,
 }
 
-/// RFC 9457.
-#[derive(Serialize)]
-struct Problem {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: String,
-}
-
 impl ServeError {
     /// Whose fault it is.
     pub fn fault(self) -> Fault {
@@ -80,6 +71,23 @@ impl ServeError {
             Self::Rejected(Rejection::BlockedTooLong) | Self::HeldTooLong => Fault::Upstream,
             Self::Rejected(_) => Fault::Downstream,
             Self::AuthUnavailable | Self::TooManyHeld => Fault::Internal,
+        }
+    }
+
+    /// Stable, for programs.
+    fn code(self) -> &'static str {
+        match self {
+            Self::AuthUnavailable => "auth-unavailable",
+            Self::Forbidden => "forbidden",
+            Self::Method => "method",
+            Self::Token => "token",
+            Self::UnknownPage => "unknown-page",
+            Self::UnknownStream => "unknown-stream",
+            Self::UnknownRendition => "unknown-rendition",
+            Self::UnknownObject => "unknown-object",
+            Self::Rejected(_) => "rejected",
+            Self::HeldTooLong => "held-too-long",
+            Self::TooManyHeld => "too-many-held",
         }
     }
 
@@ -104,24 +112,14 @@ impl ServeError {
 
 impl IntoResponse for ServeError {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let problem = Problem {
-            kind: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            detail: self.to_string(),
-        };
-        let mut response = (status, axum::Json(problem)).into_response();
+        let mut problem = Problem::new(self.status(), self.code(), self.to_string());
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            problem = problem.after_ms(1_000);
+        }
+        let mut response = problem.into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
         // Short: a cached 404 must not outlive the appearance of the part.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=1"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
         match self {
             Self::Method => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
@@ -141,6 +139,8 @@ impl IntoResponse for ServeError {
 
 #[cfg(test)]
 mod tests {
+    use http::header::RETRY_AFTER;
+
     use super::*;
 
     #[test]

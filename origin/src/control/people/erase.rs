@@ -11,7 +11,7 @@ use crate::control::problem::Problem;
 
 /// Erases somebody. Again is the same; 404 if there never was such an account.
 pub(super) async fn erase(desk: &Desk, user: &UserId) -> Result<(), Problem> {
-    let _place = desk.people.thorough()?;
+    let _place = desk.people.erasing()?;
     match desk.accounts.sign_out_everywhere(user).await {
         Ok(_) => {}
         // Erased before, or never there: only the first has anything in rooms.

@@ -2,10 +2,12 @@
 //! is read: chat may be long.
 
 use std::io;
+use std::time::Duration;
 
 use accounts::{PersonalData, UserId};
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
+use futures::Stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::Serialize;
 use serde_json::Value;
@@ -18,10 +20,20 @@ use crate::control::wallet::{self, Paging};
 
 /// Pieces that are ready before they are asked for.
 const PIECES_READY: usize = 16;
+/// So long whoever reads may not read.
+const STALL: Duration = Duration::from_secs(30);
 /// Lines of a wallet's history that are read at once.
 const LINES_AT_ONCE: usize = 500;
 
-/// Why the document ends before its end: whoever reads it finds no JSON.
+/// What goes to whoever reads.
+#[derive(Debug)]
+enum Piece {
+    More(Bytes),
+    /// It is whole: without this the connection breaks, so that nobody takes half of it for all.
+    End,
+}
+
+/// Why the document ends before its end.
 #[derive(Debug, thiserror::Error)]
 enum Cut {
     #[error("whoever asked has gone")]
@@ -32,7 +44,7 @@ enum Cut {
 
 /// The document; 404 if there is no such account.
 pub(super) async fn answer(desk: &Desk, user: &UserId) -> Result<Response, Problem> {
-    let place = desk.people.thorough()?;
+    let place = desk.people.exporting()?;
     let account = desk.accounts.export(user).await?;
     let (pieces, ready) = mpsc::channel(PIECES_READY);
     let (desk, user) = (desk.clone(), user.clone());
@@ -42,17 +54,12 @@ pub(super) async fn answer(desk: &Desk, user: &UserId) -> Result<Response, Probl
             pieces,
             has_part: false,
         };
-        match person_parts(&desk, &user, &account, &mut document).await {
-            Ok(()) | Err(Cut::Gone) => {}
-            Err(Cut::Failed(error)) => {
-                tracing::error!(error, "what is kept of a person cannot be read to its end");
-                // Whoever asked may have gone.
-                let _ = document.pieces.send(Err(io::Error::other(error))).await;
-            }
+        let written = person_parts(&desk, &user, &account, &mut document).await;
+        if let Err(Cut::Failed(error)) = written {
+            tracing::error!(error, "what is kept of a person cannot be read to its end");
         }
     });
-    let ready =
-        futures::stream::unfold(ready, async |mut ready| Some((ready.recv().await?, ready)));
+    let body = Body::from_stream(bytes(ready));
     let headers = [
         (CONTENT_TYPE, "application/json"),
         (
@@ -60,7 +67,19 @@ pub(super) async fn answer(desk: &Desk, user: &UserId) -> Result<Response, Probl
             "attachment; filename=\"weir-export.json\"",
         ),
     ];
-    Ok((headers, Body::from_stream(ready)).into_response())
+    Ok((headers, body).into_response())
+}
+
+/// Until the end; an error where there is none.
+fn bytes(pieces: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Bytes>> {
+    futures::stream::unfold(Some(pieces), async |pieces| {
+        let mut pieces = pieces?;
+        match pieces.recv().await {
+            Some(Piece::More(bytes)) => Some((Ok(bytes), Some(pieces))),
+            Some(Piece::End) => None,
+            None => Some((Err(io::Error::other("the document is cut off")), None)),
+        }
+    })
 }
 
 /// Everything that is kept, part by part: who adds something that is kept of people adds it here.
@@ -119,7 +138,7 @@ async fn chat(desk: &Desk, user: &UserId, document: &mut Document) -> Result<(),
 
 /// An object, one part after the other.
 struct Document {
-    pieces: mpsc::Sender<io::Result<Bytes>>,
+    pieces: mpsc::Sender<Piece>,
     has_part: bool,
 }
 
@@ -146,7 +165,8 @@ impl Document {
     }
 
     async fn end(&self) -> Result<(), Cut> {
-        self.send(Bytes::from_static(b"\n}\n")).await
+        self.send(Bytes::from_static(b"\n}\n")).await?;
+        self.put(Piece::End).await
     }
 
     fn begin(&mut self, name: &str) -> String {
@@ -158,8 +178,14 @@ impl Document {
         format!("{before}\n\"{name}\": ")
     }
 
-    async fn send(&self, piece: Bytes) -> Result<(), Cut> {
-        self.pieces.send(Ok(piece)).await.map_err(|_| Cut::Gone)
+    async fn send(&self, bytes: Bytes) -> Result<(), Cut> {
+        self.put(Piece::More(bytes)).await
+    }
+
+    async fn put(&self, piece: Piece) -> Result<(), Cut> {
+        // Whoever reads slower than this keeps others waiting.
+        let sent = self.pieces.send_timeout(piece, STALL).await;
+        sent.map_err(|_| Cut::Gone)
     }
 }
 
@@ -183,15 +209,22 @@ impl List<'_> {
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt as _;
+
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_written_in_pieces_is_json() {
-        let (pieces, mut ready) = mpsc::channel(32);
-        let mut document = Document {
+    fn document() -> (Document, mpsc::Receiver<Piece>) {
+        let (pieces, ready) = mpsc::channel(32);
+        let document = Document {
             pieces,
             has_part: false,
         };
+        (document, ready)
+    }
+
+    #[tokio::test]
+    async fn what_is_written_in_pieces_is_json() {
+        let (mut document, ready) = document();
         document.value("a", &1).await.unwrap();
         let mut list = document.list("b").await.unwrap();
         for line in ["{\"x\":1}\n", " 2 "] {
@@ -200,26 +233,27 @@ mod tests {
         list.end().await.unwrap();
         document.list("c").await.unwrap().end().await.unwrap();
         document.end().await.unwrap();
-        drop(document);
-        let mut text = Vec::new();
-        while let Some(piece) = ready.recv().await {
-            text.extend_from_slice(&piece.unwrap());
-        }
+        let pieces: Vec<_> = bytes(ready).collect().await;
+        let text: Vec<u8> = pieces.into_iter().flat_map(Result::unwrap).collect();
         let read: Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!(
-            read,
-            serde_json::json!({ "a": 1, "b": [{ "x": 1 }, 2], "c": [] })
-        );
+        let all = serde_json::json!({ "a": 1, "b": [{ "x": 1 }, 2], "c": [] });
+        assert_eq!(read, all);
+    }
+
+    #[tokio::test]
+    async fn half_of_it_does_not_end_like_all_of_it() {
+        let (mut document, ready) = document();
+        document.value("a", &1).await.unwrap();
+        drop(document);
+        let pieces: Vec<_> = bytes(ready).collect().await;
+        assert_eq!(pieces.len(), 2);
+        assert!(pieces[0].is_ok() && pieces[1].is_err());
     }
 
     #[tokio::test]
     async fn nobody_writes_for_who_has_gone() {
-        let (pieces, ready) = mpsc::channel(1);
+        let (mut document, ready) = document();
         drop(ready);
-        let mut document = Document {
-            pieces,
-            has_part: false,
-        };
         assert!(matches!(document.value("a", &1).await, Err(Cut::Gone)));
     }
 }

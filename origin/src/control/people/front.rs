@@ -32,8 +32,10 @@ const EXPORTS: Rate = Rate {
     every: Duration::from_secs(300),
     known_max: 100_000,
 };
-/// Exports and erasures at once.
-const THOROUGH_MAX: usize = 4;
+/// Exports at once: each reads all of somebody, and all of the stored chat.
+const EXPORTS_MAX: usize = 4;
+/// Erasures at once.
+const ERASURES_MAX: usize = 4;
 /// So long one waits until the names of others are settled.
 const NAMING_WITHIN: Duration = Duration::from_secs(5);
 /// For so long a registration that is repeated is the same.
@@ -47,7 +49,8 @@ pub(in crate::control) struct Front {
     registrations: Pace<Network>,
     renames: Pace<UserId>,
     exports: Pace<UserId>,
-    thorough: Arc<Semaphore>,
+    exporting: Arc<Semaphore>,
+    erasing: Arc<Semaphore>,
     naming: tokio::sync::Mutex<()>,
     turns: Mutex<HashMap<Digest, (Arc<Turn>, Instant)>>,
     /// Of the digests: passwords are in them.
@@ -67,7 +70,8 @@ impl Front {
             registrations: Pace::new(REGISTRATIONS),
             renames: Pace::new(RENAMES),
             exports: Pace::new(EXPORTS),
-            thorough: Arc::new(Semaphore::new(THOROUGH_MAX)),
+            exporting: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            erasing: Arc::new(Semaphore::new(ERASURES_MAX)),
             naming: tokio::sync::Mutex::default(),
             turns: Mutex::default(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
@@ -92,10 +96,14 @@ impl Front {
         taken.map_err(|wait| Problem::too_many(detail, wait))
     }
 
-    /// A place for what reads, or writes, everything of somebody.
-    pub(super) fn thorough(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let place = Arc::clone(&self.thorough).try_acquire_owned();
-        place.map_err(|_| Problem::unavailable("busy", "others are exported or erased right now"))
+    /// A place for an export.
+    pub(super) fn exporting(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        place(&self.exporting, "others are exported right now")
+    }
+
+    /// A place for an erasure.
+    pub(super) fn erasing(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        place(&self.erasing, "others are erased right now")
     }
 
     /// Whoever changes the name of an account does so alone, between reading and writing it.
@@ -138,6 +146,11 @@ impl Front {
         }
         digest
     }
+}
+
+fn place(places: &Arc<Semaphore>, detail: &str) -> Result<OwnedSemaphorePermit, Problem> {
+    let place = Arc::clone(places).try_acquire_owned();
+    place.map_err(|_| Problem::unavailable("busy", detail))
 }
 
 #[cfg(test)]
