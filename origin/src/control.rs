@@ -26,6 +26,7 @@ use accounts::{Accounts, Rotation};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware::{from_fn, from_fn_with_state};
+use gift_records::{DatabaseSettings, GiftRecords};
 use ledger::Ledger;
 use ledger::config::LedgerSettings;
 use settings::Secret;
@@ -50,6 +51,8 @@ const REQUEST_BYTES_MAX: usize = 32 << 10;
 const KEYS_EVERY: Duration = Duration::from_secs(60);
 /// When the newest signing key has signed for so long, another one is made.
 const ROTATE_AFTER_MS: u64 = 30 * 24 * 3_600 * 1_000;
+/// Held gifts that nobody decided about in time are given back.
+const HOLDS_EVERY: Duration = Duration::from_secs(60);
 /// Sign-ins that have expired are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -62,6 +65,8 @@ pub struct ControlSettings {
     pub accounts: AccountsSettings,
     /// Where money is kept.
     pub ledger: LedgerSettings,
+    /// Where it is kept who gave what.
+    pub records: DatabaseSettings,
     /// Whether anybody may register.
     pub registration: bool,
     /// Gifts.
@@ -134,6 +139,9 @@ pub enum ControlError {
     /// A metric is registered twice: a bug.
     #[error(transparent)]
     Metrics(#[from] RegisterError),
+    /// The records of gifts.
+    #[error("control.gifts: {0}")]
+    Records(gift_records::OpenError),
     /// What people are called cannot be read.
     #[error("control.accounts: {0}")]
     Names(#[from] accounts::Error),
@@ -144,6 +152,7 @@ pub enum ControlError {
 struct Desk {
     accounts: Arc<Accounts>,
     ledger: Ledger,
+    records: GiftRecords,
     /// Chat, and what people are called there.
     rooms: Hubs,
     people: Arc<people::Front>,
@@ -166,6 +175,7 @@ impl FromRef<Desk> for Arc<Accounts> {
 pub struct Opened {
     accounts: Arc<Accounts>,
     ledger: Ledger,
+    records: GiftRecords,
     settings: ControlSettings,
     audits: Audits,
     metrics: Metrics,
@@ -206,9 +216,12 @@ impl Control {
         }
         let accounts = settings.accounts.clone().open(unix_ms()).await?;
         let ledger = settings.ledger.clone().open().await?;
+        let records = GiftRecords::open(settings.records.clone()).await;
+        let records = records.map_err(ControlError::Records)?;
         Ok(Opened {
             accounts: Arc::new(accounts),
             ledger,
+            records,
             audits: Audits::new(registry)?,
             metrics: Metrics::new(registry)?,
             settings,
@@ -228,6 +241,7 @@ impl Control {
         self.tasks.close();
         self.tasks.wait().await;
         self.desk.accounts.close().await;
+        self.desk.records.close().await;
         self.desk.ledger.close().await;
     }
 }
@@ -252,6 +266,7 @@ impl Opened {
         let desk = Desk {
             accounts: self.accounts,
             ledger: self.ledger,
+            records: self.records,
             rooms,
             people: Arc::new(people::Front::new()),
             payments: Arc::new(payments::Providers::new(&self.settings.payment_secrets)),
@@ -297,7 +312,9 @@ fn public(desk: &Desk) -> Router {
 
 /// What staff and operators do, below `/v1/admin`.
 fn admin(desk: &Desk, door: Door) -> Router {
-    let routes = people::admin::router().merge(ledger_admin::router());
+    let routes = people::admin::router()
+        .merge(ledger_admin::router())
+        .merge(gifts::staff::router());
     Router::new()
         .nest("/v1/admin", routes)
         .with_state(desk.clone())
@@ -310,13 +327,21 @@ fn admin(desk: &Desk, door: Door) -> Router {
 async fn keep(desk: Desk, stop: CancellationToken) {
     let mut keys = tokio::time::interval(KEYS_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
-    for interval in [&mut keys, &mut sweep] {
+    let mut holds = tokio::time::interval(HOLDS_EVERY);
+    for interval in [&mut keys, &mut sweep, &mut holds] {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
     loop {
         let (what, done) = tokio::select! {
             () = stop.cancelled() => return,
             _ = keys.tick() => ("read and rotate the signing keys", renew_keys(&desk).await),
+            _ = holds.tick() => {
+                if let Err(problem) = gifts::staff::give_back_overdue(&desk).await {
+                    desk.metrics.chores_failed.inc();
+                    tracing::warn!(%problem, "held gifts cannot be given back; trying again later");
+                }
+                continue;
+            }
             _ = sweep.tick() => {
                 let swept = desk.accounts.sweep(unix_ms()).await;
                 ("remove sign-ins that have expired", swept.map(drop))

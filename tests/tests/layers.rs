@@ -40,6 +40,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 23] = [
             "chat-archive",
             "cmaf",
             "filter-registry",
+            "gift-records",
             "gifts",
             "hls",
             "ledger",

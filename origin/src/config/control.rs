@@ -202,6 +202,7 @@ impl ControlConfig {
             directory: (self.store.kind == StoreKind::Sqlite).then(|| self.store.directory.clone()),
             accounts: self.people(at)?,
             ledger: self.money(at)?,
+            records: self.records(at)?,
             registration: self.accounts.registration,
             gifts: self.gift_rules(at)?,
             payment_secrets: self.payments.secrets.clone(),
@@ -248,6 +249,22 @@ impl ControlConfig {
             timeout_ms: store.timeout_ms,
         };
         config.resolve(&at.clone().key("ledger"))
+    }
+
+    fn records(&self, at: &KeyPath) -> Result<gift_records::DatabaseSettings, Invalid> {
+        let store = self.store.clone();
+        let config = gift_records::DatabaseConfig {
+            kind: match store.kind {
+                StoreKind::Sqlite => gift_records::Kind::Sqlite,
+                StoreKind::Postgres => gift_records::Kind::Postgres,
+            },
+            path: store.directory.join("gifts.db"),
+            url: store.url,
+            ca_file: store.ca_file,
+            connections: store.connections,
+            timeout_ms: store.timeout_ms,
+        };
+        config.resolve(&at.clone().key("store"))
     }
 
     fn gift_rules(&self, at: &KeyPath) -> Result<GiftRules, Invalid> {

@@ -23,11 +23,16 @@ struct Line<'a> {
 impl Desk {
     /// Writes down what was done. What cannot be written is in the process's log, and counted.
     pub(super) async fn log(&self, actor: &str, act: &str, user: &UserId, details: Value) {
+        self.log_about(actor, act, user.as_str(), details).await;
+    }
+
+    /// The same about somebody whose account may be another issuer's.
+    pub(super) async fn log_about(&self, actor: &str, act: &str, user: &str, details: Value) {
         let line = Line {
             at_ms: unix_ms(),
             actor,
             act,
-            user: user.as_str(),
+            user,
             details,
         };
         if !self.audit.append(&[line]).await {

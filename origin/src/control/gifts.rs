@@ -7,8 +7,11 @@
 //! **Nothing is shown that is not paid, and what is paid is shown**: the announcement is committed with the
 //! money.
 
+mod boards;
 mod outbox;
 mod pay;
+pub(super) mod records;
+pub(super) mod staff;
 
 use ::gifts::Order;
 use axum::extract::rejection::JsonRejection;
@@ -28,7 +31,9 @@ use pay::{Paid, State as GiftState};
 
 /// What edges ask.
 pub(super) fn router() -> Router<Desk> {
-    Router::new().route("/v1/rooms/{room}/gifts", post(give))
+    Router::new()
+        .route("/v1/rooms/{room}/gifts", post(give))
+        .merge(boards::router())
 }
 
 async fn give(

@@ -4,7 +4,7 @@ use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
-use ledger::{AccountId, Currency, Error, Posted, Store as _, Timestamp};
+use ledger::{AccountId, Currency, Error, Posted, Store as _, Timestamp, Transfer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -91,13 +91,31 @@ pub(super) async fn lines(desk: &Desk, owner: &str, paging: &Paging) -> Result<V
 fn line(of: &AccountId, posted: &Posted) -> Value {
     let transfer = &posted.transfer;
     let units = i64::try_from(transfer.amount.units()).unwrap_or(i64::MAX);
-    json!({
+    let mut line = json!({
         "seq": posted.seq,
         "at_ms": posted.at_ms.millis(),
         "kind": transfer.kind.as_str(),
         "amount": if transfer.debit == *of { -units } else { units },
         "currency": transfer.currency.as_str(),
-    })
+    });
+    if let (Some(gift), Some(fields)) = (gift(transfer), line.as_object_mut()) {
+        fields.insert("gift".to_owned(), gift);
+    }
+    line
+}
+
+/// What was given: `gift/{room}/{item}/{count}`, under `{id}/{number}` or `refund/{id}/{number}`.
+fn gift(transfer: &Transfer) -> Option<Value> {
+    let rest = transfer.reference.as_str().strip_prefix("gift/")?;
+    let mut parts = rest.split('/');
+    let (room, item, count) = (parts.next()?, parts.next()?, parts.next()?);
+    let id = transfer.id.as_str().trim_start_matches("refund/");
+    Some(json!({
+        "id": id.rsplit_once('/').map_or(id, |(id, _)| id),
+        "room": room,
+        "item": item,
+        "count": count.parse::<u64>().ok()?,
+    }))
 }
 
 impl From<Error> for Problem {

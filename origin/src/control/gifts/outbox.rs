@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use ::gifts::Announcement;
 use bus::RoomName;
+use gift_records::Applied;
 use ledger::{Queued, Store as _};
-use rooms::schema::{Body, Notice, Publish};
+use rooms::schema::{Body, Publish};
 use tokio_util::sync::CancellationToken;
 
+use super::boards::notice;
+use super::records::applied;
 use crate::control::Desk;
 use crate::rooms::NotPublished;
 
@@ -24,13 +27,12 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Messages of rooms that cannot be told now. Beyond it, everybody waits.
 const WAITING_MAX: usize = 4_096;
 
-/// Who says what is nobody's doing.
-const SYSTEM: &str = "system";
-
 /// What was read and is not told yet, by room, in order.
 #[derive(Debug, Default)]
 struct Waiting {
     rooms: BTreeMap<RoomName, Vec<(u64, Publish)>>,
+    /// For the records, which take all of them before anybody is told.
+    unrecorded: Vec<(u64, Applied)>,
     /// The last that was read.
     read: u64,
 }
@@ -53,7 +55,8 @@ impl Waiting {
         for message in messages {
             self.read = self.read.max(message.seq);
             match understood(&message) {
-                Some((room, publish)) => {
+                Some((room, publish, applied)) => {
+                    self.unrecorded.push((message.seq, applied));
                     self.rooms
                         .entry(room)
                         .or_default()
@@ -118,7 +121,33 @@ async fn turn(desk: &Desk, waiting: &mut Waiting, done: &mut u64) -> Result<bool
         is_full = messages.len() == BATCH;
         waiting.take_in(desk, messages);
     }
+    if !waiting.unrecorded.is_empty() {
+        let applied = desk.records.apply_all(waiting.unrecorded.clone()).await;
+        let outcome = applied.map_err(|error| {
+            desk.metrics
+                .announcements
+                .with_label_values(&["unrecorded"])
+                .inc();
+            tracing::warn!(%error, "gifts cannot be recorded; trying again");
+        })?;
+        waiting.unrecorded.clear();
+        let is_told = tell(desk, waiting).await;
+        // After the gifts that reached them.
+        desk.tell_reached(outcome.reached).await;
+        return finish(desk, waiting, done, is_told, is_full).await;
+    }
     let is_told = tell(desk, waiting).await;
+    finish(desk, waiting, done, is_told, is_full).await
+}
+
+/// Removes from the outbox what was told.
+async fn finish(
+    desk: &Desk,
+    waiting: &Waiting,
+    done: &mut u64,
+    is_told: bool,
+    is_full: bool,
+) -> Result<bool, ()> {
     let told = waiting.done();
     if told > *done {
         let removed = desk.ledger.outbox_done(told).await;
@@ -162,8 +191,9 @@ async fn tell(desk: &Desk, waiting: &mut Waiting) -> bool {
     is_told
 }
 
-fn understood(message: &Queued) -> Option<(RoomName, Publish)> {
+fn understood(message: &Queued) -> Option<(RoomName, Publish, Applied)> {
     let announcement: Announcement = serde_json::from_slice(&message.payload).ok()?;
+    let applied = applied(&announcement, message.batch);
     let (room, publish) = match announcement {
         Announcement::Given {
             gift,
@@ -181,21 +211,12 @@ fn understood(message: &Queued) -> Option<(RoomName, Publish)> {
         ),
         Announcement::Refunded { id, room, .. } => (room, refunded(&id)),
     };
-    Some((RoomName::new(&room).ok()?, publish))
+    Some((RoomName::new(&room).ok()?, publish, applied))
 }
 
 fn refunded(gift: &str) -> Publish {
-    Publish {
-        author: SYSTEM.to_owned(),
-        client_id: format!("refund.{gift}"),
-        media_ms: None,
-        body: Body::Notice(Notice {
-            id: format!("refund.{gift}"),
-            kind: "gift_refunded".to_owned(),
-            text: String::new(),
-            payload: serde_json::json!({ "id": gift }).to_string(),
-        }),
-    }
+    let payload = serde_json::json!({ "id": gift });
+    notice("gift_refunded", &format!("refund.{gift}"), &payload)
 }
 
 /// What tells that there is something in the outbox.

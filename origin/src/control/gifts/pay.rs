@@ -5,6 +5,7 @@ use ::gifts::{
     is_issue,
 };
 use bytes::Bytes;
+use gift_records::Day;
 use http::StatusCode;
 use ledger::{
     AccountId, Amount, Batch, Currency, Error, HoldId, HoldState, Kind, Message, NewAccount,
@@ -13,6 +14,8 @@ use ledger::{
 use rooms::NUMBER_MAX;
 use rooms::schema::Gift;
 
+use super::records;
+use crate::caller::BROADCASTER;
 use crate::clock::unix_ms;
 use crate::control::Desk;
 use crate::control::wallet::account;
@@ -62,8 +65,9 @@ impl Desk {
         if may_hold && let Some(paid) = self.paid_before(&order).await? {
             return Ok(paid);
         }
+        self.check_daily(&order, now_ms).await?;
         let signals = if may_hold {
-            self.signals(&order, now_ms).await
+            self.signals(&order, now_ms).await?
         } else {
             Signals::default()
         };
@@ -98,7 +102,14 @@ impl Desk {
         let (state, found) = match linked.iter().find(|posted| posted.transfer.id == first) {
             Some(posted) => (State::Given, posted.transfer.reference.clone()),
             None => match self.ledger.find_hold(&hold_id(&order.id)?).await? {
-                Some(hold) if hold.state == HoldState::Open => (State::Held, hold.reference),
+                Some(hold) if hold.state == HoldState::Open => {
+                    // It may be that the record was not written.
+                    if self.records.gift(&order.id).await?.is_none() {
+                        let record = records::held(order, &[], unix_ms());
+                        self.records.hold(record).await?;
+                    }
+                    (State::Held, hold.reference)
+                }
                 Some(_) => return Err(settled()),
                 None => return Ok(None),
             },
@@ -164,6 +175,8 @@ impl Desk {
         let held = self.ledger.hold(hold, Timestamp::from_millis(now_ms)).await;
         match held {
             Ok(_) => {
+                let record = records::held(order, signals.names(), now_ms);
+                self.records.hold(record).await?;
                 tracing::info!(gift = order.id, signals = ?signals.names(), "a gift is held");
                 Ok(())
             }
@@ -172,21 +185,57 @@ impl Desk {
         }
     }
 
-    async fn signals(&self, order: &Order, now_ms: u64) -> Signals {
+    async fn signals(&self, order: &Order, now_ms: u64) -> Result<Signals, Problem> {
         let user = accounts::UserId::new(order.sender.id.clone()).ok();
-        let age_ms = match user {
-            Some(user) => {
-                let account = self.accounts.account(&user).await.ok();
-                account.map(|account| now_ms.saturating_sub(account.created_ms))
-            }
+        let account = match user {
+            Some(user) => self.accounts.account(&user).await.ok(),
             None => None,
         };
+        let age_ms = account
+            .as_ref()
+            .map(|account| now_ms.saturating_sub(account.created_ms));
+        let is_own_room =
+            account.is_some_and(|account| account.has_grant(&order.room, BROADCASTER));
+        let velocity = self.settings.gifts.velocity.as_millis();
+        let since_ms = now_ms.saturating_sub(u64::try_from(velocity).unwrap_or(u64::MAX));
+        let spent = self.records.spent_since(&order.sender.id, since_ms).await?;
+        let given_lately = spent.coins;
         let giver = Giver {
             age_ms,
-            given_lately: 0,
-            is_own_room: false,
+            given_lately,
+            is_own_room,
         };
-        Signals::of(self.settings.gifts.signals(), giver, order.plan.total)
+        Ok(Signals::of(
+            self.settings.gifts.signals(),
+            giver,
+            order.plan.total,
+        ))
+    }
+
+    /// What operators allow in a day. Gifts of the last moment may not be counted yet.
+    async fn check_daily(&self, order: &Order, now_ms: u64) -> Result<(), Problem> {
+        let rules = &self.settings.gifts;
+        let (today, total) = (Day::of(now_ms), order.plan.total);
+        if rules.user_daily_max > 0 {
+            let spent = self.records.spent(&order.sender.id, today).await?;
+            if spent.saturating_add(total) > rules.user_daily_max {
+                let detail = "more than this cannot be given in a day";
+                return Err(Problem::new(StatusCode::FORBIDDEN, "daily-limit", detail));
+            }
+        }
+        if rules.room_daily_max > 0 {
+            let sums = self.records.earnings(&order.room, today, today).await?;
+            let given: u64 = sums.iter().map(|sum| sum.coins).sum();
+            if given.saturating_add(total) > rules.room_daily_max {
+                let detail = "this room takes no more gifts today";
+                return Err(Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "room-daily-limit",
+                    detail,
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// What somebody can spend.
@@ -205,7 +254,7 @@ impl Desk {
 }
 
 /// The movements, and what the room is told of them.
-fn batch(order: &Order, moves: &[Move], now_ms: u64) -> Result<Batch, Problem> {
+pub(super) fn batch(order: &Order, moves: &[Move], now_ms: u64) -> Result<Batch, Problem> {
     let reference = reference(order)?;
     let transfers = moves.iter().enumerate().map(|(number, it)| {
         let currency = currency(it.currency);
@@ -273,11 +322,11 @@ fn currency(of: GiftCurrency) -> Currency {
     }
 }
 
-fn transfer_id(gift: &str, number: usize) -> Result<TransferId, Problem> {
+pub(super) fn transfer_id(gift: &str, number: usize) -> Result<TransferId, Problem> {
     TransferId::new(&format!("{gift}/{number}")).map_err(invalid)
 }
 
-fn hold_id(gift: &str) -> Result<HoldId, Problem> {
+pub(super) fn hold_id(gift: &str) -> Result<HoldId, Problem> {
     HoldId::new(gift).map_err(invalid)
 }
 
@@ -296,7 +345,7 @@ fn reference(order: &Order) -> Result<Reference, Problem> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn invalid(error: ledger::Invalid) -> Problem {
+pub(super) fn invalid(error: ledger::Invalid) -> Problem {
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "out-of-range",

@@ -19,6 +19,13 @@ pub(super) async fn erase(desk: &Desk, user: &UserId) -> Result<(), Problem> {
         Err(error) => return Err(error.into()),
     }
     desk.rooms.erase(user.as_str()).await?;
+    // What is held is given back: nobody could be asked about it.
+    for gift in desk.records.export(user.as_str()).await? {
+        if gift.state == gift_records::State::Held {
+            desk.give_back(&gift.id).await?;
+        }
+    }
+    desk.records.forget(user.as_str()).await?;
     let _alone = desk.people.naming().await?;
     match desk.accounts.account(user).await {
         Ok(account) => {

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::unix_ms;
 use crate::control::Desk;
+use crate::control::gifts::records::shown;
 use crate::control::problem::Problem;
 use crate::control::wallet::{self, Paging};
 
@@ -95,6 +96,7 @@ async fn person_parts(
     let funds = funds.map_err(|problem| Cut::Failed(problem.to_string()))?;
     document.value("wallet", &funds).await?;
     history(desk, user, document).await?;
+    gifts(desk, user, document).await?;
     chat(desk, user, document).await?;
     document.end().await
 }
@@ -123,6 +125,16 @@ async fn history(desk: &Desk, user: &UserId, document: &mut Document) -> Result<
             return list.end().await;
         }
     }
+}
+
+/// What was given.
+async fn gifts(desk: &Desk, user: &UserId, document: &mut Document) -> Result<(), Cut> {
+    let mut list = document.list("gifts").await?;
+    let records = desk.records.export(user.as_str()).await;
+    for record in records.map_err(|error| Cut::Failed(error.to_string()))? {
+        list.add(shown(&record).to_string().into()).await?;
+    }
+    list.end().await
 }
 
 /// What was said, where chat is stored.
