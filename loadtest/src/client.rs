@@ -193,7 +193,18 @@ impl Client {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<Response, RequestError> {
-        let request = self.build(method.clone(), path, headers)?;
+        self.request_with(method, path, headers, Bytes::new()).await
+    }
+
+    /// Sends a request with a body, and waits for the response header.
+    pub async fn request_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Response, RequestError> {
+        let request = self.build(method.clone(), path, headers, body)?;
         let asked_at = Instant::now();
         let parts = match &self.kind {
             Kind::H1(pool) => pool.send(request).await?,
@@ -210,7 +221,7 @@ impl Client {
         path: &str,
         delay: Duration,
     ) -> Result<Response, RequestError> {
-        let request = self.build(Method::GET, path, &[])?;
+        let request = self.build(Method::GET, path, &[], Bytes::new())?;
         let asked_at = Instant::now();
         let Kind::H3(connection) = &self.kind else {
             return Err(RequestError::NoResponse(
@@ -245,12 +256,13 @@ impl Client {
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
-    ) -> Result<http::Request<()>, RequestError> {
+        body: Bytes,
+    ) -> Result<http::Request<Bytes>, RequestError> {
         let bad = |reason: &dyn fmt::Display| RequestError::Path(reason.to_string());
         if !path.starts_with('/') {
             return Err(bad(&"does not start with a slash"));
         }
-        let mut request = http::Request::new(());
+        let mut request = http::Request::new(body);
         *request.method_mut() = method;
         let fields = request.headers_mut();
         for (name, value) in headers {

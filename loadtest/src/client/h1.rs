@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Request;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,7 +14,7 @@ use super::{ConnectError, Parts, RequestError, Source, Target, Trust, chain, tls
 
 const ALPN: &str = "http/1.1";
 
-type Sender = SendRequest<Empty<Bytes>>;
+type Sender = SendRequest<Full<Bytes>>;
 
 /// Connections to one server. Idle ones wait here; busy ones are with their [`Incoming`].
 #[derive(Clone)]
@@ -54,12 +54,12 @@ impl Pool {
         Ok(pool)
     }
 
-    pub(super) async fn send(&self, request: Request<()>) -> Result<Parts, RequestError> {
+    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Parts, RequestError> {
         let mut sender = match self.idle().await {
             Some(sender) => sender,
             None => self.dial().await?,
         };
-        let request = request.map(|()| Empty::new());
+        let request = request.map(Full::new);
         let response = sender
             .send_request(request)
             .await

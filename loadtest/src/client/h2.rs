@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::Request;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,7 +23,7 @@ const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 /// A connection that its clones share.
 #[derive(Clone)]
 pub(super) struct Connection {
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
     driver: AbortHandle,
 }
 
@@ -44,8 +44,8 @@ impl Connection {
         }
     }
 
-    pub(super) async fn send(&self, request: Request<()>) -> Result<Parts, RequestError> {
-        let request = request.map(|()| Empty::new());
+    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Parts, RequestError> {
+        let request = request.map(Full::new);
         let response = self
             .sender
             .clone()

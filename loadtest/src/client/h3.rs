@@ -72,12 +72,17 @@ impl Connection {
     /// Sends a request; its FIN follows the header at once, or `fin_after` later.
     pub(super) async fn send(
         &self,
-        request: Request<()>,
+        request: Request<Bytes>,
         fin_after: Option<Duration>,
     ) -> Result<Parts, RequestError> {
         let none = |e: h3::error::StreamError| RequestError::NoResponse(chain(&e));
         let mut sender = self.sender.clone();
+        let (head, body) = request.into_parts();
+        let request = Request::from_parts(head, ());
         let mut stream = sender.send_request(request).await.map_err(none)?;
+        if !body.is_empty() {
+            stream.send_data(body).await.map_err(none)?;
+        }
         if let Some(delay) = fin_after {
             tokio::time::sleep(delay).await;
             // RFC 9114 section 4.1: a server may answer before the request has ended, and then
