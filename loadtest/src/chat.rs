@@ -5,19 +5,19 @@
 //! A sample of them decodes everything and measures; the others read only what the check needs, so
 //! that the crowd fits beside the server. Other servers than Weir get the same crowd.
 
-mod aside;
+pub(crate) mod aside;
 mod crowd;
-mod dialect;
+pub(crate) mod dialect;
 mod ledger;
 mod listen;
 mod post;
 mod report;
 mod scan;
-mod socket;
-mod stamp;
+pub(crate) mod socket;
+pub(crate) mod stamp;
 mod swarm;
 mod talk;
-mod websocket;
+pub(crate) mod websocket;
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod chat;
+mod gifts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,6 +47,10 @@ enum Command {
     Play(PlayArgs),
     /// Fill a chat room, and check what each connection gets.
     Chat(chat::ChatArgs),
+    /// Give in a room at a fixed rate, and check that each gift is on every screen once.
+    Gifts(gifts::GiftsArgs),
+    /// Register people who give, and credit them.
+    Register(gifts::RegisterArgs),
     /// Compare weir-edge with nginx and Caddy on cached objects; measure a live stream, and filters.
     Bench(BenchArgs),
 }
@@ -171,6 +176,8 @@ fn run(cli: &Cli) -> anyhow::Result<String> {
             Command::Herd(args) => stampede(&cli.common, args).await,
             Command::Play(args) => watch(&cli.common, args).await,
             Command::Chat(args) => chat::chat(&cli.common, args).await,
+            Command::Gifts(args) => gifts::give(&cli.common, args).await,
+            Command::Register(args) => gifts::enrol(&cli.common, args).await,
             Command::Bench(args) => compare(&cli.common, args).await,
         }
     })

@@ -8,9 +8,13 @@ pub mod bench;
 pub mod chat;
 pub mod client;
 pub mod cpu;
+pub mod gifts;
 pub mod herd;
+mod histogram;
 pub mod load;
 pub mod play;
-
+mod problem;
 pub mod process;
+pub mod register;
+
 pub mod safety;

@@ -8,14 +8,14 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 /// A runtime of its own; dropping it ends what it runs.
-pub(super) struct Aside {
+pub(crate) struct Aside {
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Aside {
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -33,7 +33,7 @@ impl Aside {
         })
     }
 
-    pub(super) fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
 }

@@ -50,18 +50,18 @@ pub fn http_url(url: &str) -> String {
 
 /// What a talker is to say.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Say {
+pub(crate) enum Say {
     Message(Stamp),
     Act(Stamp),
 }
 
 /// What the ids of messages and acts begin with.
-pub(super) const MESSAGE_ID: &str = "load-";
-pub(super) const ACT_ID: &str = "act-";
+pub(crate) const MESSAGE_ID: &str = "load-";
+pub(crate) const ACT_ID: &str = "act-";
 
 impl Dialect {
     /// Path and query to connect to.
-    pub(super) fn path(self, url: &str, room: &str) -> anyhow::Result<String> {
+    pub(crate) fn path(self, url: &str, room: &str) -> anyhow::Result<String> {
         match self {
             Self::Weir(_) => Ok(format!("/api/rooms/{room}/socket")),
             Self::Nchan | Self::SocketIo => Ok(Target::split(&http_url(url))?.1),
@@ -69,7 +69,7 @@ impl Dialect {
     }
 
     /// Header fields of the opening handshake.
-    pub(super) fn fields(self, token: Option<&str>) -> String {
+    pub(crate) fn fields(self, token: Option<&str>) -> String {
         let Self::Weir(codec) = self else {
             return String::new();
         };
@@ -87,7 +87,7 @@ impl Dialect {
     }
 
     /// What is said first.
-    pub(super) fn hello(self, resume: Option<Position>) -> Option<(Opcode, Vec<u8>)> {
+    pub(crate) fn hello(self, resume: Option<Position>) -> Option<(Opcode, Vec<u8>)> {
         match self {
             Self::Weir(codec) => Some(encode(codec, &ClientMessage::Hello { resume, hold_ms: 0 })),
             Self::Nchan | Self::SocketIo => None,
@@ -95,7 +95,7 @@ impl Dialect {
     }
 
     /// How long the text of a message has to be.
-    pub(super) fn text_bytes(self, message_bytes: usize) -> usize {
+    pub(crate) fn text_bytes(self, message_bytes: usize) -> usize {
         match self {
             Self::Weir(_) => text_bytes(message_bytes),
             Self::Nchan | Self::SocketIo => message_bytes,
@@ -103,7 +103,7 @@ impl Dialect {
     }
 
     /// `run`: what makes ids differ from those of earlier runs.
-    pub(super) fn say(self, say: Say, text_bytes: usize, run: u64) -> (Opcode, Vec<u8>) {
+    pub(crate) fn say(self, say: Say, text_bytes: usize, run: u64) -> (Opcode, Vec<u8>) {
         match (self, say) {
             (Self::Weir(codec), Say::Message(stamp)) => encode(
                 codec,

@@ -36,7 +36,7 @@ const SLOW_BUFFER_BYTES: u32 = 4_096;
 const SLOW_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Opens sockets to one server.
-pub(super) struct Dialer {
+pub(crate) struct Dialer {
     target: Target,
     address: SocketAddr,
     tls: Option<(TlsConnector, ServerName<'static>)>,
@@ -45,7 +45,7 @@ pub(super) struct Dialer {
 
 impl Dialer {
     /// `sessions`: how many TLS sessions are kept to be resumed.
-    pub(super) async fn new(url: &str, trust: &Trust, sessions: usize) -> anyhow::Result<Self> {
+    pub(crate) async fn new(url: &str, trust: &Trust, sessions: usize) -> anyhow::Result<Self> {
         let target = Target::parse(url)?;
         let tls = if target.tls() {
             let mut config = tls_config(trust, b"http/1.1")?;
@@ -62,12 +62,12 @@ impl Dialer {
         })
     }
 
-    pub(super) fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &Target {
         &self.target
     }
 
     /// `pace`: how to make the connection slow.
-    pub(super) async fn dial(&self, pace: Option<Pace>) -> std::io::Result<Socket> {
+    pub(crate) async fn dial(&self, pace: Option<Pace>) -> std::io::Result<Socket> {
         let socket = if self.address.is_ipv4() {
             TcpSocket::new_v4()?
         } else {
@@ -111,7 +111,7 @@ fn connector(
 }
 
 /// A connection's bytes, decrypted.
-pub(super) enum Socket {
+pub(crate) enum Socket {
     Plain(Paced),
     Tls(Box<TlsStream<Paced>>),
 }
@@ -157,15 +157,15 @@ impl AsyncWrite for Socket {
 }
 
 /// A TCP stream that can be read a byte at a time: beneath TLS, so that the kernel's buffer fills.
-pub(super) struct Paced {
+pub(crate) struct Paced {
     stream: TcpStream,
     brake: Option<Box<Brake>>,
 }
 
 /// A connection is slow while the first is true and the second is not.
-pub(super) struct Pace {
-    pub(super) slow: Arc<AtomicBool>,
-    pub(super) released: Arc<AtomicBool>,
+pub(crate) struct Pace {
+    pub(crate) slow: Arc<AtomicBool>,
+    pub(crate) released: Arc<AtomicBool>,
 }
 
 struct Brake {

@@ -12,18 +12,18 @@ const FILLER: &str = "and so the evening goes on with one more line of it ";
 
 /// Microseconds since the swarm began: one clock for who writes and who reads.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock(Instant);
+pub(crate) struct Clock(Instant);
 
 impl Clock {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 
-    pub(super) fn now_us(self) -> u64 {
+    pub(crate) fn now_us(self) -> u64 {
         self.us(Instant::now())
     }
 
-    pub(super) fn us(self, at: Instant) -> u64 {
+    pub(crate) fn us(self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.0);
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
@@ -31,16 +31,16 @@ impl Clock {
 
 /// What a text carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     /// When it was to be sent, by the [`Clock`].
-    pub(super) due_us: u64,
+    pub(crate) due_us: u64,
     /// From 1.
-    pub(super) number: u64,
+    pub(crate) number: u64,
 }
 
 impl Stamp {
     /// A text of `bytes` bytes; longer if it does not fit.
-    pub(super) fn text(self, bytes: usize) -> String {
+    pub(crate) fn text(self, bytes: usize) -> String {
         let mut text = format!("{MARK}{} {} ", self.due_us, self.number);
         let missing = bytes.saturating_sub(text.len());
         text.extend(FILLER.chars().cycle().take(missing));
@@ -48,7 +48,7 @@ impl Stamp {
     }
 
     /// Reads the beginning of a text; whatever follows is of no interest.
-    pub(super) fn read(text: &[u8]) -> Option<Self> {
+    pub(crate) fn read(text: &[u8]) -> Option<Self> {
         let (due_us, rest) = number(text.strip_prefix(MARK.as_bytes())?)?;
         let (number, _) = number(rest.strip_prefix(b" ")?)?;
         Some(Self { due_us, number })
@@ -56,7 +56,7 @@ impl Stamp {
 }
 
 /// The decimal number that `bytes` begins with, and what follows.
-pub(super) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub(crate) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value: u64 = 0;
     let mut rest = bytes;
     while let Some((digit @ b'0'..=b'9', after)) = rest.split_first() {
@@ -69,7 +69,7 @@ pub(super) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// How long the text of a room's message is, for the whole event to have `bytes` bytes as JSON.
-pub(super) fn text_bytes(bytes: usize) -> usize {
+pub(crate) fn text_bytes(bytes: usize) -> usize {
     let nominal = Event {
         seq: 100_000,
         at_ms: 1_795_000_000_000,

@@ -34,7 +34,7 @@ thread_local! {
 
 /// Why there is no connection any more.
 #[derive(Debug, Error)]
-pub(super) enum Broken {
+pub(crate) enum Broken {
     #[error("{0}")]
     Io(#[from] std::io::Error),
     #[error("the server ended the connection")]
@@ -50,7 +50,7 @@ pub(super) enum Broken {
 /// What frames are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Opcode {
+pub(crate) enum Opcode {
     Text = 1,
     Binary = 2,
     Close = 8,
@@ -60,21 +60,21 @@ pub(super) enum Opcode {
 
 /// One frame of the server's.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
-    pub(super) opcode: Opcode,
-    pub(super) payload: &'a [u8],
+pub(crate) struct Frame<'a> {
+    pub(crate) opcode: Opcode,
+    pub(crate) payload: &'a [u8],
 }
 
 impl Frame<'_> {
     /// The code of a close.
-    pub(super) fn close_code(&self) -> Option<u16> {
+    pub(crate) fn close_code(&self) -> Option<u16> {
         let code = self.payload.first_chunk::<2>()?;
         Some(u16::from_be_bytes(*code))
     }
 }
 
 /// An open connection.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     socket: Socket,
     /// The beginning of a frame whose end has not come.
     rest: Vec<u8>,
@@ -84,7 +84,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// The opening handshake. `fields` end with a line break each.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         mut socket: Socket,
         authority: &str,
         path: &str,
@@ -117,12 +117,12 @@ impl Connection {
     }
 
     /// To be sent by the next [`Self::flush`].
-    pub(super) fn push(&mut self, opcode: Opcode, payload: &[u8]) {
+    pub(crate) fn push(&mut self, opcode: Opcode, payload: &[u8]) {
         put(&mut self.out, opcode, payload);
     }
 
     /// Sends what waits. Dropped in between, it goes on where it was.
-    pub(super) async fn flush(&mut self) -> Result<(), Broken> {
+    pub(crate) async fn flush(&mut self) -> Result<(), Broken> {
         if self.out.is_empty() {
             return Ok(());
         }
@@ -136,7 +136,7 @@ impl Connection {
 
     /// Waits for frames and hands them to `take`, which may queue answers. Returns when there is
     /// something to send; dropped before, nothing is lost.
-    pub(super) async fn read<E: From<Broken>>(
+    pub(crate) async fn read<E: From<Broken>>(
         &mut self,
         mut take: impl FnMut(Frame<'_>, &mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -232,7 +232,7 @@ fn split(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Broken> {
 }
 
 /// Appends a frame of the client's.
-pub(super) fn put(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
+pub(crate) fn put(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     out.push(0x80 | opcode as u8);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(short @ 0..126), _) => out.push(0x80 | short),

@@ -184,7 +184,7 @@ impl FromStr for Protocol {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct CodecName(Codec);
+pub(super) struct CodecName(pub(super) Codec);
 
 impl FromStr for CodecName {
     type Err = String;
@@ -234,7 +234,7 @@ pub(super) async fn chat(common: &Common, args: &ChatArgs) -> anyhow::Result<Str
 }
 
 /// The lines of a file; none without one.
-fn tokens(path: Option<&Path>) -> anyhow::Result<Vec<String>> {
+pub(super) fn tokens(path: Option<&Path>) -> anyhow::Result<Vec<String>> {
     let Some(path) = path else {
         return Ok(Vec::new());
     };
