@@ -23,6 +23,8 @@ struct Tap {
     fate: Fate,
     /// As the answer or the first screen says.
     id: Option<Box<str>>,
+    /// Somebody says another one.
+    has_other_id: bool,
     /// Screens that have shown it.
     screens: u32,
     /// When the last of them did.
@@ -33,6 +35,12 @@ impl Tap {
     /// Until when it may have come to a screen.
     fn until_us(&self) -> u64 {
         self.last_us.max(self.answered_us)
+    }
+
+    /// Somebody says that this is its id.
+    fn has_id(&mut self, id: &str) {
+        let is_same = &**self.id.get_or_insert_with(|| id.into()) == id;
+        self.has_other_id |= !is_same;
     }
 }
 
@@ -47,6 +55,8 @@ pub(super) struct Verdict {
     pub(super) shown_unanswered: u64,
     /// Of these, those that were answered otherwise.
     pub(super) shown_refused: u64,
+    /// Gifts that have two ids.
+    pub(super) other_id: u64,
     /// Given gifts times screens that were there and have not shown them.
     pub(super) missing: u64,
     /// The same for screens that were away, and were told that they miss something.
@@ -64,8 +74,6 @@ pub(super) struct Book {
     pub(super) shown: Histogram,
     /// Measured gifts that were given.
     pub(super) given_measured: u64,
-    /// Gifts that have two ids.
-    pub(super) other_id: u64,
 }
 
 impl Book {
@@ -94,8 +102,8 @@ impl Book {
         };
         tap.fate = fate;
         tap.answered_us = now_us;
-        if id.is_some_and(|id| !is_of(tap, id)) {
-            self.other_id += 1;
+        if let Some(id) = id {
+            tap.has_id(id);
         }
         if fate == Fate::Given && tap.due_us >= measured_from_us {
             self.given_measured += 1;
@@ -114,9 +122,7 @@ impl Book {
         let Some(tap) = tap(&mut self.taps, number) else {
             return;
         };
-        if !is_of(tap, id) {
-            self.other_id += 1;
-        }
+        tap.has_id(id);
         tap.screens += 1;
         tap.last_us = tap.last_us.max(now_us);
         if tap.due_us >= measured_from_us {
@@ -158,6 +164,7 @@ impl Book {
         let mut verdict = Verdict::default();
         for tap in &self.taps {
             let is_shown = tap.screens > 0;
+            verdict.other_id += u64::from(tap.has_other_id);
             match tap.fate {
                 Fate::Given => {
                     verdict.given += 1;
@@ -185,11 +192,6 @@ impl Book {
 
 fn tap(taps: &mut [Tap], number: u64) -> Option<&mut Tap> {
     taps.get_mut(usize::try_from(number).ok()?.checked_sub(1)?)
-}
-
-/// Whether the tap's id is this one; it is from now on, if there was none.
-fn is_of(tap: &mut Tap, id: &str) -> bool {
-    &**tap.id.get_or_insert_with(|| id.into()) == id
 }
 
 /// What a screen makes of a gift that comes.

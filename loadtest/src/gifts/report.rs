@@ -179,7 +179,7 @@ pub(super) fn of(
             repeated: sum(|screen| screen.watch.repeated),
             shown_unanswered: verdict.shown_unanswered,
             shown_refused: verdict.shown_refused,
-            other_id: book.other_id,
+            other_id: verdict.other_id,
             combo_ends,
             combo_taps,
             combo_end_deliveries,
