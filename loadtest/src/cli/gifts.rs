@@ -76,7 +76,7 @@ pub(super) struct RegisterArgs {
     #[arg(long, value_name = "TOKEN", requires = "admin_url")]
     admin_token: Option<String>,
     /// What each gets.
-    #[arg(long, requires = "admin_url")]
+    #[arg(long, requires = "admin_url", value_parser = clap::value_parser!(u64).range(1..))]
     coins: Option<u64>,
 }
 

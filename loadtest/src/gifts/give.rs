@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::chat::dialect::http_url;
 use crate::chat::stamp::Stamp;
-use crate::client::{Client, Protocol, Trust};
+use crate::client::{Client, Fetched, Protocol, Trust};
 use crate::histogram::Histogram;
 
 use super::Plan;
@@ -243,41 +243,51 @@ impl Givers {
         self.lanes.get(edge * connections + turn)
     }
 
+    /// In bounded time, whatever the edge does.
     async fn ask(&self, lane: &Lane, tap: &Tap) -> Result<(u16, Answer), String> {
+        let mut generation = None;
+        let asking = self.post(lane, tap, &mut generation);
+        let asked = tokio::time::timeout(REQUEST_TIMEOUT, asking).await;
+        let asked = asked.unwrap_or_else(|_| Err(format!("no answer within {REQUEST_TIMEOUT:?}")));
+        let fetched = match asked {
+            Ok(fetched) => fetched,
+            Err(why) => {
+                if let Some(generation) = generation {
+                    lane.forget(generation).await;
+                }
+                return Err(why);
+            }
+        };
+        let status = fetched.status.as_u16();
+        let retry_after = fetched.header("retry-after");
+        Ok((status, retry::answer(status, retry_after, &fetched.body)))
+    }
+
+    /// `used` is set to the connection that was asked.
+    async fn post(
+        &self,
+        lane: &Lane,
+        tap: &Tap,
+        used: &mut Option<u64>,
+    ) -> Result<Fetched, String> {
         let plan = &self.stage.plan;
         let (client, generation) = lane.client(&plan.trust).await?;
+        *used = Some(generation);
         let token = plan.givers.get(tap.giver).map_or("", String::as_str);
         let bearer = format!("Bearer {token}");
         let headers = [
             ("authorization", bearer.as_str()),
             ("content-type", "application/json"),
         ];
-        let asking = async {
-            let body = tap.body.clone();
-            let response = client
-                .request_with(Method::POST, &self.path, &headers, body)
-                .await
-                .map_err(|error| error.to_string())?;
-            let fetched = response.collect().await;
-            match &fetched.broken {
-                Some(broken) => Err(broken.to_string()),
-                None => Ok(fetched),
-            }
-        };
-        let asked = tokio::time::timeout(REQUEST_TIMEOUT, asking).await;
-        let fetched = match asked {
-            Ok(Ok(fetched)) => fetched,
-            Ok(Err(why)) => {
-                lane.forget(generation).await;
-                return Err(why);
-            }
-            Err(_) => {
-                lane.forget(generation).await;
-                return Err(format!("no answer within {REQUEST_TIMEOUT:?}"));
-            }
-        };
-        let status = fetched.status.as_u16();
-        let retry_after = fetched.header("retry-after");
-        Ok((status, retry::answer(status, retry_after, &fetched.body)))
+        let body = tap.body.clone();
+        let response = client
+            .request_with(Method::POST, &self.path, &headers, body)
+            .await
+            .map_err(|error| error.to_string())?;
+        let fetched = response.collect().await;
+        match &fetched.broken {
+            Some(broken) => Err(broken.to_string()),
+            None => Ok(fetched),
+        }
     }
 }

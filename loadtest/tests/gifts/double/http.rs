@@ -65,7 +65,15 @@ fn give(shared: &Shared, bearer: &str, body: &Value) -> (u16, Value) {
     );
     let number = number(&client_id);
     let id = format!("gift-{client_id}");
-    let receipt = |state| json!({ "id": id, "state": state, "total": PRICE, "currency": "coin", "available": 1 });
+    let receipt = |state| {
+        json!({
+            "id": id,
+            "state": state,
+            "total": PRICE,
+            "currency": "coin",
+            "available": 1,
+        })
+    };
     let asked = {
         let mut room = shared.room.lock();
         let asked = room.asked.entry(client_id.clone()).or_default();
@@ -93,8 +101,14 @@ fn give(shared: &Shared, bearer: &str, body: &Value) -> (u16, Value) {
             id: "combo-1".to_owned(),
             kind: "combo_end".to_owned(),
             text: String::new(),
-            payload: r#"{"id":"c1","sender":{"id":"ada","name":"Ada"},"item":"rose","count":7,"points":70}"#
-                .to_owned(),
+            payload: json!({
+                "id": "c1",
+                "sender": { "id": "ada", "name": "Ada" },
+                "item": "rose",
+                "count": 7,
+                "points": 70,
+            })
+            .to_string(),
         }));
     }
     (201, receipt("given"))
