@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::client::{Protocol, Trust};
 use caller::Caller;
 
-/// Most people of one run.
-pub const PEOPLE_MAX: usize = 100_000;
+/// Most people of one run: with one more digit their names would have more than 24 characters.
+pub const PEOPLE_MAX: usize = 99_999;
 
 /// Longest run. Registrations are limited for each network, and this is one.
 pub const DURATION_MAX: Duration = Duration::from_secs(3_600);
