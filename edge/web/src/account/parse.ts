@@ -1,0 +1,71 @@
+/** What the accounts' API says; the authority is `origin/src/api`. Pure, and distrustful: what is not there is none. */
+
+export interface User {
+  readonly id: string;
+  readonly login: string;
+  readonly name: string;
+  /** On the whole platform. */
+  readonly roles: readonly string[];
+  /** Per room. */
+  readonly rooms: Readonly<Record<string, readonly string[]>>;
+  readonly createdAtMs: number;
+}
+
+/** An access token, and whose it is. */
+export interface SignedIn {
+  readonly token: string;
+  readonly expiresInMs: number;
+  readonly user: User;
+}
+
+const EXPIRES_S_MAX = 24 * 3600;
+
+export function field(value: unknown, key: string): unknown {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>)[key] : undefined;
+}
+
+export function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+export function number(value: unknown): number {
+  return typeof value === "number" && Number.isFinite(value) ? value : 0;
+}
+
+export function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+export function texts(value: unknown): readonly string[] {
+  return list(value).filter((item): item is string => typeof item === "string");
+}
+
+export function parseUser(value: unknown): User | null {
+  const id = text(field(value, "id"));
+  if (id === "") {
+    return null;
+  }
+  const rooms = field(value, "rooms");
+  const named = typeof rooms === "object" && rooms !== null && !Array.isArray(rooms) ? Object.entries(rooms) : [];
+  return {
+    id,
+    login: text(field(value, "login")),
+    name: text(field(value, "name")),
+    roles: texts(field(value, "roles")),
+    rooms: Object.fromEntries(named.map(([room, roles]) => [room, texts(roles)])),
+    createdAtMs: number(field(value, "created_at_ms")),
+  };
+}
+
+export function parseSignedIn(value: unknown): SignedIn | null {
+  const token = text(field(value, "access_token"));
+  const user = parseUser(field(value, "user"));
+  const seconds = number(field(value, "expires_in"));
+  return token === "" || user === null || seconds <= 0 ? null : { token, expiresInMs: Math.min(seconds, EXPIRES_S_MAX) * 1000, user };
+}
+
+/** Whether somebody has one of these roles, on the platform or in this room. */
+export function hasRole(user: User | null, room: string, ...roles: readonly string[]): boolean {
+  const own = user === null ? [] : [...user.roles, ...(Object.hasOwn(user.rooms, room) ? (user.rooms[room] ?? []) : [])];
+  return own.some((role) => roles.includes(role));
+}
