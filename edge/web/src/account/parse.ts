@@ -1,5 +1,7 @@
 /** What the accounts' API says; the authority is `origin/src/api`. Pure, and distrustful: what is not there is none. */
 
+import { field, number, text, texts } from "../lib/json";
+
 export interface User {
   readonly id: string;
   readonly login: string;
@@ -19,26 +21,6 @@ export interface SignedIn {
 }
 
 const EXPIRES_S_MAX = 24 * 3600;
-
-export function field(value: unknown, key: string): unknown {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>)[key] : undefined;
-}
-
-export function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-export function number(value: unknown): number {
-  return typeof value === "number" && Number.isFinite(value) ? value : 0;
-}
-
-export function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-export function texts(value: unknown): readonly string[] {
-  return list(value).filter((item): item is string => typeof item === "string");
-}
 
 export function parseUser(value: unknown): User | null {
   const id = text(field(value, "id"));

@@ -1,6 +1,6 @@
 /** Why the server did not do what it was asked: `application/problem+json`, or what stands for it. */
 
-import { field, text } from "./parse";
+import { field, text } from "../lib/json";
 
 /** No answer, or none that one can read. */
 export const CODE_UNAVAILABLE = "unavailable";

@@ -1,6 +1,8 @@
 /** One line of the chat as an element. Whatever people wrote goes in as text, isolated for its direction. */
 
 import { formatList, isolated, t } from "../i18n";
+import { EMOJI_DEFAULT } from "../room/gift";
+import type { Gifts } from "../room/gift-lines";
 import type { Message } from "../room/protocol";
 import { colourOf, otherHost, pieces } from "../room/text";
 import type { Line, Moves, Pending } from "../room/timeline";
@@ -71,14 +73,8 @@ export function lineElement(line: Line, around: Surroundings): HTMLElement {
       return ours("gap", line.messages === null ? t("chat.missedSome") : t("chat.missed", { n: line.messages }));
     case "notice":
       return system(`notice-line kind-${/^[a-z-]{1,20}$/.test(line.notice.kind) ? line.notice.kind : "other"}`, line.notice.text);
-    case "gift": {
-      const { sender, item, count, note } = line.gift;
-      const element = ours("gift", t("chat.gift", { name: sender.name, item, n: count }));
-      if (note !== "") {
-        element.append(" ", textElement(note, around.names));
-      }
-      return element;
-    }
+    case "gift":
+      return giftElement(line.gifts, around);
     case "act": {
       const element = ours("act", actPhrase(line.act, around.nameOf));
       const more = [
@@ -98,6 +94,23 @@ export function lineElement(line: Line, around: Surroundings): HTMLElement {
     case "moves":
       return ours("moves", movesPhrase(line));
   }
+}
+
+function giftElement({ gift, total, points }: Gifts, around: Surroundings): HTMLElement {
+  const { sender, item, figure, note } = gift;
+  const name = figure?.name !== undefined && figure.name !== "" ? figure.name : item;
+  const emoji = make("span", "gift-emoji", figure?.emoji ?? EMOJI_DEFAULT);
+  emoji.setAttribute("aria-hidden", "true");
+  const element = make("div", `line gift tier-${figure?.tier ?? "small"}${sender.id === around.me ? " mine" : ""}`, emoji);
+  const words = make("span", "text", t("chat.gift", { name: sender.name, item: name, n: total }));
+  if (points > 0) {
+    words.title = t("gift.points", { n: points });
+  }
+  element.append(words);
+  if (note !== "") {
+    element.append(" ", textElement(note, around.names));
+  }
+  return element;
 }
 
 /** A sentence of the page's own. */

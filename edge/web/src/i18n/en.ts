@@ -102,6 +102,7 @@ export const en = {
   "chat.left": { one: "{names} left", other: "{names} left" },
   "chat.andMore": { one: "{names} and {n} more", other: "{names} and {n} more" },
   "chat.gift": { one: "{name} gave {item}", other: "{name} gave {item} × {n}" },
+  "gift.points": { one: "{n} point", other: "{n} points" },
   "chat.repliesTo": "Reply to {name}: {text}",
   "chat.replyGone": "Reply to a message that is not here any more",
   "chat.stopReply": "Do not reply",

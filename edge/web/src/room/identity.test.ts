@@ -138,3 +138,56 @@ describe("a guest", () => {
     expect([await identity.replace("old"), identity.guest, new Identity("x", null).guest]).toEqual(["again", null, null]);
   });
 });
+
+describe("who is signed in", () => {
+  const fake = () => {
+    const account = { token: "acc-1" as string | null, changed: () => undefined as void, renew: vi.fn(), onChange: (listener: () => void) => void (account.changed = listener) };
+    return account;
+  };
+
+  it("comes by their account, not as a guest", async () => {
+    const shown = desk();
+    keepGuest("old", Date.now() - 1);
+    const account = fake();
+    const identity = new Identity("x", "play", account);
+    await identity.freshen();
+    expect([identity.token, identity.isGiven, identity.isAccount, await identity.renew(), shown]).toEqual(["acc-1", true, true, false, []]);
+  });
+
+  it("has another token when theirs has ended, and is a guest when signed out", async () => {
+    desk();
+    const account = fake();
+    keepGuest("guest", Date.now() + HOUR_MS);
+    const identity = new Identity("x", null, account);
+    account.renew.mockResolvedValueOnce("again").mockResolvedValueOnce("later").mockResolvedValueOnce("no");
+    expect([await identity.replace("acc-0"), await identity.replace("acc-1"), await identity.replace("acc-1")]).toEqual(["again", "later", "again"]);
+    account.token = null;
+    const changed = vi.fn();
+    identity.onChange(changed);
+    account.changed();
+    expect([identity.token, identity.isAccount, changed.mock.calls.length]).toEqual(["guest", false, 1]);
+  });
+
+  it("listens where an edge goes on refusing, until they connect by hand", async () => {
+    const account = fake();
+    const identity = new Identity("x", null, account);
+    const seen = [];
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      await identity.refuse(identity.token);
+      seen.push(identity.token);
+    }
+    await identity.freshen();
+    expect([seen, identity.token, account.renew.mock.calls.length]).toEqual([["acc-1", "acc-1", null], "acc-1", 0]);
+  });
+
+  it("does not change who came by a link", async () => {
+    realBrowser();
+    fakeBrowser("https://edge.example/watch/x#token=t.1");
+    const account = fake();
+    const identity = new Identity("x", null, account);
+    const changed = vi.fn();
+    identity.onChange(changed);
+    account.changed();
+    expect([identity.token, identity.isAccount, changed.mock.calls.length]).toEqual(["t.1", false, 0]);
+  });
+});

@@ -1,4 +1,4 @@
-/** Who one is in a room: the token that a link gave, or that of a guest. */
+/** Who one is in a room: by the token that a link gave, by one's account, or as a guest. */
 
 import { type Renewal, roomPath } from "./connection";
 
@@ -6,12 +6,21 @@ const GUEST_KEY = "weir.guest";
 /** Renewed when less than this is left. */
 const RENEW_MS = 10 * 60_000;
 const RENEW_INTERVAL_MS = 30_000;
+/** So often an account's token is shown to an edge that refuses it. */
+const REFUSALS_MAX = 3;
 
 export interface Guest {
   readonly token: string;
   readonly id: string;
   readonly name: string;
   readonly expiresMs: number;
+}
+
+/** Who is signed in, as far as a room has to know. */
+export interface Account {
+  readonly token: string | null;
+  renew(shown: string | null): Promise<Renewal>;
+  onChange(listener: () => void): void;
 }
 
 /** `name-taken`, `bad-name`, `closed`, `too-many`, `unavailable`. */
@@ -75,15 +84,20 @@ export function guestErrorCode(status: number, problem: unknown): string {
 export class Identity {
   readonly #key: string;
   readonly #playback: string | null;
+  readonly #account: Account | null;
   #given: string | null;
   #guest: Guest | null;
   /** A guest's token that this room does not take. Another room may. */
   #refused: string | null = null;
+  /** As `#refused`, of the account's. */
+  #refusedAccount: string | null = null;
+  #refusals = 0;
   #renewedMs = Number.NEGATIVE_INFINITY;
   #renewal: Promise<Renewal> | null = null;
 
   /** Takes the token out of the address at once, so that nobody copies it with the link. `playback`: the page's `?token=`. */
-  constructor(room: string, playback: string | null) {
+  constructor(room: string, playback: string | null, account: Account | null = null) {
+    this.#account = account;
     this.#key = `weir.token.${roomPath(room)}`;
     this.#playback = playback;
     const token = tokenOfFragment(location.hash);
@@ -99,12 +113,37 @@ export class Identity {
 
   /** What to show at the door. */
   get token(): string | null {
-    return this.#given ?? this.#guestToken ?? this.#playback;
+    return this.#given ?? this.#accountToken ?? this.#guestToken ?? this.#playback;
   }
 
   /** With a token of one's own there is nothing to choose. */
   get isGiven(): boolean {
-    return this.#given !== null;
+    return this.#given !== null || this.#accountToken !== null;
+  }
+
+  /** Whether it is the account that one is here by. */
+  get isAccount(): boolean {
+    return this.#given === null && this.#accountToken !== null;
+  }
+
+  /** Calls back when another token is the one to show, because somebody has signed in or out. */
+  onChange(listener: () => void): void {
+    this.#account?.onChange(() => {
+      this.#acceptAccount();
+      if (this.#given === null) {
+        listener();
+      }
+    });
+  }
+
+  #acceptAccount(): void {
+    this.#refusedAccount = null;
+    this.#refusals = 0;
+  }
+
+  get #accountToken(): string | null {
+    const token = this.#account?.token ?? null;
+    return token === this.#refusedAccount ? null : token;
   }
 
   /** None where the room did not take them: then they are asked for a name again. */
@@ -128,7 +167,7 @@ export class Identity {
   /** A guest's token, before it ends. True if there is another one now. */
   async renew(): Promise<boolean> {
     const { guest } = this;
-    if (this.#given !== null || guest === null || guest.expiresMs - Date.now() > RENEW_MS || performance.now() - this.#renewedMs < RENEW_INTERVAL_MS) {
+    if (this.isGiven || guest === null || guest.expiresMs - Date.now() > RENEW_MS || performance.now() - this.#renewedMs < RENEW_INTERVAL_MS) {
       return false;
     }
     return (await this.#askOrForget(guest)) === "again";
@@ -138,6 +177,11 @@ export class Identity {
   async replace(shown: string | null): Promise<Renewal> {
     if (this.#given !== null) {
       return "no";
+    }
+    if (this.#account !== null && this.#accountToken !== null) {
+      const renewal = await this.#account.renew(shown);
+      // Who is signed out listens, or is a guest again.
+      return renewal === "no" ? "again" : renewal;
     }
     // Another tab, or a moment ago this one, may have renewed it.
     const kept = stored();
@@ -173,6 +217,9 @@ export class Identity {
       load(() => sessionStorage.removeItem(this.#key));
       return "again";
     }
+    if (this.#account !== null && this.#accountToken !== null) {
+      return this.#refuseAccount(this.#account, shown);
+    }
     if (shown !== null && shown === this.#guest?.token) {
       this.#refused = shown;
       return "again";
@@ -185,10 +232,23 @@ export class Identity {
   async freshen(): Promise<void> {
     // Who connects again by hand wants it to be tried.
     this.#refused = null;
+    this.#acceptAccount();
     const guest = this.#guest;
-    if (this.#given === null && guest !== null && guest.expiresMs <= Date.now()) {
+    if (!this.isGiven && guest !== null && guest.expiresMs <= Date.now()) {
       await this.#askOrForget(guest);
     }
+  }
+
+  /** It may have ended. An edge that has just started may know no keys yet; one that goes on refusing has one listen. */
+  async #refuseAccount(account: Account, shown: string | null): Promise<Renewal> {
+    const token = this.#accountToken;
+    if (token !== null && token === shown && !hasEnded(token, Date.now())) {
+      this.#refusals += 1;
+      this.#refusedAccount = this.#refusals < REFUSALS_MAX ? null : token;
+      return "again";
+    }
+    const renewal = await account.renew(shown);
+    return renewal === "no" ? "again" : renewal;
   }
 
   async #askOrForget(guest: Guest): Promise<Renewal> {

@@ -1,5 +1,9 @@
 /** What a room's edge and its clients say, as JSON; the authority is `crates/rooms/src/schema`. Pure, and distrustful. */
 
+import { type Gift, parseGift } from "./gift";
+
+export type { Gift } from "./gift";
+
 export type Role = "subscriber" | "vip" | "moderator" | "broadcaster" | "staff" | "verified" | "bot" | "muted";
 
 export interface Position {
@@ -58,19 +62,12 @@ export type Act =
   | { readonly type: "settings"; readonly patch: SettingsPatch }
   | { readonly type: "approve" | "dismiss"; readonly id: string };
 
-export interface Gift {
-  readonly id: string;
-  readonly sender: User;
-  readonly item: string;
-  readonly count: number;
-  readonly points: number;
-  readonly note: string;
-}
-
 export interface Notice {
   readonly id: string;
   readonly kind: string;
   readonly text: string;
+  /** JSON, by the kind; empty is none. */
+  readonly payload: string;
 }
 
 export interface Review {
@@ -370,7 +367,13 @@ function act(value: unknown): Act | null {
 
 function notice(value: unknown): Notice {
   const from = record(value);
-  return { id: text(from["id"]), kind: text(from["kind"]), text: text(from["text"]) };
+  const payload = from["payload"];
+  return {
+    id: text(from["id"]),
+    kind: text(from["kind"]),
+    text: text(from["text"]),
+    payload: typeof payload === "object" && payload !== null ? JSON.stringify(payload) : text(payload),
+  };
 }
 
 function review(value: unknown): Review {
@@ -395,17 +398,7 @@ function body(value: unknown): Body {
       return done === null ? { type: "void" } : { type: "moderation", actor: text(from["actor"]), reason: text(from["reason"]), act: done };
     }
     case "gift":
-      return {
-        type: "gift",
-        gift: {
-          id: text(from["id"]),
-          sender: user(from["sender"]),
-          item: text(from["item"]),
-          count: number(from["count"]),
-          points: number(from["points"]),
-          note: text(from["note"]),
-        },
-      };
+      return { type: "gift", gift: parseGift(from, user(from["sender"])) };
     case "notice":
       return { type: "notice", notice: notice(from) };
     case "review":

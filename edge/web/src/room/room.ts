@@ -3,7 +3,7 @@
 import { Connection, type LinkState } from "./connection";
 import { Hold } from "./hold";
 import type { Identity } from "./identity";
-import { type Act, type ActRequest, LIKES_PER_CALL_MAX, type Outcome, type Publish, type ServerMessage, type You } from "./protocol";
+import { type Act, type ActRequest, type EventFrame, LIKES_PER_CALL_MAX, type Outcome, type Publish, type RoomEvent, type ServerMessage, type You } from "./protocol";
 import { liked, reduceState, type RoomState, UNKNOWN } from "./state";
 import { EMPTY, expired, isFull, moved, reduce, resent, sent, type Timeline, told, unanswered, withdrawn } from "./timeline";
 
@@ -32,6 +32,10 @@ export interface RoomOptions {
   onChange(): void;
   /** Others like it. */
   onBurst(count: number): void;
+  /** Something has happened now: no history, and nothing twice unless the room says it twice. */
+  onEvent?(event: RoomEvent): void;
+  /** A connection has begun: what was missed may be more than what comes. */
+  onWelcome?(): void;
 }
 
 interface WaitingAct {
@@ -57,6 +61,7 @@ export class Room {
   #helloHoldMs = 0;
   /** The viewer's choice, if there was one. */
   #inStep: boolean | null = null;
+  #opened = false;
   #likes = 0;
   #likesTimer: number | undefined;
 
@@ -72,6 +77,8 @@ export class Room {
       onState: (state) => this.#linked(state),
       renew: async (refused, shown) => (refused ? this.identity.refuse(shown) : this.identity.replace(shown)),
     });
+    // Once it is open, that is: before, the first attempt has it.
+    this.identity.onChange(() => (this.#opened ? this.open() : undefined));
     window.setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -134,6 +141,7 @@ export class Room {
   }
 
   open(): void {
+    this.#opened = true;
     void this.identity.freshen().then(() => this.#connection.open());
   }
 
@@ -270,13 +278,27 @@ export class Room {
         break;
       default:
     }
+    const before = this.#timeline.position;
     this.#timeline = reduce(this.#timeline, message, this.nowMs());
+    if (message.type === "welcome") {
+      this.#options.onWelcome?.();
+    } else if (message.type === "events" && !this.#timeline.hole && before !== null) {
+      this.#tellOf(message, Math.max(before.seq, this.#timeline.historyTo));
+    }
     if (this.#timeline.hole) {
       // Once more from where we are; if the hole is there again, it is a gap.
       this.#timeline = { ...this.#timeline, hole: false };
       this.#connection.open();
     }
     this.#options.onChange();
+  }
+
+  #tellOf({ epoch, events }: EventFrame, afterSeq: number): void {
+    for (const event of events) {
+      if (event.seq > afterSeq && epoch === this.#timeline.position?.epoch) {
+        this.#options.onEvent?.(event);
+      }
+    }
   }
 
   #tick(): void {

@@ -242,3 +242,27 @@ describe("coming and going", () => {
     expect(moved(begun, { joined: [], left: [] }, NOW)).toBe(begun);
   });
 });
+
+describe("gifts", () => {
+  const gift = (id: string, more: object = {}): object => ({ type: "gift", id, sender: golden.ADA, recipient: "room:x", item: "rose", count: 1, points: 10, combo: { id: "c-1", count: 1, window_ms: 3000 }, ...more });
+  let seq = 90;
+  const frameOf = (...bodies: object[]): ServerMessage => {
+    const events = bodies.map((body) => ({ seq: (seq += 1), at_ms: NOW, body }));
+    return parse(JSON.stringify({ type: "events", epoch: EPOCH, at_ms: NOW, first: seq - bodies.length + 1, last: seq, events }));
+  };
+  const lines = (timeline: Timeline): readonly unknown[] => timeline.lines.map((line) => (line.type === "gift" ? [line.gifts.total, line.gifts.points, ...line.gifts.ids] : line.type));
+
+  it("of a series are one line, each counted once", () => {
+    seq = 90;
+    const timeline = after(begun, frameOf(gift("a"), gift("b", { count: 10, points: 100 })), frameOf(gift("a"), gift("other", { combo: null })), frameOf(gift("c"), gift("said", { note: "hi" })));
+    expect(lines(timeline)).toEqual([[12, 120, "a", "b", "c"], [1, 10, "other"], [1, 10, "said"]]);
+  });
+
+  it("that were paid back go, and notices without words are no lines", () => {
+    seq = 90;
+    const notice = (kind: string, payload: string): object => ({ type: "notice", id: kind, kind, text: "", payload });
+    const timeline = after(begun, frameOf(gift("a"), notice("combo_end", "{}"), notice("goal", "{}"), notice("gift_refunded", '{"id":"b"}')));
+    expect(lines(timeline)).toEqual([[1, 10, "a"]]);
+    expect(lines(after(timeline, frameOf(notice("gift_refunded", '{"id":"a"}'))))).toEqual([]);
+  });
+});

@@ -28,6 +28,8 @@ import {
   type Welcome,
   type You,
 } from "./protocol";
+import { firstOf, type Gifts, grown, lineOf } from "./gift-lines";
+import { field, parsedJson, text } from "../lib/json";
 
 /** Lines kept; the oldest go. */
 export const LINES_MAX = 500;
@@ -45,7 +47,7 @@ export type Line = { readonly key: string; readonly atMs: number } & (
   | { readonly type: "message"; readonly message: Message }
   | { readonly type: "gap"; readonly messages: number | null }
   | { readonly type: "notice"; readonly notice: Notice }
-  | { readonly type: "gift"; readonly gift: Gift }
+  | { readonly type: "gift"; readonly gifts: Gifts }
   | { readonly type: "act"; readonly act: Act; readonly actor: string; readonly reason: string }
   | { readonly type: "answer"; readonly code: string; readonly text: string }
   | ({ readonly type: "moves" } & Moves)
@@ -129,7 +131,7 @@ export function reduce(timeline: Timeline, message: ServerMessage, nowMs: number
     case "own":
       return echoed(timeline, message);
     case "notice":
-      return added(timeline, { type: "notice", notice: message.notice }, nowMs);
+      return noticed(timeline, message.notice, nowMs);
     case "state":
     case "change":
     case "close":
@@ -214,9 +216,9 @@ function happened(timeline: Timeline, event: RoomEvent, before: RoomEvent | unde
     case "message":
       return said(timeline, body.message, atMs, before?.seq === event.seq - 1 && mayApprove(before.body));
     case "gift":
-      return added(timeline, { type: "gift", gift: body.gift }, atMs);
+      return gave(timeline, body.gift, atMs);
     case "notice":
-      return added(timeline, { type: "notice", notice: body.notice }, atMs);
+      return noticed(timeline, body.notice, atMs);
     case "moderation": {
       const applied = event.seq > timeline.historyTo ? moderated(timeline, body.act) : timeline;
       return isShown(body) ? added(applied, { type: "act", act: body.act, actor: body.actor, reason: body.reason }, atMs) : applied;
@@ -226,6 +228,29 @@ function happened(timeline: Timeline, event: RoomEvent, before: RoomEvent | unde
     case "void":
       return timeline;
   }
+}
+
+/** A gift is shown once, however often it comes. */
+function gave(timeline: Timeline, gift: Gift, atMs: number): Timeline {
+  if (timeline.lines.some((line) => line.type === "gift" && line.gifts.ids.includes(gift.id))) {
+    return timeline;
+  }
+  const at = lineOf(timeline.lines, gift);
+  const line = timeline.lines[at];
+  if (line?.type !== "gift") {
+    return added(timeline, { type: "gift", gifts: firstOf(gift) }, atMs);
+  }
+  return { ...timeline, lines: timeline.lines.map((known) => (known === line ? { ...line, gifts: grown(line.gifts, gift) } : known)) };
+}
+
+/** Most notices are for people to read; those without words mean something to the page. */
+function noticed(timeline: Timeline, notice: Notice, atMs: number): Timeline {
+  if (notice.kind === "gift_refunded") {
+    const id = text(field(parsedJson(notice.payload), "id"));
+    // Of a series that was not paid back as a whole the line stays.
+    return { ...timeline, lines: timeline.lines.filter((line) => line.type !== "gift" || line.gifts.ids.some((known) => known !== id)) };
+  }
+  return notice.text === "" ? timeline : added(timeline, { type: "notice", notice }, atMs);
 }
 
 /** Acts whose effect one sees anyway have no line of their own. */

@@ -1,0 +1,39 @@
+/** Gifts as lines of a chat: the taps of a series are one line that grows, so that they do not drown what people say. Pure. */
+
+import type { Gift } from "./gift";
+
+/** A series further up than this gets a new line. */
+const NEAR_LINES = 40;
+const IDS_MAX = 1000;
+
+/** Several gifts of the same. `total` is how many there were. */
+export interface Gifts {
+  readonly gift: Gift;
+  readonly total: number;
+  readonly points: number;
+  readonly ids: readonly string[];
+}
+
+export function firstOf(gift: Gift): Gifts {
+  return { gift, total: gift.count, points: gift.points, ids: [gift.id] };
+}
+
+/** One more of the same. */
+export function grown(gifts: Gifts, gift: Gift): Gifts {
+  return { gift, total: gifts.total + gift.count, points: gifts.points + gift.points, ids: [...gifts.ids, gift.id].slice(-IDS_MAX) };
+}
+
+/** The line that this gift belongs to, or -1. What somebody wrote with a gift has a line of its own. */
+export function lineOf(lines: readonly { readonly type: string; readonly gifts?: Gifts }[], gift: Gift): number {
+  for (let at = lines.length - 1; at >= 0 && at >= lines.length - NEAR_LINES; at -= 1) {
+    const known = lines[at]?.gifts?.gift;
+    if (known === undefined || known.sender.id !== gift.sender.id || known.item !== gift.item || known.note !== "" || gift.note !== "") {
+      continue;
+    }
+    const series = gift.combo !== null && known.combo?.id === gift.combo.id;
+    if (series || (at === lines.length - 1 && gift.combo === null && known.combo === null)) {
+      return at;
+    }
+  }
+  return -1;
+}
