@@ -5,13 +5,17 @@
 // RATE=20 messages a second, CROWD=10000 viewers, MEDIA=folder with index.m3u8 (served as /live/demo/, re-read on each
 // request), SSE=1 refuses WebSockets, OFF=1 has no rooms. Tokens: `#token=mod` is a moderator, `#token=host` the
 // broadcaster. What one types can play tricks: "!gap", "!reset", "!hole", "!drop", "!slow", "!kick", "!held", "!reject",
-// "!mute", "!lose" (no answer to the next message), "!notice". Not shipped.
+// "!mute", "!lose" (no answer to the next message), "!notice"; of gifts "!gifts 50 10" (50 a second for 10 s), "!gift rocket",
+// "!goal" (reaches it), and "!answer 429 3" (to the next three gifts: 402, 403, 429, 503, held, lost). Who can sign in
+// `accounts.mjs` says; ACCOUNTS=0 has no accounts, GIFTS=0 no gifts, GIFTS=5 that many a second. Not shipped.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
+import { accounts, roomUser, whoHas } from "./accounts.mjs";
+import { makeGifts } from "./gifts.mjs";
 
 const port = Number(process.argv[2] ?? 8088);
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -185,6 +189,7 @@ setInterval(() => {
 for (const [index, text] of SAYINGS.slice(0, Number(process.env.HISTORY ?? 14)).entries()) say(PEOPLE[index % PEOPLE.length], text);
 happen({ type: "notice", id: "n-1", kind: "system", text: "The stream is live.", payload: "" });
 flush();
+const gifts = makeGifts(happen, PEOPLE.slice(3));
 
 // One connection
 
@@ -274,6 +279,7 @@ class Client {
     setTimeout(() => this.ack(client_id, outcome), 40);
   }
   tricks(what, client_id, reject) {
+    if (gifts.trick(what)) return reject("done", `Did "${what}".`);
     // Answered first: what has no answer is sent again, and would play its trick again.
     if (["drop", "slow", "kick"].includes(what)) reject("done", `Does "${what}".`);
     switch (what) {
@@ -345,8 +351,9 @@ class Client {
 }
 
 function whoIs(request, url) {
+  const room = url.pathname.split("/")[3] ?? "";
   const token = request.headers.authorization?.slice("Bearer ".length) ?? url.searchParams.get("token") ?? "";
-  return { mod: PEOPLE[1], host: PEOPLE[0] }[token] ?? guests.get(token) ?? user("", "");
+  return { mod: PEOPLE[1], host: PEOPLE[0] }[token] ?? guests.get(token) ?? (whoHas(token) ? roomUser(whoHas(token), room) : user("", ""));
 }
 
 // HTTP
@@ -357,6 +364,14 @@ function json(response, code, body, headers = {}) {
   response.end(JSON.stringify(body));
 }
 const refuse = (response, status, detail, more = {}) => json(response, status, { type: "about:blank", title: "Refused", status, detail, ...more });
+
+/** How `accounts.mjs` and `gifts.mjs` answer. */
+const answerOf = (response) => ({
+  json: (status, body, headers) => json(response, status, body, headers),
+  problem: (status, code, detail, more = {}) => refuse(response, status, detail, { code, ...more }),
+  empty: () => response.writeHead(204).end(),
+  drop: () => response.destroy(),
+});
 
 async function bodyOf(request) {
   let text = "";
@@ -415,6 +430,7 @@ async function rooms(request, response, url) {
     response.writeHead(202).end();
     return client.take(said);
   }
+  if ((await gifts.http(request, url, answerOf(response), bodyOf)) !== false) return;
   if (what === undefined) return json(response, 200, { name: room, connections: CROWD + members.size });
   return refuse(response, 426, "a WebSocket is wanted");
 }
@@ -430,6 +446,10 @@ const server = createServer((request, response) => {
     json(response, 200, { streams: [demo] });
   } else if (pathname === "/api/guests" && request.method === "POST") {
     guest(request, response, url).catch(() => refuse(response, 400, "no JSON"));
+  } else if (first === "api" && stream !== "rooms") {
+    accounts(request, url, answerOf(response), bodyOf)
+      .then((answered) => (answered === false ? refuse(response, 404, "no such thing") : undefined))
+      .catch(() => refuse(response, 400, "no JSON"));
   } else if (first === "api") {
     rooms(request, response, url).catch(() => refuse(response, 400, "no JSON"));
   } else if (first === "live") {

@@ -15,6 +15,7 @@ import { QualityMenu } from "./ui/menu";
 import { Overlay } from "./ui/overlay";
 import { installShortcuts } from "./ui/shortcuts";
 import { StatsPanel } from "./ui/stats";
+import { PageAccount } from "./ui/watch-account";
 import { WatchChat } from "./ui/watch-chat";
 
 const REDRAW_MS = 250;
@@ -59,7 +60,8 @@ function run(stream: string): void {
   const menu = new QualityMenu(session);
   const overlay = new Overlay(session, () => title);
   const stats = new StatsPanel(session, video, protocols);
-  const chat = new WatchChat(stream, session, video);
+  const account = new PageAccount(byId("language", HTMLSelectElement));
+  const chat = new WatchChat(stream, session, video, account);
   redraw = () => {
     controls.update();
     menu.update();

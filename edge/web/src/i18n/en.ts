@@ -1,8 +1,12 @@
 /** The strings of the watch page, the chat and the studio. `{name}` is a placeholder; `{n}` is a number, and chooses the form. */
 
+import { more } from "./more/en";
+
 export type Entry = string | { readonly one?: string; readonly other: string };
 
 export const en = {
+  ...more,
+
   // Pages
   "page.skip": "Skip to the player",
   "page.home": "Weir, all live streams",
@@ -102,7 +106,6 @@ export const en = {
   "chat.left": { one: "{names} left", other: "{names} left" },
   "chat.andMore": { one: "{names} and {n} more", other: "{names} and {n} more" },
   "chat.gift": { one: "{name} gave {item}", other: "{name} gave {item} × {n}" },
-  "gift.points": { one: "{n} point", other: "{n} points" },
   "chat.repliesTo": "Reply to {name}: {text}",
   "chat.replyGone": "Reply to a message that is not here any more",
   "chat.stopReply": "Do not reply",

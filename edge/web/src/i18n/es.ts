@@ -1,6 +1,9 @@
 import type { Catalogue } from "./en";
+import { more } from "./more/es";
 
 export const es: Catalogue = {
+  ...more,
+
   "page.skip": "Saltar al reproductor",
   "page.home": "Weir, todas las emisiones",
   "page.nav": "Páginas",
@@ -95,7 +98,6 @@ export const es: Catalogue = {
   "chat.left": { one: "Se va {names}", other: "Se van {names}" },
   "chat.andMore": { one: "{names} y {n} más", other: "{names} y {n} más" },
   "chat.gift": { one: "{name} ha regalado {item}", other: "{name} ha regalado {item} × {n}" },
-  "gift.points": { one: "{n} punto", other: "{n} puntos" },
   "chat.repliesTo": "Respuesta a {name}: {text}",
   "chat.replyGone": "Respuesta a un mensaje que ya no está",
   "chat.stopReply": "No responder",

@@ -1,6 +1,9 @@
 import type { Catalogue } from "./en";
+import { more } from "./more/zh";
 
 export const zh: Catalogue = {
+  ...more,
+
   "page.skip": "跳到播放器",
   "page.home": "Weir，全部直播",
   "page.nav": "页面",
@@ -95,7 +98,6 @@ export const zh: Catalogue = {
   "chat.left": { other: "{names} 离开了" },
   "chat.andMore": { other: "{names} 和另外 {n} 人" },
   "chat.gift": { other: "{name} 送出 {item} × {n}" },
-  "gift.points": { other: "{n} 分" },
   "chat.repliesTo": "回复 {name}：{text}",
   "chat.replyGone": "回复的消息已不在这里",
   "chat.stopReply": "取消回复",

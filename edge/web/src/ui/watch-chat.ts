@@ -10,17 +10,21 @@ import { hasRoom } from "../room/connection";
 import { Identity } from "../room/identity";
 import { type Behind, Room } from "../room/room";
 import { byId, setAttribute } from "./dom";
+import type { PageAccount } from "./watch-account";
 
 /** Two taps within this time, and this near to each other, are a heart. */
 const DOUBLE_TAP_MS = 300;
 const DOUBLE_TAP_PX = 40;
 /** Smaller than this the keyboard is not there. */
 const KEYBOARD_PX_MIN = 120;
+/** So long a room waits for who is signed in: else one would come twice, first as nobody. */
+const SESSION_MS_MAX = 1500;
 
 export class WatchChat {
   readonly #stream: string;
   readonly #session: Session;
   readonly #video: HTMLVideoElement;
+  readonly #account: PageAccount;
   readonly #identity: Identity;
   readonly #aside = byId("chat", HTMLElement);
   readonly #toggle = byId("chat-toggle", HTMLButtonElement);
@@ -31,12 +35,13 @@ export class WatchChat {
   #begun = false;
   #asked: SessionState | null = null;
 
-  constructor(stream: string, session: Session, video: HTMLVideoElement) {
+  constructor(stream: string, session: Session, video: HTMLVideoElement, account: PageAccount) {
+    this.#account = account;
     this.#stream = stream;
     this.#session = session;
     this.#video = video;
     // At once, also where there are no rooms: a token does not stay in the address.
-    this.#identity = new Identity(stream, tokenOfQuery(location.search));
+    this.#identity = new Identity(stream, tokenOfQuery(location.search), account.session);
     this.#toggle.addEventListener("click", () => this.#show(this.#aside.hidden !== false));
     this.#fit.addEventListener("click", () => this.#fill(!document.body.classList.contains("fill")));
     video.addEventListener("resize", () => this.#shape());
@@ -136,7 +141,7 @@ export class WatchChat {
     this.#listen();
     this.#shape();
     this.#fill(recallFill(), false);
-    room.open();
+    void Promise.race([this.#account.session.restore(), new Promise((done) => window.setTimeout(done, SESSION_MS_MAX))]).then(() => room.open());
   }
 
   #behind(): Behind | null {

@@ -1,0 +1,151 @@
+/** What one's coins are, and where they went. */
+
+import { field, list, number, text } from "../lib/json";
+import { asProblem, type Problem } from "./problem";
+import type { Session } from "./session";
+
+export interface Balance {
+  readonly balance: number;
+  readonly available: number;
+  readonly held: number;
+}
+
+export interface WalletLine {
+  readonly seq: number;
+  readonly atMs: number;
+  readonly kind: string;
+  readonly amount: number;
+  readonly item: string;
+  readonly count: number;
+  readonly room: string;
+  readonly note: string;
+}
+
+export interface Page {
+  readonly lines: readonly WalletLine[];
+  readonly next: number | null;
+}
+
+const PAGE_LINES = 30;
+const LINES_MAX = 1000;
+
+/** Pure. */
+export function parseBalance(value: unknown): Balance | null {
+  const available = field(value, "available");
+  return typeof available === "number" && Number.isFinite(available) ? { available, balance: number(field(value, "balance")), held: number(field(value, "held")) } : null;
+}
+
+/** Pure. */
+export function parsePage(value: unknown): Page {
+  const next = field(value, "next");
+  const lines = list(field(value, "items")).map((item): WalletLine => {
+    const gift = field(item, "gift");
+    return {
+      seq: number(field(item, "seq")),
+      atMs: number(field(item, "at_ms")),
+      kind: text(field(item, "kind")),
+      amount: number(field(item, "amount")),
+      item: text(field(gift, "item")),
+      count: number(field(gift, "count")),
+      room: text(field(gift, "room")),
+      note: text(field(item, "note")),
+    };
+  });
+  return { lines, next: typeof next === "number" ? next : null };
+}
+
+/** The balance of who is signed in, shared by all that show it. What is being spent is taken off before the answer comes. */
+export class Wallet {
+  readonly #session: Session;
+  readonly #listeners: (() => void)[] = [];
+  #balance: Balance | null = null;
+  #spending = 0;
+  #owner = "";
+  /** Answers that come late must not undo what was learned since. */
+  #asked = 0;
+
+  constructor(session: Session) {
+    this.#session = session;
+    session.onChange(() => this.#follow());
+    this.#follow();
+  }
+
+  get balance(): Balance | null {
+    return this.#balance;
+  }
+
+  /** What is left when all that is on its way was taken; null before one knows. */
+  get left(): number | null {
+    return this.#balance === null ? null : this.#balance.available - this.#spending;
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** `coins` are on their way, all in all. */
+  spending(coins: number): void {
+    if (coins !== this.#spending) {
+      this.#spending = coins;
+      this.#changed();
+    }
+  }
+
+  /** What an answer said is available. */
+  learn(available: number): void {
+    if (this.#balance !== null) {
+      this.#asked += 1;
+      this.#balance = { ...this.#balance, available, balance: available + this.#balance.held };
+      this.#changed();
+    }
+  }
+
+  async refresh(): Promise<void> {
+    const asked = (this.#asked += 1);
+    if (this.#session.user === null) {
+      return;
+    }
+    try {
+      const balance = parseBalance(await this.#session.json("/api/wallet"));
+      if (asked === this.#asked && balance !== null) {
+        this.#balance = balance;
+        this.#changed();
+      }
+    } catch {
+      // It stays what it was.
+    }
+  }
+
+  async page(before: number | null): Promise<Page | Problem> {
+    const query = new URLSearchParams({ limit: String(PAGE_LINES), ...(before === null ? {} : { before: String(before) }) });
+    try {
+      return parsePage(await this.#session.json(`/api/wallet/history?${query.toString()}`));
+    } catch (error) {
+      return asProblem(error);
+    }
+  }
+
+  #follow(): void {
+    const owner = this.#session.user?.id ?? "";
+    if (owner !== this.#owner) {
+      this.#owner = owner;
+      this.#asked += 1;
+      this.#balance = null;
+      this.#spending = 0;
+      this.#changed();
+      void this.refresh();
+    }
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) {
+      listener();
+    }
+  }
+}
+
+/** A history does not grow for ever on a page. Pure. */
+export function joined(lines: readonly WalletLine[], page: Page): readonly WalletLine[] {
+  const known = new Set(lines.map(({ seq }) => seq));
+  return [...lines, ...page.lines.filter(({ seq }) => !known.has(seq))].slice(0, LINES_MAX);
+}

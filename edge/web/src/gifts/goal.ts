@@ -1,0 +1,80 @@
+/** What a room wants to reach: what the edge says, and the gifts that came since. Pure. */
+
+import { field, number, parsedJson, text } from "../lib/json";
+
+export interface Goal {
+  readonly title: string;
+  readonly target: number;
+  readonly progress: number;
+  readonly reached: boolean;
+}
+
+export interface GoalState {
+  readonly goal: Goal | null;
+  /** By the edge's clock: gifts up to here are in `progress`. */
+  readonly asOfMs: number;
+  /** A goal that was celebrated is not celebrated again. */
+  readonly celebrated: string;
+}
+
+export const NO_GOAL: GoalState = { goal: null, asOfMs: 0, celebrated: "" };
+export const TITLE_CHARACTERS_MAX = 80;
+export const TARGET_MAX = 1_000_000_000;
+
+/** None for `{}`, which takes a goal away. */
+export function parseGoal(value: unknown): Goal | null {
+  const target = number(field(value, "target"));
+  if (target <= 0) {
+    return null;
+  }
+  const progress = Math.max(0, number(field(value, "progress")));
+  const title = [...text(field(value, "title")).trim()].slice(0, TITLE_CHARACTERS_MAX).join("");
+  return { title, target, progress, reached: progress >= target || number(field(value, "reached_at_ms")) > 0 };
+}
+
+/** The edge was asked. A goal that is reached already was celebrated when it was. */
+export function told(state: GoalState, goal: Goal | null, asOfMs: number): GoalState {
+  return { goal, asOfMs, celebrated: goal?.reached === true ? keyOf(goal) : state.celebrated };
+}
+
+/** A notice `goal`: set, changed or taken away. */
+export function noticed(state: GoalState, payload: string, atMs: number): GoalState {
+  const goal = parseGoal(parsedJson(payload));
+  // One that begins anew may be celebrated anew.
+  const celebrated = goal === null || !goal.reached ? "" : state.celebrated;
+  return { goal, asOfMs: Math.max(atMs, state.asOfMs), celebrated };
+}
+
+export function gave(state: GoalState, points: number, atMs: number): GoalState {
+  const { goal } = state;
+  if (goal === null || atMs <= state.asOfMs || points <= 0) {
+    return state;
+  }
+  const progress = goal.progress + points;
+  return { ...state, goal: { ...goal, progress, reached: goal.reached || progress >= goal.target } };
+}
+
+/** A notice `goal_reached`. */
+export function reachedBy(state: GoalState, payload: string): GoalState {
+  const said = parseGoal(parsedJson(payload));
+  const goal = state.goal ?? said;
+  return goal === null ? state : { ...state, goal: { ...goal, progress: Math.max(goal.progress, goal.target), reached: true } };
+}
+
+/** Whether there is something to celebrate, and the state in which there is not. */
+export function celebrating(state: GoalState): { readonly state: GoalState; readonly celebrates: boolean } {
+  const { goal } = state;
+  if (goal === null || !goal.reached || state.celebrated === keyOf(goal)) {
+    return { state, celebrates: false };
+  }
+  return { state: { ...state, celebrated: keyOf(goal) }, celebrates: true };
+}
+
+/** In [0, 1]. */
+export function share(goal: Goal): number {
+  return Math.min(1, goal.progress / goal.target);
+}
+
+function keyOf({ title, target }: Goal): string {
+  return `${target} ${title}`;
+}
