@@ -16,6 +16,7 @@ const NEAR = 0.15;
 
 export class Composer {
   readonly element = make("form", "composer");
+  readonly beside = make("span", "composer-beside");
   readonly #room: Room;
   readonly #names: NameDialog;
   readonly #onLike: () => void;
@@ -39,7 +40,7 @@ export class Composer {
     this.#like.type = "button";
     this.#replyClose.type = "button";
     this.#reply.hidden = true;
-    this.element.append(this.#reply, this.#hint, make("div", "composer-row", this.#input, this.#send, this.#like));
+    this.element.append(this.#reply, this.#hint, make("div", "composer-row", this.#input, this.#send, this.beside, this.#like));
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();

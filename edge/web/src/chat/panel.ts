@@ -39,8 +39,25 @@ export interface PanelOptions {
   onStep(inStep: boolean): void;
 }
 
+/** Where other parts of a page put what belongs to the chat. */
+export interface Places {
+  /** Buttons in the head. */
+  readonly head: HTMLElement;
+  /** Between the head and the messages. */
+  readonly above: HTMLElement;
+  /** Between the messages and the composer. */
+  readonly sheet: HTMLElement;
+  /** Beside what one writes in. */
+  readonly beside: HTMLElement;
+  /** Over the messages. */
+  readonly over: HTMLElement;
+}
+
 export class ChatPanel {
   readonly element = make("div", "chat-inner");
+  readonly places: Places;
+  /** One of the chat's own drawers opens. */
+  onDrawer: () => void = () => undefined;
   readonly hearts = new Hearts();
   readonly people: PeoplePanel;
   readonly reviews: ReviewsPanel;
@@ -65,6 +82,7 @@ export class ChatPanel {
   readonly #drawerClose = make("button", "icon-button small", icon("close"));
   readonly #drawerBody = make("div", "drawer-body");
   #open: Drawer | null = null;
+  #covered = false;
   #opener: HTMLElement | null = null;
   #frame: number | null = null;
   #pinDrawn: unknown = null;
@@ -79,6 +97,7 @@ export class ChatPanel {
     this.reviews = new ReviewsPanel(room);
     this.rules = new RulesPanel(room, this.#confirmation);
     this.sanctions = new SanctionsPanel(room);
+    this.places = { head: make("span", "head-more"), above: make("div", "chat-above"), sheet: make("div", "chat-sheet"), beside: this.#composer.beside, over: this.#log.element };
     this.#build();
     this.#listen();
     onLanguage(() => {
@@ -90,6 +109,15 @@ export class ChatPanel {
 
   focusComposer(): void {
     this.#composer.focus();
+  }
+
+  /** Somebody else's drawer lies over the messages, or does so no more. */
+  cover(covered: boolean): void {
+    this.#covered = covered;
+    if (covered && this.#open !== null) {
+      this.#toggle(null, null);
+    }
+    this.#drawDrawer();
   }
 
   /** One heart, shown at once and counted with others. */
@@ -122,9 +150,9 @@ export class ChatPanel {
     this.#status.append(this.#statusText, this.#statusAgain);
     this.#drawer.hidden = true;
     this.#drawer.append(make("div", "drawer-head", this.#drawerTabs, this.#drawerClose), this.#drawerBody);
-    const head = make("header", "chat-head", this.#title, this.#viewers, this.#tools, this.#optionsButton);
+    const head = make("header", "chat-head", this.#title, this.places.head, this.#viewers, this.#tools, this.#optionsButton);
     this.#log.element.append(this.#drawer);
-    this.element.append(head, this.#pin, this.#status, this.#log.element, this.#composer.element);
+    this.element.append(head, this.places.above, this.#pin, this.#status, this.#log.element, this.places.sheet, this.#composer.element);
     document.body.append(this.#names.element, this.#confirmation.element);
   }
 
@@ -240,6 +268,9 @@ export class ChatPanel {
     const before = this.#opener;
     this.#open = drawer === null || same ? null : drawer;
     this.#opener = this.#open === null ? null : opener;
+    if (this.#open !== null) {
+      this.onDrawer();
+    }
     this.#drawDrawer();
     if (this.#open === null) {
       before?.focus();
@@ -338,7 +369,7 @@ export class ChatPanel {
   #drawDrawer(): void {
     const open = this.#open;
     this.#drawer.hidden = open === null;
-    this.#log.cover(open !== null);
+    this.#log.cover(open !== null || this.#covered);
     if (open === null) {
       return;
     }

@@ -135,6 +135,12 @@ export class Room {
     return (said?.type === "message" ? said.message.author.name : members.find((member) => member.id === id)?.name) ?? id;
   }
 
+  /** The moment of the picture on the screen, by the edge's clock; null where one does not know. */
+  get mediaMs(): number | null {
+    const behind = this.#behindMs();
+    return behind === null ? null : Math.round(this.nowMs() - behind);
+  }
+
   /** Now, by the edge's clock. */
   nowMs(): number {
     return Date.now() + this.#clockOffsetMs;
@@ -162,14 +168,13 @@ export class Room {
     if (isFull(this.#timeline)) {
       return false;
     }
-    const behind = this.#behindMs();
     this.#publish({
       type: "publish",
       client_id: newId(),
       kind: "text",
       text,
       reply_to: replyTo,
-      media_ms: behind === null ? null : Math.round(this.nowMs() - behind),
+      media_ms: this.mediaMs,
     });
     return true;
   }

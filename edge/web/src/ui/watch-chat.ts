@@ -5,6 +5,7 @@ import { onLanguage, t } from "../i18n";
 import { tokenOfQuery } from "../lib/route";
 import { recallChat, recallFill, recallRooms, recallStep, rememberChat, rememberFill, rememberRooms, rememberStep } from "../player/memory";
 import type { Session, SessionState } from "../player/session";
+import { RoomGifts } from "../gifts/room-gifts";
 import { fetchStreams } from "../lib/api";
 import { hasRoom } from "../room/connection";
 import { Identity } from "../room/identity";
@@ -31,6 +32,7 @@ export class WatchChat {
   readonly #fit = byId("fit", HTMLButtonElement);
   #panel: ChatPanel | null = null;
   #room: Room | null = null;
+  #gifts: RoomGifts | null = null;
   #asking = false;
   #begun = false;
   #asked: SessionState | null = null;
@@ -132,12 +134,16 @@ export class WatchChat {
       pictureBehind: () => this.#behind(),
       onChange: () => this.#panel?.schedule(),
       onBurst: (count) => this.#panel?.hearts.burst(count),
+      onEvent: (event) => this.#gifts?.handle(event),
+      onWelcome: () => this.#gifts?.welcome(),
     });
     this.#room = room;
     room.setInStep(recallStep());
     this.#panel = new ChatPanel(room, { bare: false, onStep: rememberStep });
     this.#aside.append(this.#panel.element);
-    byId("player", HTMLElement).append(this.#panel.hearts.element);
+    const player = byId("player", HTMLElement);
+    player.append(this.#panel.hearts.element);
+    this.#gifts = new RoomGifts({ stream: this.#stream, room, panel: this.#panel, account: this.#account, player });
     this.#listen();
     this.#shape();
     this.#fill(recallFill(), false);
