@@ -13,7 +13,7 @@ export const COLOURS = 12;
 /** Names in a line about who came and went. */
 const NAMES_SHOWN = 3;
 const QUOTE_CHARACTERS_MAX = 90;
-const NAME_CHARACTERS_MAX = 24;
+export const NAME_CHARACTERS_MAX = 24;
 
 /** What a line has to know of the room around it. */
 export interface Surroundings {
@@ -102,7 +102,7 @@ function giftElement({ gift, total, points }: Gifts, around: Surroundings): HTML
   const emoji = make("span", "gift-emoji", figure?.emoji ?? EMOJI_DEFAULT);
   emoji.setAttribute("aria-hidden", "true");
   const element = make("div", `line gift tier-${figure?.tier ?? "small"}${sender.id === around.me ? " mine" : ""}`, emoji);
-  const words = make("span", "text", t("chat.gift", { name: sender.name, item: name, n: total }));
+  const words = make("span", "text", t("chat.gift", { name: shortened(sender.name, NAME_CHARACTERS_MAX), item: name, n: total }));
   if (points > 0) {
     words.title = t("gift.points", { n: points });
   }

@@ -145,6 +145,7 @@ export class GiftDrawer {
     }
     const signedOut = session.user === null;
     this.#signIn.hidden = !signedOut;
+    this.#counts.hidden = signedOut;
     setText(this.#signIn, t("account.signIn"));
     const { words, again, bad } = this.#status_;
     setText(this.#status, signedOut ? t("gift.signInFor") : this.#buttons.length === 0 ? t("gift.empty") : words);

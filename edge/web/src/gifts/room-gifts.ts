@@ -28,6 +28,7 @@ const SEEN_MAX = 4096;
 const LATE_MS = 30_000;
 const REQUEST_MS = 5000;
 const STATUS_MS = 8000;
+const WALLET_MS = 2000;
 
 export interface RoomGiftsOptions {
   readonly stream: string;
@@ -43,6 +44,8 @@ export class RoomGifts {
   readonly #tray = new GiftTray();
   readonly #announcer = new GiftAnnouncer();
   readonly #seen = new Seen(SEEN_MAX);
+  /** What the stage has shown, or will. */
+  readonly #played = new Seen(SEEN_MAX);
   readonly #sender: GiftSender;
   readonly #drawer: GiftDrawer;
   readonly #goalBar: GoalBar;
@@ -58,6 +61,7 @@ export class RoomGifts {
   #owner: string | null = null;
   #statusTimer: number | undefined;
   #comboTimer: number | undefined;
+  #walletTimer: number | undefined;
 
   constructor(options: RoomGiftsOptions) {
     const { stream, panel, account, player } = options;
@@ -78,10 +82,16 @@ export class RoomGifts {
       give: (item, count) => this.#give(item, count),
       again: () => this.#again(),
       signIn: () => account.dialogs.signIn(t("gift.signInFor")),
-      onOpen: () => void wallet.refresh(),
+      onOpen: () => {
+        this.#board.toggle(false);
+        void wallet.refresh();
+      },
     });
     this.#goalBar = new GoalBar(session, account.form, stream, (goal) => this.#learnGoal(goal));
-    this.#board = new LeaderboardDrawer(session, stream, (open) => panel.cover(open));
+    this.#board = new LeaderboardDrawer(session, stream, (open) => {
+      this.#drawer.toggle(this.#drawer.isOpen && !open);
+      panel.cover(open);
+    });
     panel.onDrawer = () => this.#board.toggle(false);
     player.append(this.#stage.element, this.#tray.element);
     account.nameOf = (item) => this.#items.get(item)?.name ?? item;
@@ -121,7 +131,11 @@ export class RoomGifts {
     }
     const look = lookOf(gift, this.#items);
     this.#tray.add(gift, look);
-    this.#stage.show({ ...look, item: gift.item, sender: gift.sender.name, senderId: gift.sender.id, count: gift.count });
+    // Of one's own the answer may have come before.
+    if (this.#played.add(gift.id)) {
+      this.#stage.show({ ...look, item: gift.item, sender: gift.sender.name, senderId: gift.sender.id, count: gift.count });
+      this.#refreshIfMine(gift);
+    }
     if (gift.sender.id !== this.#options.room.me) {
       this.#announcer.add(t(gift.count > 1 ? "gift.gaveSome" : "gift.gaveOne", { name: gift.sender.name, item: look.name, n: gift.count }), gift.points);
     }
@@ -238,7 +252,7 @@ export class RoomGifts {
     if (typeof available !== "number") {
       throw new Problem(502, "unavailable");
     }
-    return { state: field(answer, "state") === "held" ? "held" : "given", available: number(available) };
+    return { id: text(field(answer, "id")), state: field(answer, "state") === "held" ? "held" : "given", available: number(available) };
   }
 
   #tell(fate: Fate): void {
@@ -247,7 +261,9 @@ export class RoomGifts {
       this.#say(t("gift.slow", { time: formatDuration(fate.ms) }), false, fate.ms);
     } else if (fate.type === "given") {
       wallet.learn(fate.available);
-      if (fate.state === "held") {
+      if (fate.state === "given") {
+        this.#playOwn(fate.id, fate.tap);
+      } else {
         this.#held += 1;
         this.#say(t("gift.held", { n: this.#held }), false);
         void wallet.refresh();
@@ -262,6 +278,23 @@ export class RoomGifts {
       if (fate.problem.code === "unknown-gift") {
         void fetchCatalogue(this.#options.account.session, this.#options.stream).then((items) => this.#begin(items), () => undefined);
       }
+    }
+  }
+
+  /** Given on another device. */
+  #refreshIfMine(gift: Gift): void {
+    const { session, wallet } = this.#options.account;
+    if (gift.sender.id === session.user?.id) {
+      window.clearTimeout(this.#walletTimer);
+      this.#walletTimer = window.setTimeout(() => void wallet.refresh(), WALLET_MS);
+    }
+  }
+
+  /** Who gives sees it at once; the room's own word comes in step with the picture, which is behind. */
+  #playOwn(id: string, { item, count }: Tap): void {
+    const { user } = this.#options.account.session;
+    if (user !== null && id !== "" && this.#played.add(id)) {
+      this.#stage.show({ ...item, item: item.id, sender: user.name, senderId: user.id, count });
     }
   }
 

@@ -24,6 +24,8 @@ export interface Tap {
 }
 
 export interface Given {
+  /** The gift's, by which the room tells of it. */
+  readonly id: string;
   readonly state: "given" | "held";
   readonly available: number;
 }

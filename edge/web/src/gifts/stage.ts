@@ -4,6 +4,7 @@
  * motion gets a card that stands still.
  */
 
+import { NAME_CHARACTERS_MAX, shortened } from "../chat/line";
 import { formatNumber, t } from "../i18n";
 import { make } from "../ui/dom";
 import { type Show, ShowQueue } from "./shows";
@@ -91,7 +92,7 @@ export class GiftStage {
     if (show.count > 1) {
       element.append(make("span", "gift-times", `×${formatNumber(show.count)}`));
     }
-    const x = Math.random() * 100;
+    const x = Math.random() * -90;
     const sway = (Math.random() - 0.5) * 70;
     const size = 0.85 + Math.min(0.5, Math.log10(show.count) / 4) + Math.random() * 0.2;
     this.element.append(element);
@@ -201,7 +202,8 @@ function fly(spark: HTMLElement, at: number, duration: number): void {
   });
 }
 
-function wordsOf({ sender, name, count }: Show): HTMLElement {
+function wordsOf({ sender: who, name, count }: Show): HTMLElement {
+  const sender = shortened(who, NAME_CHARACTERS_MAX);
   const words = sender === "" ? (count > 1 ? t("gift.severalGave", { item: name, n: count }) : name) : count > 1 ? t("gift.gaveSome", { name: sender, item: name, n: count }) : t("gift.gaveOne", { name: sender, item: name });
   const element = make("bdi", "gift-words", words);
   element.dir = "auto";

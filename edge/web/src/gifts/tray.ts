@@ -86,7 +86,7 @@ export class GiftTray {
     known.element.classList.toggle("ended", run.ended);
     if (known.total !== run.total) {
       known.total = run.total;
-      setText(known.times, `×${formatNumber(run.total)}`);
+      setText(known.times, timesOf(run.total));
       if (!this.#still.matches) {
         known.times.animate([{ transform: "scale(1.55)" }, { transform: "scale(1)" }], { duration: BUMP_MS, easing: "cubic-bezier(0.2, 0.8, 0.3, 1.2)" });
       }
@@ -94,7 +94,7 @@ export class GiftTray {
   }
 
   #enter(at: number, run: Run): Drawn {
-    const times = make("span", "gift-times", `×${formatNumber(run.total)}`);
+    const times = make("span", "gift-times", timesOf(run.total));
     const who = make("bdi", `gift-who hue-${colourOf(run.senderId, COLOURS)}`, run.sender);
     const what = make("bdi", "gift-what", run.name);
     who.dir = "auto";
@@ -118,4 +118,8 @@ export class GiftTray {
     animation.onfinish = () => element.remove();
     animation.oncancel = () => element.remove();
   }
+}
+
+function timesOf(total: number): string {
+  return total > 1 ? `×${formatNumber(total)}` : "";
 }

@@ -1,0 +1,168 @@
+import { describe, expect, it } from "vitest";
+import { joined, parseBalance, parsePage } from "../account/wallet";
+import { type Gift, parseGift } from "../room/gift";
+import { parseBoard } from "./board";
+import { inOrder, lookOf, parseCatalogue } from "./catalogue";
+import { isOver, tapped, untapped } from "./combo";
+import { celebrating, gave, type GoalState, NO_GOAL, noticed, parseGoal, reachedBy, share, told } from "./goal";
+import { Seen } from "./seen";
+import { type Show, ShowQueue, SHOWS_MAX } from "./shows";
+import { emptyTray, nextMs, settled, type Tray, trayAfter, trayEnded } from "./tray-state";
+
+const ANN = { id: "u-ann", name: "Ann", roles: [], level: 0 };
+const gift = (more: object = {}, sender = ANN): Gift => parseGift({ id: "g", item: "rose", count: 1, points: 10, ...more }, sender);
+
+describe("catalogue", () => {
+  const rose = { id: "rose", name: "Rose", price: 10, currency: "coin", attrs: { emoji: "🌹", tier: "small", combo: "yes", duration_ms: "1500" } };
+  it("takes what can be shown and paid for", () => {
+    const items = parseCatalogue({ items: [rose, rose, { ...rose, id: "x", price: 0 }, { ...rose, id: "y", currency: "diamond" }, { ...rose, id: "z", price: 1.5 }, null, 7] });
+    expect(items).toEqual([{ id: "rose", name: "Rose", price: 10, emoji: "🌹", tier: "small", combo: true, durationMs: 1500 }]);
+    expect([parseCatalogue(null), parseCatalogue({ items: "x" })]).toEqual([[], []]);
+  });
+
+  it("distrusts what an item looks like", () => {
+    const [item] = parseCatalogue({ items: [{ id: "odd", price: 1, currency: "coin", attrs: { emoji: "<b>not one at all</b>", tier: "giant", combo: "no" } }] });
+    expect(item).toEqual({ id: "odd", name: "odd", price: 1, emoji: "🎁", tier: "small", combo: false, durationMs: 0 });
+  });
+
+  it("is in order of tier and price", () => {
+    const items = parseCatalogue({ items: [["c", "huge", 5], ["a", "small", 9], ["b", "small", 2]].map(([id, tier, price]) => ({ id, price, currency: "coin", attrs: { tier } })) });
+    expect(inOrder(items).map(({ id }) => id)).toEqual(["b", "a", "c"]);
+  });
+
+  it("knows what a gift looks like that the event does not describe", () => {
+    const items = new Map(parseCatalogue({ items: [rose] }).map((item) => [item.id, item]));
+    expect(lookOf(gift(), items)).toEqual({ emoji: "🌹", name: "Rose", tier: "small", durationMs: 1500 });
+    const described = gift({ animation: { duration_ms: 99_999, payload: '{"emoji":"👑","name":"Crown","tier":"big"}' } });
+    expect(lookOf(described, items)).toEqual({ emoji: "👑", name: "Crown", tier: "big", durationMs: 15_000 });
+    expect(lookOf(gift({ item: "unknown", animation: { payload: "no json" } }), items).emoji).toBe("🎁");
+  });
+});
+
+describe("own combo", () => {
+  it("counts while the window is open", () => {
+    const one = tapped(null, "rose", 1, 3000, 0);
+    const two = tapped(one, "rose", 10, 3000, 3000);
+    expect([two.total, two.taps, isOver(two, 6000), isOver(two, 6001)]).toEqual([11, 2, false, true]);
+    expect(tapped(two, "rose", 1, 3000, 6001).total).toBe(1);
+    expect(tapped(two, "cake", 1, 3000, 3100)).toMatchObject({ item: "cake", total: 1 });
+  });
+
+  it("goes back where a tap was not taken", () => {
+    const two = tapped(tapped(null, "rose", 1, 3000, 0), "rose", 1, 3000, 1);
+    expect([untapped(two, "rose", 1)?.total, untapped(two, "rose", 2), untapped(two, "cake", 1)?.total]).toEqual([1, null, 2]);
+  });
+});
+
+describe("seen", () => {
+  it("is true the first time, and remembers so many", () => {
+    const seen = new Seen(2);
+    expect(["a", "a", "b", "c", "a"].map((id) => seen.add(id))).toEqual([true, false, true, true, true]);
+  });
+});
+
+describe("shows", () => {
+  const show = (sender: string, item: string, tier: Show["tier"] = "small", count = 1): Show => ({ tier, item, emoji: "🌹", name: item, sender, senderId: sender, count, durationMs: 0 });
+
+  it("come in order of their tier, and of one sender and item as one", () => {
+    const queue = new ShowQueue();
+    [show("a", "rose"), show("b", "bear", "big"), show("a", "rose", "small", 10), show("b", "rose")].forEach((one) => queue.push(one));
+    expect([queue.take("huge"), queue.take("big")?.item, queue.take("small")?.count, queue.take("small")?.sender, queue.take("small")]).toEqual([null, "bear", 11, "b", null]);
+  });
+
+  it("are bounded: small ones merge, and are counted still", () => {
+    const queue = new ShowQueue();
+    for (let n = 0; n < 500; n += 1) {
+      queue.push(show(`u${n}`, n % 2 === 0 ? "rose" : "cake"));
+    }
+    expect(queue.length).toBe(SHOWS_MAX);
+    let count = 0;
+    for (let one = queue.take("small"); one !== null; one = queue.take("small")) {
+      count += one.count;
+    }
+    expect(count).toBe(500);
+  });
+
+  it("keep the dear ones when there are too many", () => {
+    const queue = new ShowQueue(4);
+    ["a", "b", "c", "d"].forEach((sender) => queue.push(show(sender, "rose")));
+    ["e", "f"].forEach((sender) => queue.push(show(sender, "castle", "huge")));
+    ["g", "h", "i"].forEach((sender) => queue.push(show(sender, "bear", "big")));
+    expect([queue.length, queue.count("huge"), queue.count("big")]).toEqual([4, 2, 2]);
+    queue.push(show("j", "castle", "huge"));
+    queue.push(show("k", "rose"));
+    expect([queue.length, queue.count("huge"), queue.count("big"), queue.count("small")]).toEqual([4, 3, 1, 0]);
+  });
+});
+
+describe("tray", () => {
+  const look = { emoji: "🌹", name: "Rose" };
+  const combo = (id: string, count: number, more: object = {}): Gift => gift({ combo: { id, count, window_ms: 3000 }, ...more });
+  const slots = (tray: Tray): unknown[] => tray.slots.map((run) => (run === null ? null : [run.key, run.total]));
+
+  it("grows a series in its slot, and ends it when the room says so", () => {
+    let tray = trayAfter(emptyTray(2), combo("c", 1), look, 0);
+    tray = trayAfter(tray, combo("c", 2, { count: 10 }), look, 1000);
+    expect(slots(tray)).toEqual([["c", 11], null]);
+    expect(slots(settled(tray, 5000))).toEqual([["c", 11], null]);
+    tray = trayEnded(tray, "c", 4000);
+    expect([nextMs(tray), slots(settled(tray, 5200))]).toEqual([5200, [null, null]]);
+    expect(slots(settled(trayAfter(emptyTray(1), combo("c", 1), look, 0), 4500))).toEqual([null]);
+  });
+
+  it("knows how long a series is that it sees the middle of", () => {
+    expect(slots(trayAfter(emptyTray(1), combo("c", 7), look, 0))).toEqual([["c", 7]]);
+  });
+
+  it("lets the dearest wait for a slot", () => {
+    let tray = trayAfter(emptyTray(1), combo("a", 1), look, 0);
+    tray = trayAfter(tray, combo("b", 1, { points: 5 }), look, 10);
+    tray = trayAfter(tray, combo("c", 1, { points: 500 }), look, 20);
+    expect([slots(tray), tray.waiting.map(({ key }) => key)]).toEqual([[["a", 1]], ["c", "b"]]);
+    expect(slots(settled(trayEnded(tray, "a", 100), 1300))).toEqual([["c", 1]]);
+  });
+});
+
+describe("goal", () => {
+  const goal = parseGoal({ title: "Mic", target: 100, progress: 40, set_at_ms: 1 });
+  const begun = told(NO_GOAL, goal, 1000);
+  const party = (state: GoalState): boolean => celebrating(state).celebrates;
+
+  it("is counted on from what the edge said, by gifts that came since", () => {
+    const after = gave(gave(gave(begun, 10, 1000), 20, 1001), 5, 999);
+    expect([after.goal?.progress, share({ ...goal!, progress: 250 })]).toEqual([60, 1]);
+    expect(noticed(after, '{"title":"Mic","target":100,"progress":70}', 2000).goal?.progress).toBe(70);
+    expect([noticed(after, "{}", 2000).goal, noticed(after, "nonsense", 1).goal, parseGoal({ target: -1 })]).toEqual([null, null, null]);
+  });
+
+  it("is celebrated once, whoever says that it is reached", () => {
+    const crossed = gave(begun, 60, 2000);
+    expect([party(begun), party(crossed)]).toEqual([false, true]);
+    const after = celebrating(crossed).state;
+    expect([party(gave(after, 5, 2001)), party(reachedBy(after, '{"title":"Mic","target":100}'))]).toEqual([false, false]);
+    expect(party(reachedBy(begun, '{"title":"Mic","target":100}'))).toBe(true);
+  });
+
+  it("that was reached before one came is not celebrated, and a new one is", () => {
+    const old = told(NO_GOAL, parseGoal({ title: "Mic", target: 100, progress: 100, reached_at_ms: 7 }), 1000);
+    expect(party(old)).toBe(false);
+    const anew = noticed(old, '{"title":"Mic","target":100,"progress":0}', 2000);
+    expect([party(anew), party(gave(anew, 100, 3000))]).toEqual([false, true]);
+  });
+});
+
+describe("answers", () => {
+  it("of the leaderboard are places", () => {
+    expect(parseBoard({ period: "day", entries: [{ rank: 1, user: { id: "u", name: "U" }, points: 5 }, {}], total: 9 })).toEqual({
+      places: [{ rank: 1, id: "u", name: "U", points: 5 }, { rank: 2, id: "", name: "", points: 0 }],
+      total: 9,
+    });
+    expect(parseBoard("x")).toEqual({ places: [], total: 0 });
+  });
+
+  it("of the wallet are coins and lines, each once", () => {
+    expect([parseBalance({ balance: 9, available: 7, held: 2 }), parseBalance({})]).toEqual([{ balance: 9, available: 7, held: 2 }, null]);
+    const page = parsePage({ items: [{ seq: 2, at_ms: 5, kind: "gift", amount: -20, gift: { id: "g", room: "demo", item: "rose", count: 2 } }, { seq: 1, kind: "topup", amount: 5 }], next: 1 });
+    expect([page.lines[0]?.item, page.lines[1]?.item, page.next, joined(page.lines, page).length]).toEqual(["rose", "", 1, 2]);
+  });
+});
