@@ -39,6 +39,9 @@ export function whoHas(token) {
   return known !== undefined && known.untilMs > Date.now() ? users.get(known.id) : undefined;
 }
 
+/** How long an access token is good still, ms; null for what is none. */
+export const leftOf = (token) => (access.has(token) ? access.get(token).untilMs - Date.now() : null);
+
 /** Somebody as rooms know them. */
 export const roomUser = (user, room) => ({ id: user.id, name: user.name, roles: [...user.roles, ...(user.rooms[room] ?? [])], level: 0 });
 

@@ -14,7 +14,7 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
-import { accounts, roomUser, whoHas } from "./accounts.mjs";
+import { accounts, leftOf, roomUser, whoHas } from "./accounts.mjs";
 import { makeGifts } from "./gifts.mjs";
 
 const port = Number(process.argv[2] ?? 8088);
@@ -471,6 +471,8 @@ server.on("upgrade", (request, socket, head) => {
     const write = (body) => opened.readyState === 1 && opened.send(JSON.stringify(body));
     const client = new Client(whoIs(request, url), write, (code) => (code === 1006 ? opened.terminate() : opened.close(code)));
     client.you();
+    const left = leftOf(url.searchParams.get("token"));
+    if (left !== null) setTimeout(() => opened.close(4011), left);
     opened.on("message", (data) => client.take(JSON.parse(data.toString())));
     opened.on("close", () => client.gone());
   });

@@ -79,6 +79,11 @@ export class Wallet {
     return this.#balance === null ? null : this.#balance.available - this.#spending;
   }
 
+  /** Coins on their way. */
+  get onWay(): number {
+    return this.#spending;
+  }
+
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }

@@ -44,6 +44,8 @@ export class GiftDrawer {
   readonly #grid = make("div", "gift-grid");
   readonly #counts = make("div", "gift-counts");
   readonly #status = make("p", "gift-status");
+  /** Seen only where it takes its time; not to be heard. */
+  readonly #way = make("span", "gift-way");
   readonly #again = make("button", "text-button");
   readonly #signIn = make("button", "button compact");
   readonly #still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -63,10 +65,11 @@ export class GiftDrawer {
     this.element.hidden = true;
     this.button.setAttribute("aria-controls", this.element.id);
     this.#status.setAttribute("role", "status");
+    this.#way.setAttribute("aria-hidden", "true");
     this.#counts.setAttribute("role", "radiogroup");
     this.#grid.setAttribute("role", "group");
     this.#counts.append(...COUNTS.map((count) => this.#countButton(count)));
-    const foot = make("div", "gift-foot", this.#counts, make("div", "gift-say", this.#status, this.#again, this.#signIn));
+    const foot = make("div", "gift-foot", this.#counts, make("div", "gift-say", this.#status, this.#way, this.#again, this.#signIn));
     this.element.append(make("header", "gift-head", this.#title, this.#coins, this.#close), this.#grid, foot);
     this.#listen();
     onLanguage(() => this.draw(null));
@@ -150,6 +153,8 @@ export class GiftDrawer {
     const { words, again, bad } = this.#status_;
     setText(this.#status, signedOut ? t("gift.signInFor") : this.#buttons.length === 0 ? t("gift.empty") : words);
     this.#status.classList.toggle("bad", bad && !signedOut);
+    this.#way.hidden = wallet.onWay === 0 || this.#status.textContent !== "";
+    setText(this.#way, t("gift.waiting", { n: wallet.onWay }));
     this.#again.hidden = !again || signedOut;
     setText(this.#again, t("gift.again"));
     if (combo !== null) {

@@ -5,6 +5,8 @@ import type { Gift } from "./gift";
 /** A series further up than this gets a new line. */
 const NEAR_LINES = 40;
 const IDS_MAX = 1000;
+/** So many lines of gifts in a row are a rush. */
+const RUSH_LINES = 3;
 
 /** Several gifts of the same. `total` is how many there were. */
 export interface Gifts {
@@ -12,15 +14,33 @@ export interface Gifts {
   readonly total: number;
   readonly points: number;
   readonly ids: readonly string[];
+  /** Other small gifts that came in a rush, and have no line of their own. */
+  readonly more: number;
 }
 
 export function firstOf(gift: Gift): Gifts {
-  return { gift, total: gift.count, points: gift.points, ids: [gift.id] };
+  return { gift, total: gift.count, points: gift.points, ids: [gift.id], more: 0 };
 }
 
 /** One more of the same. */
 export function grown(gifts: Gifts, gift: Gift): Gifts {
-  return { gift, total: gifts.total + gift.count, points: gifts.points + gift.points, ids: [...gifts.ids, gift.id].slice(-IDS_MAX) };
+  return { ...gifts, gift, total: gifts.total + gift.count, points: gifts.points + gift.points, ids: [...gifts.ids, gift.id].slice(-IDS_MAX) };
+}
+
+/** A gift of somebody else, or another one. */
+export function joinedBy(gifts: Gifts, gift: Gift): Gifts {
+  return { ...gifts, ids: [...gifts.ids, gift.id].slice(-IDS_MAX), more: gifts.more + gift.count };
+}
+
+/** Whether the end of the chat is gifts only: then a small one more goes into the last line, or nobody could read what people say. */
+export function isRush(lines: readonly { readonly type: string; readonly gifts?: Gifts }[], gift: Gift): boolean {
+  const tail = lines.slice(-RUSH_LINES);
+  const last = tail.at(-1)?.gifts?.gift;
+  return last !== undefined && isSmall(last) && isSmall(gift) && gift.note === "" && tail.length === RUSH_LINES && tail.every(({ type }) => type === "gift");
+}
+
+function isSmall({ figure }: Gift): boolean {
+  return figure === null || figure.tier === "small";
 }
 
 /** The line that this gift belongs to, or -1. What somebody wrote with a gift has a line of its own. */

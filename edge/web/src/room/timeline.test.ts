@@ -258,6 +258,14 @@ describe("gifts", () => {
     expect(lines(timeline)).toEqual([[12, 120, "a", "b", "c"], [1, 10, "other"], [1, 10, "said"]]);
   });
 
+  it("in a rush are a number in the last line, but for dear ones and those with words", () => {
+    seq = 90;
+    const of = (id: string, more: object = {}): object => gift(id, { combo: null, sender: { id: `u-${id}`, name: id }, ...more });
+    const big = { animation: { payload: '{"tier":"big"}' } };
+    const timeline = after(begun, frameOf(of("a"), of("b"), of("c"), of("d", { count: 5 }), of("e"), of("d"), of("f", big), of("g", { note: "hi" })), frame(99, ["said"]));
+    expect(timeline.lines.map((line) => (line.type === "gift" ? [line.gifts.gift.id, line.gifts.more] : line.type))).toEqual([["a", 0], ["b", 0], ["c", 6], ["f", 0], ["g", 0], "message"]);
+  });
+
   it("that were paid back go, and notices without words are no lines", () => {
     seq = 90;
     const notice = (kind: string, payload: string): object => ({ type: "notice", id: kind, kind, text: "", payload });

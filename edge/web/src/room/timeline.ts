@@ -28,7 +28,7 @@ import {
   type Welcome,
   type You,
 } from "./protocol";
-import { firstOf, type Gifts, grown, lineOf } from "./gift-lines";
+import { firstOf, type Gifts, grown, isRush, joinedBy, lineOf } from "./gift-lines";
 import { field, parsedJson, text } from "../lib/json";
 
 /** Lines kept; the oldest go. */
@@ -237,10 +237,13 @@ function gave(timeline: Timeline, gift: Gift, atMs: number): Timeline {
   }
   const at = lineOf(timeline.lines, gift);
   const line = timeline.lines[at];
-  if (line?.type !== "gift") {
-    return added(timeline, { type: "gift", gifts: firstOf(gift) }, atMs);
+  if (line?.type === "gift") {
+    return { ...timeline, lines: timeline.lines.map((known) => (known === line ? { ...line, gifts: grown(line.gifts, gift) } : known)) };
   }
-  return { ...timeline, lines: timeline.lines.map((known) => (known === line ? { ...line, gifts: grown(line.gifts, gift) } : known)) };
+  const last = timeline.lines.at(-1);
+  return last?.type === "gift" && isRush(timeline.lines, gift)
+    ? { ...timeline, lines: [...timeline.lines.slice(0, -1), { ...last, gifts: joinedBy(last.gifts, gift) }] }
+    : added(timeline, { type: "gift", gifts: firstOf(gift) }, atMs);
 }
 
 /** Most notices are for people to read; those without words mean something to the page. */
