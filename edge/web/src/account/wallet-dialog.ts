@@ -84,7 +84,8 @@ export class WalletDialog {
 
   #row(line: WalletLine): HTMLElement {
     const key = `wallet.kind_${line.kind}`;
-    const what = line.item !== "" ? t("wallet.gave", { item: this.#nameOf(line.item), n: Math.max(1, line.count) }) : hasKey(key) ? t(key) : line.kind;
+    const item = this.#nameOf(line.item);
+    const what = line.item === "" ? (hasKey(key) ? t(key) : line.kind) : line.count > 1 ? t("gift.severalGave", { item, n: line.count }) : item;
     const words = make("bdi", "wallet-what", line.item !== "" && line.kind !== "gift" && hasKey(key) ? `${t(key)}: ${what}` : what);
     const about = [when(line.atMs), line.room, line.note].filter((part) => part !== "").join(" · ");
     const amount = make("span", line.amount < 0 ? "wallet-amount" : "wallet-amount in", `${line.amount < 0 ? "−" : "+"}${formatNumber(Math.abs(line.amount))}`);

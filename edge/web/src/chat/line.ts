@@ -102,7 +102,7 @@ function giftElement({ gift, total, points, more }: Gifts, around: Surroundings)
   const emoji = make("span", "gift-emoji", figure?.emoji ?? EMOJI_DEFAULT);
   emoji.setAttribute("aria-hidden", "true");
   const element = make("div", `line gift tier-${figure?.tier ?? "small"}${sender.id === around.me ? " mine" : ""}`, emoji);
-  const first = t("chat.gift", { name: shortened(sender.name, NAME_CHARACTERS_MAX), item: name, n: total });
+  const first = t(total > 1 ? "gift.gaveSome" : "gift.gaveOne", { name: shortened(sender.name, NAME_CHARACTERS_MAX), item: name, n: total });
   const words = make("span", "text", more === 0 ? first : t("gift.andMore", { first, n: more }));
   if (points > 0) {
     words.title = t("gift.points", { n: points });

@@ -105,7 +105,6 @@ export const en = {
   "chat.joined": { one: "{names} joined", other: "{names} joined" },
   "chat.left": { one: "{names} left", other: "{names} left" },
   "chat.andMore": { one: "{names} and {n} more", other: "{names} and {n} more" },
-  "chat.gift": { one: "{name} gave {item}", other: "{name} gave {item} × {n}" },
   "chat.repliesTo": "Reply to {name}: {text}",
   "chat.replyGone": "Reply to a message that is not here any more",
   "chat.stopReply": "Do not reply",

@@ -97,7 +97,6 @@ export const es: Catalogue = {
   "chat.joined": { one: "Llega {names}", other: "Llegan {names}" },
   "chat.left": { one: "Se va {names}", other: "Se van {names}" },
   "chat.andMore": { one: "{names} y {n} más", other: "{names} y {n} más" },
-  "chat.gift": { one: "{name} ha regalado {item}", other: "{name} ha regalado {item} × {n}" },
   "chat.repliesTo": "Respuesta a {name}: {text}",
   "chat.replyGone": "Respuesta a un mensaje que ya no está",
   "chat.stopReply": "No responder",

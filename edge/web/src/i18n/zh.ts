@@ -97,7 +97,6 @@ export const zh: Catalogue = {
   "chat.joined": { other: "{names} 来了" },
   "chat.left": { other: "{names} 离开了" },
   "chat.andMore": { other: "{names} 和另外 {n} 人" },
-  "chat.gift": { other: "{name} 送出 {item} × {n}" },
   "chat.repliesTo": "回复 {name}：{text}",
   "chat.replyGone": "回复的消息已不在这里",
   "chat.stopReply": "取消回复",

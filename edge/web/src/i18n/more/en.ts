@@ -70,7 +70,6 @@ export const more = {
   "wallet.loading": "Loading…",
   "wallet.empty": "Nothing has happened yet.",
   "wallet.more": "Show more",
-  "wallet.gave": { one: "{item}", other: "{item} × {n}" },
   "wallet.kind_gift": "Gift",
   "wallet.kind_topup": "Coins added",
   "wallet.kind_refund": "Paid back",

@@ -68,7 +68,6 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "wallet.loading": "Cargando…",
   "wallet.empty": "Todavía no hay movimientos.",
   "wallet.more": "Ver más",
-  "wallet.gave": { one: "{item}", other: "{item} × {n}" },
   "wallet.kind_gift": "Regalo",
   "wallet.kind_topup": "Monedas añadidas",
   "wallet.kind_refund": "Devolución",

@@ -68,7 +68,6 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "wallet.loading": "加载中…",
   "wallet.empty": "还没有任何记录。",
   "wallet.more": "显示更多",
-  "wallet.gave": { other: "{item} × {n}" },
   "wallet.kind_gift": "礼物",
   "wallet.kind_topup": "充值",
   "wallet.kind_refund": "退款",
