@@ -50,7 +50,7 @@ export class AccountDialogs {
       fields: [
         { ...LOGIN(), hint: t("account.loginHint") },
         { name: "name", label: t("account.name"), hint: t("account.nameHint"), autocomplete: "nickname" },
-        NEW_PASSWORD("password"),
+        NEW_PASSWORD("password", t("account.password")),
       ],
       submit: t("account.register"),
       other: { label: t("account.toSignIn"), run: () => this.signIn(why) },
@@ -83,7 +83,7 @@ export class AccountDialogs {
       fields: [
         { name: "username", label: "", autocomplete: "username", value: login, silent: true },
         { name: "present", label: t("account.present"), type: "password", autocomplete: "current-password" },
-        NEW_PASSWORD("next"),
+        NEW_PASSWORD("next", t("account.newPassword")),
       ],
       submit: t("account.save"),
       about: { "wrong-credentials": "present", "bad-password": "next", "common-password": "next" },
@@ -164,7 +164,7 @@ export class AccountDialogs {
 }
 
 const LOGIN = (): FieldSpec => ({ name: "login", label: t("account.login"), autocomplete: "username" });
-const NEW_PASSWORD = (name: string): FieldSpec => ({ name, label: t("account.newPassword"), hint: t("account.passwordHint", { n: PASSWORD_CHARACTERS_MIN }), type: "password", autocomplete: "new-password" });
+const NEW_PASSWORD = (name: string, label: string): FieldSpec => ({ name, label, hint: t("account.passwordHint", { n: PASSWORD_CHARACTERS_MIN }), type: "password", autocomplete: "new-password" });
 
 function checkPassword(password: string): string | null {
   return new TextEncoder().encode(password).length < PASSWORD_CHARACTERS_MIN ? "bad-password" : null;

@@ -87,7 +87,8 @@ export class FormDialog {
 
   #draw(spec: FormSpec): void {
     this.#drawn = new Map();
-    const title = make("h2", "", spec.title);
+    // What opened it says that there is more to come; here it is.
+    const title = make("h2", "", spec.title.replace(/…$/, ""));
     title.id = "form-title";
     const form = make("form", "", title);
     form.id = `form-${spec.id}`;

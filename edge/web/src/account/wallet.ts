@@ -96,10 +96,11 @@ export class Wallet {
     }
   }
 
-  /** What an answer said is available. */
-  learn(available: number): void {
+  /** What an answer said is available. Answers overtake each other: the least is the latest, as long as one only spends. */
+  learn(said: number): void {
     if (this.#balance !== null) {
       this.#asked += 1;
+      const available = Math.min(said, this.#balance.available);
       this.#balance = { ...this.#balance, available, balance: available + this.#balance.held };
       this.#changed();
     }

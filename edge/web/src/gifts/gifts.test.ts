@@ -5,6 +5,7 @@ import { parseBoard } from "./board";
 import { inOrder, lookOf, parseCatalogue } from "./catalogue";
 import { isOver, tapped, untapped } from "./combo";
 import { celebrating, gave, type GoalState, NO_GOAL, noticed, parseGoal, reachedBy, share, told } from "./goal";
+import { FramePace } from "./pace";
 import { Seen } from "./seen";
 import { type Show, ShowQueue, SHOWS_MAX } from "./shows";
 import { emptyTray, nextMs, settled, type Tray, trayAfter, trayEnded } from "./tray-state";
@@ -58,6 +59,22 @@ describe("seen", () => {
   it("is true the first time, and remembers so many", () => {
     const seen = new Seen(2);
     expect(["a", "a", "b", "c", "a"].map((id) => seen.add(id))).toEqual([true, false, true, true, true]);
+  });
+});
+
+describe("pace", () => {
+  it("is slow after many long frames, well again after many short ones, and takes no pause for a frame", () => {
+    const pace = new FramePace();
+    let nowMs = 0;
+    const play = (frames: number, ms: number): boolean => {
+      for (let frame = 0; frame < frames; frame += 1) {
+        pace.frame((nowMs += ms));
+      }
+      return pace.isSlow;
+    };
+    expect([play(60, 16), play(3, 120), play(40, 60)]).toEqual([false, false, true]);
+    pace.pause();
+    expect([play(1, 900), play(5, 16), play(80, 16)]).toEqual([true, true, false]);
   });
 });
 

@@ -261,12 +261,12 @@ export class RoomGifts {
       this.#say(t("gift.slow", { time: formatDuration(fate.ms) }), false, fate.ms);
     } else if (fate.type === "given") {
       wallet.learn(fate.available);
+      this.#refreshSoon();
       if (fate.state === "given") {
         this.#playOwn(fate.id, fate.tap);
       } else {
         this.#held += 1;
         this.#say(t("gift.held", { n: this.#held }), false);
-        void wallet.refresh();
       }
     } else {
       for (const { item, count } of fate.taps) {
@@ -283,11 +283,15 @@ export class RoomGifts {
 
   /** Given on another device. */
   #refreshIfMine(gift: Gift): void {
-    const { session, wallet } = this.#options.account;
-    if (gift.sender.id === session.user?.id) {
-      window.clearTimeout(this.#walletTimer);
-      this.#walletTimer = window.setTimeout(() => void wallet.refresh(), WALLET_MS);
+    if (gift.sender.id === this.#options.account.session.user?.id) {
+      this.#refreshSoon();
     }
+  }
+
+  /** Once it is quiet: what is known of the wallet is put together from answers. */
+  #refreshSoon(): void {
+    window.clearTimeout(this.#walletTimer);
+    this.#walletTimer = window.setTimeout(() => void this.#options.account.wallet.refresh(), WALLET_MS);
   }
 
   /** Who gives sees it at once; the room's own word comes in step with the picture, which is behind. */

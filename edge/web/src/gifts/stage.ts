@@ -7,10 +7,13 @@
 import { NAME_CHARACTERS_MAX, shortened } from "../chat/line";
 import { formatNumber, t } from "../i18n";
 import { make } from "../ui/dom";
+import { FramePace } from "./pace";
 import { type Show, ShowQueue } from "./shows";
 
 /** Small ones at once. */
 const RISING_MAX = 14;
+/** The same, on a machine that does not keep up; and there is no more than the picture and its words of the huge ones. */
+const RISING_SLOW_MAX = 4;
 const RISE_MS = 2600;
 /** Between two small ones; shorter the more wait. */
 const SPAWN_MS = 110;
@@ -27,9 +30,11 @@ export class GiftStage {
   readonly element = make("div", "gift-stage");
   readonly #queue = new ShowQueue();
   readonly #still = window.matchMedia("(prefers-reduced-motion: reduce)");
+  readonly #pace = new FramePace();
   #rising = 0;
   #playing = false;
   #timer: number | undefined;
+  #frame: number | null = null;
 
   constructor() {
     this.element.setAttribute("aria-hidden", "true");
@@ -74,7 +79,7 @@ export class GiftStage {
         this.#play(dear);
       }
     }
-    if (this.#timer === undefined && this.#rising < RISING_MAX) {
+    if (this.#timer === undefined && this.#rising < (this.#pace.isSlow ? RISING_SLOW_MAX : RISING_MAX)) {
       const small = this.#queue.take("small");
       if (small !== null) {
         this.#rise(small);
@@ -155,8 +160,9 @@ export class GiftStage {
     const hero = make("div", "gift-hero", make("span", "gift-big", show.emoji));
     const words = wordsOf(show);
     const glow = make("div", "gift-glow");
-    const sparks = Array.from({ length: SPARKS }, () => make("span", "gift-spark", show.emoji));
-    const scene = make("div", "gift-scene", glow, ...sparks, hero, words);
+    const slow = this.#pace.isSlow;
+    const sparks = Array.from({ length: slow ? 0 : SPARKS }, () => make("span", "gift-spark", show.emoji));
+    const scene = make("div", "gift-scene", ...(slow ? [] : [glow]), ...sparks, hero, words);
     this.element.append(scene);
     const timing = { duration, fill: "both" } as const;
     scene.animate([{ opacity: 0 }, { opacity: 1, offset: 0.08 }, { opacity: 1, offset: 0.88 }, { opacity: 0 }], timing);
@@ -178,8 +184,22 @@ export class GiftStage {
     this.#after(animation, scene, done);
   }
 
+  /** Looks how long frames take, while there are any. */
+  #watch(): void {
+    this.#frame ??= requestAnimationFrame((nowMs) => {
+      this.#frame = null;
+      this.#pace.frame(nowMs);
+      if (this.#rising > 0 || this.#playing) {
+        this.#watch();
+      } else {
+        this.#pace.pause();
+      }
+    });
+  }
+
   /** Once it is over the element goes, and the next one comes. What was cancelled is gone already. */
   #after(animation: Animation, element: HTMLElement, done: () => void): void {
+    this.#watch();
     animation.onfinish = () => {
       if (element.isConnected) {
         element.remove();
