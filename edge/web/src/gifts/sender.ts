@@ -95,11 +95,13 @@ export class GiftSender {
     this.#enter(lost);
   }
 
-  /** Somebody else is signed in, or nobody: what is not sent yet is not theirs. */
-  clear(): void {
+  /** Somebody else is signed in, or nobody: what is not sent yet is not theirs. Says how many taps it was. */
+  clear(): number {
+    const count = this.#waiting.length + this.#lost.length;
     this.#waiting = [];
     this.#lost = [];
     this.#options.onChange();
+    return count;
   }
 
   #enter(taps: readonly Tap[]): void {

@@ -96,6 +96,7 @@ export const more = {
   "gift.lost": { one: "{n} gift had no answer. To try again charges nothing twice.", other: "{n} gifts had no answer. To try again charges nothing twice." },
   "gift.again": "Try again",
   "gift.waiting": { one: "{n} coin on its way…", other: "{n} coins on their way…" },
+  "gift.youGave": { one: "You gave {item}", other: "You gave {item} × {n}" },
   "gift.gaveOne": "{name} gave {item}",
   "gift.gaveSome": "{name} gave {item} × {n}",
   "gift.severalGave": "{item} × {n}",

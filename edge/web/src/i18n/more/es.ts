@@ -93,6 +93,7 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "gift.lost": { one: "{n} regalo quedó sin respuesta. Probar otra vez no cobra nada dos veces.", other: "{n} regalos quedaron sin respuesta. Probar otra vez no cobra nada dos veces." },
   "gift.again": "Probar otra vez",
   "gift.waiting": { one: "{n} moneda en camino…", other: "{n} monedas en camino…" },
+  "gift.youGave": { one: "Has regalado {item}", other: "Has regalado {item} × {n}" },
   "gift.gaveOne": "{name} ha regalado {item}",
   "gift.gaveSome": "{name} ha regalado {item} × {n}",
   "gift.severalGave": "{item} × {n}",

@@ -93,6 +93,7 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "gift.lost": { other: "{n} 个礼物没有收到回应。重试不会重复扣费。" },
   "gift.again": "重试",
   "gift.waiting": { other: "{n} 金币正在送出…" },
+  "gift.youGave": { other: "你送出了 {item} × {n}" },
   "gift.gaveOne": "{name} 送出了 {item}",
   "gift.gaveSome": "{name} 送出了 {item} × {n}",
   "gift.severalGave": "{item} × {n}",
