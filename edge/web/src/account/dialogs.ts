@@ -12,7 +12,7 @@ const PASSWORD_CHARACTERS_MIN = 8;
 const ABOUT = {
   "login-taken": "login", "bad-login": "login",
   "name-taken": "name", "bad-name": "name",
-  "bad-password": "password", "common-password": "password", "wrong-credentials": "password",
+  "bad-password": "password", "common-password": "password", "wrong-credentials": "password", "wrong-password": "password",
 } as const;
 const POST = (body?: unknown): RequestInit => ({ method: "POST", body: JSON.stringify(body ?? {}), signal: AbortSignal.timeout(20_000) });
 
@@ -86,10 +86,10 @@ export class AccountDialogs {
         NEW_PASSWORD("next", t("account.newPassword")),
       ],
       submit: t("account.save"),
-      about: { "wrong-credentials": "present", "bad-password": "next", "common-password": "next" },
+      about: { "wrong-password": "present", "bad-password": "next", "common-password": "next" },
       check: ({ next = "" }) => checkPassword(next),
       run: async ({ present = "", next = "" }) => {
-        await this.#session.json("/api/me/password", POST({ present, next }));
+        await ownPassword(this.#session.json("/api/me/password", POST({ present, next })));
         toast(t("account.passwordChanged"));
         try {
           // All sign-ins have ended, this one with them.
@@ -129,7 +129,7 @@ export class AccountDialogs {
       danger: true,
       about: ABOUT,
       run: async ({ password = "" }) => {
-        await this.#session.json("/api/me/erase", POST({ password }));
+        await ownPassword(this.#session.json("/api/me/erase", POST({ password })));
         this.#session.forget();
         toast(t("account.erased"));
       },
@@ -160,6 +160,16 @@ export class AccountDialogs {
     } catch (error) {
       toast(problemWords(asProblem(error)));
     }
+  }
+}
+
+/** Who is signed in has the right login. */
+async function ownPassword(answer: Promise<unknown>): Promise<void> {
+  try {
+    await answer;
+  } catch (error) {
+    const { status, code, detail, retryAfterMs } = asProblem(error);
+    throw new Problem(status, code === "wrong-credentials" ? "wrong-password" : code, detail, retryAfterMs);
   }
 }
 

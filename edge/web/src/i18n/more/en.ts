@@ -45,6 +45,7 @@ export const more = {
   "problem.bad_password": "A password has at least 8 characters.",
   "problem.common_password": "Everybody guesses this password first. Choose another one.",
   "problem.wrong_credentials": "Login or password is wrong.",
+  "problem.wrong_password": "The password is wrong.",
   "problem.blocked": "This account is blocked.",
   "problem.locked": "Too many tries. Try again in {time}.",
   "problem.too_many": "Too many tries. Try again in {time}.",

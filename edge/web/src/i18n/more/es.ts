@@ -44,6 +44,7 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "problem.bad_password": "Una contraseña tiene al menos 8 caracteres.",
   "problem.common_password": "Es la primera contraseña que cualquiera prueba. Elige otra.",
   "problem.wrong_credentials": "El usuario o la contraseña no son correctos.",
+  "problem.wrong_password": "La contraseña no es correcta.",
   "problem.blocked": "Esta cuenta está bloqueada.",
   "problem.locked": "Demasiados intentos. Prueba otra vez dentro de {time}.",
   "problem.too_many": "Demasiados intentos. Prueba otra vez dentro de {time}.",

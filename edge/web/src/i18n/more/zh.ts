@@ -44,6 +44,7 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "problem.bad_password": "密码至少 8 个字符。",
   "problem.common_password": "这个密码太常见，请换一个。",
   "problem.wrong_credentials": "登录名或密码不正确。",
+  "problem.wrong_password": "密码不正确。",
   "problem.blocked": "该账号已被封禁。",
   "problem.locked": "尝试次数过多，请在 {time} 后再试。",
   "problem.too_many": "尝试次数过多，请在 {time} 后再试。",
