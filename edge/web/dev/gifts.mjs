@@ -33,7 +33,7 @@ export function makeGifts(happen, people) {
     const key = `${sender.id} ${what.id}`;
     const known = combos.get(key);
     clearTimeout(known?.timer);
-    const combo = { id: known?.id ?? `combo-${++number}`, count: (known?.count ?? 0) + 1, items: (known?.items ?? 0) + count, points: (known?.points ?? 0) + what.price * count };
+    const combo = { id: known?.id ?? `combo-${++number}`, count: (known?.count ?? 0) + count, points: (known?.points ?? 0) + what.price * count };
     combo.timer = setTimeout(() => {
       combos.delete(key);
       notice("combo_end", { id: combo.id, sender: { id: sender.id, name: sender.name }, item: what.id, count: combo.count, points: combo.points });

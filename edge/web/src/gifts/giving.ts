@@ -192,7 +192,7 @@ export class Giving {
     }
     this.#say(again ? t("gift.lost", { n: this.#sender.lost }) : t("gift.failed", { n: taps.length, reason: problemWords(problem) }), true);
     void this.#options.account.wallet.refresh();
-    if (problem.code === "unknown-gift") {
+    if (problem.code === "unknown-gift" || problem.code === "retired") {
       this.#options.onUnknown();
     }
   }

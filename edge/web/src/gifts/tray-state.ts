@@ -43,14 +43,14 @@ export function trayAfter(tray: Tray, gift: Gift, look: Look, nowMs: number): Tr
   const { combo } = gift;
   const key = combo === null ? `${gift.sender.id} ${gift.item}` : combo.id;
   const known = [...tray.slots, ...tray.waiting].find((run) => run?.key === key) ?? null;
-  // Who comes in the middle of a series sees how long it is.
-  const before = known !== null && !known.ended ? known.total : combo === null ? 0 : (combo.count - 1) * gift.count;
+  const before = known !== null && !known.ended ? known.total : 0;
   const run: Run = {
     key,
     senderId: gift.sender.id,
     sender: gift.sender.name,
     ...look,
-    total: before + gift.count,
+    // Who comes in the middle of a series sees how long it is.
+    total: Math.max(before + gift.count, combo?.count ?? 0),
     points: (known?.points ?? 0) + gift.points,
     untilMs: nowMs + (combo === null ? SINGLE_MS : combo.windowMs + GRACE_MS),
     ended: false,

@@ -19,12 +19,17 @@ export interface Gifts {
 }
 
 export function firstOf(gift: Gift): Gifts {
-  return { gift, total: gift.count, points: gift.points, ids: [gift.id], more: 0 };
+  return { gift, total: ofSeries(gift, 0), points: gift.points, ids: [gift.id], more: 0 };
 }
 
 /** One more of the same. */
 export function grown(gifts: Gifts, gift: Gift): Gifts {
-  return { ...gifts, gift, total: gifts.total + gift.count, points: gifts.points + gift.points, ids: [...gifts.ids, gift.id].slice(-IDS_MAX) };
+  return { ...gifts, gift, total: ofSeries(gift, gifts.total), points: gifts.points + gift.points, ids: [...gifts.ids, gift.id].slice(-IDS_MAX) };
+}
+
+/** The hub knows best how many there were; a page may have come in the middle. */
+function ofSeries({ count, combo }: Gift, before: number): number {
+  return Math.max(before + count, combo?.count ?? 0);
 }
 
 /** A gift of somebody else, or another one. */

@@ -5,10 +5,10 @@ import type { User } from "./protocol";
 
 export type Tier = "small" | "big" | "huge";
 
-/** Taps of one sender on one item, each within `windowMs` of the one before. */
+/** A series: of one sender and item, each within `windowMs` of the one before. */
 export interface Combo {
   readonly id: string;
-  /** Taps so far, this one included. */
+  /** How many so far, this gift's included. */
   readonly count: number;
   readonly windowMs: number;
 }
