@@ -215,6 +215,14 @@ describe("session", () => {
     expect([session.token, site.asked.at(-1)]).toEqual(["t3", "/api/wallet t3"]);
   });
 
+  it("shows no other site the token", async () => {
+    const session = await signedIn();
+    for (const path of ["https://evil.example/", "//evil.example/", "api/me"]) {
+      await expect(session.fetch(path)).rejects.toThrow("not a path");
+    }
+    expect(site.count("")).toBe(1);
+  });
+
   it("tells of changes only", async () => {
     const session = await signedIn();
     const heard = vi.fn();

@@ -109,6 +109,10 @@ export class Session {
 
   /** As `fetch`, as who is signed in; rejects with a `Problem` when nobody answers. A body has to be one that can be sent twice. */
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    if (!/^\/(?!\/)/.test(path)) {
+      // Another site must not see the token.
+      throw new TypeError("not a path of this site");
+    }
     if (this.#held !== null && this.#held.expiresAtMs - this.#world.now() < STALE_MS) {
       await this.renew(this.#held.token);
     }

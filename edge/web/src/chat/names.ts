@@ -1,6 +1,6 @@
 /** The dialog that asks guests what they are called. */
 
-import { onLanguage, t } from "../i18n";
+import { type Key, onLanguage, t } from "../i18n";
 import { GuestError } from "../room/identity";
 import type { Room } from "../room/room";
 import { make, setText } from "../ui/dom";
@@ -18,6 +18,10 @@ export class NameDialog {
   readonly #error = make("p", "field-error");
   readonly #join = make("button", "button");
   readonly #cancel = make("button", "button quiet");
+  readonly #other = make("button", "text-button");
+  readonly #others = make("p", "form-other", this.#other);
+  /** What else one could do, if there is anything: sign in. */
+  offer: { readonly key: Key; run(): void } | null = null;
   #then: (() => void) | null = null;
 
   constructor(room: Room) {
@@ -30,8 +34,13 @@ export class NameDialog {
     this.#input.setAttribute("aria-describedby", "name-error");
     this.#cancel.type = "button";
     this.#cancel.addEventListener("click", () => this.element.close());
+    this.#other.type = "button";
+    this.#other.addEventListener("click", () => {
+      this.element.close();
+      this.offer?.run();
+    });
     this.#input.addEventListener("input", () => this.#fail(null));
-    const form = make("form", "", this.#title, this.#text, make("label", "field", this.#label, this.#input), this.#error, make("p", "dialog-actions", this.#cancel, this.#join));
+    const form = make("form", "", this.#title, this.#text, make("label", "field", this.#label, this.#input), this.#error, make("p", "dialog-actions", this.#cancel, this.#join), this.#others);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#submit();
@@ -47,6 +56,7 @@ export class NameDialog {
     this.#then = then;
     this.#input.value = this.#room.identity.guest?.name ?? "";
     this.#fail(null);
+    this.#words();
     this.element.showModal();
     this.#input.select();
   }
@@ -57,6 +67,8 @@ export class NameDialog {
     setText(this.#label, t("name.label"));
     setText(this.#join, t("name.join"));
     setText(this.#cancel, t("page.cancel"));
+    this.#others.hidden = this.offer === null;
+    setText(this.#other, this.offer === null ? "" : t(this.offer.key));
   }
 
   #fail(code: string | null): void {

@@ -67,7 +67,7 @@ export class ChatPanel {
   readonly #options: PanelOptions;
   readonly #log: ChatLog;
   readonly #composer: Composer;
-  readonly #names: NameDialog;
+  readonly names: NameDialog;
   readonly #confirmation = new Confirmation();
   readonly #title = make("h2", "");
   readonly #viewers = make("button", "head-button viewers", icon("people"), make("span", ""));
@@ -90,9 +90,9 @@ export class ChatPanel {
   constructor(room: Room, options: PanelOptions) {
     this.#room = room;
     this.#options = options;
-    this.#names = new NameDialog(room);
+    this.names = new NameDialog(room);
     this.#log = new ChatLog(room);
-    this.#composer = new Composer(room, this.#names, () => this.like());
+    this.#composer = new Composer(room, this.names, () => this.like());
     this.people = new PeoplePanel(room);
     this.reviews = new ReviewsPanel(room);
     this.rules = new RulesPanel(room, this.#confirmation);
@@ -153,7 +153,7 @@ export class ChatPanel {
     const head = make("header", "chat-head", this.#title, this.places.head, this.#viewers, this.#tools, this.#optionsButton);
     this.#log.element.append(this.#drawer);
     this.element.append(head, this.places.above, this.#pin, this.#status, this.#log.element, this.places.sheet, this.#composer.element);
-    document.body.append(this.#names.element, this.#confirmation.element);
+    document.body.append(this.names.element, this.#confirmation.element);
   }
 
   #listen(): void {
@@ -246,7 +246,7 @@ export class ChatPanel {
   #openOptions(): void {
     const { timeline, identity, inStep } = this.#room;
     const name = timeline.you?.user.name ?? "";
-    const rename: Item = { label: name === "" ? t("name.join") : t("chat.changeName"), run: () => this.#names.ask(null) };
+    const rename: Item = { label: name === "" ? t("name.join") : t("chat.changeName"), run: () => this.names.ask(null) };
     openPopup(this.#optionsButton, this.element, t("chat.options"), [
       [
         ...(this.#options.bare ? [] : [this.#stepItem(true, inStep), this.#stepItem(false, inStep)]),

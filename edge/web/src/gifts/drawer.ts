@@ -184,8 +184,8 @@ export class GiftDrawer {
     this.#counts.addEventListener("click", (event) => this.#choose(target(event, "[data-count]")));
     this.#grid.addEventListener("click", (event) => {
       const item = this.#itemOf(event);
-      // The end of a long press is no press.
-      if (item !== null && !this.#pressed) {
+      // The end of a long press is no press; one by a key has no pointer.
+      if (item !== null && (!this.#pressed || event.detail === 0)) {
         this.#options.give(item, this.#count);
       }
       this.#pressed = false;

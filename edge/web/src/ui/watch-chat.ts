@@ -140,6 +140,7 @@ export class WatchChat {
     this.#room = room;
     room.setInStep(recallStep());
     this.#panel = new ChatPanel(room, { bare: false, onStep: rememberStep });
+    this.#offerAccount(this.#panel);
     this.#aside.append(this.#panel.element);
     const player = byId("player", HTMLElement);
     player.append(this.#panel.hearts.element);
@@ -148,6 +149,17 @@ export class WatchChat {
     this.#shape();
     this.#fill(recallFill(), false);
     void Promise.race([this.#account.session.restore(), new Promise((done) => window.setTimeout(done, SESSION_MS_MAX))]).then(() => room.open());
+  }
+
+  /** Who is asked for a name may have one already. */
+  #offerAccount({ names }: ChatPanel): void {
+    const { session, dialogs } = this.#account;
+    const offer = { key: "account.haveOne", run: () => dialogs.signIn() } as const;
+    const follow = (): void => {
+      names.offer = session.accounts === "there" ? offer : null;
+    };
+    session.onChange(follow);
+    follow();
   }
 
   #behind(): Behind | null {

@@ -8,6 +8,7 @@ export const more = {
   "account.register": "Create an account",
   "account.toRegister": "Create an account",
   "account.toSignIn": "I have an account",
+  "account.haveOne": "I have an account: sign in",
   "account.login": "Login",
   "account.loginHint": "At least 3 of a–z, 0–9, dot, dash. Nobody else sees it.",
   "account.name": "Name",

@@ -8,6 +8,7 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "account.register": "Crear una cuenta",
   "account.toRegister": "Crear una cuenta",
   "account.toSignIn": "Ya tengo cuenta",
+  "account.haveOne": "Tengo cuenta: iniciar sesión",
   "account.login": "Usuario",
   "account.loginHint": "Al menos 3 caracteres: a–z, 0–9, punto, guion. Nadie más lo ve.",
   "account.name": "Nombre",

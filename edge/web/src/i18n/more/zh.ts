@@ -8,6 +8,7 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "account.register": "注册账号",
   "account.toRegister": "注册账号",
   "account.toSignIn": "我已有账号",
+  "account.haveOne": "我有账号，去登录",
   "account.login": "登录名",
   "account.loginHint": "至少 3 个字符：a–z、0–9、点、连字符。别人看不到。",
   "account.name": "昵称",
