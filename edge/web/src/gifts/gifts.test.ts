@@ -83,18 +83,18 @@ describe("shows", () => {
 
   it("come in order of their tier, and of one sender and item as one", () => {
     const queue = new ShowQueue();
-    [show("a", "rose"), show("b", "bear", "big"), show("a", "rose", "small", 10), show("b", "rose")].forEach((one) => queue.push(one));
-    expect([queue.take("huge"), queue.take("big")?.item, queue.take("small")?.count, queue.take("small")?.sender, queue.take("small")]).toEqual([null, "bear", 11, "b", null]);
+    [show("a", "rose"), show("b", "bear", "big"), show("a", "rose", "small", 10), show("b", "rose")].forEach((one) => queue.push(one, 0));
+    expect([queue.take("huge", 0), queue.take("big", 0)?.item, queue.take("small", 0)?.count, queue.take("small", 0)?.sender, queue.take("small", 0)]).toEqual([null, "bear", 11, "b", null]);
   });
 
   it("are bounded: small ones merge, and are counted still", () => {
     const queue = new ShowQueue();
     for (let n = 0; n < 500; n += 1) {
-      queue.push(show(`u${n}`, n % 2 === 0 ? "rose" : "cake"));
+      queue.push(show(`u${n}`, n % 2 === 0 ? "rose" : "cake"), 0);
     }
     expect(queue.length).toBe(SHOWS_MAX);
     let count = 0;
-    for (let one = queue.take("small"); one !== null; one = queue.take("small")) {
+    for (let one = queue.take("small", 0); one !== null; one = queue.take("small", 0)) {
       count += one.count;
     }
     expect(count).toBe(500);
@@ -102,13 +102,22 @@ describe("shows", () => {
 
   it("keep the dear ones when there are too many", () => {
     const queue = new ShowQueue(4);
-    ["a", "b", "c", "d"].forEach((sender) => queue.push(show(sender, "rose")));
-    ["e", "f"].forEach((sender) => queue.push(show(sender, "castle", "huge")));
-    ["g", "h", "i"].forEach((sender) => queue.push(show(sender, "bear", "big")));
+    ["a", "b", "c", "d"].forEach((sender) => queue.push(show(sender, "rose"), 0));
+    ["e", "f"].forEach((sender) => queue.push(show(sender, "castle", "huge"), 0));
+    ["g", "h", "i"].forEach((sender) => queue.push(show(sender, "bear", "big"), 0));
     expect([queue.length, queue.count("huge"), queue.count("big")]).toEqual([4, 2, 2]);
-    queue.push(show("j", "castle", "huge"));
-    queue.push(show("k", "rose"));
+    queue.push(show("j", "castle", "huge"), 0);
+    queue.push(show("k", "rose"), 0);
     expect([queue.length, queue.count("huge"), queue.count("big"), queue.count("small")]).toEqual([4, 3, 1, 0]);
+  });
+
+  it("are not played when their moment is long over", () => {
+    const queue = new ShowQueue();
+    queue.push(show("a", "castle", "huge"), 0);
+    queue.push(show("b", "bear", "big"), 0);
+    queue.push(show("c", "bear", "big"), 15_000);
+    queue.push(show("d", "rose"), 15_000);
+    expect([queue.take("big", 21_000)?.sender, queue.take("small", 26_000), queue.take("huge", 26_000)?.sender, queue.length]).toEqual(["c", null, "a", 0]);
   });
 });
 

@@ -1,11 +1,13 @@
 /**
  * Gifts that wait to be played over the picture: bounded, dear ones first. When there are too many the small ones merge; a dear
- * one gives way only to others that are as dear. Pure.
+ * one gives way only to others that are as dear. What has waited too long is of another moment of the picture, and is not
+ * played any more: the chat has it. Pure: the time is an argument.
  */
 
 import type { Tier } from "../room/gift";
 
 export const SHOWS_MAX = 64;
+const PATIENCE_MS: Readonly<Record<Tier, number>> = { small: 10_000, big: 20_000, huge: 60_000 };
 
 export interface Show {
   readonly tier: Tier;
@@ -19,9 +21,13 @@ export interface Show {
   readonly durationMs: number;
 }
 
+interface Waiting extends Show {
+  readonly sinceMs: number;
+}
+
 export class ShowQueue {
   readonly #max: number;
-  #shows: Show[] = [];
+  #shows: Waiting[] = [];
 
   constructor(max = SHOWS_MAX) {
     this.#max = max;
@@ -35,18 +41,19 @@ export class ShowQueue {
     return this.#shows.filter((show) => show.tier === tier).length;
   }
 
-  push(show: Show): void {
+  push(show: Show, nowMs: number): void {
     if (this.#merge((known) => known.item === show.item && known.senderId === show.senderId, show)) {
       return;
     }
     if (this.#shows.length >= this.#max && !this.#mergeSmall(show)) {
       return;
     }
-    this.#shows.push(show);
+    this.#shows.push({ ...show, sinceMs: nowMs });
   }
 
   /** The one that came first of this tier. */
-  take(tier: Tier): Show | null {
+  take(tier: Tier, nowMs: number): Show | null {
+    this.#shows = this.#shows.filter((show) => nowMs - show.sinceMs <= PATIENCE_MS[show.tier]);
     const at = this.#shows.findIndex((show) => show.tier === tier);
     return at === -1 ? null : (this.#shows.splice(at, 1)[0] ?? null);
   }

@@ -51,7 +51,7 @@ export class GiftStage {
     if (document.visibilityState === "hidden" || (this.#still.matches && show.tier === "small")) {
       return;
     }
-    this.#queue.push(show);
+    this.#queue.push(show, performance.now());
     this.#pump();
   }
 
@@ -73,14 +73,15 @@ export class GiftStage {
   }
 
   #pump(): void {
+    const nowMs = performance.now();
     if (!this.#playing) {
-      const dear = this.#queue.take("huge") ?? this.#queue.take("big");
+      const dear = this.#queue.take("huge", nowMs) ?? this.#queue.take("big", nowMs);
       if (dear !== null) {
         this.#play(dear);
       }
     }
     if (this.#timer === undefined && this.#rising < (this.#pace.isSlow ? RISING_SLOW_MAX : RISING_MAX)) {
-      const small = this.#queue.take("small");
+      const small = this.#queue.take("small", nowMs);
       if (small !== null) {
         this.#rise(small);
         const waiting = this.#queue.count("small");
