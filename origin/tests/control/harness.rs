@@ -1,5 +1,7 @@
 //! An origin with accounts in this process, and who asks it.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 /// For what a loaded machine does in its own time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(25);
+pub(crate) const LOOK: Duration = Duration::from_millis(25);
 pub(crate) const LINK: &str = "the-token-of-the-link";
 pub(crate) const OPERATOR: &str = "the-token-of-operators";
 pub(crate) const SECRETS: [&str; 2] = ["the-new-secret-of-payments", "the-old-secret-of-payments"];
@@ -165,6 +167,8 @@ fn configuration(directory: &Path, more: &str) -> String {
          [[streams]]\nname = \"demo\"\npublish_key = \"key-of-the-demo-stream\"\n\
          [rooms]\nenabled = true\nlink_tokens = [\"{LINK}\"]\nstate_dir = \"{directory}/rooms\"\n\
          reserved_names = [\"Queen\"]\n\
+         [rooms.archive]\nenabled = true\ndirectory = \"{directory}/chat\"\n\
+         keys_file = \"{directory}/keys\"\n\
          [control]\nenabled = true\n[control.store]\ndirectory = \"{directory}/control\"\n\
          [control.payments]\nsecrets = [\"{new}\", \"{old}\"]\n{more}"
     )
@@ -177,6 +181,13 @@ impl Origin {
 
     pub(crate) async fn with(more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        let keys = directory.path().join("keys");
+        std::fs::write(
+            &keys,
+            "first MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=\n",
+        )
+        .unwrap();
+        std::fs::set_permissions(&keys, Permissions::from_mode(0o600)).unwrap();
         let (addresses, stop, running) = run(directory.path(), more).await;
         Self {
             directory,
@@ -190,9 +201,15 @@ impl Origin {
 
     /// Ends it as SIGTERM would, and starts it anew.
     pub(crate) async fn restart(&mut self) {
+        self.restart_after(async |_| {}).await;
+    }
+
+    /// Meanwhile something is done to its directory.
+    pub(crate) async fn restart_after(&mut self, meanwhile: impl AsyncFnOnce(&Path)) {
         self.stop.cancel();
         let running = self.running.take().unwrap();
         timeout(PATIENCE, running).await.expect("an end").unwrap();
+        meanwhile(self.directory.path()).await;
         let (addresses, stop, running) = run(self.directory.path(), &self.more).await;
         (self.addresses, self.stop, self.running) = (addresses, stop, Some(running));
     }

@@ -58,8 +58,7 @@ async fn a_changed_name_is_free() {
     assert_eq!(me.body["name"], "Cleo");
     for bad in ["", "x", "a\r\nb\u{0}", "a\u{202e}b", &"x".repeat(25)] {
         let answer = origin.ask(rename(&ben, bad)).await;
-        let code = answer.text("/code");
-        assert!(code == "bad-name" || code == "too-many", "{answer:?}");
+        assert_eq!(answer.refusal(), (422, "bad-name"));
     }
 }
 
@@ -67,7 +66,7 @@ async fn a_changed_name_is_free() {
 async fn names_are_not_changed_all_the_time() {
     let origin = Origin::start().await;
     let ana = origin.register("Ana").await;
-    for n in 0..5 {
+    for n in 0..10 {
         origin.ask(rename(&ana, &format!("Ana {n}"))).await.is(200);
     }
     let refused = origin.ask(rename(&ana, "Ana")).await;

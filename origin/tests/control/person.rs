@@ -1,9 +1,15 @@
 //! All that is kept of a person: shown, and taken away.
 
-use http::Method;
-use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::harness::{Call, HOME, Origin, PASSWORD, Someone, WRONG, get, operator, post};
+use chat_archive::{Archive, KeyFile, Options};
+use http::Method;
+use rooms::schema::{Body, Event, Message, User};
+use serde_json::{Value, json};
+
+use crate::harness::{Call, HOME, LOOK, Origin, PASSWORD, Someone, WRONG, get, operator, post};
 
 fn credit(id: &str, amount: i64, key: &str) -> Call {
     let body = json!({ "amount": amount, "note": "for a friend" });
@@ -53,6 +59,61 @@ async fn everything_is_exported() {
     origin.ask(mine.clone()).await.is(200);
     let refused = origin.ask(mine).await;
     assert_eq!(refused.refusal(), (429, "too-many"));
+}
+
+/// Stores what somebody said, as a hub would have.
+async fn say(directory: &Path, author: &str, text: &str) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now_ms = u64::try_from(now.as_millis()).unwrap();
+    let keys = KeyFile::load(&directory.join("keys")).unwrap();
+    let stored = directory.join("chat");
+    // The origin lets go of it when its last page of metrics has been read.
+    let archive = loop {
+        match Archive::open(&stored, keys.clone(), Options::default(), now_ms) {
+            Ok((archive, _)) => break archive,
+            Err(chat_archive::Error::InUse { .. }) => tokio::time::sleep(LOOK).await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let author = User {
+        id: author.to_owned(),
+        ..User::default()
+    };
+    let message = Message {
+        id: "m1".to_owned(),
+        author,
+        kind: "text".to_owned(),
+        text: text.to_owned(),
+        ..Message::default()
+    };
+    let event = Event {
+        seq: 1,
+        at_ms: now_ms,
+        media_ms: None,
+        body: Body::Message(message),
+    };
+    archive.append("demo", 1, &[Arc::new(event)]).unwrap();
+    archive.close().unwrap();
+}
+
+#[tokio::test]
+async fn stored_chat_is_exported_and_erased_with_its_author() {
+    let mut origin = Origin::start().await;
+    let (ana, ben) = (origin.register("Ana").await, origin.register("Ben").await);
+    let said = async |directory: &Path| say(directory, &ana.id, "a word of Ana").await;
+    origin.restart_after(said).await;
+    let export = async |origin: &Origin, who: &Someone| {
+        let call = get("/v1/me/export").bearer(&who.access);
+        origin.ask(call).await.is(200).body["chat"].clone()
+    };
+    let hers = export(&origin, &ana).await;
+    assert_eq!(hers.as_array().map(Vec::len), Some(1), "{hers}");
+    assert!(hers.to_string().contains("a word of Ana"), "{hers}");
+    assert_eq!(export(&origin, &ben).await, json!([]));
+    origin.ask(erase(&ana, PASSWORD)).await.is(204);
+    let path = format!("/v1/users/{}/chat", ana.id);
+    let left = origin.operate(operator(Method::GET, &path)).await.is(200);
+    assert_eq!(left.body, Value::Null, "no line");
 }
 
 #[tokio::test]

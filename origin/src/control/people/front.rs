@@ -20,10 +20,10 @@ const REGISTRATIONS: Rate = Rate {
     every: Duration::from_secs(20),
     known_max: 100_000,
 };
-/// Changes of a name: whoever looks at a room has to know who is who.
+/// Changes of a name, and attempts at one: whoever looks at a room has to know who is who.
 const RENAMES: Rate = Rate {
-    burst: 5,
-    every: Duration::from_secs(600),
+    burst: 10,
+    every: Duration::from_secs(300),
     known_max: 100_000,
 };
 /// Exports of one person: each reads all of the stored chat.
