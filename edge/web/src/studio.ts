@@ -1,5 +1,6 @@
 /** `GET /studio/{stream}`: the broadcaster's page. What goes out, who is there, what they say, and the tools to moderate it. */
 
+import { session } from "./account/session";
 import { installIcons } from "./chat/icons";
 import { ChatPanel } from "./chat/panel";
 import { beginLanguage, formatElapsed, formatNumber, languageMenu, locale, onLanguage, t } from "./i18n";
@@ -14,6 +15,7 @@ import { Session } from "./player/session";
 import { hasRoom } from "./room/connection";
 import { Identity } from "./room/identity";
 import { Room } from "./room/room";
+import { EarningsPanel } from "./studio/earnings";
 import { byId, setAttribute, setIcon, setText } from "./ui/dom";
 import { Overlay } from "./ui/overlay";
 
@@ -50,6 +52,7 @@ class Studio {
   readonly #session: Session;
   readonly #overlay: Overlay;
   readonly #identity: Identity;
+  readonly #earnings: EarningsPanel;
   readonly #viewers = new Series(SAMPLES);
   readonly #likes = new Series(SAMPLES);
   #likesBefore: number | null = null;
@@ -66,6 +69,7 @@ class Studio {
     this.#session = new Session({ video: this.#video, stream, token: tokenOfQuery(location.search), onChange: () => this.#draw() });
     this.#overlay = new Overlay(this.#session, () => this.#facts?.title ?? stream);
     this.#share();
+    this.#earnings = new EarningsPanel(byId("earnings", HTMLElement), stream, session);
     byId("mute", HTMLButtonElement).addEventListener("click", () => {
       this.#video.muted = !this.#video.muted;
       this.#draw();
@@ -103,7 +107,10 @@ class Studio {
       room: this.#stream,
       identity: this.#identity,
       pictureBehind: () => null,
-      onChange: () => this.#panel?.schedule(),
+      onChange: () => {
+        this.#panel?.schedule();
+        this.#earnings.observe(this.#room?.timeline.lines ?? []);
+      },
       onBurst: () => undefined,
     });
     // A broadcaster wants to know at once.

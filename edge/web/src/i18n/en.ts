@@ -1,6 +1,7 @@
 /** The strings of the watch page, the chat and the studio. `{name}` is a placeholder; `{n}` is a number, and chooses the form. */
 
 import { more } from "./more/en";
+import { earnings } from "./earnings/en";
 
 export type Entry = string | { readonly one?: string; readonly other: string };
 
@@ -317,6 +318,7 @@ export const en = {
   "studio.noToken": "You see this room as a viewer",
   "studio.noTokenText": "To moderate it you need a broadcaster's token. On the origin's machine run this, and open the link that it prints:",
   "studio.noRooms": "Rooms are switched off on this edge, so there is no chat here.",
+  ...earnings,
 } as const satisfies Readonly<Record<string, Entry>>;
 
 export type Key = keyof typeof en;

@@ -1,5 +1,6 @@
 import type { Catalogue } from "./en";
 import { more } from "./more/es";
+import { earnings } from "./earnings/es";
 
 export const es: Catalogue = {
   ...more,
@@ -301,4 +302,5 @@ export const es: Catalogue = {
   "studio.noToken": "Ves esta sala como espectador",
   "studio.noTokenText": "Para moderarla hace falta un token de emisor. En la máquina del origen ejecuta esto y abre el enlace que imprime:",
   "studio.noRooms": "Las salas están desactivadas en este edge, así que aquí no hay chat.",
+  ...earnings,
 };

@@ -1,5 +1,6 @@
 import type { Catalogue } from "./en";
 import { more } from "./more/zh";
+import { earnings } from "./earnings/zh";
 
 export const zh: Catalogue = {
   ...more,
@@ -301,4 +302,5 @@ export const zh: Catalogue = {
   "studio.noToken": "你以观众身份查看此房间",
   "studio.noTokenText": "管理房间需要主播令牌。请在源站机器上运行以下命令，并打开它给出的链接：",
   "studio.noRooms": "此边缘节点未启用房间，因此没有聊天。",
+  ...earnings,
 };

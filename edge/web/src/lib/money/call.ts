@@ -96,7 +96,7 @@ export class Caller {
       headers["Idempotency-Key"] = key;
     }
     try {
-      const response = await this.#ask(path, { method, headers, body: content }, timeoutMs ?? CHANGE_TIMEOUT_MS);
+      const response = await this.#ask(path, { method, headers, ...(content === null ? {} : { body: content }) }, timeoutMs ?? CHANGE_TIMEOUT_MS);
       this.#keys.settle(path, content ?? "");
       return response;
     } catch (error) {

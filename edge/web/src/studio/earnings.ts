@@ -1,0 +1,285 @@
+/** The studio's panel of what the room earns, for its broadcaster and for staff; for anybody else there is a door, or nothing. */
+
+import { Problem, type Session } from "../account/session";
+import { hasRole } from "../account/parse";
+import { Confirmation, toast } from "../chat/moderation";
+import { onLanguage, t } from "../i18n";
+import { Caller, Refused } from "../lib/money/call";
+import { barAfterKey, barAt, barChart } from "../lib/money/chart";
+import { checkGoal, wholeOf } from "../lib/money/check";
+import { dayBegan, shownGifts, type ToldGift } from "../lib/money/gifts";
+import { Loaded } from "../lib/money/loaded";
+import { parseBoard, parseEarnings, parseGifts, parseGoal, parseItems } from "../lib/money/parse";
+import type { Board, Earnings, GiftRecord, Goal, Item } from "../lib/money/types";
+import type { Line } from "../room/timeline";
+import { make } from "../ui/dom";
+import { h, patchChildren } from "../ui/patch";
+import { chartBox } from "./chart";
+import { door, enter } from "./door";
+import * as view from "./view";
+
+const POLL_MS = 60_000;
+/** After a gift: what comes in a swarm is asked for once. */
+const AFTER_GIFT_MS = 1500;
+const DAYS = 30;
+const LATEST = 50;
+/** Gifts that the room told of and that are not recorded yet, at most. */
+const TOLD_MAX = 200;
+
+export class EarningsPanel {
+  readonly #room: string;
+  readonly #session: Session;
+  readonly #call: Caller;
+  readonly #element: HTMLElement;
+  readonly #parts = { balance: make("div", "earn-head"), days: make("div", "earn-days"), gifts: make("div", "earn-gifts"), givers: make("div", "earn-givers"), goal: make("div", "earn-goal") };
+  readonly #confirmation = new Confirmation();
+  readonly #earnings = new Loaded<Earnings>();
+  readonly #latest = new Loaded<readonly GiftRecord[]>();
+  readonly #board = new Loaded<Board>();
+  readonly #goal = new Loaded<{ goal: Goal | null }>();
+  readonly #told = new Map<string, ToldGift>();
+  #items: ReadonlyMap<string, Item> = new Map();
+  #period: view.Period = "day";
+  #chosen: number | null = null;
+  #width = 0;
+  #draft = "";
+  #busy = false;
+  #shownFor: string | null = null;
+  #timer: number | undefined;
+
+  /** Fills `element`, which is hidden until there is something in it. */
+  constructor(element: HTMLElement, room: string, session: Session) {
+    this.#room = room;
+    this.#session = session;
+    this.#element = element;
+    this.#call = new Caller((path, init) => session.fetch(path, init));
+    this.#listen();
+    session.onChange(() => this.#arrive());
+    onLanguage(() => this.#draw());
+    new ResizeObserver(([entry]) => this.#resize(entry?.contentRect.width ?? 0)).observe(this.#parts.days);
+    window.setInterval(() => this.#isShown && document.visibilityState === "visible" && void this.#refresh(), POLL_MS);
+    void session.restore().then(() => this.#arrive());
+  }
+
+  /** What the room shows: a gift among it is news. */
+  observe(lines: readonly Line[]): void {
+    const sinceMs = dayBegan(Date.now());
+    let isNews = false;
+    for (const line of lines) {
+      if (line.type === "gift" && line.atMs >= sinceMs && !this.#told.has(line.gift.id)) {
+        const { id, sender, item, count, points, note } = line.gift;
+        this.#told.set(id, { id, atMs: line.atMs, sender: { id: sender.id, name: sender.name || sender.id }, item, count, points, note });
+        isNews = true;
+      }
+    }
+    for (const id of [...this.#told.keys()].slice(0, Math.max(0, this.#told.size - TOLD_MAX))) {
+      this.#told.delete(id);
+    }
+    if (isNews && this.#isShown) {
+      this.#drawGifts();
+      this.#timer ??= window.setTimeout(() => {
+        this.#timer = undefined;
+        void this.#refresh();
+      }, AFTER_GIFT_MS);
+    }
+  }
+
+  get #isShown(): boolean {
+    return this.#shownFor !== null;
+  }
+
+  get #path(): string {
+    return `/api/rooms/${encodeURIComponent(this.#room)}`;
+  }
+
+  /** Who is signed in has changed. */
+  #arrive(): void {
+    const { user, accounts } = this.#session;
+    const mine = hasRole(user, this.#room, "broadcaster", "staff");
+    this.#element.hidden = !mine && (accounts !== "there" || user !== null);
+    if (!mine) {
+      this.#shownFor = null;
+      for (const loaded of [this.#earnings, this.#latest, this.#board, this.#goal]) {
+        loaded.forget();
+      }
+      patchChildren(this.#element, this.#element.hidden ? [] : door());
+    } else if (this.#shownFor !== user?.id) {
+      this.#shownFor = user?.id ?? null;
+      this.#element.replaceChildren(...Object.values(this.#parts), this.#confirmation.element);
+      this.#draw();
+      void this.#refresh();
+      void this.#call.get(`${this.#path}/gifts`, parseItems).then(
+        (items) => {
+          this.#items = new Map(items.map((item) => [item.id, item]));
+          this.#drawGifts();
+        },
+        // Without the catalogue an item is called by its id.
+        () => undefined,
+      );
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    const draw = (): void => this.#draw();
+    await Promise.all([
+      this.#earnings.load(() => this.#call.get(`${this.#path}/earnings?days=${DAYS}`, parseEarnings), draw),
+      this.#latest.load(async () => (await this.#call.get(`${this.#path}/gifts/latest?limit=${LATEST}`, parseGifts)).items, draw),
+      this.#loadBoard(),
+      this.#goal.load(() => this.#askGoal(), draw),
+    ]);
+  }
+
+  async #loadBoard(): Promise<void> {
+    await this.#board.load(() => this.#call.get(`${this.#path}/leaderboard?period=${this.#period}`, parseBoard), () => this.#draw());
+  }
+
+  /** That there is none is an answer. */
+  async #askGoal(): Promise<{ goal: Goal | null }> {
+    try {
+      return { goal: await this.#call.get(`${this.#path}/goal`, parseGoal) };
+    } catch (error) {
+      if (error instanceof Refused && error.code === "no-goal") {
+        return { goal: null };
+      }
+      throw error;
+    }
+  }
+
+  #draw(): void {
+    if (!this.#isShown) {
+      patchChildren(this.#element, this.#element.hidden ? [] : door());
+      return;
+    }
+    const { balance, days, givers, goal } = this.#parts;
+    patchChildren(balance, [h("h2", { id: "earnings-title" }, t("earn.title")), view.balance(this.#earnings.value)]);
+    patchChildren(days, some(view.days(this.#earnings, this.#chosen, this.#width)));
+    patchChildren(givers, some(view.givers(this.#board, this.#period)));
+    patchChildren(goal, some(view.goal(this.#goal, this.#busy, this.#draft)));
+    this.#drawGifts();
+  }
+
+  #drawGifts(): void {
+    if (this.#isShown) {
+      const shown = shownGifts(this.#latest.value ?? [], [...this.#told.values()], dayBegan(Date.now()));
+      patchChildren(this.#parts.gifts, some(view.gifts(this.#latest, shown, this.#items)));
+    }
+  }
+
+  #resize(width: number): void {
+    if (width > 0 && Math.abs(width - this.#width) >= 1) {
+      this.#width = width;
+      this.#draw();
+    }
+  }
+
+  #choose(index: number | null): void {
+    if (index !== this.#chosen) {
+      this.#chosen = index;
+      patchChildren(this.#parts.days, some(view.days(this.#earnings, this.#chosen, this.#width)));
+    }
+  }
+
+  #listen(): void {
+    const { days } = this.#parts;
+    const isChart = (target: EventTarget | null): boolean => target instanceof Element && target.closest(".chart") !== null;
+    const point = (event: PointerEvent): void => {
+      if (isChart(event.target)) {
+        const known = this.#earnings.value?.days ?? [];
+        const left = days.querySelector(".chart")?.getBoundingClientRect().left ?? 0;
+        this.#choose(barAt(barChart(known.map(({ diamonds }) => diamonds), chartBox(this.#width)), event.clientX - left) ?? this.#chosen);
+      }
+    };
+    days.addEventListener("pointermove", point);
+    days.addEventListener("pointerdown", point);
+    days.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && !isChart(document.activeElement) && this.#choose(null));
+    days.addEventListener("focusout", (event) => isChart(event.target) && this.#choose(null));
+    days.addEventListener("keydown", (event) => {
+      const to = isChart(event.target) ? barAfterKey(event.key, this.#chosen, this.#earnings.value?.days.length ?? 0) : null;
+      if (to !== null) {
+        event.preventDefault();
+        this.#choose(to);
+      } else if (event.key === "Escape") {
+        this.#choose(null);
+      }
+    });
+    this.#element.addEventListener("click", (event) => this.#click(event.target instanceof Element ? event.target.closest<HTMLElement>("[data-do]") : null));
+    this.#element.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (event.target instanceof HTMLFormElement) {
+        void (event.target.dataset["form"] === "goal" ? this.#setGoal(event.target) : this.#enter(event.target));
+      }
+    });
+  }
+
+  #click(button: HTMLElement | null): void {
+    const { do: what, period } = button?.dataset ?? {};
+    if (what === "reload") {
+      void this.#refresh();
+    } else if (what === "period") {
+      this.#period = period === "all" ? "all" : "day";
+      this.#board.forget();
+      void this.#loadBoard();
+    } else if (what === "remove-goal") {
+      this.#confirmation.ask(t("earn.removeGoalTitle"), t("earn.removeGoalText"), t("earn.removeGoalConfirm"), false, () => void this.#removeGoal());
+    }
+  }
+
+  async #enter(form: HTMLFormElement): Promise<void> {
+    try {
+      const user = await enter(form, this.#session);
+      if (user !== null && !hasRole(user, this.#room, "broadcaster", "staff")) {
+        toast(t("earn.notYours", { name: user.name }));
+      }
+    } catch (error) {
+      const problem = error instanceof Problem ? new Refused(error.status, error.code, error.detail, error.retryAfterMs) : error;
+      toast(t("earn.notDone", { reason: view.reason(problem) }));
+    }
+  }
+
+  async #setGoal(form: HTMLFormElement): Promise<void> {
+    const [title, target] = [String(new FormData(form).get("title") ?? ""), String(new FormData(form).get("target") ?? "")];
+    const wrong = checkGoal(title, target);
+    this.#draft = wrong === null ? "" : t(({ "no-title": "earn.goalNoTitle", "long-title": "earn.goalLongTitle", "bad-target": "earn.goalBadTarget" } as const)[wrong]);
+    if (wrong !== null) {
+      this.#draw();
+      form.querySelector<HTMLElement>(wrong === "bad-target" ? "[name=target]" : "[name=title]")?.focus();
+      return;
+    }
+    const body = { title: title.trim(), target: wholeOf(target) ?? 0 };
+    await this.#change(async () => ({ goal: await this.#call.change({ method: "PUT", path: `${this.#path}/goal`, body }, parseGoal) }), t("earn.goalSet"));
+    if (this.#draft === "") {
+      // What is shown is what is set, also where somebody has typed.
+      form.reset();
+    }
+  }
+
+  async #removeGoal(): Promise<void> {
+    await this.#change(async () => {
+      await this.#call.do({ method: "DELETE", path: `${this.#path}/goal` });
+      return { goal: null };
+    }, t("earn.goalRemoved"));
+    this.#parts.goal.querySelector("form")?.reset();
+  }
+
+  async #change(make: () => Promise<{ goal: Goal | null }>, done: string): Promise<void> {
+    if (this.#busy) {
+      return;
+    }
+    this.#busy = true;
+    this.#draw();
+    try {
+      const changed = await make();
+      await this.#goal.load(() => Promise.resolve(changed), () => undefined);
+      this.#draft = "";
+      toast(done);
+    } catch (error) {
+      this.#draft = t("earn.notDone", { reason: view.reason(error) });
+    }
+    this.#busy = false;
+    this.#draw();
+  }
+}
+
+function some(nodes: readonly (Node | null)[]): Node[] {
+  return nodes.filter((node) => node !== null);
+}
