@@ -6,13 +6,15 @@ const edge = process.env["WEIR_EDGE"] ?? "http://localhost:8088";
 // Its admin listener, for the operators' page. `node dev/admin.mjs` is one to try the page with.
 const admin = process.env["WEIR_ADMIN"] ?? "http://localhost:9443";
 
-/** Serves watch.html for every `/watch/{stream}`, studio.html for every `/studio/{stream}`, and the operators' page for `/filters`, as the edge does. */
+/** Serves watch.html for every `/watch/{stream}`, studio.html for every `/studio/{stream}`, the staff's page for `/admin` and the operators' page for `/filters`, as the edge does. */
 function routes(): Plugin {
   const rewrite = (request: { url?: string }, _response: unknown, next: () => void): void => {
     if (request.url?.startsWith("/watch/")) {
       request.url = "/watch.html";
     } else if (request.url?.startsWith("/studio/")) {
       request.url = "/studio.html";
+    } else if (request.url === "/admin") {
+      request.url = "/admin.html";
     } else if (request.url === "/filters") {
       request.url = "/admin/filters.html";
     }
@@ -47,7 +49,7 @@ export default defineConfig({
     // hls.js alone is about 550 kB before compression.
     chunkSizeWarningLimit: 700,
     rollupOptions: {
-      input: { index: "index.html", watch: "watch.html", studio: "studio.html", filters: "admin/filters.html" },
+      input: { index: "index.html", watch: "watch.html", studio: "studio.html", admin: "admin.html", filters: "admin/filters.html" },
       // hls.js changes less often than the pages: a file of its own stays in viewers' caches.
       output: { manualChunks: { hls: ["hls.js"] } },
     },
