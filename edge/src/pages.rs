@@ -50,8 +50,10 @@ impl Pages {
                 by_path.insert(format!("/{name}"), page);
             }
         }
-        if let Some(index) = by_path.remove("/index.html") {
-            by_path.insert("/".to_owned(), index);
+        for (file, path) in [("/index.html", "/"), ("/admin.html", "/admin")] {
+            if let Some(page) = by_path.remove(file) {
+                by_path.insert(path.to_owned(), page);
+            }
         }
         let watch = by_path.remove("/watch.html");
         let studio = by_path.remove("/studio.html");
@@ -65,7 +67,7 @@ impl Pages {
     }
 
     /// The page at `path`; `/watch/{stream}` is one page for every stream, and so is
-    /// `/studio/{stream}`.
+    /// `/studio/{stream}`. `/admin` is the staff's: it shows nothing before they have signed in.
     pub fn find(&self, path: &str) -> Option<Page> {
         for (prefix, page) in [("/watch/", &self.watch), ("/studio/", &self.studio)] {
             let stream = path.strip_prefix(prefix);
@@ -168,4 +170,36 @@ fn compress(plain: &[u8]) -> Option<Bytes> {
     encoder.write_all(plain).ok()?;
     let gzip = encoder.finish().ok()?;
     (gzip.len() < plain.len()).then(|| Bytes::from(gzip))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_page_is_at_one_path_of_one_listener() {
+        let pages = Pages::embedded();
+        for (path, viewers, operators) in [
+            ("/", true, false),
+            ("/watch/demo", true, false),
+            ("/studio/demo", true, false),
+            ("/admin", true, false),
+            ("/filters", false, true),
+            ("/index.html", false, false),
+            ("/admin.html", false, false),
+            ("/admin/", false, false),
+            ("/admin/filters.html", false, false),
+            ("/watch/", false, false),
+            ("/watch/a/b", false, false),
+        ] {
+            let found = (pages.find(path), pages.find_admin(path));
+            let are = (found.0.is_some(), found.1.is_some());
+            assert_eq!(are, (viewers, operators), "{path}");
+            for page in [found.0, found.1].into_iter().flatten() {
+                let policy = page.headers().get(header::CONTENT_SECURITY_POLICY);
+                let policy = policy.and_then(|value| value.to_str().ok());
+                assert_eq!(policy, Some(CONTENT_SECURITY_POLICY), "{path}");
+            }
+        }
+    }
 }

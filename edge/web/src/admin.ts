@@ -24,6 +24,7 @@ let outcomeTimer: number | undefined;
 let desk: { app: App; tabs: readonly Tab[] } | null = null;
 let restored = false;
 let drawn = false;
+let shownTab: string | undefined;
 
 function say(tone: Tone, text: string): void {
   window.clearTimeout(outcomeTimer);
@@ -63,6 +64,11 @@ function draw(): void {
   document.title = tab === null ? "Staff · Weir" : `${tab.title} · Staff · Weir`;
   document.body.classList.toggle("gated", tab === null);
   const view = tab === null ? gate(session, restored) : tab.view();
+  if (tab?.name !== shownTab) {
+    shownTab = tab?.name;
+    // On a phone there is no room for all of them.
+    byId("tabs", HTMLElement).querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
   patchChildren(main, [h("div", { "data-key": tab?.name ?? "gate", class: "view" }, ...view)]);
 }
 

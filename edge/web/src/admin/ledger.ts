@@ -154,7 +154,7 @@ export class Ledger implements Tab {
 
 function accountFacts(account: LedgerAccount): HTMLElement {
   return facts([
-    ["Balance", h("b", { class: account.balance < 0 ? "bad-text" : "" }, sum(account.balance, account.currency))],
+    ["Balance", h("b", { class: account.balance < 0 && !account.overdraft ? "bad-text" : "" }, sum(account.balance, account.currency))],
     ["Available", sum(availableOf(account), account.currency)],
     ["Held", sum(account.held, account.currency)],
     ["May go below zero", account.overdraft ? "yes" : "no"],
@@ -191,13 +191,17 @@ function reportView(report: LedgerReport, atMs: number, tookMs: number): HTMLEle
     h(
       "p",
       { class: "muted small-text" },
-      `${grouped(accounts)} accounts, ${grouped(transfers)} transfers in ${grouped(batches)} batches, ${grouped(holdsOpen)} open holds, ${grouped(messagesPending)} messages. `,
-      ...sums.map(({ currency, sum: total }) => `${currency}s sum to ${total}. `),
+      `${counted(accounts, "account")}, ${counted(transfers, "transfer")} in ${counted(batches, "batch", "batches")}, ${counted(holdsOpen, "open hold")}, ${counted(messagesPending, "message")} to be delivered. `,
+      ...sums.map(({ currency, sum: total }) => `All ${currency}s sum to ${total}. `),
       "Looked at ",
       time(atMs),
       `, in ${(tookMs / 1000).toLocaleString(undefined, { maximumFractionDigits: 1 })} s.`,
     ),
   );
+}
+
+function counted(n: number, one: string, many = `${one}s`): string {
+  return `${grouped(n)} ${n === 1 ? one : many}`;
 }
 
 /** What somebody typed, as an account's id. */

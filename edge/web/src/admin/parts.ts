@@ -2,7 +2,7 @@
 
 import { said } from "../lib/money/call";
 import type { Loaded, Paged } from "../lib/money/loaded";
-import { accountText, effectOn, moment, signed, sum } from "../lib/money/words";
+import { accountText, effectOn, kindText, moment, signed, sum } from "../lib/money/words";
 import type { Transfer } from "../lib/money/types";
 import { h } from "../ui/patch";
 import { hash } from "./app";
@@ -79,7 +79,7 @@ export function transferRow(transfer: Transfer, account: string): HTMLElement {
     "li",
     { class: "row transfer", "data-key": `${transfer.seq ?? ""}${transfer.id}` },
     h("b", { class: effect < 0 ? "effect" : "effect good" }, signed(effect)),
-    h("span", { class: "row-main" }, h("span", {}, transfer.kind === "" ? "transfer" : transfer.kind, effect < 0 ? " to " : " from ", accountLink(other)), h("small", { class: "muted" }, transfer.reference || transfer.id)),
+    h("span", { class: "row-main" }, h("span", {}, kindText(transfer.kind), effect < 0 ? " to " : " from ", accountLink(other)), h("small", { class: "muted" }, transfer.reference || transfer.id)),
     h("span", { class: "row-side muted" }, time(transfer.atMs)),
   );
 }

@@ -2,6 +2,7 @@
 
 import { Loaded } from "../lib/money/loaded";
 import { parseReports } from "../lib/money/parse";
+import { shortId } from "../lib/money/words";
 import type { Report } from "../lib/money/types";
 import { h } from "../ui/patch";
 import { type App, carryOut, hash, type Tab } from "./app";
@@ -87,7 +88,7 @@ export class Reports implements Tab {
           { class: "muted" },
           badge(kind === "held" ? "held" : "reported", kind === "held" ? "warn" : "accent"),
           reason === "" ? null : h("span", {}, " ", name(reason)),
-          by === "" ? null : h("span", {}, ", by ", by.startsWith("u-") ? h("a", { href: hash("users", by) }, `${by.slice(0, 8)}…`) : name(by)),
+          by === "" ? null : h("span", {}, ", by ", by.startsWith("u-") ? h("a", { href: hash("users", by) }, shortId(by)) : name(by)),
         ),
       ),
       h(

@@ -4,7 +4,8 @@ import type { Paged } from "../lib/money/loaded";
 import type { Account, AccountSheet, Transfer } from "../lib/money/types";
 import { sum } from "../lib/money/words";
 import { h } from "../ui/patch";
-import { accountLink, badge, button, facts, labelled, listOf, name, section, time, transferRow } from "./parts";
+import { hash } from "./app";
+import { badge, button, facts, labelled, listOf, name, section, time, transferRow } from "./parts";
 
 /** What the roles of the contract are called; others can be typed. */
 const ROLES = ["staff", "broadcaster", "moderator", "vip", "subscriber", "verified", "bot"] as const;
@@ -51,7 +52,7 @@ export function userSheet({ account, wallet }: AccountSheet, history: Paged<Tran
     ),
     section(
       "History",
-      h("p", { class: "muted small-text" }, "Of ", accountLink(`coin:${account.id}`), ", the newest first."),
+      h("p", { class: "muted small-text" }, "Of their coins, the newest first. ", h("a", { href: hash("ledger", `coin:${account.id}`) }, "Open in the ledger")),
       listOf(history, { class: "transfers", label: "History", none: "Nothing came or went yet.", more: "more-history" }, (transfer) => transferRow(transfer, `coin:${account.id}`)),
     ),
     section(

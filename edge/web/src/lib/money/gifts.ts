@@ -37,11 +37,6 @@ export function shownGifts(recorded: readonly GiftRecord[], told: readonly ToldG
     .slice(0, GIFTS_SHOWN_MAX);
 }
 
-/** Held gifts first: they wait for somebody. Otherwise as they came. */
-export function heldFirst(gifts: readonly GiftRecord[]): readonly GiftRecord[] {
-  return [...gifts.filter(({ state }) => state === "held"), ...gifts.filter(({ state }) => state !== "held")];
-}
-
 /** When the day of `nowMs` began, by the reader's clock. */
 export function dayBegan(nowMs: number): number {
   const day = new Date(nowMs);

@@ -48,7 +48,17 @@ export function accountText(id: string): string {
   if (kind === "filter") {
     return rest === "issue" ? `issue of filter ${name}` : `filter ${name}`;
   }
-  return kind === "topup" ? "top-ups" : owner;
+  return kind === "topup" ? "top-ups" : shortId(owner);
+}
+
+/** Ids of users are long, and their beginnings differ. */
+export function shortId(id: string): string {
+  return /^u-[0-9a-f]{32}$/.test(id) ? `${id.slice(0, 10)}…` : id;
+}
+
+/** What a transfer is for. */
+export function kindText(kind: string): string {
+  return kind === "" ? "transfer" : kind === "topup" ? "top-up" : kind.replaceAll("_", " ");
 }
 
 /** What went to or from `account` in a transfer: below zero when it paid. */
