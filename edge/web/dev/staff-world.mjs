@@ -1,5 +1,7 @@
 // The invented people, gifts and money of dev/staff.mjs. Not shipped.
 
+import { ITEMS } from "./gifts.mjs";
+
 export class Refusal extends Error {
   constructor(status, code, detail) {
     super(detail);
@@ -10,10 +12,6 @@ export class Refusal extends Error {
 export const answer = (body, status = 200, headers = {}) => ({ status, body, headers });
 
 const NAMES = ["Ada", "Jun", "ياسمين", "小林同学", "Tom", "Eva 🌻", "Kai Ångström", "Ivy", "נועה", "Marek", "Sofía", "dan_the_extraordinarily_long_named_person"];
-const ITEMS = [
-  ["rose", "Rose", 1, "🌹", "small"], ["heart", "Heart", 5, "💖", "small"], ["coffee", "Coffee", 20, "☕", "small"], ["boat", "Paper boat", 99, "⛵", "big"],
-  ["fireworks", "Fireworks", 499, "🎆", "big"], ["lighthouse", "Lighthouse", 1999, "🗼", "huge"], ["whale", "Blue whale", 9999, "🐋", "huge"],
-].map(([id, name, price, emoji, tier]) => ({ id, name, price, currency: "coin", animation: id === "whale" ? "whale.webp" : "", attrs: { emoji, tier, combo: tier === "small" ? "yes" : "no", duration_ms: tier === "huge" ? "6000" : "2500" } }));
 const DAY = 86_400_000;
 let seed = 7;
 const chance = () => (seed = (seed * 16807) % 2147483647) / 2147483647;

@@ -1,6 +1,5 @@
 /** `GET /studio/{stream}`: the broadcaster's page. What goes out, who is there, what they say, and the tools to moderate it. */
 
-import { session } from "./account/session";
 import { installIcons } from "./chat/icons";
 import { ChatPanel } from "./chat/panel";
 import { beginLanguage, formatElapsed, formatNumber, languageMenu, locale, onLanguage, t } from "./i18n";
@@ -18,6 +17,7 @@ import { Room } from "./room/room";
 import { EarningsPanel } from "./studio/earnings";
 import { byId, setAttribute, setIcon, setText } from "./ui/dom";
 import { Overlay } from "./ui/overlay";
+import { PageAccount } from "./ui/watch-account";
 
 const REDRAW_MS = 500;
 const FACTS_MS = 5000;
@@ -52,6 +52,7 @@ class Studio {
   readonly #session: Session;
   readonly #overlay: Overlay;
   readonly #identity: Identity;
+  readonly #account = new PageAccount(byId("language", HTMLSelectElement));
   readonly #earnings: EarningsPanel;
   readonly #viewers = new Series(SAMPLES);
   readonly #likes = new Series(SAMPLES);
@@ -69,7 +70,7 @@ class Studio {
     this.#session = new Session({ video: this.#video, stream, token: tokenOfQuery(location.search), onChange: () => this.#draw() });
     this.#overlay = new Overlay(this.#session, () => this.#facts?.title ?? stream);
     this.#share();
-    this.#earnings = new EarningsPanel(byId("earnings", HTMLElement), stream, session);
+    this.#earnings = new EarningsPanel(byId("earnings", HTMLElement), stream, this.#account.session);
     byId("mute", HTMLButtonElement).addEventListener("click", () => {
       this.#video.muted = !this.#video.muted;
       this.#draw();
@@ -107,11 +108,11 @@ class Studio {
       room: this.#stream,
       identity: this.#identity,
       pictureBehind: () => null,
-      onChange: () => {
-        this.#panel?.schedule();
-        this.#earnings.observe(this.#room?.timeline.lines ?? []);
-      },
+      onChange: () => this.#panel?.schedule(),
       onBurst: () => undefined,
+      onEvent: (event) => this.#earnings.observe(event),
+      // More may have happened meanwhile than what comes.
+      onWelcome: () => this.#earnings.refreshSoon(),
     });
     // A broadcaster wants to know at once.
     room.setInStep(false);

@@ -1,6 +1,6 @@
-/** The studio's panel of what the room earns, for its broadcaster and for staff; for anybody else there is a door, or nothing. */
+/** The studio's panel of what the room earns, for its broadcaster and for staff; nobody else sees any of it. */
 
-import { Problem, type Session } from "../account/session";
+import type { Session } from "../account/session";
 import { hasRole } from "../account/parse";
 import { Confirmation, toast } from "../chat/moderation";
 import { onLanguage, t } from "../i18n";
@@ -11,16 +11,15 @@ import { dayBegan, shownGifts, type ToldGift } from "../lib/money/gifts";
 import { Loaded } from "../lib/money/loaded";
 import { parseBoard, parseEarnings, parseGifts, parseGoal, parseItems } from "../lib/money/parse";
 import type { Board, Earnings, GiftRecord, Goal, Item } from "../lib/money/types";
-import type { Line } from "../room/timeline";
+import { parsedJson } from "../lib/json";
+import type { RoomEvent } from "../room/protocol";
 import { make } from "../ui/dom";
 import { h, patchChildren } from "../ui/patch";
 import { chartBox } from "./chart";
-import { door, enter } from "./door";
 import * as view from "./view";
 
 const POLL_MS = 60_000;
-/** After a gift: what comes in a swarm is asked for once. */
-const AFTER_GIFT_MS = 1500;
+const SOON_MS = 1500;
 const DAYS = 30;
 const LATEST = 50;
 /** Gifts that the room told of and that are not recorded yet, at most. */
@@ -58,29 +57,36 @@ export class EarningsPanel {
     onLanguage(() => this.#draw());
     new ResizeObserver(([entry]) => this.#resize(entry?.contentRect.width ?? 0)).observe(this.#parts.days);
     window.setInterval(() => this.#isShown && document.visibilityState === "visible" && void this.#refresh(), POLL_MS);
-    void session.restore().then(() => this.#arrive());
+    this.#arrive();
   }
 
-  /** What the room shows: a gift among it is news. */
-  observe(lines: readonly Line[]): void {
-    const sinceMs = dayBegan(Date.now());
-    let isNews = false;
-    for (const line of lines) {
-      if (line.type === "gift" && line.atMs >= sinceMs && !this.#told.has(line.gift.id)) {
-        const { id, sender, item, count, points, note } = line.gift;
-        this.#told.set(id, { id, atMs: line.atMs, sender: { id: sender.id, name: sender.name || sender.id }, item, count, points, note });
-        isNews = true;
+  /** What has just happened in the room. */
+  observe({ at_ms: atMs, body }: RoomEvent): void {
+    if (body.type === "gift") {
+      const { id, sender, item, count, points, note, figure } = body.gift;
+      this.#told.set(id, { id, atMs, sender: { id: sender.id, name: sender.name || sender.id }, item, count, points, note, figure });
+      const [oldest] = this.#told.keys();
+      if (this.#told.size > TOLD_MAX && oldest !== undefined) {
+        this.#told.delete(oldest);
       }
-    }
-    for (const id of [...this.#told.keys()].slice(0, Math.max(0, this.#told.size - TOLD_MAX))) {
-      this.#told.delete(id);
-    }
-    if (isNews && this.#isShown) {
       this.#drawGifts();
+      this.refreshSoon();
+    } else if (body.type === "notice" && body.notice.kind === "goal") {
+      const goal = parseGoal(parsedJson(body.notice.payload));
+      // Without a payload it is taken away.
+      void this.#goal.load(() => Promise.resolve({ goal }), () => this.#draw());
+    } else if (body.type === "notice" && ["goal_reached", "gift_refunded"].includes(body.notice.kind)) {
+      this.refreshSoon();
+    }
+  }
+
+  /** Something may have happened. What comes in a swarm is asked for once. */
+  refreshSoon(): void {
+    if (this.#isShown) {
       this.#timer ??= window.setTimeout(() => {
         this.#timer = undefined;
         void this.#refresh();
-      }, AFTER_GIFT_MS);
+      }, SOON_MS);
     }
   }
 
@@ -94,15 +100,16 @@ export class EarningsPanel {
 
   /** Who is signed in has changed. */
   #arrive(): void {
-    const { user, accounts } = this.#session;
+    const { user } = this.#session;
     const mine = hasRole(user, this.#room, "broadcaster", "staff");
-    this.#element.hidden = !mine && (accounts !== "there" || user !== null);
+    this.#element.hidden = !mine;
     if (!mine) {
       this.#shownFor = null;
       for (const loaded of [this.#earnings, this.#latest, this.#board, this.#goal]) {
         loaded.forget();
       }
-      patchChildren(this.#element, this.#element.hidden ? [] : door());
+      this.#told.clear();
+      patchChildren(this.#element, []);
     } else if (this.#shownFor !== user?.id) {
       this.#shownFor = user?.id ?? null;
       this.#element.replaceChildren(...Object.values(this.#parts), this.#confirmation.element);
@@ -147,7 +154,6 @@ export class EarningsPanel {
 
   #draw(): void {
     if (!this.#isShown) {
-      patchChildren(this.#element, this.#element.hidden ? [] : door());
       return;
     }
     const { balance, days, givers, goal } = this.#parts;
@@ -206,7 +212,7 @@ export class EarningsPanel {
     this.#element.addEventListener("submit", (event) => {
       event.preventDefault();
       if (event.target instanceof HTMLFormElement) {
-        void (event.target.dataset["form"] === "goal" ? this.#setGoal(event.target) : this.#enter(event.target));
+        void this.#setGoal(event.target);
       }
     });
   }
@@ -221,18 +227,6 @@ export class EarningsPanel {
       void this.#loadBoard();
     } else if (what === "remove-goal") {
       this.#confirmation.ask(t("earn.removeGoalTitle"), t("earn.removeGoalText"), t("earn.removeGoalConfirm"), false, () => void this.#removeGoal());
-    }
-  }
-
-  async #enter(form: HTMLFormElement): Promise<void> {
-    try {
-      const user = await enter(form, this.#session);
-      if (user !== null && !hasRole(user, this.#room, "broadcaster", "staff")) {
-        toast(t("earn.notYours", { name: user.name }));
-      }
-    } catch (error) {
-      const problem = error instanceof Problem ? new Refused(error.status, error.code, error.detail, error.retryAfterMs) : error;
-      toast(t("earn.notDone", { reason: view.reason(problem) }));
     }
   }
 

@@ -1,6 +1,7 @@
 /** The earnings panel as elements: functions of what is known. */
 
-import { reasonOf } from "../chat/words";
+import { codeOfStatus, Problem } from "../account/problem";
+import { problemWords } from "../account/words";
 import { formatNumber, locale, t } from "../i18n";
 import { clockTime } from "../lib/format";
 import { Refused, said } from "../lib/money/call";
@@ -15,7 +16,11 @@ export type Period = "day" | "all";
 
 /** Why something was not done, in the reader's language where the code is known. */
 export function reason(problem: unknown): string {
-  return problem instanceof Refused ? reasonOf(problem.code === "" ? "unavailable" : problem.code, said(problem)) : said(problem);
+  if (!(problem instanceof Refused)) {
+    return said(problem);
+  }
+  const { status, code, message, retryAfterMs } = problem;
+  return problemWords(new Problem(status, code === "" ? codeOfStatus(status) : code, message, retryAfterMs));
 }
 
 /** What stands in place of something that is not there yet, or above something that is old. */
@@ -59,12 +64,12 @@ function giftLine(gift: ShownGift, item: Item | undefined, nowMs: number): HTMLE
   return h(
     "li",
     { "data-key": gift.id, class: `gift-line is-${gift.state}` },
-    h("span", { class: "gift-emoji", "aria-hidden": "true" }, emojiOf(item)),
+    h("span", { class: "gift-emoji", "aria-hidden": "true" }, item === undefined && gift.figure != null ? gift.figure.emoji : emojiOf(item)),
     h(
       "span",
       { class: "gift-words" },
       h("bdi", { class: "gift-name" }, gift.sender.name),
-      h("span", { class: "gift-what" }, t("earn.gave", { item: item?.name ?? gift.item, n: gift.count })),
+      h("span", { class: "gift-what" }, t("earn.gave", { item: item?.name ?? (gift.figure?.name || gift.item), n: gift.count })),
       gift.note === "" ? null : h("bdi", { class: "gift-note" }, gift.note),
     ),
     h(
@@ -121,7 +126,7 @@ export function goal(state: Loaded<{ goal: Goal | null }>, busy: boolean, draft:
       ? null
       : h(
           "form",
-          { class: "goal-form", novalidate: true, "data-form": "goal" },
+          { class: "goal-form", novalidate: true, "data-key": "goal" },
           field("title", t("earn.goalTitle"), { type: "text", maxlength: 200, dir: "auto" }, known?.title ?? ""),
           field("target", t("earn.goalTarget"), { type: "text", inputmode: "numeric", maxlength: 16 }, known === null ? "" : String(known.target)),
           h("p", { class: "goal-error", role: "alert" }, draft),

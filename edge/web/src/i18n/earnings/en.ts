@@ -50,10 +50,4 @@ export const earnings = {
   "earn.stale": "Not up to date: {reason}",
   "earn.notDone": "That did not work: {reason}",
   "earn.retry": "Try again",
-  "earn.signIn": "Sign in",
-  "earn.signInNote": "The broadcaster of this room and staff see here what it earns.",
-  "earn.login": "Login",
-  "earn.password": "Password",
-  "earn.signingIn": "Signing in…",
-  "earn.notYours": "{name} is not the broadcaster of this room.",
 } as const;

@@ -51,10 +51,4 @@ export const earnings: Readonly<Record<keyof typeof en, Entry>> = {
   "earn.stale": "No está al día: {reason}",
   "earn.notDone": "No ha salido: {reason}",
   "earn.retry": "Reintentar",
-  "earn.signIn": "Iniciar sesión",
-  "earn.signInNote": "El emisor de esta sala y el equipo ven aquí lo que ingresa.",
-  "earn.login": "Usuario",
-  "earn.password": "Contraseña",
-  "earn.signingIn": "Iniciando sesión…",
-  "earn.notYours": "{name} no es el emisor de esta sala.",
 };

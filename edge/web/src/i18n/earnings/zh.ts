@@ -51,10 +51,4 @@ export const earnings: Readonly<Record<keyof typeof en, Entry>> = {
   "earn.stale": "不是最新数据：{reason}",
   "earn.notDone": "没有成功：{reason}",
   "earn.retry": "重试",
-  "earn.signIn": "登录",
-  "earn.signInNote": "此房间的主播和工作人员可以在这里查看收益。",
-  "earn.login": "账号",
-  "earn.password": "密码",
-  "earn.signingIn": "正在登录…",
-  "earn.notYours": "{name} 不是此房间的主播。",
 };

@@ -14,6 +14,8 @@ export interface ToldGift {
   readonly count: number;
   readonly points: number;
   readonly note: string;
+  /** What it looks like, where the catalogue does not say. */
+  readonly figure?: { readonly emoji: string; readonly name: string } | null;
 }
 
 export interface ShownGift extends ToldGift {
@@ -29,7 +31,7 @@ export function shownGifts(recorded: readonly GiftRecord[], told: readonly ToldG
     known.set(gift.id, { ...gift, total: null, state: "given" });
   }
   for (const gift of recorded) {
-    known.set(gift.id, gift);
+    known.set(gift.id, { ...gift, figure: known.get(gift.id)?.figure ?? null });
   }
   return [...known.values()]
     .filter(({ atMs }) => atMs >= sinceMs)
