@@ -77,7 +77,7 @@ async function ledger(request, url, [what, id, more]) {
   if (what === "verify") {
     await new Promise((resolve) => setTimeout(resolve, 2500));
     const differences = process.env.BROKEN
-      ? [{ sum: { currency: "coins", sum: 40 } }, { balance: { account: `coin:${world.users[4].id}`, stored: 20_040, computed: 20_000 } }, { gap: { sequence: "transfers", last: 118, found: 120 } }]
+      ? [{ sum: { currency: "coins", sum: 40 } }, { balance: { account: `coin:${world.users[2].id}`, stored: 20_040, computed: 20_000 } }, { gap: { sequence: "transfers", last: 118, found: 120 } }]
       : [];
     const sums = ["coin", "diamond"].map((currency) => ({ currency: `${currency}s`, accounts: summed(currency).length, sum: process.env.BROKEN && currency === "coin" ? 40 : 0 }));
     return answer({ ok: differences.length === 0, accounts: world.accounts.size, holds_open: 1, batches: world.transfers.length, transfers: world.transfers.length, messages_pending: 0, sums, differences, more: 0 });

@@ -1,5 +1,6 @@
 /** The tab of the ledger: what there is, whether it adds up, and any account's history. */
 
+import { said } from "../lib/money/call";
 import { Loaded, Paged } from "../lib/money/loaded";
 import { parseHistory, parseLedgerAccount, parseLedgerReport, parseLedgerSummary } from "../lib/money/parse";
 import type { LedgerAccount, LedgerReport, LedgerSummary, Transfer } from "../lib/money/types";
@@ -174,8 +175,7 @@ function summaryView({ currencies, outboxWaiting, batches }: LedgerSummary): HTM
 }
 
 function waitingForVerify(problem: unknown): HTMLElement {
-  const words = problem instanceof Error ? problem.message : String(problem);
-  return h("p", { class: "verdict unknown" }, h("b", {}, "Not verified."), ` ${words}. Whether it adds up is not known.`);
+  return h("p", { class: "verdict unknown" }, h("b", {}, "Not verified."), ` ${said(problem)} Whether it adds up is not known.`);
 }
 
 function reportView(report: LedgerReport, atMs: number, tookMs: number): HTMLElement {

@@ -61,7 +61,7 @@ export function isRole(name: string): boolean {
 
 /** A room's name as it stands in addresses. */
 export function isRoom(name: string): boolean {
-  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name);
+  return /^[A-Za-z0-9_-]{1,64}$/.test(name);
 }
 
 /** Whether what was typed is the login that is to go. */
