@@ -67,6 +67,7 @@ function gifts(request, url, body, [id, what]) {
   }
   if (gift.state !== "held") throw new Refusal(409, "not-held", `this gift is ${gift.state} already`);
   gift.state = what === "approve" ? "given" : "rejected";
+  if (what === "approve") world.pay(gift, Date.now());
   return answer(null, 204);
 }
 

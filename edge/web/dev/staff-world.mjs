@@ -37,6 +37,11 @@ const move = (id, debit, credit, amount, currency, kind, reference, at_ms, rever
 };
 for (const { id } of users) move(`topup/${id}`, "coin:topup", `coin:${id}`, 20_000, "coin", "topup", id, Date.now() - 40 * DAY);
 
+function pay({ id, sender, room, total }, at_ms) {
+  move(`${id}/1`, `coin:${sender.id}`, "coin:filter:gifts", total, "coin", "gift", id, at_ms);
+  if (total > 1) move(`${id}/2`, "diamond:filter:gifts:issue", `diamond:room:${room}`, Math.floor(total / 2), "diamond", "gift", id, at_ms);
+}
+
 const gifts = [];
 for (let n = 0; n < (empty ? 0 : 140); n += 1) {
   const sender = users[3 + Math.floor(chance() * 30)];
@@ -47,11 +52,7 @@ for (let n = 0; n < (empty ? 0 : 140); n += 1) {
   const state = n % 37 === 11 || n === 138 ? "held" : n % 29 === 5 ? "refunded" : n % 41 === 9 ? "rejected" : "given";
   const id = `g-${hex(24)}`;
   gifts.unshift({ id, seq: n + 1, at_ms, room: n % 9 === 4 ? "walks" : "demo", sender: { id: sender.id, name: sender.name }, item: item.id, count, total, points: total, state, ...(chance() < 0.2 ? { note: "for the heron at the bridge, you have made my evening" } : {}) });
-  if (state === "given" || state === "refunded") {
-    const room = gifts[0].room;
-    move(`${id}/1`, `coin:${sender.id}`, "coin:filter:gifts", total, "coin", "gift", id, at_ms);
-    if (total > 1) move(`${id}/2`, "diamond:filter:gifts:issue", `diamond:room:${room}`, Math.floor(total / 2), "diamond", "gift", id, at_ms);
-  }
+  if (state === "given" || state === "refunded") pay(gifts[0], at_ms);
 }
 
 export const world = {
@@ -59,6 +60,7 @@ export const world = {
   gifts,
   transfers,
   move,
+  pay,
   balance: (id) => balances.get(id),
   accounts: balances,
   goal: empty ? null : { title: "A longer walk on Sunday", target: 25_000, progress: 16_480, set_at_ms: Date.now() - DAY },

@@ -17,6 +17,9 @@ const POLL_MS = 20_000;
 /** How long a good result stays. A bad one stays until the next. */
 const OUTCOME_MS = 8000;
 
+/** Where a sheet takes the place of the list; as in admin-sheets.css. */
+const NARROW = "(max-width: 999px)";
+
 const main = byId("main", HTMLElement);
 const outcome = byId("outcome", HTMLElement);
 let outcomeTimer: number | undefined;
@@ -25,6 +28,10 @@ let desk: { app: App; tabs: readonly Tab[] } | null = null;
 let restored = false;
 let drawn = false;
 let shownTab: string | undefined;
+/** The address is another one than what is drawn. */
+let moved = false;
+/** How far the list was scrolled when a sheet took its place. */
+let listTop = 0;
 
 function say(tone: Tone, text: string): void {
   window.clearTimeout(outcomeTimer);
@@ -64,12 +71,28 @@ function draw(): void {
   document.title = tab === null ? "Staff · Weir" : `${tab.title} · Staff · Weir`;
   document.body.classList.toggle("gated", tab === null);
   const view = tab === null ? gate(session, restored) : tab.view();
-  if (tab?.name !== shownTab) {
+  const isOther = tab?.name !== shownTab;
+  if (isOther) {
     shownTab = tab?.name;
     // On a phone there is no room for all of them.
     byId("tabs", HTMLElement).querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   patchChildren(main, [h("div", { "data-key": tab?.name ?? "gate", class: "view" }, ...view)]);
+  if (moved) {
+    moved = false;
+    arrived(isOther);
+  }
+}
+
+/** Where the reader is after another address: at the sheet that has opened, and back in the list where they were. */
+function arrived(isOther: boolean): void {
+  const sheet = main.querySelector<HTMLElement>(".split-sheet");
+  (sheet ?? main).focus({ preventScroll: true });
+  if (isOther || (sheet !== null && window.matchMedia(NARROW).matches)) {
+    window.scrollTo(0, 0);
+  } else if (sheet === null) {
+    window.scrollTo(0, listTop);
+  }
 }
 
 /** Who is signed in has changed. */
@@ -138,9 +161,9 @@ main.addEventListener("change", (event) => {
   }
 });
 window.addEventListener("hashchange", () => {
+  moved = true;
+  listTop = main.querySelector(".split-sheet") === null ? window.scrollY : listTop;
   go();
-  main.focus({ preventScroll: true });
-  window.scrollTo(0, 0);
 });
 // Addresses are those of the tabs.
 document.querySelector(".skip")?.addEventListener("click", (event) => {

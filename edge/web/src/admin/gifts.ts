@@ -3,7 +3,7 @@
 import { Loaded, Paged } from "../lib/money/loaded";
 import { parseGifts, parseGiftSheet } from "../lib/money/parse";
 import type { GiftRecord, GiftSheet } from "../lib/money/types";
-import { grouped, sum } from "../lib/money/words";
+import { grouped, named, sum } from "../lib/money/words";
 import { h } from "../ui/patch";
 import { type App, carryOut, field, hash, type Tab } from "./app";
 import { badge, button, facts, labelled, listOf, name, section, time, transferLine, waitingFor } from "./parts";
@@ -65,7 +65,7 @@ export class Gifts implements Tab {
           ? null
           : h(
               "article",
-              { class: "split-sheet", "data-key": id, "aria-label": "Gift" },
+              { class: "split-sheet", tabindex: -1, "data-key": id, "aria-label": "Gift" },
               h("p", { class: "back" }, h("a", { href: hash("gifts") }, "← All gifts"), button("Refresh", "refresh")),
               waitingFor(this.#sheet, this.#sheet.value !== null),
               ...(this.#sheet.value === null ? [] : giftSheet(this.#sheet.value)),
@@ -90,20 +90,20 @@ export class Gifts implements Tab {
     } else if (what === "reject-gift") {
       this.#app.ask({
         title: "Reject this gift?",
-        text: `${words(gift)} of ${gift.sender.name} is not given, and the ${sum(gift.total, "coin")} stay with them. Nobody in the room hears of it.`,
+        text: `${words(gift)} of ${named(gift.sender.name)} is not given, and the ${sum(gift.total, "coin")} stay with them. Nobody in the room hears of it.`,
         confirm: "Reject",
         danger: true,
-        run: () => this.#change(`${path}/reject`, {}, `Rejected: ${gift.sender.name} has the ${sum(gift.total, "coin")} back.`),
+        run: () => this.#change(`${path}/reject`, {}, `Rejected: ${named(gift.sender.name)} has the ${sum(gift.total, "coin")} back.`),
       });
     } else if (what === "refund-gift") {
       this.#app.ask({
-        title: `Refund ${sum(gift.total, "coin")} to ${gift.sender.name}?`,
-        text: `${words(gift)} is taken back: the coins return to ${gift.sender.name}, and ${gift.room} loses what it earned from it.`,
+        title: `Refund ${sum(gift.total, "coin")} to ${named(gift.sender.name)}?`,
+        text: `${words(gift)} is taken back: the coins return to ${named(gift.sender.name)}, and ${gift.room} loses what it earned from it.`,
         confirm: `Refund ${sum(gift.total, "coin")}`,
         danger: true,
         fields: [labelled("Reason, for the audit log", h("input", { type: "text", name: "reason", autocomplete: "off", maxlength: REASON_CHARACTERS_MAX, dir: "auto" }))],
         check: (data) => (field(data, "reason") === "" ? "Say why: it cannot be seen from the ledger later." : null),
-        run: (data) => this.#change(`${path}/refund`, { body: { reason: field(data, "reason") } }, `${sum(gift.total, "coin")} refunded to ${gift.sender.name}.`),
+        run: (data) => this.#change(`${path}/refund`, { body: { reason: field(data, "reason") } }, `${sum(gift.total, "coin")} refunded to ${named(gift.sender.name)}.`),
       });
     }
   }

@@ -8,7 +8,7 @@ import { accountText, availableOf, differenceText, grouped, sum } from "../lib/m
 import { h } from "../ui/patch";
 import { type App, field, hash, type Tab } from "./app";
 import { download } from "./download";
-import { badge, button, facts, labelled, listOf, section, time, transferRow, waitingFor } from "./parts";
+import { area, badge, button, facts, labelled, listOf, time, transferRow, waitingFor } from "./parts";
 import { historyPath } from "./users";
 
 const HISTORY = 50;
@@ -111,7 +111,7 @@ export class Ledger implements Tab {
   #verifyView(): HTMLElement {
     const { value, problem, loading } = this.#report;
     const seconds = Math.max(0, Math.round((Date.now() - this.#verifyingSinceMs) / 1000));
-    return section(
+    return area(
       "Does it add up?",
       h("p", { class: "muted small-text" }, "Reads all accounts, holds and transfers, and computes every balance anew."),
       h("p", { class: "actions" }, h("button", { type: "button", class: "button", "data-do": "verify", disabled: loading }, loading ? "Verifying…" : "Verify now")),
@@ -126,7 +126,7 @@ export class Ledger implements Tab {
   }
 
   #exportView(): HTMLElement {
-    return section(
+    return area(
       "Export",
       h("p", { class: "muted small-text" }, "The whole ledger as JSON lines: accounts, holds, batches, transfers and messages."),
       h("p", { class: "actions" }, this.#export === null ? button("Download", "export-ledger") : button("Give up", "stop-export")),
@@ -136,7 +136,7 @@ export class Ledger implements Tab {
   #accountView(): HTMLElement {
     const id = this.#id;
     const account = this.#account.value;
-    return section(
+    return area(
       "Accounts",
       h(
         "form",
@@ -145,7 +145,7 @@ export class Ledger implements Tab {
         h("button", { type: "submit", class: "button" }, "Look up"),
       ),
       h("p", { class: "badges" }, ...["coin:topup", "coin:filter:gifts", "diamond:filter:gifts:issue"].map((known) => h("a", { class: "chip-link", href: hash("ledger", known) }, known))),
-      id === null ? null : h("h4", { class: "account-id" }, h("code", {}, id), " ", h("span", { class: "muted" }, accountText(id))),
+      id === null ? null : h("h3", { class: "account-id" }, h("code", {}, id), " ", h("span", { class: "muted" }, accountText(id))),
       id === null ? null : waitingFor(this.#account, account !== null),
       account === null ? null : accountFacts(account),
       id === null || account === null ? null : listOf(this.#history, { class: "transfers", label: "History", none: "Nothing came or went yet.", more: "more-history" }, (transfer) => transferRow(transfer, id)),

@@ -66,6 +66,11 @@ export function section(title: string, ...children: readonly Child[]): HTMLEleme
   return h("section", { class: "panel", "data-key": title }, h("h3", {}, title), ...children);
 }
 
+/** As `section`, where there is no sheet around it. */
+export function area(title: string, ...children: readonly Child[]): HTMLElement {
+  return h("section", { class: "panel", "data-key": title }, h("h2", {}, title), ...children);
+}
+
 /** An account of the ledger, which leads to its history. */
 export function accountLink(id: string): HTMLElement {
   return h("a", { class: "account", href: hash("ledger", id), title: id }, accountText(id));

@@ -2,7 +2,7 @@
 
 import { Loaded } from "../lib/money/loaded";
 import { parseReports } from "../lib/money/parse";
-import { shortId } from "../lib/money/words";
+import { named, shortId } from "../lib/money/words";
 import type { Report } from "../lib/money/types";
 import { h } from "../ui/patch";
 import { type App, carryOut, hash, type Tab } from "./app";
@@ -60,7 +60,7 @@ export class Reports implements Tab {
 
   async #decide(report: Report, what: "approve" | "dismiss"): Promise<void> {
     const { kind, room, id, author } = report;
-    const done = kind === "report" ? `Closed. The message of ${author.name} stays.` : what === "approve" ? `Approved: the room sees the message of ${author.name}.` : `Dismissed: nobody sees the message of ${author.name}.`;
+    const done = kind === "report" ? `Closed. The message of ${named(author.name)} stays.` : what === "approve" ? `Approved: the room sees the message of ${named(author.name)}.` : `Dismissed: nobody sees the message of ${named(author.name)}.`;
     this.#busy.add(keyOf(report));
     this.#app.redraw();
     await carryOut(this.#app, "Deciding…", async () => {

@@ -3,7 +3,7 @@
 import { checkCredit, CREDIT_MAX, type CreditProblem, checkPassword, isConfirmed, isRole, isRoom, NOTE_CHARACTERS_MAX, wholeOf } from "../lib/money/check";
 import { record, text } from "../lib/filters/parse";
 import type { Account, AccountSheet } from "../lib/money/types";
-import { grouped, sum } from "../lib/money/words";
+import { grouped, named, sum } from "../lib/money/words";
 import { h } from "../ui/patch";
 import { type App, carryOut, field } from "./app";
 import { labelled } from "./parts";
@@ -38,22 +38,22 @@ export class UserActions {
     switch (what) {
       case "block":
         this.#app.ask({
-          title: `Block ${account.name}?`,
+          title: `Block ${named(account.name)}?`,
           text: `They cannot sign in, and all their sign-ins end. Their money and what they said stay.${this.#own(account)}`,
           confirm: "Block",
           danger: true,
-          run: () => this.#post(account, "block", `${account.name} is blocked.`),
+          run: () => this.#post(account, "block", `${named(account.name)} is blocked.`),
         });
         break;
       case "unblock":
-        void carryOut(this.#app, `Unblocking ${account.name}…`, () => this.#post(account, "unblock", `${account.name} may sign in again.`));
+        void carryOut(this.#app, `Unblocking ${named(account.name)}…`, () => this.#post(account, "unblock", `${named(account.name)} may sign in again.`));
         break;
       case "sign-out-user":
         this.#app.ask({
-          title: `Sign ${account.name} out everywhere?`,
+          title: `Sign ${named(account.name)} out everywhere?`,
           text: `On every device they have to sign in again; what is open there goes on for ten minutes at most.${this.#own(account)}`,
           confirm: "Sign out",
-          run: () => this.#post(account, "sign-out", `${account.name} is signed out everywhere.`),
+          run: () => this.#post(account, "sign-out", `${named(account.name)} is signed out everywhere.`),
         });
         break;
       case "password":
@@ -117,15 +117,15 @@ export class UserActions {
     const coins = sum(Math.abs(amount), "coin");
     const gives = amount > 0;
     this.#app.ask({
-      title: gives ? `Credit ${coins} to ${account.name}?` : `Take ${coins} back from ${account.name}?`,
-      text: `${coins} ${gives ? "to" : "from"} ${account.name} (${account.login}): “${note}”. It is written to the ledger and the audit log with your name.`,
+      title: gives ? `Credit ${coins} to ${named(account.name)}?` : `Take ${coins} back from ${named(account.name)}?`,
+      text: `${coins} ${gives ? "to" : "from"} ${named(account.name)} (${account.login}): “${note}”. It is written to the ledger and the audit log with your name.`,
       confirm: gives ? `Credit ${coins}` : `Take back ${coins}`,
       danger: !gives,
       run: async () => {
         const { balance } = await this.#app.call.change({ method: "POST", path: this.#path(account, "credits"), body: { amount, note } }, parseCredit);
         form.reset();
         this.#after.changed();
-        return `${coins} ${gives ? `credited to ${account.name}` : `taken back from ${account.name}`}. The balance is ${sum(balance, "coin")}.`;
+        return `${coins} ${gives ? `credited to ${named(account.name)}` : `taken back from ${named(account.name)}`}. The balance is ${sum(balance, "coin")}.`;
       },
     });
   }
@@ -136,22 +136,22 @@ export class UserActions {
     const own = role === "staff" && room === "" && !gives && account.id === this.#app.me.id ? " This is you: this page is closed to you then." : "";
     const query = room === "" ? "" : `?${new URLSearchParams({ room }).toString()}`;
     this.#app.ask({
-      title: gives ? `Make ${account.name} ${role} ${where}?` : `Take ${role} away from ${account.name}?`,
-      text: `${gives ? `${account.name} (${account.login}) becomes ${role} ${where}.` : `${account.name} (${account.login}) is no longer ${role} ${where}.`}${power}${own} It counts with their next token, within ten minutes.`,
+      title: gives ? `Make ${named(account.name)} ${role} ${where}?` : `Take ${role} away from ${named(account.name)}?`,
+      text: `${gives ? `${named(account.name)} (${account.login}) becomes ${role} ${where}.` : `${named(account.name)} (${account.login}) is no longer ${role} ${where}.`}${power}${own} It counts with their next token, within ten minutes.`,
       confirm: gives ? "Give the role" : "Take it away",
       danger: !gives,
       run: async () => {
         await this.#app.call.do({ method: gives ? "PUT" : "DELETE", path: `${this.#path(account, "roles", encodeURIComponent(role))}${query}` });
         form?.reset();
         this.#after.changed();
-        return gives ? `${account.name} is ${role} ${where}.` : `${account.name} is no longer ${role} ${where}.`;
+        return gives ? `${named(account.name)} is ${role} ${where}.` : `${named(account.name)} is no longer ${role} ${where}.`;
       },
     });
   }
 
   #askPassword(account: Account): void {
     this.#app.ask({
-      title: `Set a password for ${account.name}`,
+      title: `Set a password for ${named(account.name)}`,
       text: `The one they had no longer works, and all their sign-ins end. Tell them the new one, and to change it.${this.#own(account)}`,
       confirm: "Set the password",
       danger: true,
@@ -162,14 +162,14 @@ export class UserActions {
       },
       run: async (data) => {
         await this.#app.call.do({ method: "POST", path: this.#path(account, "password"), body: { password: String(data.get("password") ?? "") } });
-        return `${account.name} has a new password.`;
+        return `${named(account.name)} has a new password.`;
       },
     });
   }
 
   #askErase(account: Account): void {
     this.#app.ask({
-      title: `Erase ${account.name}?`,
+      title: `Erase ${named(account.name)}?`,
       text: `The account goes, with name, login and password. What is in the ledger stays, without the person. This cannot be undone: export first what they may ask for.${this.#own(account)}`,
       confirm: "Erase for ever",
       danger: true,
@@ -178,7 +178,7 @@ export class UserActions {
       run: async () => {
         await this.#app.call.do({ method: "DELETE", path: this.#path(account) });
         this.#after.gone();
-        return `${account.name} (${account.login}) is erased.`;
+        return `${named(account.name)} (${account.login}) is erased.`;
       },
     });
   }

@@ -140,7 +140,7 @@ export class Users implements Tab {
     const sheet = this.#sheet.value;
     return h(
       "article",
-      { class: "split-sheet", "data-key": id, "aria-label": "User" },
+      { class: "split-sheet", tabindex: -1, "data-key": id, "aria-label": "User" },
       h("p", { class: "back" }, h("a", { href: hash("users") }, "← All users"), sheet === null ? null : button("Refresh", "refresh")),
       waitingFor(this.#sheet, sheet !== null),
       ...(sheet === null ? [] : userSheet(sheet, this.#history, this.#app.me.id)),

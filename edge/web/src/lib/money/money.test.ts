@@ -5,7 +5,7 @@ import { dayBegan, GIFTS_SHOWN_MAX, shownGifts, type ToldGift } from "./gifts";
 import { Keys } from "./keys";
 import { Loaded, Paged } from "./loaded";
 import type { GiftRecord } from "./types";
-import { accountText, dayText, effectOn, grouped, kindText, moment, signed, sum } from "./words";
+import { accountText, dayText, effectOn, grouped, kindText, moment, named, signed, sum } from "./words";
 
 describe("forms", () => {
   it("take whole numbers as people write them", () => {
@@ -182,6 +182,10 @@ describe("words", () => {
       "top-ups", "u-1f1f1f1f…", "guest-3", "room demo", "filter gifts", "issue of filter gifts", "odd",
     ]);
     expect(["", "topup", "gift_back"].map(kindText)).toEqual(["transfer", "top-up", "gift back"]);
+  });
+
+  it("let no name turn the sentence around it", () => {
+    expect(named("\u202eevil\u2069")).toBe("\u2068evil\u2069");
   });
 
   it("tell what came to an account, and what went", () => {

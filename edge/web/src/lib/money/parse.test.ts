@@ -86,16 +86,16 @@ describe("answers about the ledger", () => {
 
   it("say what differs", () => {
     const differences = [
-      { balance: { account: "coin:u-1", stored: 5, computed: 4 } },
+      { balance: { account: "coin:u-1", stored: 5000, computed: 4 } },
       { gap: { sequence: "transfers", last: 1, found: 3 } },
       { below_zero: { account: "coin:u-1", balance: -5, held: 0 } },
       { brand_new: { of: "tomorrow", n: 3 } },
       { hold: {} },
     ];
-    expect(parse.parseLedgerReport({ ...REPORT, differences })?.differences.map(differenceText)).toEqual([
-      "coin:u-1 has a balance of 5, and its transfers sum to 4.",
+    expect(parse.parseLedgerReport({ ...REPORT, differences })?.differences.map((difference) => differenceText(difference, "en"))).toEqual([
+      "coin:u-1 has a balance of 5,000, and its transfers sum to 4.",
       "In transfers, 3 comes after 1.",
-      "coin:u-1 has -5, of which 0 is held.",
+      "coin:u-1 has \u22125, of which 0 is held.",
       "brand new: of tomorrow, n 3",
       "Hold ? and what was paid from it differ.",
     ]);

@@ -38,6 +38,11 @@ export function emojiOf(item: Item | undefined): string {
   return item?.attrs.get("emoji") ?? "🎁";
 }
 
+/** Somebody's name in a sentence: with a direction of its own, whatever is in it. */
+export function named(name: string): string {
+  return `\u2068${name.replace(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069`;
+}
+
 /** Whose account it is, in words: `room demo`, `where coins come from`. */
 export function accountText(id: string): string {
   const [, owner = id] = /^(?:coin|diamond)s?:(.*)$/.exec(id) ?? [];
@@ -72,8 +77,11 @@ export function availableOf({ balance, held }: LedgerAccount): number {
 }
 
 /** What does not add up, as the audit itself would say it. A kind that this page does not know is shown as it came. */
-export function differenceText({ kind, fields }: Difference): string {
-  const of = (name: string): string => fields.get(name) ?? "?";
+export function differenceText({ kind, fields }: Difference, locale?: string): string {
+  const of = (name: string): string => {
+    const told = fields.get(name) ?? "?";
+    return /^-?\d+$/.test(told) ? BigInt(told).toLocaleString(locale).replace("-", "\u2212") : told;
+  };
   switch (kind) {
     case "sum":
       return `All ${of("currency")} sum to ${of("sum")}, not to 0.`;
