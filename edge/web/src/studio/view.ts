@@ -135,6 +135,7 @@ export function goal(state: Loaded<{ goal: Goal | null }>, busy: boolean, draft:
             { class: "goal-actions" },
             h("button", { type: "submit", class: "button", disabled: busy }, t(known === null ? "earn.setGoal" : "earn.changeGoal")),
             known === null ? null : h("button", { type: "button", class: "button quiet", "data-do": "remove-goal", disabled: busy }, t("earn.removeGoal")),
+            known === null ? null : h("small", { class: "muted" }, t("earn.changeNote")),
           ),
         ),
   ];

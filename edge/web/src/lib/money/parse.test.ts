@@ -16,8 +16,13 @@ describe("answers about gifts", () => {
     expect(parse.parseGiftSheet({ ...GIFT })?.transfers).toEqual([]);
   });
 
+  it("stay when their giver is erased, and when they were never given", () => {
+    const items = [{ ...GIFT, sender: { id: `u-${"1f".repeat(16)}`, name: "" } }, { ...GIFT, id: "g-2", sender: null, seq: null, state: "held" }];
+    expect(parse.parseGifts({ items })?.items.map(({ sender, seq }) => [sender.name, seq])).toEqual([["u-1f1f1f1f…", 4], ["–", 0]]);
+  });
+
   it("are refused as a whole when a sum cannot be read", () => {
-    for (const wrong of [{ total: "200" }, { total: -1 }, { total: 1.5 }, { total: 2 ** 60 }, { count: undefined }, { points: null }, { sender: null }, { id: "" }]) {
+    for (const wrong of [{ total: "200" }, { total: -1 }, { total: 1.5 }, { total: 2 ** 60 }, { count: undefined }, { points: null }, { id: "" }]) {
       expect([wrong, parse.parseGifts({ items: [GIFT, { ...GIFT, ...wrong }] })]).toEqual([wrong, null]);
     }
     expect([parse.parseGifts(null), parse.parseGifts({}), parse.parseGifts({ items: "no" }), parse.parseGifts({ items: [3] })]).toEqual([null, null, null, null]);

@@ -5,6 +5,7 @@
  */
 
 import { record, text } from "../filters/parse";
+import { shortId } from "./words";
 import type {
   Account, AccountSheet, Board, Currency, Difference, Earnings, GiftRecord, GiftSheet, Goal, Item, LedgerAccount,
   LedgerReport, LedgerSummary, Page, Person, Report, Transfer, Wallet,
@@ -47,7 +48,7 @@ function texts(value: unknown): readonly string[] {
 function person(value: unknown): Person | null {
   const json = record(value);
   const id = text(json?.["id"]);
-  return id === "" ? null : { id, name: text(json?.["name"]) || id };
+  return id === "" ? null : { id, name: text(json?.["name"]) || shortId(id) };
 }
 
 /** The ledger says `coins` where the API says `coin`. */
@@ -87,9 +88,10 @@ export function parseItems(value: unknown): readonly Item[] | null {
 
 function giftRecord(json: Json): GiftRecord | null {
   const id = text(json["id"]);
-  const sender = person(json["sender"]);
+  // Who was erased has no name any more; the gift stays.
+  const sender = person(json["sender"]) ?? { id: "", name: "–" };
   const [count, total, points] = [natural(json["count"]), natural(json["total"]), natural(json["points"])];
-  if (id === "" || sender === null || count === null || total === null || points === null) {
+  if (id === "" || count === null || total === null || points === null) {
     return null;
   }
   return {
