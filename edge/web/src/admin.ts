@@ -28,6 +28,7 @@ let desk: { app: App; tabs: readonly Tab[] } | null = null;
 let restored = false;
 let drawn = false;
 let shownTab: string | undefined;
+let shownWidths = "";
 /** The address is another one than what is drawn. */
 let moved = false;
 /** How far the list was scrolled when a sheet took its place. */
@@ -72,9 +73,11 @@ function draw(): void {
   document.body.classList.toggle("gated", tab === null);
   const view = tab === null ? gate(session, restored) : tab.view();
   const isOther = tab?.name !== shownTab;
-  if (isOther) {
+  const widths = tabs.map(({ waiting }) => String(waiting).length * Math.sign(waiting)).join();
+  if (isOther || widths !== shownWidths) {
     shownTab = tab?.name;
-    // On a phone there is no room for all of them.
+    shownWidths = widths;
+    // On a phone there is no room for all of them, and a number makes one wider.
     byId("tabs", HTMLElement).querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   patchChildren(main, [h("div", { "data-key": tab?.name ?? "gate", class: "view" }, ...view)]);
