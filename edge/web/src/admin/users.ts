@@ -68,10 +68,10 @@ export class Users implements Tab {
           h(
             "form",
             { class: "filter", role: "search", "data-form": "search" },
-            h("input", { type: "search", name: "login", placeholder: "Login begins with…", "aria-label": "Login", autocomplete: "off", autocapitalize: "none", spellcheck: "false", dir: "ltr", maxlength: 64 }),
+            h("input", { type: "search", name: "login", placeholder: "Login", "aria-label": "Login", autocomplete: "off", autocapitalize: "none", spellcheck: "false", dir: "ltr", maxlength: 64 }),
             h("button", { type: "submit", class: "button" }, "Search"),
           ),
-          listOf(this.#list, { class: "users", label: "Users", more: "more-users", none: this.#login === "" ? "There are no users yet." : `No login begins with “${this.#login}”.` }, (user) => this.#row(user)),
+          listOf(this.#list, { class: "users", label: "Users", more: "more-users", none: this.#login === "" ? "There are no users yet." : `Nobody is found by “${this.#login}”.` }, (user) => this.#row(user)),
         ),
         sheet,
       ),
