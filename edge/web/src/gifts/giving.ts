@@ -41,6 +41,8 @@ export class Giving {
   #combo: OwnCombo | null = null;
   #comboItem: Item | null = null;
   #held = 0;
+  /** The last press sent nothing, and the drawer says why. */
+  #refused = false;
   #owner: string | null;
   #statusTimer: number | undefined;
   #comboTimer: number | undefined;
@@ -107,11 +109,17 @@ export class Giving {
     if (left !== null && left < cost) {
       const coins = (n: number): string => t("wallet.coins", { n });
       this.#say(t("gift.short", { name: count === 1 ? item.name : `${item.name} × ${count}`, price: coins(cost), coins: coins(left) }), true);
+      this.#refused = true;
       return;
     }
     if (!this.#sender.give(item, count, room.mediaMs)) {
       this.#say(t("gift.full"), true);
+      this.#refused = true;
       return;
+    }
+    if (this.#refused) {
+      // What was short or too much is so no more.
+      this.#say("", false);
     }
     if (item.combo) {
       this.#comboItem = item;
@@ -200,6 +208,7 @@ export class Giving {
   /** A line in the drawer, or, where it is closed by now, of the page. What can be tried again stays until it was. */
   #say(words: string, bad: boolean, ms = STATUS_MS): void {
     window.clearTimeout(this.#statusTimer);
+    this.#refused = false;
     this.drawer.say({ words, bad, again: this.#sender.lost > 0 });
     if (words === "") {
       return;

@@ -7,6 +7,8 @@ const NEAR_LINES = 40;
 const IDS_MAX = 1000;
 /** So many lines of gifts in a row are a rush. */
 const RUSH_LINES = 3;
+/** If they came within this time. */
+const RUSH_MS = 8000;
 
 /** Several gifts of the same. `total` is how many there were. */
 export interface Gifts {
@@ -38,10 +40,10 @@ export function joinedBy(gifts: Gifts, gift: Gift): Gifts {
 }
 
 /** Whether the end of the chat is gifts only: then a small one more goes into the last line, or nobody could read what people say. */
-export function isRush(lines: readonly { readonly type: string; readonly gifts?: Gifts }[], gift: Gift): boolean {
+export function isRush(lines: readonly { readonly type: string; readonly atMs: number; readonly gifts?: Gifts }[], gift: Gift, atMs: number): boolean {
   const tail = lines.slice(-RUSH_LINES);
   const last = tail.at(-1)?.gifts?.gift;
-  return last !== undefined && isSmall(last) && isSmall(gift) && gift.note === "" && tail.length === RUSH_LINES && tail.every(({ type }) => type === "gift");
+  return last !== undefined && isSmall(last) && isSmall(gift) && gift.note === "" && tail.length === RUSH_LINES && tail.every((line) => line.type === "gift" && atMs - line.atMs < RUSH_MS);
 }
 
 function isSmall({ figure }: Gift): boolean {

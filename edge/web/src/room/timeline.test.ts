@@ -266,6 +266,16 @@ describe("gifts", () => {
     expect(timeline.lines.map((line) => (line.type === "gift" ? [line.gifts.gift.id, line.gifts.more] : line.type))).toEqual([["a", 0], ["b", 0], ["c", 6], ["f", 0], ["g", 0], "message"]);
   });
 
+  it("that come now and then have lines of their own", () => {
+    seq = 90;
+    let timeline = begun;
+    for (let n = 0; n < 5; n += 1) {
+      const body = gift(`g${n}`, { combo: null, sender: { id: `u-${n}`, name: "x" } });
+      timeline = after(timeline, parse(JSON.stringify({ type: "events", epoch: EPOCH, at_ms: NOW, first: (seq += 1), last: seq, events: [{ seq, at_ms: NOW + n * 4000, body }] })));
+    }
+    expect(timeline.lines.length).toBe(5);
+  });
+
   it("that were paid back go, and notices without words are no lines", () => {
     seq = 90;
     const notice = (kind: string, payload: string): object => ({ type: "notice", id: kind, kind, text: "", payload });

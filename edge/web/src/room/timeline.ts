@@ -241,7 +241,7 @@ function gave(timeline: Timeline, gift: Gift, atMs: number): Timeline {
     return { ...timeline, lines: timeline.lines.map((known) => (known === line ? { ...line, gifts: grown(line.gifts, gift) } : known)) };
   }
   const last = timeline.lines.at(-1);
-  return last?.type === "gift" && isRush(timeline.lines, gift)
+  return last?.type === "gift" && isRush(timeline.lines, gift, atMs)
     ? { ...timeline, lines: [...timeline.lines.slice(0, -1), { ...last, gifts: joinedBy(last.gifts, gift) }] }
     : added(timeline, { type: "gift", gifts: firstOf(gift) }, atMs);
 }
