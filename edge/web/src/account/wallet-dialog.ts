@@ -3,7 +3,7 @@
 import { formatNumber, hasKey, locale, onLanguage, t } from "../i18n";
 import { icon, make, setText } from "../ui/dom";
 import { Problem } from "./problem";
-import { joined, type Wallet, type WalletLine } from "./wallet";
+import { grouped, joined, type Wallet, type WalletLine } from "./wallet";
 import { problemWords } from "./words";
 
 export class WalletDialog {
@@ -42,6 +42,7 @@ export class WalletDialog {
   open(): void {
     this.#lines = [];
     this.#next = null;
+    this.#more.hidden = true;
     this.#list.replaceChildren();
     this.#element.showModal();
     this.#draw();
@@ -52,7 +53,6 @@ export class WalletDialog {
   async #load(before: number | null): Promise<void> {
     const asking = (this.#asking += 1);
     setText(this.#status, t("wallet.loading"));
-    this.#more.hidden = true;
     const page = await this.#wallet.page(before);
     if (asking !== this.#asking) {
       return;
@@ -63,11 +63,13 @@ export class WalletDialog {
       this.#more.hidden = false;
       return;
     }
-    const known = this.#lines.length;
     this.#lines = joined(this.#lines, page);
     this.#next = page.next;
-    this.#list.append(...this.#lines.slice(known).map((line) => this.#row(line)));
+    this.#list.replaceChildren(...grouped(this.#lines).map((line) => this.#row(line)));
     setText(this.#status, this.#lines.length === 0 ? t("wallet.empty") : "");
+    if (this.#next === null && document.activeElement === this.#more) {
+      this.#close.focus();
+    }
     this.#more.hidden = this.#next === null;
   }
 
@@ -84,8 +86,8 @@ export class WalletDialog {
 
   #row(line: WalletLine): HTMLElement {
     const key = `wallet.kind_${line.kind}`;
-    const item = this.#nameOf(line.item);
-    const what = line.item === "" ? (hasKey(key) ? t(key) : line.kind) : line.count > 1 ? t("gift.severalGave", { item, n: line.count }) : item;
+    const item = line.item !== "" ? this.#nameOf(line.item) : hasKey(key) ? t(key) : line.kind;
+    const what = line.count > 1 ? t("gift.severalGave", { item, n: line.count }) : item;
     const words = make("bdi", "wallet-what", line.item !== "" && line.kind !== "gift" && hasKey(key) ? `${t(key)}: ${what}` : what);
     const about = [when(line.atMs), line.room, line.note].filter((part) => part !== "").join(" · ");
     const amount = make("span", line.amount < 0 ? "wallet-amount" : "wallet-amount in", `${line.amount < 0 ? "−" : "+"}${formatNumber(Math.abs(line.amount))}`);

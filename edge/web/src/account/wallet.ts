@@ -28,6 +28,8 @@ export interface Page {
 
 const PAGE_LINES = 30;
 const LINES_MAX = 1000;
+/** No longer between two of them. */
+const GROUP_MS = 60_000;
 
 /** Pure. */
 export function parseBalance(value: unknown): Balance | null {
@@ -148,6 +150,23 @@ export class Wallet {
       listener();
     }
   }
+}
+
+/** Gifts of the same in a row are one line for who reads. Newest first. Pure. */
+export function grouped(lines: readonly WalletLine[]): readonly WalletLine[] {
+  const groups: WalletLine[] = [];
+  let oldestMs = 0;
+  for (const line of lines) {
+    const last = groups.at(-1);
+    const same = last !== undefined && line.kind === "gift" && last.kind === "gift" && last.item === line.item && last.room === line.room && last.note === line.note;
+    if (same && oldestMs - line.atMs <= GROUP_MS) {
+      groups[groups.length - 1] = { ...last, amount: last.amount + line.amount, count: last.count + Math.max(1, line.count) };
+    } else {
+      groups.push({ ...line, count: Math.max(1, line.count) });
+    }
+    oldestMs = line.atMs;
+  }
+  return groups;
 }
 
 /** A history does not grow for ever on a page. Pure. */

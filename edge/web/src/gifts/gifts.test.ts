@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { joined, parseBalance, parsePage } from "../account/wallet";
+import { grouped, joined, parseBalance, parsePage } from "../account/wallet";
 import { type Gift, parseGift } from "../room/gift";
 import { parseBoard } from "./board";
 import { inOrder, lookOf, parseCatalogue } from "./catalogue";
@@ -189,6 +189,15 @@ describe("answers", () => {
   it("of the wallet are coins and lines, each once", () => {
     expect([parseBalance({ balance: 9, available: 7, held: 2 }), parseBalance({})]).toEqual([{ balance: 9, available: 7, held: 2 }, null]);
     const page = parsePage({ items: [{ seq: 2, at_ms: 5, kind: "gift", amount: -20, gift: { id: "g", room: "demo", item: "rose", count: 2 } }, { seq: 1, kind: "topup", amount: 5 }], next: 1 });
+    expect(grouped(page.lines)).toHaveLength(2);
     expect([page.lines[0]?.item, page.lines[1]?.item, page.next, joined(page.lines, page).length]).toEqual(["rose", "", 1, 2]);
+  });
+
+  it("of the wallet are read as one line where they are the same in a row", () => {
+    const line = (seq: number, at_ms: number, item: string, kind = "gift"): object => ({ seq, at_ms, kind, amount: -10, gift: { room: "demo", item, count: 1 } });
+    const { lines } = parsePage({ items: [line(9, 200_000, "rose"), line(8, 150_000, "rose"), line(7, 80_000, "rose"), line(6, 79_000, "cake"), line(5, 78_000, "cake", "refund"), line(4, 78_000, "cake", "refund")] });
+    expect(grouped(lines).map(({ item, kind, amount, count }) => [item, kind, amount, count])).toEqual([
+      ["rose", "gift", -20, 2], ["rose", "gift", -10, 1], ["cake", "gift", -10, 1], ["cake", "refund", -10, 1], ["cake", "refund", -10, 1],
+    ]);
   });
 });
