@@ -22,6 +22,8 @@ import { GiftTray } from "./tray";
 const SEEN_MAX = 4096;
 /** What comes later than this after it happened is a line in the chat, and no play. */
 const LATE_MS = 30_000;
+/** A crowd that comes back asks spread over this time. */
+const AGAIN_MS = 6000;
 
 export interface RoomGiftsOptions {
   readonly stream: string;
@@ -47,6 +49,7 @@ export class RoomGifts {
   #goalDrawn: Goal | null = null;
   #goalAsked = 0;
   #asking = false;
+  #welcomeTimer: number | undefined;
 
   constructor(options: RoomGiftsOptions) {
     const { stream, room, panel, account, player } = options;
@@ -84,11 +87,19 @@ export class RoomGifts {
     }
   }
 
-  /** A connection has begun. */
+  /** A connection has begun: the first, or again, and then that of all others here may have, too. */
   welcome(): void {
-    void this.#askGoal();
-    if (this.#items.size === 0) {
-      void this.#load();
+    window.clearTimeout(this.#welcomeTimer);
+    const ask = (): void => {
+      void this.#askGoal();
+      if (this.#items.size === 0) {
+        void this.#load();
+      }
+    };
+    if (this.#goalAsked === 0) {
+      ask();
+    } else {
+      this.#welcomeTimer = window.setTimeout(ask, Math.random() * AGAIN_MS);
     }
   }
 
