@@ -153,7 +153,13 @@ impl Desk {
                 return Err(error);
             };
             let Some(new) = opening(&batch, account, sender) else {
-                return Err(error);
+                // Whoever never had coins has none.
+                let debits = batch.transfers().iter().filter(|it| it.debit == *account);
+                return Err(Error::Insufficient {
+                    account: account.clone(),
+                    available: 0,
+                    needed: debits.map(|it| it.amount.units()).sum(),
+                });
             };
             self.ledger.open_account(new, now).await?;
         }
