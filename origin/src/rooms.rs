@@ -30,7 +30,7 @@ use bus::config::{BusSettings, LINK_MESSAGE_BYTES_MAX};
 use bus::{BusError, EdgeName, HubBus, HubInbox, RoomName, Store, StoreError};
 use chat_archive::ArchiveSettings;
 use parking_lot::Mutex;
-use rooms::schema::{FromEdge, Outcome, Publish, ToEdge};
+use rooms::schema::{FromEdge, Outcome, Publish, Score, ToEdge};
 use settings::Secret;
 use telemetry::Registry;
 use telemetry::metrics::RegisterError;
@@ -397,6 +397,13 @@ impl Hubs {
             Ok(())
         } else {
             Err(NotPublished::Busy { told })
+        }
+    }
+
+    /// Corrects the points of a room. One that is not there, or is too busy, is corrected the next time.
+    pub(crate) fn set_scores(&self, name: &RoomName, scores: Vec<Score>) {
+        if let Ok(input) = self.room(name) {
+            drop(input.try_send(Input::Scores(scores)));
         }
     }
 

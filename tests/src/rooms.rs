@@ -350,6 +350,15 @@ impl Person {
             .with_context(|| what.to_owned())
     }
 
+    /// Waits until more than `count` messages have come.
+    pub async fn more(&mut self, count: usize) -> anyhow::Result<()> {
+        while self.heard.len() <= count {
+            let message = next(&mut self.socket).await?;
+            self.heard.push(message);
+        }
+        Ok(())
+    }
+
     /// Waits for an event that is like this.
     pub async fn event<T>(
         &mut self,

@@ -24,7 +24,7 @@ use crate::{
     presence::merged::Merged,
     schema::{
         Act, AudienceChange, Body, Event, EventFrame, FromEdge, FromEdgeBody, Gift, Message,
-        Moderation, Outcome, Position, Publish, RefusalCode, Relay, Report, Roles, Standing,
+        Moderation, Outcome, Position, Publish, RefusalCode, Relay, Report, Roles, Score, Standing,
         StateChange, StateWhole, ToEdge,
     },
     validate,
@@ -181,6 +181,13 @@ impl Hub {
             self.dedup.insert(now_ms, key, outcome.clone());
         }
         outcome
+    }
+
+    /// Points as whoever keeps gifts has them: after a crash some may have been counted twice or not at
+    /// all here, and what is paid back is taken away.
+    pub fn set_scores(&mut self, scores: Vec<Score>) {
+        self.saved.scores.set(scores);
+        self.soft_version += 1;
     }
 
     /// Closes the frame of the tick, publishes STATE; at [`Self::deadline`], or later.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bus::{EdgeName, RoomName};
 use bytes::Bytes;
-use rooms::schema::{FromEdge, Outcome, Publish, ToEdge};
+use rooms::schema::{FromEdge, Outcome, Publish, Score, ToEdge};
 use rooms::{Hub, HubFigures, HubOutput, Saved};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -38,6 +38,8 @@ pub(super) enum Input {
     Edge(FromEdge),
     /// The API publishes something.
     Publish(Box<Publish>, oneshot::Sender<Outcome>),
+    /// Points, as the records have them.
+    Scores(Vec<Score>),
     /// The API wants to know how the room does.
     Look(oneshot::Sender<Sight>),
     /// The points and the name of a user are not to be kept.
@@ -203,6 +205,7 @@ impl Running {
                 // Nobody may wait for it any more.
                 drop(answer.send(self.hub.publish(now, *publish)));
             }
+            Input::Scores(scores) => self.hub.set_scores(scores),
             Input::Look(answer) => drop(answer.send(self.sight())),
             Input::Forget(user, answer) => {
                 self.hub.forget(now, &user, OPERATOR);

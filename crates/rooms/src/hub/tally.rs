@@ -78,6 +78,14 @@ impl Scores {
         true
     }
 
+    /// All anew.
+    pub(crate) fn set(&mut self, scores: Vec<Score>) {
+        let known = scores.into_iter().take(SCORES_MAX);
+        self.by_user = known
+            .map(|score| (score.id, (score.points, score.name)))
+            .collect();
+    }
+
     /// Whether there were any.
     pub(crate) fn forget(&mut self, user: &str) -> bool {
         self.by_user.remove(user).is_some()

@@ -1,16 +1,17 @@
 //! Tells rooms what was paid, in order and at least once; a gift's id lets a screen show it once.
 //!
-//! What is told is removed from the outbox afterwards, so that a crash in between tells it again.
+//! What is told is removed from the outbox some time afterwards, so that a crash in between tells it
+//! again: what a hub accepted is on its way to edges for a moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::gifts::Announcement;
 use bus::RoomName;
-use gift_records::Applied;
+use gift_records::{Applied, Period, Reached};
 use ledger::{Queued, Store as _};
-use rooms::schema::{Body, Publish};
+use rooms::schema::{Body, Publish, Score};
 use tokio_util::sync::CancellationToken;
 
 use super::boards::notice;
@@ -27,14 +28,29 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Messages of rooms that cannot be told now. Beyond it, everybody waits.
 const WAITING_MAX: usize = 4_096;
 
-/// What was read and is not told yet, by room, in order.
+/// So long after a room was told, what it was told is still in the outbox: it is on its way from the hub to
+/// edges, and a crash would lose it. A screen that is told again shows it once.
+const TOLD_FOR: Duration = Duration::from_secs(2);
+/// Places of a leaderboard that a room's hub is given anew.
+const SCORES: usize = 100;
+
+/// What was read and is not done with.
 #[derive(Debug, Default)]
 struct Waiting {
+    /// Not told yet, by room, in order.
     rooms: BTreeMap<RoomName, Vec<(u64, Publish)>>,
-    /// For the records, which take all of them before anybody is told.
+    /// Not in the records yet.
     unrecorded: Vec<(u64, Applied)>,
+    /// Rooms whose hub may have counted something twice, or has something to take away.
+    uncounted: BTreeSet<RoomName>,
     /// The last that was read.
     read: u64,
+    /// The last that was in the records when this process began: up to there everything is a repetition.
+    repeated: u64,
+    /// When everything up to a number was told.
+    told: VecDeque<(Instant, u64)>,
+    /// The last that was removed from the outbox.
+    removed: u64,
 }
 
 impl Waiting {
@@ -42,38 +58,53 @@ impl Waiting {
         self.rooms.values().map(Vec::len).sum()
     }
 
-    /// Everything up to there was told.
+    /// Everything up to there was told, and is in the records.
     fn done(&self) -> u64 {
-        let firsts = self.rooms.values().filter_map(|queue| queue.first());
-        firsts
-            .map(|(seq, _)| seq.saturating_sub(1))
-            .min()
-            .unwrap_or(self.read)
+        let queues = self.rooms.values().filter_map(|queue| queue.first());
+        let untold = queues.map(|(seq, _)| *seq).min();
+        let unrecorded = self.unrecorded.first().map(|(seq, _)| *seq);
+        let first = untold.into_iter().chain(unrecorded).min();
+        first.map_or(self.read, |seq| seq.saturating_sub(1))
+    }
+
+    /// Notes what is done by now; up to where everything was done long enough ago.
+    fn removable(&mut self, now: Instant) -> Option<u64> {
+        let done = self.done();
+        let noted = self.told.back().map_or(self.removed, |(_, seq)| *seq);
+        if done > noted {
+            self.told.push_back((now, done));
+        }
+        let mut removable = None;
+        while let Some((at, seq)) = self.told.front()
+            && now.duration_since(*at) >= TOLD_FOR
+        {
+            removable = Some(*seq);
+            self.told.pop_front();
+        }
+        removable
     }
 
     fn take_in(&mut self, desk: &Desk, messages: Vec<Queued>) {
         for message in messages {
             self.read = self.read.max(message.seq);
-            match understood(&message) {
-                Some((room, publish, applied)) => {
-                    self.unrecorded.push((message.seq, applied));
-                    self.rooms
-                        .entry(room)
-                        .or_default()
-                        .push((message.seq, publish));
-                }
-                None => {
-                    // Nobody would understand it later either.
-                    desk.metrics
-                        .announcements
-                        .with_label_values(&["unreadable"])
-                        .inc();
-                    tracing::error!(
-                        seq = message.seq,
-                        "the outbox holds what is no announcement"
-                    );
-                }
+            let Some((room, publish, applied)) = understood(&message) else {
+                // Nobody would understand it later either.
+                desk.metrics
+                    .announcements
+                    .with_label_values(&["unreadable"])
+                    .inc();
+                tracing::error!(
+                    seq = message.seq,
+                    "the outbox holds what is no announcement"
+                );
+                continue;
+            };
+            if message.seq <= self.repeated || matches!(applied, Applied::Refunded { .. }) {
+                self.uncounted.insert(room.clone());
             }
+            self.unrecorded.push((message.seq, applied));
+            let queue = self.rooms.entry(room).or_default();
+            queue.push((message.seq, publish));
         }
     }
 }
@@ -81,9 +112,17 @@ impl Waiting {
 /// Runs until it is told to stop.
 pub(in crate::control) async fn dispatch(desk: Desk, stop: CancellationToken) {
     let mut waiting = Waiting::default();
-    let mut done = 0;
+    let mut knows_repeated = false;
     loop {
-        let went_well = turn(&desk, &mut waiting, &mut done).await;
+        if !knows_repeated && let Ok(cursor) = desk.records.cursor().await {
+            waiting.repeated = cursor;
+            knows_repeated = true;
+        }
+        let went_well = if knows_repeated {
+            turn(&desk, &mut waiting).await
+        } else {
+            Err(())
+        };
         desk.metrics
             .announcements_waiting
             .set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
@@ -106,10 +145,10 @@ pub(in crate::control) async fn dispatch(desk: Desk, stop: CancellationToken) {
     }
 }
 
-/// Reads, tells, and removes what was told. Whether there may be more right now.
-async fn turn(desk: &Desk, waiting: &mut Waiting, done: &mut u64) -> Result<bool, ()> {
+/// Reads, tells and records, and removes what is done with. Whether there may be more right now.
+async fn turn(desk: &Desk, waiting: &mut Waiting) -> Result<bool, ()> {
     let mut is_full = false;
-    if waiting.len() < WAITING_MAX {
+    if waiting.len() < WAITING_MAX && waiting.unrecorded.len() < WAITING_MAX {
         let read = desk.ledger.outbox_after(waiting.read, BATCH).await;
         let messages = read.map_err(|error| {
             desk.metrics
@@ -121,42 +160,74 @@ async fn turn(desk: &Desk, waiting: &mut Waiting, done: &mut u64) -> Result<bool
         is_full = messages.len() == BATCH;
         waiting.take_in(desk, messages);
     }
-    if !waiting.unrecorded.is_empty() {
-        let applied = desk.records.apply_all(waiting.unrecorded.clone()).await;
-        let outcome = applied.map_err(|error| {
+    let unrecorded = waiting.unrecorded.clone();
+    // Beside each other: no screen waits for a disk a second time.
+    let (is_told, reached) = tokio::join!(tell(desk, waiting), record(desk, unrecorded));
+    let is_recorded = reached.is_some();
+    if let Some(reached) = reached {
+        waiting.unrecorded.clear();
+        correct(desk, waiting).await;
+        // After the gifts that reached them.
+        desk.tell_reached(reached).await;
+    }
+    if let Some(seq) = waiting.removable(Instant::now()) {
+        match desk.ledger.outbox_done(seq).await {
+            Ok(()) => waiting.removed = seq,
+            Err(error) => {
+                waiting.told.push_front((Instant::now(), seq));
+                tracing::warn!(%error, "the outbox cannot be written; trying again");
+                return Err(());
+            }
+        }
+    }
+    if is_told && is_recorded {
+        Ok(is_full)
+    } else {
+        Err(())
+    }
+}
+
+/// Takes them into the records; answers goals that they reached. `None`: not now.
+async fn record(desk: &Desk, messages: Vec<(u64, Applied)>) -> Option<Vec<Reached>> {
+    if messages.is_empty() {
+        return Some(Vec::new());
+    }
+    match desk.records.apply_all(messages).await {
+        Ok(outcome) => Some(outcome.reached),
+        Err(error) => {
             desk.metrics
                 .announcements
                 .with_label_values(&["unrecorded"])
                 .inc();
             tracing::warn!(%error, "gifts cannot be recorded; trying again");
-        })?;
-        waiting.unrecorded.clear();
-        let is_told = tell(desk, waiting).await;
-        // After the gifts that reached them.
-        desk.tell_reached(outcome.reached).await;
-        return finish(desk, waiting, done, is_told, is_full).await;
+            None
+        }
     }
-    let is_told = tell(desk, waiting).await;
-    finish(desk, waiting, done, is_told, is_full).await
 }
 
-/// Removes from the outbox what was told.
-async fn finish(
-    desk: &Desk,
-    waiting: &Waiting,
-    done: &mut u64,
-    is_told: bool,
-    is_full: bool,
-) -> Result<bool, ()> {
-    let told = waiting.done();
-    if told > *done {
-        let removed = desk.ledger.outbox_done(told).await;
-        removed.map_err(|error| {
-            tracing::warn!(%error, "the outbox cannot be written; what was told is told again after a restart");
-        })?;
-        *done = told;
+/// Gives rooms the points that the records have, where the hub's own may be wrong.
+async fn correct(desk: &Desk, waiting: &mut Waiting) {
+    for room in std::mem::take(&mut waiting.uncounted) {
+        let board = desk
+            .records
+            .leaderboard(Some(room.as_str()), Period::All, SCORES)
+            .await;
+        match board {
+            Ok(board) => {
+                let scores = board.entries.into_iter().map(|entry| Score {
+                    id: entry.user_id,
+                    name: entry.name,
+                    points: entry.points,
+                });
+                desk.rooms.set_scores(&room, scores.collect());
+            }
+            Err(error) => {
+                tracing::warn!(%error, %room, "a room's points cannot be read");
+                waiting.uncounted.insert(room);
+                return;
+            }
+        }
     }
-    if is_told { Ok(is_full) } else { Err(()) }
 }
 
 /// Tells all rooms at once, each in order. Whether all were told.
