@@ -208,6 +208,24 @@ studio_url() {
     echo "https://localhost:$LEAF_PORT/studio/demo#token=$token"
 }
 
+# Somebody who gives, and somebody who looks after people and gifts. They are there the second time.
+demo_password=let-me-give
+make_people() {
+    local login
+    for login in viewer staff; do
+        curl -s -o "$STATE_DIR/register.json" "http://localhost:$LEAF_HTTP_PORT/api/accounts" \
+            -H 'Content-Type: application/json' \
+            -d "{\"login\": \"$login\", \"name\": \"Demo $login\", \"password\": \"$demo_password\"}" ||
+            say "the account $login could not be made" >&2
+    done
+    rm -f "$STATE_DIR/register.json"
+    "$WEIR_BIN/weirctl" user credit viewer 5000 --note 'for the demonstration' --key demo >/dev/null ||
+        say 'the viewer has no coins' >&2
+    "$WEIR_BIN/weirctl" user grant staff staff >/dev/null &&
+        "$WEIR_BIN/weirctl" user grant staff broadcaster --room demo >/dev/null ||
+        say 'staff has no roles' >&2
+}
+
 # --- commands ------------------------------------------------------------------------------------
 
 start_all() {
@@ -228,6 +246,7 @@ start_all() {
     launch leaf "$WEIR_BIN/weir-edge" --config "$STATE_DIR/leaf.toml"
     wait_ready leaf "$LEAF_ADMIN_PORT" || return 1
     push_filters
+    make_people
     if [ "$DEMO_BROADCASTER" = 1 ]; then
         launch broadcaster scripts/broadcast.sh
         wait_picture || return 1
@@ -266,6 +285,10 @@ say_what_to_open() {
   Chat       beside the picture; and as the broadcaster, for a day:
              $studio
              $WEIR_BIN/weirctl room list
+
+  Gifts      sign in on the watch page as viewer, password $demo_password: there are coins to give
+             $leaf/admin (sign in as staff, the same password)   $leaf/studio/demo
+             $WEIR_BIN/weirctl ledger verify
 
   Play       ffplay -fflags nobuffer http://localhost:$LEAF_HTTP_PORT/live/demo/index.m3u8
              curl -k --http2 $leaf/live/demo/index.m3u8
