@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 23] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 24] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("gifts", Layer::Pure, &["rooms"]),
@@ -31,12 +31,14 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 23] = [
     ("ledger", Layer::Service, &["database", "settings"]),
     ("accounts", Layer::Service, &["database", "settings"]),
     ("gift-records", Layer::Service, &["database"]),
+    ("channels", Layer::Service, &["database"]),
     (
         "origin",
         Layer::Role,
         &[
             "accounts",
             "bus",
+            "channels",
             "chat-archive",
             "cmaf",
             "filter-registry",

@@ -1,0 +1,287 @@
+//! Rooms: made, read, changed, stopped, deleted.
+
+use database::{Row, Transaction, Value};
+
+use super::{COUNT_CHANGE, Channels, count, head, owned};
+use crate::error::{Error, Refused};
+use crate::limits::{PAGE_MAX, ROOMS_MAX};
+use crate::model::{Change, NewRoom, Page, Room, RoomState, Snapshot, Source, check_reason};
+
+const OPEN: u64 = 0;
+const STOPPED: u64 = 1;
+const API: u64 = 0;
+
+const COUNT: &str = "SELECT count(*) FROM channels_rooms";
+const INSERT: &str = "INSERT INTO channels_rooms (name, title, owner, state, reason, source, \
+    created_ms) VALUES ($1, $2, $3, 0, '', 0, $4) ON CONFLICT (name) DO NOTHING";
+/// A room that the API made stays what it was, but for its title, once a configuration has it.
+const CONFIGURE: &str = "INSERT INTO channels_rooms (name, title, owner, state, reason, source, \
+    created_ms) VALUES ($1, $2, NULL, 0, '', 1, $3) \
+    ON CONFLICT (name) DO UPDATE SET title = excluded.title, source = 1";
+const ROOM: &str = "SELECT name, title, owner, state, reason, source, created_ms \
+    FROM channels_rooms WHERE name = $1";
+const ROOM_LOCKED: &str = "SELECT name, title, owner, state, reason, source, created_ms \
+    FROM channels_rooms WHERE name = $1 FOR UPDATE";
+const AFTER: &str = "SELECT name, title, owner, state, reason, source, created_ms \
+    FROM channels_rooms WHERE name > $1 ORDER BY name LIMIT $2";
+const VERSION: &str = "SELECT version FROM channels_head";
+const CHANGE: &str = "UPDATE channels_rooms SET title = $2, owner = $3 WHERE name = $1";
+const SET_STATE: &str = "UPDATE channels_rooms SET state = $2, reason = $3 WHERE name = $1";
+const DELETE_KEYS: &str = "DELETE FROM channels_keys WHERE room = $1";
+const DELETE: &str = "DELETE FROM channels_rooms WHERE name = $1";
+
+impl Channels {
+    /// Makes a room, open.
+    ///
+    /// # Errors
+    /// [`Error::Taken`], [`Error::TooManyRooms`].
+    pub async fn create_room(&self, new: NewRoom, now_ms: u64) -> Result<Room, Error> {
+        self.run((new, now_ms), |tx, (new, now_ms)| {
+            Box::pin(async move {
+                head(tx).await?;
+                let owner = new.owner.as_deref();
+                let values = [
+                    new.name.as_str().into(),
+                    new.title.as_str().into(),
+                    owner.into(),
+                    (*now_ms).into(),
+                ];
+                if tx.execute(INSERT, &values).await? == 0 {
+                    return Err(Error::Taken);
+                }
+                if count(tx, COUNT, &[]).await? > ROOMS_MAX {
+                    return Err(Error::TooManyRooms);
+                }
+                tx.execute(COUNT_CHANGE, &[]).await?;
+                room(tx, ROOM, &new.name).await
+            })
+        })
+        .await
+    }
+
+    /// Notes the rooms of a configuration, with their titles; they stay open or stopped as they were.
+    ///
+    /// # Errors
+    /// The store's, or [`Error::TooManyRooms`].
+    pub async fn configure(&self, rooms: Vec<(String, String)>, now_ms: u64) -> Result<(), Error> {
+        self.run((rooms, now_ms), |tx, (rooms, now_ms)| {
+            Box::pin(async move {
+                head(tx).await?;
+                for (name, title) in rooms {
+                    let values = [
+                        name.as_str().into(),
+                        title.as_str().into(),
+                        (*now_ms).into(),
+                    ];
+                    tx.execute(CONFIGURE, &values).await?;
+                }
+                if count(tx, COUNT, &[]).await? > ROOMS_MAX {
+                    return Err(Error::TooManyRooms);
+                }
+                tx.execute(COUNT_CHANGE, &[]).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// A room.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`].
+    pub async fn room(&self, name: &str) -> Result<Room, Error> {
+        let name = name.to_owned();
+        self.run(name, |tx, name| Box::pin(room(tx, ROOM, name)))
+            .await
+    }
+
+    /// Rooms after a name, in the order of their names.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn rooms(&self, after: Option<String>, limit: usize) -> Result<Page, Error> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        self.run((after, limit), |tx, (after, limit)| {
+            Box::pin(async move {
+                // No name is before the empty text. One more tells whether there is another page.
+                let after = after.as_deref().unwrap_or_default();
+                let one_more = u64::try_from(*limit).unwrap_or(u64::MAX).saturating_add(1);
+                let rows = tx.query(AFTER, &[after.into(), one_more.into()]).await?;
+                let rooms: Result<Vec<_>, _> = rows.iter().take(*limit).map(read).collect();
+                let rooms = rooms?;
+                let is_last = rows.len() <= *limit;
+                let last = rooms.last().map(|room| room.name.clone());
+                let next = last.filter(|_| !is_last);
+                Ok(Page { rooms, next })
+            })
+        })
+        .await
+    }
+
+    /// All rooms, and the version they have.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        self.run((), |tx, ()| {
+            Box::pin(async move {
+                // Whatever changes afterwards has a greater version.
+                let version = count(tx, VERSION, &[]).await?;
+                let rows = tx.query(AFTER, &["".into(), ROOMS_MAX.into()]).await?;
+                let rooms: Result<Vec<_>, _> = rows.iter().map(read).collect();
+                Ok(Snapshot {
+                    version,
+                    rooms: rooms?,
+                })
+            })
+        })
+        .await
+    }
+
+    /// Greater after each change of a room.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn version(&self) -> Result<u64, Error> {
+        self.run((), |tx, ()| Box::pin(count(tx, VERSION, &[])))
+            .await
+    }
+
+    /// Changes a title or an owner; answers the room as it was, and as it is.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`]; [`Error::Configured`] for the title of a configured one.
+    pub async fn change_room(&self, name: &str, change: Change) -> Result<(Room, Room), Error> {
+        change.check()?;
+        self.run((name.to_owned(), change), |tx, (name, change)| {
+            Box::pin(async move {
+                head(tx).await?;
+                let before = room(tx, ROOM_LOCKED, name).await?;
+                if change.title.is_some() && before.source == Source::Config {
+                    return Err(Error::Configured);
+                }
+                let mut after = before.clone();
+                after.title = change.title.clone().unwrap_or(after.title);
+                after.owner = change.owner.clone().unwrap_or(after.owner);
+                let values = [
+                    name.as_str().into(),
+                    after.title.as_str().into(),
+                    after.owner.as_deref().into(),
+                ];
+                tx.execute(CHANGE, &values).await?;
+                tx.execute(COUNT_CHANGE, &[]).await?;
+                Ok((before, after))
+            })
+        })
+        .await
+    }
+
+    /// Opens or stops a room. `reason` is shown to who is refused.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`].
+    pub async fn set_room(
+        &self,
+        name: &str,
+        state: RoomState,
+        reason: String,
+    ) -> Result<Room, Error> {
+        check_reason(&reason)?;
+        self.run(
+            (name.to_owned(), state, reason),
+            |tx, (name, state, reason)| {
+                Box::pin(async move {
+                    head(tx).await?;
+                    // After who publishes now: then they are there to be cut off.
+                    let mut now = room(tx, ROOM_LOCKED, name).await?;
+                    let number = match state {
+                        RoomState::Open => OPEN,
+                        RoomState::Stopped => STOPPED,
+                    };
+                    let values = [name.as_str().into(), number.into(), reason.as_str().into()];
+                    tx.execute(SET_STATE, &values).await?;
+                    tx.execute(COUNT_CHANGE, &[]).await?;
+                    now.state = *state;
+                    now.reason.clone_from(reason);
+                    Ok(now)
+                })
+            },
+        )
+        .await
+    }
+
+    /// Removes a room and its keys; answers it as it was. Webhooks of it are [`Self::delete_webhook`]'s.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`]; [`Error::Configured`].
+    pub async fn delete_room(&self, name: &str) -> Result<Room, Error> {
+        self.run(name.to_owned(), |tx, name| {
+            Box::pin(async move {
+                head(tx).await?;
+                let before = room(tx, ROOM_LOCKED, name).await?;
+                if before.source == Source::Config {
+                    return Err(Error::Configured);
+                }
+                tx.execute(DELETE_KEYS, &[name.as_str().into()]).await?;
+                tx.execute(DELETE, &[name.as_str().into()]).await?;
+                tx.execute(COUNT_CHANGE, &[]).await?;
+                Ok(before)
+            })
+        })
+        .await
+    }
+
+    /// Whether a room may be published to; one that is not known may.
+    ///
+    /// # Errors
+    /// [`Refused::Stopped`].
+    pub async fn admit(&self, name: &str) -> Result<(), Error> {
+        match self.room(name).await {
+            Ok(room) => is_open(&room),
+            Err(Error::UnknownRoom) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Reads a room; with [`ROOM_LOCKED`] nobody else changes it meanwhile.
+pub(super) async fn room(
+    tx: &mut dyn Transaction,
+    sql: &'static str,
+    name: &str,
+) -> Result<Room, Error> {
+    let rows = tx.query(sql, &[Value::from(name)]).await?;
+    read(rows.first().ok_or(Error::UnknownRoom)?)
+}
+
+/// The same, locked.
+pub(super) async fn locked(tx: &mut dyn Transaction, name: &str) -> Result<Room, Error> {
+    room(tx, ROOM_LOCKED, name).await
+}
+
+pub(super) fn is_open(room: &Room) -> Result<(), Error> {
+    match room.state {
+        RoomState::Open => Ok(()),
+        RoomState::Stopped => Err(Error::Refused(Refused::Stopped {
+            reason: room.reason.clone(),
+        })),
+    }
+}
+
+fn read(row: &Row) -> Result<Room, Error> {
+    Ok(Room {
+        name: row.text(0)?.to_owned(),
+        title: row.text(1)?.to_owned(),
+        owner: owned(row, 2)?,
+        state: match row.number(3)? {
+            OPEN => RoomState::Open,
+            _ => RoomState::Stopped,
+        },
+        reason: row.text(4)?.to_owned(),
+        source: match row.number(5)? {
+            API => Source::Api,
+            _ => Source::Config,
+        },
+        created_ms: row.number(6)?,
+    })
+}

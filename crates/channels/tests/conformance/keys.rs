@@ -1,0 +1,132 @@
+//! Keys to publish with.
+
+use channels::limits::{KEYS_KEPT_MAX, KEYS_MAX};
+use channels::{Error, KeyState, NewKey, PublishKey, Refused, RoomState};
+
+use crate::{Kit, NOW, key, open, room};
+
+fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> Refused {
+    match result {
+        Err(Error::Refused(refused)) => refused,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn a_key_opens_its_room_until_it_does_not<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    room(&channels, "a").await;
+    room(&channels, "b").await;
+    let (old, old_id) = key(&channels, "a", None, false).await;
+    let (new, _) = key(&channels, "a", Some(NOW + 10), false).await;
+    // Two are valid at a time: that is how one is replaced.
+    for shown in [&old, &new] {
+        let (found, of) = channels.find_key(shown.expose(), NOW).await.unwrap();
+        assert_eq!(of.name, "a");
+        channels.use_key(&found, NOW + 1).await.unwrap();
+    }
+    let listed = channels.keys("a").await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[0].last_used_ms, Some(NOW + 1));
+    let wrong = channels.find_key("k-wrong", NOW).await;
+    assert_eq!(refused(wrong), Refused::WrongKey);
+    assert_eq!(
+        channels.revoke_key("b", &old_id).await,
+        Err(Error::UnknownKey)
+    );
+    channels.revoke_key("a", &old_id).await.unwrap();
+    assert_eq!(
+        channels.revoke_key("a", &old_id).await,
+        Err(Error::UnknownKey)
+    );
+    assert_eq!(channels.keys("a").await.unwrap().len(), 1);
+    let revoked = channels.find_key(old.expose(), NOW).await;
+    assert_eq!(refused(revoked), Refused::Revoked);
+    let expired = channels.find_key(new.expose(), NOW + 10).await;
+    assert_eq!(refused(expired), Refused::Expired);
+}
+
+pub(crate) async fn one_that_is_good_once_is_used_once<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    room(&channels, "a").await;
+    let (shown, _) = key(&channels, "a", None, true).await;
+    let (found, _) = channels.find_key(shown.expose(), NOW).await.unwrap();
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let (channels, found) = (channels.clone(), found.clone());
+            tokio::spawn(async move { channels.use_key(&found, NOW).await })
+        })
+        .collect();
+    let mut used = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(()) => used += 1,
+            other => assert_eq!(refused(other), Refused::Used),
+        }
+    }
+    assert_eq!(used, 1);
+    assert_eq!(
+        refused(channels.find_key(shown.expose(), NOW).await),
+        Refused::Used
+    );
+}
+
+pub(crate) async fn keys_are_bounded_and_old_ones_forgotten<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    room(&channels, "a").await;
+    let mut ids = Vec::new();
+    for _ in 0..KEYS_MAX {
+        ids.push(key(&channels, "a", None, false).await.1);
+    }
+    let one_more = || {
+        let shown = PublishKey::random().unwrap();
+        NewKey::new(&shown, String::new(), None, false).unwrap()
+    };
+    let refused = channels.create_key("a", one_more(), NOW).await;
+    assert_eq!(refused, Err(Error::TooManyKeys));
+    for _ in 0..2 * KEYS_MAX {
+        let id = ids.remove(0);
+        channels.revoke_key("a", &id).await.unwrap();
+        ids.push(channels.create_key("a", one_more(), NOW).await.unwrap().id);
+    }
+    let kept: u64 = kit
+        .sql("SELECT count(*) FROM channels_keys")
+        .parse()
+        .unwrap();
+    assert!(kept <= KEYS_KEPT_MAX, "{kept}");
+    let listed = channels.keys("a").await.unwrap();
+    assert!(listed.iter().all(|key| key.state(NOW) == KeyState::Active));
+    assert_eq!(listed.len() as u64, KEYS_MAX);
+}
+
+pub(crate) async fn a_stopped_room_opens_for_nobody<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    room(&channels, "a").await;
+    let (shown, _) = key(&channels, "a", None, false).await;
+    let (found, _) = channels.find_key(shown.expose(), NOW).await.unwrap();
+    let stop = channels.set_room("a", RoomState::Stopped, "enough".to_owned());
+    stop.await.unwrap();
+    let stopped = Refused::Stopped {
+        reason: "enough".to_owned(),
+    };
+    assert_eq!(
+        refused(channels.find_key(shown.expose(), NOW).await),
+        stopped
+    );
+    assert_eq!(
+        refused(channels.use_key(&found, NOW).await),
+        stopped,
+        "found before"
+    );
+    let start = channels.set_room("a", RoomState::Open, String::new());
+    start.await.unwrap();
+    channels.use_key(&found, NOW).await.unwrap();
+    channels.delete_room("a").await.unwrap();
+    assert_eq!(
+        refused(channels.use_key(&found, NOW).await),
+        Refused::Revoked
+    );
+    assert_eq!(
+        refused(channels.find_key(shown.expose(), NOW).await),
+        Refused::WrongKey
+    );
+}

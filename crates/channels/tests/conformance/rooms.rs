@@ -1,0 +1,113 @@
+//! Rooms.
+
+use channels::{Change, Error, NewRoom, RoomState, Source};
+
+use crate::{Kit, NOW, key, open, room};
+
+pub(crate) async fn a_room_is_made_changed_stopped_and_deleted<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    let version = channels.version().await.unwrap();
+    let made = room(&channels, "a").await;
+    assert_eq!((made.state, made.source), (RoomState::Open, Source::Api));
+    assert_eq!((made.title.as_str(), made.created_ms), ("A", NOW));
+    let change = Change {
+        title: None,
+        owner: Some(Some("u-1".to_owned())),
+    };
+    let (before, after) = channels.change_room("a", change).await.unwrap();
+    assert_eq!((before.owner, after.owner.as_deref()), (None, Some("u-1")));
+    assert_eq!(after.title, "A");
+    let reason = "the kettle boils over".to_owned();
+    let stopped = channels.set_room("a", RoomState::Stopped, reason).await;
+    assert_eq!(stopped.unwrap().state, RoomState::Stopped);
+    let refused = channels.admit("a").await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the room is stopped: the kettle boils over"
+    );
+    assert_eq!(channels.admit("b").await, Ok(()), "nobody stopped it");
+    key(&channels, "a", None, false).await;
+    assert_eq!(channels.snapshot().await.unwrap().rooms.len(), 1);
+    assert!(channels.version().await.unwrap() >= version + 3);
+    assert_eq!(channels.delete_room("a").await.unwrap().name, "a");
+    assert_eq!(channels.room("a").await, Err(Error::UnknownRoom));
+    assert_eq!(channels.delete_room("a").await, Err(Error::UnknownRoom));
+    assert_eq!(channels.keys("a").await, Err(Error::UnknownRoom));
+}
+
+pub(crate) async fn names_are_taken_once<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let channels = channels.clone();
+            let new = NewRoom::new("a".to_owned(), String::new(), None).unwrap();
+            tokio::spawn(async move { channels.create_room(new, NOW).await })
+        })
+        .collect();
+    let mut made = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(_) => made += 1,
+            Err(error) => assert_eq!(error, Error::Taken),
+        }
+    }
+    assert_eq!(made, 1);
+}
+
+pub(crate) async fn a_configured_room_stays_what_it_is<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    let demo = |title: &str| vec![("demo".to_owned(), title.to_owned())];
+    channels.configure(demo("One"), NOW).await.unwrap();
+    let new = NewRoom::new("demo".to_owned(), String::new(), None).unwrap();
+    assert_eq!(channels.create_room(new, NOW).await, Err(Error::Taken));
+    let stopped = channels.set_room("demo", RoomState::Stopped, String::new());
+    stopped.await.unwrap();
+    channels.configure(demo("Two"), NOW + 1).await.unwrap();
+    let demo = channels.room("demo").await.unwrap();
+    assert_eq!(
+        (demo.source, demo.state),
+        (Source::Config, RoomState::Stopped)
+    );
+    assert_eq!((demo.title.as_str(), demo.created_ms), ("Two", NOW));
+    assert_eq!(channels.delete_room("demo").await, Err(Error::Configured));
+    let change = Change {
+        title: Some("Three".to_owned()),
+        owner: None,
+    };
+    let refused = channels.change_room("demo", change).await;
+    assert_eq!(refused, Err(Error::Configured));
+}
+
+pub(crate) async fn pages_have_all<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    for name in ["c", "a", "B", "d_1", "d-2"] {
+        room(&channels, name).await;
+    }
+    let (mut names, mut after) = (Vec::new(), None);
+    loop {
+        let page = channels.rooms(after, 2).await.unwrap();
+        assert!(page.rooms.len() <= 2);
+        names.extend(page.rooms.into_iter().map(|room| room.name));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(
+        names,
+        ["B", "a", "c", "d-2", "d_1"],
+        "in the order of their bytes"
+    );
+}
+
+pub(crate) async fn everything_is_there_after_a_restart<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    room(&channels, "a").await;
+    let (shown, _) = key(&channels, "a", None, false).await;
+    channels.close().await;
+    let stored = kit.sql("SELECT id || label FROM channels_keys");
+    assert!(!stored.contains(shown.expose()));
+    let channels = open(&kit).await;
+    let (found, of) = channels.find_key(shown.expose(), NOW).await.unwrap();
+    assert_eq!((found.room, of.name), ("a".to_owned(), "a".to_owned()));
+}
