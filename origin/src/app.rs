@@ -142,7 +142,8 @@ impl App {
         let rooms = match settings.rooms.clone() {
             Some(rooms) => {
                 let (catalog, counts) = (catalog.clone(), counts.clone());
-                let started = Hubs::start(rooms, accounts, catalog, counts, &registry);
+                let directory = opened.as_ref().map(Opened::directory).unwrap_or_default();
+                let started = Hubs::start(rooms, accounts, directory, catalog, counts, &registry);
                 Some(started.await?)
             }
             None => None,
@@ -202,6 +203,7 @@ impl App {
             packaging: self.settings.packaging.clone(),
             catalog: catalog.clone(),
             metrics: self.metrics.clone(),
+            herald: control.as_ref().map(Control::herald).unwrap_or_default(),
             shutdown: stop_lingering.clone(),
         };
         let tasks = broadcasts.clone();
@@ -213,7 +215,11 @@ impl App {
             filters.map(|node| Filters::new(node.host.clone(), Arc::clone(&node.viewpoint)));
         let gate = gate(&self.settings.playback, filters.as_ref());
         let publish = filters.filter(|_| self.settings.publish == PublishAuth::Filters);
-        let streams = Streams::new(&self.settings.streams, publish, start);
+        let admission = control.as_ref().map(Control::admission);
+        let streams = Streams::admitting(&self.settings.streams, publish, admission, start);
+        if let Some(control) = &control {
+            control.attend(streams.clone());
+        }
         let limits = self.settings.rtmp.limits;
         let ingest = Ingest::new(limits, streams.clone(), &self.registry)?;
         let listeners = TaskTracker::new();

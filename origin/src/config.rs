@@ -15,7 +15,8 @@ pub use checked::{
     StreamSettings, TlsSettings, TranscodeSettings,
 };
 pub use control::{
-    ControlConfig, GiftsConfig, MoneyConfig, PaymentsConfig, PeopleConfig, StoreConfig, StoreKind,
+    ControlConfig, GiftsConfig, MoneyConfig, PaymentsConfig, PeopleConfig, RoomsByApiConfig,
+    StoreConfig, StoreKind, WebhooksConfig,
 };
 pub use sections::{
     AdminConfig, Config, DrainConfig, HttpConfig, LogConfig, PackagingConfig, PlaybackAuth,

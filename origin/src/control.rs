@@ -9,6 +9,7 @@
 //! `accounts` and `ledger`. Here are their clock, their API and their figures.
 
 mod audit;
+mod channels;
 mod coins;
 mod gifts;
 mod ledger_admin;
@@ -16,11 +17,13 @@ mod metrics;
 mod payments;
 mod people;
 mod wallet;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::channels::Channels;
 use accounts::config::AccountsSettings;
 use accounts::{Accounts, Rotation};
 use axum::Router;
@@ -37,12 +40,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::{Audit, AuditError};
 use crate::clock::unix_ms;
+use crate::publish::Streams;
 use crate::rooms::Hubs;
 use crate::{caller, problem};
 
 use caller::{Door, edges_only, staff_only};
 use ledger_admin::Audits;
 use metrics::Metrics;
+
+pub use channels::{Admission, Directory};
+pub use webhooks::{Herald, WorkerError};
 
 /// The longest request, in bytes.
 const REQUEST_BYTES_MAX: usize = 32 << 10;
@@ -71,6 +78,14 @@ pub struct ControlSettings {
     pub registration: bool,
     /// Gifts.
     pub gifts: GiftRules,
+    /// Where rooms, keys and webhooks are kept.
+    pub channels: DatabaseSettings,
+    /// Where encoders publish to.
+    pub ingest_url: String,
+    /// Names and titles of the configured streams, which are rooms, too.
+    pub configured: Vec<(String, String)>,
+    /// Whether webhooks may lead to addresses that are not public.
+    pub allow_private_webhooks: bool,
     /// With which the reference provider of payments signs.
     pub payment_secrets: Vec<Secret>,
     /// Bearer tokens of edges.
@@ -125,6 +140,12 @@ pub enum ControlError {
     /// Accounts.
     #[error("control.accounts: {0}")]
     Accounts(#[from] accounts::OpenError),
+    /// Rooms: what they are kept in.
+    #[error("control.rooms: {0}")]
+    Channels(#[source] ::channels::OpenError),
+    /// Rooms: what is in it.
+    #[error("control.rooms: {0}")]
+    ChannelsRead(#[from] ::channels::Error),
     /// The directory.
     #[error("control.store.directory: {path}: {source}")]
     Directory {
@@ -145,6 +166,9 @@ pub enum ControlError {
     /// What people are called cannot be read.
     #[error("control.accounts: {0}")]
     Names(#[from] accounts::Error),
+    /// Webhooks cannot be told anything.
+    #[error(transparent)]
+    Webhooks(#[from] webhooks::WorkerError),
 }
 
 /// What every request needs.
@@ -155,6 +179,8 @@ struct Desk {
     records: GiftRecords,
     /// Chat, and what people are called there.
     rooms: Hubs,
+    house: Arc<channels::House>,
+    webhooks: webhooks::Webhooks,
     people: Arc<people::Front>,
     payments: Arc<payments::Providers>,
     audit: Audit,
@@ -176,9 +202,12 @@ pub struct Opened {
     accounts: Arc<Accounts>,
     ledger: Ledger,
     records: GiftRecords,
+    channels: Channels,
+    directory: Directory,
     settings: ControlSettings,
     audits: Audits,
     metrics: Metrics,
+    hook_metrics: webhooks::Metrics,
 }
 
 /// What [`Opened::start`] gives.
@@ -200,6 +229,8 @@ pub struct Control {
     stop: CancellationToken,
     telling: TaskTracker,
     silent: CancellationToken,
+    admission: Admission,
+    herald: Herald,
 }
 
 impl Control {
@@ -218,7 +249,16 @@ impl Control {
         let ledger = settings.ledger.clone().open().await?;
         let records = GiftRecords::open(settings.records.clone()).await;
         let records = records.map_err(ControlError::Records)?;
+        let channels = Channels::open(settings.channels.clone()).await;
+        let channels = channels.map_err(ControlError::Channels)?;
+        let configured = settings.configured.clone();
+        channels.configure(configured, unix_ms()).await?;
+        let directory = Directory::default();
+        directory.read(&channels).await?;
         Ok(Opened {
+            channels,
+            directory,
+            hook_metrics: webhooks::Metrics::new(registry)?,
             accounts: Arc::new(accounts),
             ledger,
             records,
@@ -226,6 +266,21 @@ impl Control {
             metrics: Metrics::new(registry)?,
             settings,
         })
+    }
+
+    /// Who is asked before somebody publishes.
+    pub fn admission(&self) -> Admission {
+        self.admission.clone()
+    }
+
+    /// Who is told of broadcasts.
+    pub fn herald(&self) -> Herald {
+        self.herald.clone()
+    }
+
+    /// From now on publishers can be cut off.
+    pub fn attend(&self, streams: Streams) {
+        self.desk.house.attend(streams);
     }
 
     /// Tells rooms nothing any more: before their hubs end.
@@ -243,6 +298,7 @@ impl Control {
         self.desk.accounts.close().await;
         self.desk.records.close().await;
         self.desk.ledger.close().await;
+        self.desk.house.store.close().await;
     }
 }
 
@@ -250,6 +306,11 @@ impl Opened {
     /// Who signs access tokens, for whoever publishes keys.
     pub fn accounts(&self) -> Arc<Accounts> {
         Arc::clone(&self.accounts)
+    }
+
+    /// Which rooms there are.
+    pub fn directory(&self) -> Directory {
+        self.directory.clone()
     }
 
     /// Begins to serve, beside rooms: accounts and guests share names, and a person is in both.
@@ -263,7 +324,28 @@ impl Opened {
             None => rooms.state_dir().join("control-audit"),
         };
         private_directory(&directory)?;
+        let configured = self.settings.configured.iter();
+        let house = Arc::new(channels::House::new(
+            self.channels.clone(),
+            self.directory.clone(),
+            rooms.clone(),
+            (
+                self.settings.ingest_url.clone(),
+                configured.map(|(name, _)| name.clone()).collect(),
+            ),
+        ));
+        let (herald, heard) = webhooks::herald(self.hook_metrics.lost.clone());
+        let webhooks = webhooks::Webhooks::new(
+            self.channels.clone(),
+            self.hook_metrics,
+            self.settings.allow_private_webhooks,
+        );
+        let worker = webhooks::Worker::new(webhooks.clone())?;
+        // Nobody else delivers what is in a file of this machine.
+        let is_alone = self.settings.directory.is_some();
         let desk = Desk {
+            house,
+            webhooks,
             accounts: self.accounts,
             ledger: self.ledger,
             records: self.records,
@@ -278,6 +360,9 @@ impl Opened {
         };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(keep(desk.clone(), stop.clone()));
+        tasks.spawn(Arc::clone(&desk.house).keep(stop.clone()));
+        tasks.spawn(worker.run(is_alone, stop.clone()));
+        tasks.spawn(webhooks::write(desk.webhooks.clone(), heard, stop.clone()));
         let (telling, silent) = (TaskTracker::new(), CancellationToken::new());
         telling.spawn(gifts::dispatch(desk.clone(), silent.clone()));
         Ok(Started {
@@ -289,6 +374,8 @@ impl Opened {
                 stop,
                 telling,
                 silent,
+                admission: Admission::new(self.channels, self.directory),
+                herald,
             },
         })
     }
@@ -302,6 +389,7 @@ fn public(desk: &Desk) -> Router {
         .merge(wallet::router())
         .merge(gifts::router())
         .merge(payments::router())
+        .merge(channels::router())
         .with_state(desk.clone())
         .merge(staff)
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
@@ -314,7 +402,9 @@ fn public(desk: &Desk) -> Router {
 fn admin(desk: &Desk, door: Door) -> Router {
     let routes = people::admin::router()
         .merge(ledger_admin::router())
-        .merge(gifts::staff::router());
+        .merge(gifts::staff::router())
+        .merge(channels::admin())
+        .merge(webhooks::router());
     Router::new()
         .nest("/v1/admin", routes)
         .with_state(desk.clone())

@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{PackagingSettings, TranscodeSettings};
+use crate::control::Herald;
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::publish::{Claim, EndReason, PublishedBody, PublishedTag};
 use crate::transcode::{SpawnError, TranscodeEvent, Transcoder};
@@ -53,6 +54,8 @@ pub struct Studio {
     pub catalog: Catalog,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who is told that a stream is live, and that it no longer is.
+    pub herald: Herald,
     /// Nothing lingers once this is cancelled.
     pub shutdown: CancellationToken,
 }
@@ -126,17 +129,25 @@ impl Studio {
         let live = Arc::clone(broadcast.writer.stream());
         self.catalog.insert(Arc::clone(&live));
         broadcast.metrics.started();
+        self.herald.live(&name);
         if let Err(error) = broadcast.drive(&mut claim).await {
             tracing::warn!(stream = name, %error, "the broadcast is ended");
             claim.end(EndReason::from(&error));
         }
-        broadcast.finish().await;
+        let is_cut = claim.is_cut();
+        if is_cut {
+            live.cut();
+        } else {
+            broadcast.finish().await;
+        }
         broadcast.metrics.ended();
-        tracing::info!(stream = name, "the stream has ended");
+        self.herald.ended(&name);
+        tracing::info!(stream = name, is_cut, "the stream has ended");
         drop(claim);
         tokio::select! {
-            () = tokio::time::sleep(self.packaging.linger) => {}
-            () = self.shutdown.cancelled() => return,
+            () = tokio::time::sleep(self.packaging.linger), if !is_cut => {}
+            () = self.shutdown.cancelled(), if !is_cut => return,
+            else => {}
         }
         self.catalog.remove(&live);
         broadcast.metrics.window_bytes.set(0);

@@ -3,7 +3,7 @@
 //! Protocol, for whatever speaks to the broadcaster (`ingest`):
 //!
 //! 1. [`Streams::claim`] with the publish key, before a byte of media is taken. It may ask the auth
-//!    filters, which takes milliseconds. An error is the reason to refuse with; it never contains
+//!    filters or the store of rooms, which takes milliseconds. An error is the reason to refuse with; it never contains
 //!    the key.
 //! 2. For each FLV body [`Publication::send`]. It waits only when this process is overloaded; an
 //!    error says why the stream was ended (codec not supported, timestamps broken, drain), which is the
@@ -20,6 +20,7 @@ use rtmp::flv::{AudioBody, VideoBody};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::config::{Secret, StreamSettings};
+use crate::control::Admission;
 use crate::filters::{Filters, PublishAsk};
 
 /// Tags between a connection and its stream. A second of video and audio is about 80.
@@ -64,7 +65,10 @@ pub enum ClaimError {
     /// Somebody publishes to this key already.
     #[error("the stream is being published already")]
     InUse,
-    /// The filters could not be asked.
+    /// The key, or its room, is not open to publishers.
+    #[error(transparent)]
+    NotOpen(#[from] channels::Refused),
+    /// The filters, or the store of rooms, could not be asked.
     #[error("publishing cannot be authorised at the moment")]
     Unavailable,
     /// No stream has this key.
@@ -85,6 +89,9 @@ pub enum EndReason {
     /// What the broadcaster sends cannot be taken.
     #[error("{0}")]
     Refused(String),
+    /// The room was stopped: nothing of the stream is to be seen any more.
+    #[error("{0}")]
+    Stopped(String),
 }
 
 /// The stream's side of a claim: what [`crate::packager`] reads from.
@@ -145,6 +152,11 @@ impl Claim {
         });
     }
 
+    /// Whether nothing of the stream is to be seen any more.
+    pub fn is_cut(&self) -> bool {
+        matches!(*self.verdict.borrow(), Some(EndReason::Stopped(_)))
+    }
+
     /// Waits until the stream is to end, for whatever reason but the publisher's leaving.
     pub fn ended(&self) -> impl Future<Output = ()> + use<> {
         let mut verdict = self.verdict.subscribe();
@@ -168,6 +180,8 @@ struct Shared {
     by_key: HashMap<String, StreamSettings>,
     /// Asked instead of `by_key`.
     filters: Option<Filters>,
+    /// Keys of rooms that the API made, and whether rooms are open.
+    admission: Option<Admission>,
     state: Mutex<State>,
     start: StartStream,
 }
@@ -189,6 +203,16 @@ impl Streams {
     /// The configured streams; `start` is called with every claim. With `filters` they decide who
     /// publishes what, and the configured streams only have titles.
     pub fn new(streams: &[StreamSettings], filters: Option<Filters>, start: StartStream) -> Self {
+        Self::admitting(streams, filters, None, start)
+    }
+
+    /// The same, where rooms may be made and stopped.
+    pub(crate) fn admitting(
+        streams: &[StreamSettings],
+        filters: Option<Filters>,
+        admission: Option<Admission>,
+        start: StartStream,
+    ) -> Self {
         let by_key = streams
             .iter()
             .map(|stream| (stream.publish_key.expose().to_owned(), stream.clone()))
@@ -197,6 +221,7 @@ impl Streams {
             shared: Arc::new(Shared {
                 by_key,
                 filters,
+                admission,
                 state: Mutex::default(),
                 start,
             }),
@@ -204,15 +229,41 @@ impl Streams {
     }
 
     /// Claims the stream that a broadcaster may publish: by its publish key, or as the filters say.
+    ///
+    /// The name is held before the room is asked whether it is open: whoever stops it meanwhile finds
+    /// somebody to cut off.
     pub async fn claim(&self, ask: &PublishAsk<'_>) -> Result<Publication, ClaimError> {
-        let stream = match &self.shared.filters {
-            None => self.by_key(ask.key)?,
+        let (stream, key) = match &self.shared.filters {
+            None => self.keyed(ask.key).await?,
             Some(filters) => {
                 let name = filters.may_publish(ask).await?;
-                self.named(name)
+                (self.named(name), None)
             }
         };
-        self.hold(stream)
+        let reserved = self.reserve(stream)?;
+        if let Some(admission) = &self.shared.admission {
+            admission.begin(&reserved.stream.name, key.as_ref()).await?;
+        }
+        Ok(self.begin(reserved))
+    }
+
+    /// The stream of a key: a configured one, or a room that the API made.
+    async fn keyed(
+        &self,
+        key: &str,
+    ) -> Result<(StreamSettings, Option<channels::Key>), ClaimError> {
+        match (self.by_key(key), &self.shared.admission) {
+            (Err(ClaimError::WrongKey), Some(admission)) => {
+                let (key, room) = admission.find(key).await?;
+                let stream = StreamSettings {
+                    title: Some(room.title).filter(|title| !title.is_empty()),
+                    publish_key: Secret::default(),
+                    name: room.name,
+                };
+                Ok((stream, Some(key)))
+            }
+            (found, _) => Ok((found?, None)),
+        }
     }
 
     /// The keys are looked up in a hash map with a random seed: how long that takes says nothing
@@ -226,16 +277,17 @@ impl Streams {
     fn named(&self, name: String) -> StreamSettings {
         let mut streams = self.shared.by_key.values();
         let title = streams.find(|stream| stream.name == name);
+        let title = title.and_then(|stream| stream.title.clone());
+        let admission = self.shared.admission.as_ref();
         StreamSettings {
-            title: title.and_then(|stream| stream.title.clone()),
+            title: title.or_else(|| admission?.title(&name)),
             publish_key: Secret::default(),
             name,
         }
     }
 
-    fn hold(&self, stream: StreamSettings) -> Result<Publication, ClaimError> {
-        let (tags, queue) = mpsc::channel(TAGS_MAX);
-        let (verdict, ended) = watch::channel(None);
+    fn reserve(&self, stream: StreamSettings) -> Result<Reserved, ClaimError> {
+        let (verdict, _) = watch::channel(None);
         {
             let mut state = self.shared.state.lock();
             if state.draining {
@@ -250,19 +302,40 @@ impl Streams {
             shared: Arc::clone(&self.shared),
             name: stream.name.clone(),
         };
-        let name = stream.name.clone();
-        (self.shared.start)(Claim {
+        Ok(Reserved {
             stream,
-            tags: Tags { queue },
             verdict,
+            held,
+        })
+    }
+
+    fn begin(&self, reserved: Reserved) -> Publication {
+        let (tags, queue) = mpsc::channel(TAGS_MAX);
+        let ended = reserved.verdict.subscribe();
+        let name = reserved.stream.name.clone();
+        (self.shared.start)(Claim {
+            stream: reserved.stream,
+            tags: Tags { queue },
+            verdict: reserved.verdict,
         });
-        Ok(Publication {
+        Publication {
             stream: name,
             tags,
             bytes: Arc::new(Semaphore::new(QUEUED_BYTES_MAX as usize)),
             ended,
-            _held: held,
-        })
+            _held: reserved.held,
+        }
+    }
+
+    /// Cuts a stream's publisher off, who is told why. Whether there was one.
+    pub fn cut(&self, name: &str, why: &str) -> bool {
+        let state = self.shared.state.lock();
+        let Some(verdict) = state.claimed.get(name) else {
+            return false;
+        };
+        // Over a reason that is there: who drains shows the stream on, who stops does not.
+        verdict.send_replace(Some(EndReason::Stopped(why.to_owned())));
+        true
     }
 
     /// Ends all streams and refuses new ones.
@@ -282,6 +355,13 @@ impl Streams {
     pub fn claimed(&self) -> usize {
         self.shared.state.lock().claimed.len()
     }
+}
+
+/// A stream's name that nobody else has, while its room is asked whether it is open.
+struct Reserved {
+    stream: StreamSettings,
+    verdict: watch::Sender<Option<EndReason>>,
+    held: Held,
 }
 
 /// Frees the stream's name when its publisher goes: a broadcaster who reconnects at once must not

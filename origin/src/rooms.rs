@@ -28,6 +28,7 @@ use accounts::Accounts;
 use axum::Router;
 use bus::config::{BusSettings, LINK_MESSAGE_BYTES_MAX};
 use bus::{BusError, EdgeName, HubBus, HubInbox, RoomName, Store, StoreError};
+use channels::RoomState;
 use chat_archive::ArchiveSettings;
 use parking_lot::Mutex;
 use rooms::schema::{FromEdge, Outcome, Publish, Score, ToEdge};
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
+use crate::control::Directory;
 use crate::window::Catalog;
 
 pub use crate::audit::AuditError;
@@ -156,6 +158,7 @@ struct Shared {
     counts: Counts,
     metrics: Metrics,
     catalog: Catalog,
+    directory: Directory,
 }
 
 /// All hubs of an origin. Clones are the same.
@@ -214,6 +217,7 @@ impl Hubs {
     pub async fn start(
         settings: RoomsSettings,
         accounts: Option<Arc<Accounts>>,
+        directory: Directory,
         catalog: Catalog,
         counts: Counts,
         registry: &Registry,
@@ -254,6 +258,7 @@ impl Hubs {
             counts,
             metrics,
             catalog,
+            directory,
         };
         let hubs = Self {
             shared: Arc::new(shared),
@@ -269,6 +274,16 @@ impl Hubs {
             inbox,
             hubs,
         })
+    }
+
+    /// What can be played.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.shared.catalog
+    }
+
+    /// How many people there are where.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.shared.counts
     }
 
     /// Who is called what.
@@ -407,6 +422,29 @@ impl Hubs {
         }
     }
 
+    /// Sends everybody away from a room that is no longer known, and closes it.
+    pub(crate) async fn dismiss(&self, name: &str) {
+        let Ok(name) = RoomName::new(name) else {
+            return;
+        };
+        let nothing = || ToEdge::NoRoom.to_binary();
+        self.shared.bus.publish(&name, nothing());
+        let input = self.rooms.lock().get(&name).cloned();
+        let Some(input) = input else {
+            return;
+        };
+        let ended = async {
+            if input.send(Input::End).await.is_ok() {
+                input.closed().await;
+            }
+        };
+        if tokio::time::timeout(ANSWER_WITHIN, ended).await.is_err() {
+            tracing::warn!(room = %name, "a hub does not end");
+        }
+        // After whatever it still said.
+        self.shared.bus.publish(&name, nothing());
+    }
+
     /// Takes what a user wrote out of the rooms that are kept and not open. In how many there was
     /// something.
     async fn forget_in_closed(&self, user: &str) -> Result<usize, String> {
@@ -421,9 +459,15 @@ impl Hubs {
         Ok(count)
     }
 
-    /// A room is there for each stream that is configured, or live.
+    /// A room is there for each stream that is configured, or live, or was made by the API; but for
+    /// those that are stopped.
     fn is_known(&self, name: &RoomName) -> bool {
         let name = name.as_str();
+        match self.shared.directory.state(name) {
+            Some(RoomState::Stopped) => return false,
+            Some(RoomState::Open) => return true,
+            None => {}
+        }
         self.shared.settings.names.contains(name) || self.shared.catalog.get(name).is_some()
     }
 }

@@ -8,6 +8,7 @@ mod catalog;
 mod store;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -59,6 +60,8 @@ pub struct LiveStream {
     inner: Mutex<Inner>,
     /// One per rendition, bumped after each batch that touched it.
     changes: Vec<watch::Sender<u64>>,
+    /// See [`Self::cut`].
+    is_cut: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -142,7 +145,22 @@ impl LiveStream {
                 rendered: HashMap::new(),
             }),
             changes,
+            is_cut: AtomicBool::new(false),
         }
+    }
+
+    /// Takes the stream away from its viewers: nothing of it is given out any more, and whoever waits
+    /// for something is told at once.
+    pub fn cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
+        for change in &self.changes {
+            change.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// Whether it was taken away.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Acquire)
     }
 
     /// What is said about it.

@@ -10,6 +10,8 @@ use crate::limits::KEY_BYTES;
 
 /// Crockford's base32 in small letters: no i, l, o, u.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Letters of a key: five bits each.
+const KEY_LETTERS: usize = (KEY_BYTES * 8).div_ceil(5);
 /// Random bytes of an id.
 const ID_BYTES: usize = 10;
 /// Random bytes of a webhook's secret.
@@ -36,6 +38,12 @@ impl PublishKey {
     /// As its encoder shows it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// Whether somebody shows what could be one: the store need not be asked for anything else.
+    pub fn is_one(shown: &str) -> bool {
+        let letters = shown.strip_prefix("k-").unwrap_or_default();
+        letters.len() == KEY_LETTERS && letters.bytes().all(|byte| ALPHABET.contains(&byte))
     }
 
     /// What is stored, of whatever somebody shows.
@@ -126,6 +134,8 @@ mod tests {
     fn keys_are_long_and_read_well() {
         let (one, other) = (PublishKey::random().unwrap(), PublishKey::random().unwrap());
         assert_ne!(one, other);
+        assert!(PublishKey::is_one(one.expose()));
+        assert!(!PublishKey::is_one("demo-key"));
         assert_eq!(one.expose().len(), 2 + 32, "five bits a letter");
         let secret = one.expose().strip_prefix("k-").unwrap();
         assert!(

@@ -16,6 +16,7 @@ mod store;
 
 pub use backoff::backoff_ms;
 pub use database::OpenError;
+pub use database::config::{DatabaseConfig, DatabaseSettings, Kind};
 pub use error::{Error, Invalid, Refused};
 pub use key::{PublishKey, SigningSecret, random_id};
 pub use model::{

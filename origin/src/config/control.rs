@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use settings::{Invalid, KeyPath, Secret};
 
+use crate::config::StreamSettings;
 use crate::control::{ControlSettings, GiftRules};
 
 /// What keeps accounts, ledger and gifts.
@@ -140,6 +141,30 @@ impl Default for GiftsConfig {
     }
 }
 
+/// `[control.rooms]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoomsByApiConfig {
+    /// Where encoders publish to: a key is made part of it.
+    pub ingest_url: String,
+}
+
+impl Default for RoomsByApiConfig {
+    fn default() -> Self {
+        Self {
+            ingest_url: "rtmp://localhost/live".to_owned(),
+        }
+    }
+}
+
+/// `[control.webhooks]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhooksConfig {
+    /// Whether webhooks may lead to addresses that are not public, and over http.
+    pub allow_private: bool,
+}
+
 /// `[control.payments]`
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -164,6 +189,10 @@ pub struct ControlConfig {
     pub gifts: GiftsConfig,
     /// `[control.payments]`
     pub payments: PaymentsConfig,
+    /// `[control.rooms]`
+    pub rooms: RoomsByApiConfig,
+    /// `[control.webhooks]`
+    pub webhooks: WebhooksConfig,
 }
 
 /// Shortest secret of a provider of payments, in bytes.
@@ -177,6 +206,7 @@ impl ControlConfig {
         &self,
         at: &KeyPath,
         link_tokens: &[Secret],
+        streams: &[StreamSettings],
         operator_token: Option<Secret>,
     ) -> Result<Option<ControlSettings>, Invalid> {
         if !self.enabled {
@@ -205,6 +235,18 @@ impl ControlConfig {
             records: self.records(at)?,
             registration: self.accounts.registration,
             gifts: self.gift_rules(at)?,
+            channels: self.channels(at)?,
+            ingest_url: self.ingest_url(at)?,
+            configured: streams
+                .iter()
+                .map(|stream| {
+                    (
+                        stream.name.clone(),
+                        stream.title.clone().unwrap_or_default(),
+                    )
+                })
+                .collect(),
+            allow_private_webhooks: self.webhooks.allow_private,
             payment_secrets: self.payments.secrets.clone(),
             link_tokens: link_tokens.to_vec(),
             operator_token,
@@ -265,6 +307,36 @@ impl ControlConfig {
             timeout_ms: store.timeout_ms,
         };
         config.resolve(&at.clone().key("store"))
+    }
+
+    fn channels(&self, at: &KeyPath) -> Result<channels::DatabaseSettings, Invalid> {
+        use channels::{DatabaseConfig, Kind};
+        let store = self.store.clone();
+        let config = DatabaseConfig {
+            kind: match store.kind {
+                StoreKind::Sqlite => Kind::Sqlite,
+                StoreKind::Postgres => Kind::Postgres,
+            },
+            path: store.directory.join("rooms.db"),
+            url: store.url,
+            ca_file: store.ca_file,
+            connections: store.connections,
+            timeout_ms: store.timeout_ms,
+        };
+        config.resolve(&at.clone().key("store"))
+    }
+
+    fn ingest_url(&self, at: &KeyPath) -> Result<String, Invalid> {
+        let url = self.rooms.ingest_url.trim_end_matches('/');
+        let is_rtmp = url.starts_with("rtmp://") || url.starts_with("rtmps://");
+        if !is_rtmp || url.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            let key = at.clone().key("rooms").key("ingest_url");
+            return Err(Invalid::new(
+                key,
+                "must be rtmp://HOST/APP or rtmps://HOST/APP",
+            ));
+        }
+        Ok(url.to_owned())
     }
 
     fn gift_rules(&self, at: &KeyPath) -> Result<GiftRules, Invalid> {

@@ -41,9 +41,9 @@ impl Config {
         let rooms = self.resolve_rooms(&streams)?;
         let link_tokens = rooms.as_ref().map_or(&[][..], |rooms| &rooms.link_tokens);
         let operator = self.resolve_admin_token()?;
-        let control = self
-            .control
-            .resolve(&KeyPath::new("control"), link_tokens, operator)?;
+        let control =
+            self.control
+                .resolve(&KeyPath::new("control"), link_tokens, &streams, operator)?;
         Ok(Settings {
             log_format: self.log.format,
             rtmp: self.resolve_rtmp()?,

@@ -15,7 +15,10 @@ struct Line<'a> {
     at_ms: u64,
     actor: &'a str,
     act: &'a str,
-    user: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<&'a str>,
     #[serde(skip_serializing_if = "Value::is_null")]
     details: Value,
 }
@@ -28,13 +31,31 @@ impl Desk {
 
     /// The same about somebody whose account may be another issuer's.
     pub(super) async fn log_about(&self, actor: &str, act: &str, user: &str, details: Value) {
-        let line = Line {
+        self.write(Line {
             at_ms: unix_ms(),
             actor,
             act,
-            user,
+            user: Some(user),
+            room: None,
             details,
-        };
+        })
+        .await;
+    }
+
+    /// The same, of a room; without one, of what belongs to none.
+    pub(super) async fn log_room(&self, actor: &str, act: &str, room: &str, details: Value) {
+        self.write(Line {
+            at_ms: unix_ms(),
+            actor,
+            act,
+            user: None,
+            room: (!room.is_empty()).then_some(room),
+            details,
+        })
+        .await;
+    }
+
+    async fn write(&self, line: Line<'_>) {
         if !self.audit.append(&[line]).await {
             self.metrics.audit_failed.inc();
         }

@@ -73,6 +73,8 @@ impl CloseReason {
             Self::Refused(ClaimError::WrongKey) => "wrong_key",
             Self::Refused(ClaimError::InUse) => "stream_in_use",
             Self::Refused(ClaimError::Denied { .. }) => "denied",
+            Self::Refused(ClaimError::NotOpen(channels::Refused::Stopped { .. })) => "room_stopped",
+            Self::Refused(ClaimError::NotOpen(_)) => "key_not_open",
             Self::Refused(ClaimError::Unavailable) => "filters_unavailable",
             Self::Refused(_) => "refused",
             Self::Stalled => "stalled",

@@ -42,6 +42,8 @@ pub(super) enum Input {
     Scores(Vec<Score>),
     /// The API wants to know how the room does.
     Look(oneshot::Sender<Sight>),
+    /// The room is to close.
+    End,
     /// The points and the name of a user are not to be kept.
     Forget(String, oneshot::Sender<()>),
 }
@@ -110,6 +112,7 @@ impl RoomHub {
             empty_since: Some(Instant::now()),
             counted: HubFigures::default(),
             forgotten: Vec::new(),
+            is_ended: false,
         };
         // The epoch is kept before anybody hears of it.
         running.save().await;
@@ -165,6 +168,7 @@ struct Running {
     empty_since: Option<Instant>,
     counted: HubFigures,
     forgotten: Vec<oneshot::Sender<()>>,
+    is_ended: bool,
 }
 
 impl Running {
@@ -206,6 +210,7 @@ impl Running {
                 drop(answer.send(self.hub.publish(now, *publish)));
             }
             Input::Scores(scores) => self.hub.set_scores(scores),
+            Input::End => self.is_ended = true,
             Input::Look(answer) => drop(answer.send(self.sight())),
             Input::Forget(user, answer) => {
                 self.hub.forget(now, &user, OPERATOR);
@@ -330,8 +335,10 @@ impl Running {
     }
 
     fn is_over(&self) -> bool {
-        self.empty_since
-            .is_some_and(|since| since.elapsed() >= EMPTY_FOR)
+        let is_empty = self
+            .empty_since
+            .is_some_and(|since| since.elapsed() >= EMPTY_FOR);
+        self.is_ended || is_empty
     }
 
     async fn close(mut self) {

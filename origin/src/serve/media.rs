@@ -22,6 +22,7 @@ pub(super) async fn media(
         .subscribe(rendition)
         .ok_or(ServeError::UnknownRendition)?;
     let ask = || match live.media(rendition, object) {
+        _ if live.is_cut() => Err(ServeError::UnknownStream),
         MediaAnswer::Ready(pieces) => Ok(Asked::Answer(pieces)),
         MediaAnswer::Hold => Ok(Asked::Later),
         MediaAnswer::NotFound => Err(ServeError::UnknownObject),

@@ -39,6 +39,7 @@ pub(super) async fn multivariant(
         let changes = live.subscribe(0).ok_or(ServeError::UnknownStream)?;
         let ask = || {
             Ok(match live.multivariant() {
+                _ if live.is_cut() => return Err(ServeError::UnknownStream),
                 Some(text) => Asked::Answer(text),
                 None if live.is_ended() => return Err(ServeError::UnknownStream),
                 None => Asked::Later,
@@ -64,6 +65,7 @@ pub(super) async fn media_playlist(
         .subscribe(rendition)
         .ok_or(ServeError::UnknownRendition)?;
     let ask = || match live.playlist(rendition, query) {
+        _ if live.is_cut() => Err(ServeError::UnknownStream),
         PlaylistAnswer::Reject(rejection) => Err(rejection.into()),
         PlaylistAnswer::Wait => Ok(Asked::Later),
         PlaylistAnswer::Ready {

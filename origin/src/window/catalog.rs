@@ -53,6 +53,16 @@ impl Catalog {
         self.streams.lock().entry(name).or_default().stream = Some(stream);
     }
 
+    /// Takes the stream of a name away from its viewers, live or lingering. Whether there was one.
+    pub fn cut(&self, name: &str) -> bool {
+        let Some(stream) = self.get(name) else {
+            return false;
+        };
+        stream.cut();
+        self.remove(&stream);
+        true
+    }
+
     /// Removes a stream, unless another has taken its name.
     pub fn remove(&self, stream: &Arc<LiveStream>) {
         let next_msn = stream.next_msn();

@@ -26,6 +26,7 @@ const LEASE: &str = "UPDATE channels_deliveries SET next_ms = $2 WHERE seq = $1"
 const DONE: &str = "DELETE FROM channels_deliveries WHERE seq = $1";
 const AGAIN: &str = "UPDATE channels_deliveries SET attempts = attempts + 1, next_ms = $2 \
     WHERE seq = $1";
+const RECLAIM: &str = "UPDATE channels_deliveries SET next_ms = $1 WHERE next_ms > $1";
 const ORPHANS: &str = "DELETE FROM channels_deliveries \
     WHERE webhook NOT IN (SELECT id FROM channels_webhooks)";
 const COUNT: &str = "SELECT count(*) FROM channels_deliveries";
@@ -81,17 +82,16 @@ impl Channels {
         .await
     }
 
-    /// The oldest delivery of each webhook, if its time has come. Each is nobody else's for
+    /// The oldest delivery of each webhook, if its time has come; of so many webhooks. Each is nobody else's for
     /// [`LEASE_MS`].
     ///
     /// # Errors
     /// The store's.
-    pub async fn due(&self, now_ms: u64) -> Result<Vec<Delivery>, Error> {
-        self.run(now_ms, |tx, now_ms| {
+    pub async fn due(&self, now_ms: u64, limit: usize) -> Result<Vec<Delivery>, Error> {
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX).min(WEBHOOKS_MAX);
+        self.run((now_ms, limit), |tx, (now_ms, limit)| {
             Box::pin(async move {
-                let rows = tx
-                    .query(DUE, &[(*now_ms).into(), WEBHOOKS_MAX.into()])
-                    .await?;
+                let rows = tx.query(DUE, &[(*now_ms).into(), (*limit).into()]).await?;
                 let due: Result<Vec<Delivery>, Error> = rows.iter().map(read).collect();
                 let due = due?;
                 for delivery in &due {
@@ -132,6 +132,21 @@ impl Channels {
             Box::pin(async move {
                 tx.execute(AGAIN, &[(*seq).into(), (*next_ms).into()])
                     .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Whatever waits is due, also what was taken and is with nobody: for the only process that
+    /// delivers, when it begins.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn reclaim(&self, now_ms: u64) -> Result<(), Error> {
+        self.run(now_ms, |tx, now_ms| {
+            Box::pin(async move {
+                tx.execute(RECLAIM, &[(*now_ms).into()]).await?;
                 Ok(())
             })
         })

@@ -213,13 +213,13 @@ impl Channels {
     /// Removes a room and its keys; answers it as it was. Webhooks of it are [`Self::delete_webhook`]'s.
     ///
     /// # Errors
-    /// [`Error::UnknownRoom`]; [`Error::Configured`].
-    pub async fn delete_room(&self, name: &str) -> Result<Room, Error> {
-        self.run(name.to_owned(), |tx, name| {
+    /// [`Error::UnknownRoom`]; [`Error::Configured`], unless it stands in a configuration no longer.
+    pub async fn delete_room(&self, name: &str, was_configured: bool) -> Result<Room, Error> {
+        self.run((name.to_owned(), was_configured), |tx, (name, was)| {
             Box::pin(async move {
                 head(tx).await?;
                 let before = room(tx, ROOM_LOCKED, name).await?;
-                if before.source == Source::Config {
+                if before.source == Source::Config && !was {
                     return Err(Error::Configured);
                 }
                 tx.execute(DELETE_KEYS, &[name.as_str().into()]).await?;

@@ -120,7 +120,7 @@ pub(crate) async fn a_stopped_room_opens_for_nobody<K: Kit>(kit: K) {
     let start = channels.set_room("a", RoomState::Open, String::new());
     start.await.unwrap();
     channels.use_key(&found, NOW).await.unwrap();
-    channels.delete_room("a").await.unwrap();
+    channels.delete_room("a", false).await.unwrap();
     assert_eq!(
         refused(channels.use_key(&found, NOW).await),
         Refused::Revoked

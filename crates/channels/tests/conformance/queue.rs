@@ -25,7 +25,7 @@ fn event(id: &str, kind: Events, room: &str) -> Event {
 }
 
 async fn due(channels: &Channels, now_ms: u64) -> Vec<Delivery> {
-    channels.due(now_ms).await.unwrap()
+    channels.due(now_ms, usize::MAX).await.unwrap()
 }
 
 pub(crate) async fn only_who_wants_to_hears<K: Kit>(kit: K) {
@@ -82,8 +82,11 @@ pub(crate) async fn an_endpoint_hears_in_order_and_others_do_not_wait<K: Kit>(ki
         (again[0].body.as_str(), again[0].attempts),
         ("{\"id\":\"1\"}", 1)
     );
+    channels.reclaim(NOW + 1_001).await.unwrap();
+    let again = due(&channels, NOW + 1_001).await;
+    assert_eq!(again.len(), 2, "what was taken is with nobody");
     // Whoever had taken it died.
-    let again = due(&channels, NOW + 1_000 + LEASE_MS).await;
+    let again = due(&channels, NOW + 1_001 + LEASE_MS).await;
     assert_eq!(again.len(), 2);
 }
 

@@ -29,9 +29,12 @@ pub(crate) async fn a_room_is_made_changed_stopped_and_deleted<K: Kit>(kit: K) {
     key(&channels, "a", None, false).await;
     assert_eq!(channels.snapshot().await.unwrap().rooms.len(), 1);
     assert!(channels.version().await.unwrap() >= version + 3);
-    assert_eq!(channels.delete_room("a").await.unwrap().name, "a");
+    assert_eq!(channels.delete_room("a", false).await.unwrap().name, "a");
     assert_eq!(channels.room("a").await, Err(Error::UnknownRoom));
-    assert_eq!(channels.delete_room("a").await, Err(Error::UnknownRoom));
+    assert_eq!(
+        channels.delete_room("a", false).await,
+        Err(Error::UnknownRoom)
+    );
     assert_eq!(channels.keys("a").await, Err(Error::UnknownRoom));
 }
 
@@ -69,7 +72,10 @@ pub(crate) async fn a_configured_room_stays_what_it_is<K: Kit>(kit: K) {
         (Source::Config, RoomState::Stopped)
     );
     assert_eq!((demo.title.as_str(), demo.created_ms), ("Two", NOW));
-    assert_eq!(channels.delete_room("demo").await, Err(Error::Configured));
+    assert_eq!(
+        channels.delete_room("demo", false).await,
+        Err(Error::Configured)
+    );
     let change = Change {
         title: Some("Three".to_owned()),
         owner: None,

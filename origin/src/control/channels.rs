@@ -1,0 +1,255 @@
+//! Rooms by API: made, stopped and started, the keys to publish to them with.
+//!
+//! ```text
+//! staff ─▶ rooms, keys ─┐                       ┌─▶ Streams (publishers are cut off)
+//! broadcasters ─▶ studio ┴▶ store ─▶ Directory ─┼─▶ Catalog (viewers are)
+//! encoders ─▶ Streams ─▶ Admission ─▶ store     └─▶ Hubs   (so is everybody in the room)
+//! ```
+//!
+//! The rules are the crate `channels`'. The Directory is what this process knows of its rooms; another
+//! origin's changes are seen within [`LOOK_EVERY`].
+
+mod admission;
+mod again;
+mod directory;
+mod keys;
+mod rooms;
+mod studio;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ::channels::{Channels, Error, Refused, Room};
+use axum::Router;
+use axum::routing::{delete, get, post};
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::Desk;
+use super::problem::Problem;
+use crate::publish::Streams;
+use crate::rooms::Hubs;
+
+pub use admission::Admission;
+pub use directory::Directory;
+
+pub(super) use again::{Again, Ask};
+pub(super) use keys::{KeyAsk, KeyShown, Keys, NewKeyShown};
+pub(super) use rooms::{RoomAsk, RoomChange, Rooms, StopAsk};
+
+use directory::Closed;
+
+/// How often other origins' changes are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What handlers of rooms need.
+#[derive(Debug)]
+pub(super) struct House {
+    pub(super) store: Channels,
+    directory: Directory,
+    hubs: Hubs,
+    /// There once the origin serves.
+    streams: OnceLock<Streams>,
+    pub(super) again: Again,
+    ingest_url: String,
+    configured: BTreeSet<String>,
+}
+
+/// A room, as the API shows it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Room")]
+pub(super) struct RoomShown {
+    name: String,
+    title: String,
+    /// The user id of whose it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    /// `open` or `stopped`.
+    state: &'static str,
+    /// Why it is stopped.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    live: bool,
+    /// Since when it is live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at_ms: Option<u64>,
+    /// Connections in the room.
+    viewers: u32,
+    created_at_ms: u64,
+    /// `api` or `config`.
+    source: &'static str,
+}
+
+/// `/v1/admin/rooms`.
+pub(super) fn admin() -> Router<Desk> {
+    Router::new()
+        .route("/rooms", get(rooms::list).post(rooms::create))
+        .route(
+            "/rooms/{room}",
+            get(rooms::look).patch(rooms::change).delete(rooms::remove),
+        )
+        .route("/rooms/{room}/start", post(rooms::start))
+        .route("/rooms/{room}/stop", post(rooms::stop))
+        .route("/rooms/{room}/keys", get(keys::list).post(keys::create))
+        .route("/rooms/{room}/keys/{id}", delete(keys::remove))
+}
+
+/// `/v1/rooms/{room}/studio`, for whose room it is.
+pub(super) fn router() -> Router<Desk> {
+    Router::new()
+        .route("/v1/rooms/{room}/studio", get(studio::look))
+        .route("/v1/rooms/{room}/studio/start", post(studio::start))
+        .route("/v1/rooms/{room}/studio/stop", post(studio::stop))
+        .route(
+            "/v1/rooms/{room}/studio/keys",
+            get(studio::keys).post(studio::create_key),
+        )
+        .route(
+            "/v1/rooms/{room}/studio/keys/{id}",
+            delete(studio::remove_key),
+        )
+}
+
+impl House {
+    pub(super) fn new(
+        store: Channels,
+        directory: Directory,
+        hubs: Hubs,
+        (ingest_url, configured): (String, BTreeSet<String>),
+    ) -> Self {
+        Self {
+            store,
+            directory,
+            hubs,
+            streams: OnceLock::new(),
+            again: Again::default(),
+            ingest_url,
+            configured,
+        }
+    }
+
+    /// From now on publishers can be cut off.
+    pub(super) fn attend(&self, streams: Streams) {
+        // The second time it would be the same.
+        drop(self.streams.set(streams));
+    }
+
+    /// Reads the rooms anew, and cuts off what is closed since.
+    async fn refresh(&self) -> Result<(), Error> {
+        for closed in self.directory.reload(&self.store).await? {
+            self.cut(&closed);
+            self.hubs.dismiss(&closed.name).await;
+        }
+        Ok(())
+    }
+
+    /// The same after a change of this process, which is done whatever becomes of this: then whoever
+    /// looks for other origins' changes makes up for it.
+    async fn refresh_or_later(&self) {
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "rooms cannot be read; trying again");
+        }
+    }
+
+    /// Cuts off the publisher, then the viewers, at once.
+    fn cut(&self, closed: &Closed) {
+        let streams = self.streams.get();
+        let published = streams.is_some_and(|streams| streams.cut(&closed.name, &closed.why));
+        let played = self.hubs.catalog().cut(&closed.name);
+        tracing::info!(room = closed.name, published, played, "a room is closed");
+    }
+
+    fn shown(&self, room: Room) -> RoomShown {
+        let live = self.hubs.catalog().get(&room.name);
+        let live = live.filter(|stream| !stream.is_ended());
+        let started = live.as_ref().map(|stream| stream.info().started_at);
+        RoomShown {
+            viewers: self.hubs.counts().viewers(&room.name).unwrap_or_default(),
+            name: room.name,
+            title: room.title,
+            owner: room.owner,
+            state: room.state.as_str(),
+            reason: room.reason,
+            live: live.is_some(),
+            started_at_ms: started.map(unix_ms_of),
+            created_at_ms: room.created_ms,
+            source: room.source.as_str(),
+        }
+    }
+
+    /// Looks for other origins' changes until it is told to stop.
+    pub(super) async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = look.tick() => {}
+            }
+            let looked = async {
+                if self.store.version().await? != self.directory.version() {
+                    self.refresh().await?;
+                }
+                Ok::<_, Error>(())
+            };
+            match looked.await {
+                Ok(()) => failing = false,
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(%error, "rooms cannot be read; trying again");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+fn unix_ms_of(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        use ::channels::Invalid;
+        let detail = error.to_string();
+        let unprocessable = |code| {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Self::new(status, code, error.to_string())
+        };
+        let conflict = |code| Self::new(StatusCode::CONFLICT, code, error.to_string());
+        match &error {
+            Error::Invalid(Invalid::Name) => unprocessable("bad-name"),
+            Error::Invalid(Invalid::Title) => unprocessable("bad-title"),
+            Error::Invalid(Invalid::Reason) => unprocessable("bad-reason"),
+            Error::Invalid(Invalid::Label) => unprocessable("bad-label"),
+            Error::Invalid(Invalid::Events) => unprocessable("bad-events"),
+            Error::Invalid(_) => unprocessable("bad-url"),
+            Error::UnknownRoom => Self::unknown("unknown-room", detail),
+            Error::UnknownKey => Self::unknown("unknown-key", detail),
+            Error::UnknownWebhook => Self::unknown("unknown-webhook", detail),
+            Error::Taken => conflict("room-taken"),
+            Error::Configured => conflict("configured"),
+            Error::TooManyRooms | Error::TooManyKeys | Error::TooManyWebhooks => {
+                conflict("too-many")
+            }
+            Error::Refused(Refused::Stopped { .. }) => conflict("stopped"),
+            Error::Refused(_) => Self::forbidden(detail),
+            Error::Busy => Self::unavailable("busy", detail),
+            // What went wrong in the store is for the log alone.
+            Error::Full { .. } => {
+                tracing::error!(%error, "the store of rooms takes no writes");
+                let status = StatusCode::INSUFFICIENT_STORAGE;
+                Self::new(status, "full", "rooms take no changes right now")
+            }
+            _ => {
+                tracing::error!(%error, "the store of rooms is unavailable");
+                Self::unavailable("unavailable", "rooms cannot be reached right now")
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! What staff do with rooms: `/v1/admin/rooms`. All that changes something is written down.
+
+use std::sync::Arc;
+
+use ::accounts::{Role, Room as Named, UserId};
+use ::channels::{Change, Error, NewRoom, Room, RoomState};
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::directory::Closed;
+use super::{Ask, RoomShown};
+use crate::caller::{Actor, BROADCASTER, IdempotencyKey};
+use crate::clock::unix_ms;
+use crate::control::Desk;
+use crate::control::problem::{Checked, Problem};
+
+/// Rooms that are listed at once.
+const ROOMS_MAX: usize = 100;
+/// Unless it is said how many.
+const ROOMS: usize = 50;
+
+/// A room to be made.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewRoom")]
+pub(in crate::control) struct RoomAsk {
+    /// In URLs: 1 to 64 of `a-z A-Z 0-9 _ -`.
+    name: String,
+    #[serde(default)]
+    title: String,
+    /// A user id; they become `broadcaster` of the room.
+    #[serde(default)]
+    owner: Option<String>,
+}
+
+/// What is changed; what is left out stays. An empty owner is nobody.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::control) struct RoomChange {
+    title: Option<String>,
+    owner: Option<String>,
+}
+
+/// Why a room is stopped.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Stop")]
+pub(in crate::control) struct StopAsk {
+    /// Its publisher is told.
+    #[serde(default)]
+    pub(super) reason: String,
+}
+
+/// Some rooms; `next` is what to give as `after`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::control) struct Rooms {
+    rooms: Vec<RoomShown>,
+    next: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Paging {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A user id that may own a room.
+fn owner(id: Option<String>) -> Result<Option<UserId>, Problem> {
+    let id = id.map(|id| UserId::new(id).map_err(|_| ::accounts::Error::Unknown));
+    Ok(id.transpose()?)
+}
+
+/// The role of whose room it is.
+fn role(room: &str) -> Result<(Named, Role), Problem> {
+    let room = Named::new(room).map_err(::accounts::Error::from)?;
+    let role = Role::new(BROADCASTER).map_err(::accounts::Error::from)?;
+    Ok((room, role))
+}
+
+pub(super) async fn create(
+    State(desk): State<Desk>,
+    Actor(actor): Actor,
+    IdempotencyKey(key): IdempotencyKey,
+    Checked(Json(ask)): Checked<Json<RoomAsk>>,
+) -> Result<super::again::Answer, Problem> {
+    let body = serde_json::to_value(&ask).unwrap_or_default();
+    let house = Arc::clone(&desk.house);
+    let asked = Ask {
+        actor: &actor.clone(),
+        what: "rooms",
+        key,
+        body,
+    };
+    let work = async move {
+        let owner = owner(ask.owner)?;
+        let named = owner.as_ref().map(ToString::to_string);
+        let new = NewRoom::new(ask.name, ask.title, named).map_err(Error::from)?;
+        let given = role(new.name())?;
+        if let Some(owner) = &owner {
+            // Before anything is there of the room.
+            desk.accounts.account(owner).await?;
+        }
+        let room = desk.house.store.create_room(new, unix_ms()).await?;
+        if let Some(owner) = &owner {
+            let (named, role) = given;
+            let granted = desk.accounts.grant(owner, Some(named), role, unix_ms());
+            if let Err(error) = granted.await {
+                // A room that nobody was given would stay in the way of the next attempt.
+                let undone = desk.house.store.delete_room(&room.name, false).await;
+                undone.inspect_err(|error| tracing::warn!(%error, "a room is left over"))?;
+                return Err(error.into());
+            }
+        }
+        desk.house.refresh_or_later().await;
+        let details = json!({ "title": room.title, "owner": room.owner });
+        desk.log_room(&actor, "room-create", &room.name, details)
+            .await;
+        Ok((StatusCode::CREATED, shown(&desk, room)))
+    };
+    house.again.once(asked, work).await
+}
+
+pub(super) fn shown(desk: &Desk, room: Room) -> Value {
+    serde_json::to_value(desk.house.shown(room)).unwrap_or_default()
+}
+
+pub(super) async fn list(
+    State(desk): State<Desk>,
+    Checked(Query(paging)): Checked<Query<Paging>>,
+) -> Result<Json<Rooms>, Problem> {
+    let limit = paging.limit.unwrap_or(ROOMS).clamp(1, ROOMS_MAX);
+    let page = desk.house.store.rooms(paging.after, limit).await?;
+    let rooms = page.rooms.into_iter();
+    Ok(Json(Rooms {
+        rooms: rooms.map(|room| desk.house.shown(room)).collect(),
+        next: page.next,
+    }))
+}
+
+pub(super) async fn look(
+    State(desk): State<Desk>,
+    Checked(Path(room)): Checked<Path<String>>,
+) -> Result<Json<RoomShown>, Problem> {
+    let room = desk.house.store.room(&room).await?;
+    Ok(Json(desk.house.shown(room)))
+}
+
+pub(super) async fn change(
+    State(desk): State<Desk>,
+    Actor(actor): Actor,
+    Checked(Path(room)): Checked<Path<String>>,
+    Checked(Json(ask)): Checked<Json<RoomChange>>,
+) -> Result<Json<RoomShown>, Problem> {
+    let details = json!({ "title": ask.title, "owner": ask.owner });
+    let to = match ask.owner {
+        None => None,
+        Some(id) => Some(owner(Some(id).filter(|id| !id.is_empty()))?),
+    };
+    if let Some(Some(owner)) = &to {
+        desk.accounts.account(owner).await?;
+    }
+    let change = Change {
+        title: ask.title,
+        owner: to.as_ref().map(|to| to.as_ref().map(ToString::to_string)),
+    };
+    let (before, after) = desk.house.store.change_room(&room, change).await?;
+    if let Some(to) = to
+        && before.owner != after.owner
+    {
+        hand_over(&desk, &room, before.owner, to.as_ref()).await?;
+    }
+    desk.house.refresh_or_later().await;
+    desk.log_room(&actor, "room-change", &room, details).await;
+    Ok(Json(desk.house.shown(after)))
+}
+
+/// Gives the role to whose room it is now, and takes it from whose it was.
+async fn hand_over(
+    desk: &Desk,
+    room: &str,
+    from: Option<String>,
+    to: Option<&UserId>,
+) -> Result<(), Problem> {
+    if let Some(to) = to {
+        let (named, role) = role(room)?;
+        let now = unix_ms();
+        desk.accounts.grant(to, Some(named), role, now).await?;
+    }
+    if let Some(from) = from.and_then(|id| UserId::new(id).ok()) {
+        let (named, role) = role(room)?;
+        match desk.accounts.revoke(&from, Some(named), role).await {
+            // Who was erased has no roles.
+            Ok(_) | Err(::accounts::Error::Unknown) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn remove(
+    State(desk): State<Desk>,
+    Actor(actor): Actor,
+    Checked(Path(room)): Checked<Path<String>>,
+) -> Result<StatusCode, Problem> {
+    let was_configured = !desk.house.configured.contains(&room);
+    let before = desk.house.store.delete_room(&room, was_configured).await?;
+    desk.house.refresh_or_later().await;
+    hand_over(&desk, &room, before.owner, None).await?;
+    desk.log_room(&actor, "room-delete", &room, Value::Null)
+        .await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn start(
+    State(desk): State<Desk>,
+    Actor(actor): Actor,
+    Checked(Path(room)): Checked<Path<String>>,
+) -> Result<Json<RoomShown>, Problem> {
+    set(desk, actor, room, (RoomState::Open, String::new())).await
+}
+
+pub(super) async fn stop(
+    State(desk): State<Desk>,
+    Actor(actor): Actor,
+    Checked(Path(room)): Checked<Path<String>>,
+    ask: Option<Json<StopAsk>>,
+) -> Result<Json<RoomShown>, Problem> {
+    let reason = ask.unwrap_or_default().0.reason;
+    set(desk, actor, room, (RoomState::Stopped, reason)).await
+}
+
+/// Opens or stops a room, to its end, whether or not somebody still waits for it.
+pub(super) async fn set(
+    desk: Desk,
+    actor: String,
+    room: String,
+    (state, reason): (RoomState, String),
+) -> Result<Json<RoomShown>, Problem> {
+    let house = Arc::clone(&desk.house);
+    let done = tokio::spawn(async move {
+        let details = json!({ "reason": reason });
+        // It is written first: who asks from now on is refused. Then who is there is cut off.
+        let set = house.store.set_room(&room, state, reason).await?;
+        if state == RoomState::Stopped {
+            house.cut(&Closed::stopped(&set.name, &set.reason));
+        }
+        house.refresh_or_later().await;
+        let act = match state {
+            RoomState::Open => "room-start",
+            RoomState::Stopped => "room-stop",
+        };
+        desk.log_room(&actor, act, &room, details).await;
+        Ok(Json(house.shown(set)))
+    });
+    done.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request was not done to its end");
+        Err(Problem::unavailable("unavailable", "it was not done"))
+    })
+}

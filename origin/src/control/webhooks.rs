@@ -1,0 +1,257 @@
+//! Webhooks: who is told when a room is live, when it no longer is, and of gifts.
+//!
+//! ```text
+//! Herald (packager), gift (outbox) ─▶ store ─▶ worker ─▶ endpoints (signed, in order, again for a day)
+//! staff ─▶ /v1/admin/webhooks ────────┘
+//! ```
+//!
+//! **What was accepted is in the store first.** A receiver may hear the same twice, after a crash: the
+//! `id` tells.
+
+mod address;
+mod herald;
+mod metrics;
+mod worker;
+
+use std::sync::Arc;
+
+use ::channels::{Channels, Error, Event, Events, NewWebhook, SigningSecret, Webhook};
+use ::gifts::Announcement;
+use axum::extract::{Path, State};
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::Desk;
+use super::channels::Ask;
+use super::problem::{Checked, Problem};
+use crate::caller::{Actor, IdempotencyKey};
+use crate::clock::unix_ms;
+
+pub use herald::Herald;
+pub use worker::WorkerError;
+
+pub(super) use herald::{herald, write};
+pub(super) use metrics::Metrics;
+pub(super) use worker::Worker;
+
+/// What tells webhooks. Clones are the same.
+#[derive(Clone, Debug)]
+pub(super) struct Webhooks {
+    store: Channels,
+    metrics: Metrics,
+    allow_private: bool,
+    /// Something was queued.
+    queued: Arc<Notify>,
+}
+
+/// A webhook to be made.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewWebhook")]
+pub(super) struct HookAsk {
+    /// `https://…`
+    url: String,
+    /// Some of `live`, `ended`, `gift`.
+    events: Vec<String>,
+    /// Of this room alone.
+    #[serde(default)]
+    room: Option<String>,
+}
+
+/// A webhook that was made; what its deliveries are signed with is shown this once.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WebhookMade")]
+pub(super) struct HookMade {
+    id: String,
+    secret: String,
+}
+
+/// A webhook.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Webhook")]
+pub(super) struct HookShown {
+    id: String,
+    url: String,
+    events: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<String>,
+    created_at_ms: u64,
+}
+
+/// All webhooks.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Webhooks")]
+pub(super) struct Hooks {
+    webhooks: Vec<HookShown>,
+}
+
+/// `/v1/admin/webhooks`.
+pub(super) fn router() -> Router<Desk> {
+    Router::new()
+        .route("/webhooks", get(list).post(create))
+        .route("/webhooks/{id}", delete(remove))
+}
+
+impl Webhooks {
+    pub(super) fn new(store: Channels, metrics: Metrics, allow_private: bool) -> Self {
+        Self {
+            store,
+            metrics,
+            allow_private,
+            queued: Arc::default(),
+        }
+    }
+
+    /// Queues a gift that was given or taken back. When it returns, the delivery is in the store; the
+    /// same announcement again is the same delivery, as long as it waits.
+    #[expect(
+        dead_code,
+        reason = "called from the outbox's dispatcher once gifts are merged"
+    )]
+    pub(super) async fn gift(&self, announcement: &Announcement) -> Result<(), Error> {
+        self.tell(of_gift(announcement)).await
+    }
+
+    /// Queues an event.
+    async fn tell(&self, told: Told) -> Result<(), Error> {
+        let event = Event {
+            body: json!({
+                "id": told.id,
+                "type": told.kind.names().first(),
+                "at_ms": told.at_ms,
+                "room": told.room,
+                "data": told.data,
+            })
+            .to_string(),
+            id: told.id,
+            kind: told.kind,
+            room: told.room,
+            at_ms: told.at_ms,
+        };
+        let queued = self.store.enqueue(event, unix_ms()).await?;
+        self.metrics.dropped.inc_by(queued.dropped);
+        if queued.waiting > 0 {
+            self.queued.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// Something to be told.
+#[derive(Clone, Debug, PartialEq)]
+struct Told {
+    id: String,
+    kind: Events,
+    room: String,
+    at_ms: u64,
+    data: Value,
+}
+
+fn of_gift(announcement: &Announcement) -> Told {
+    match announcement {
+        Announcement::Given {
+            gift,
+            room,
+            total,
+            earned,
+            at_ms,
+            ..
+        } => Told {
+            id: format!("gift.{}", gift.id),
+            kind: Events::GIFT,
+            room: room.clone(),
+            at_ms: *at_ms,
+            data: json!({
+                "state": "given",
+                "id": gift.id,
+                "sender": { "id": gift.sender.id, "name": gift.sender.name },
+                "item": gift.item,
+                "count": gift.count,
+                "points": gift.points,
+                "note": gift.note,
+                "total": total,
+                "earned": earned,
+            }),
+        },
+        Announcement::Refunded { id, room, at_ms } => Told {
+            id: format!("refund.{id}"),
+            kind: Events::GIFT,
+            room: room.clone(),
+            at_ms: *at_ms,
+            data: json!({ "state": "refunded", "id": id }),
+        },
+    }
+}
+
+async fn create(
+    State(desk): State<Desk>,
+    Actor(actor): Actor,
+    IdempotencyKey(key): IdempotencyKey,
+    Checked(Json(ask)): Checked<Json<HookAsk>>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let (house, who) = (Arc::clone(&desk.house), actor.clone());
+    let asked = Ask {
+        actor: &who,
+        what: "webhooks",
+        key,
+        body: serde_json::to_value(&ask).unwrap_or_default(),
+    };
+    let work = async move {
+        let checked = address::check(&ask.url, desk.webhooks.allow_private);
+        checked.map_err(|error| {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Problem::new(status, "bad-url", error.to_string())
+        })?;
+        if let Some(room) = &ask.room {
+            desk.house.store.room(room).await?;
+        }
+        let events = Events::parse(ask.events.iter().map(String::as_str)).map_err(Error::from)?;
+        let secret = SigningSecret::random()?;
+        let room = ask.room.clone();
+        let new = NewWebhook::new(ask.url, events, room, secret.clone()).map_err(Error::from)?;
+        let made = desk.house.store.create_webhook(new, unix_ms()).await?;
+        let details = json!({ "webhook": made.id, "url": made.url, "events": ask.events });
+        let room = ask.room.unwrap_or_default();
+        desk.log_room(&actor, "webhook-create", &room, details)
+            .await;
+        let shown = HookMade {
+            id: made.id,
+            secret: secret.expose().to_owned(),
+        };
+        let shown = serde_json::to_value(shown).unwrap_or_default();
+        Ok((StatusCode::CREATED, shown))
+    };
+    house.again.once(asked, work).await
+}
+
+async fn list(State(desk): State<Desk>) -> Result<Json<Hooks>, Problem> {
+    let webhooks = desk.house.store.webhooks().await?;
+    let webhooks = webhooks.into_iter().map(shown).collect();
+    Ok(Json(Hooks { webhooks }))
+}
+
+fn shown(webhook: Webhook) -> HookShown {
+    HookShown {
+        id: webhook.id,
+        url: webhook.url,
+        events: webhook.events.names(),
+        room: webhook.room,
+        created_at_ms: webhook.created_ms,
+    }
+}
+
+async fn remove(
+    State(desk): State<Desk>,
+    Actor(actor): Actor,
+    Checked(Path(id)): Checked<Path<String>>,
+) -> Result<StatusCode, Problem> {
+    desk.house.store.delete_webhook(&id).await?;
+    let details = json!({ "webhook": id });
+    desk.log_room(&actor, "webhook-delete", "", details).await;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,108 @@
+//! Stopping a room cuts publisher and viewers off, and starting it lets them in again.
+
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::{DEMO_KEY, Origin, Publisher, eventually};
+
+/// From the request to stop on.
+const CUT_WITHIN: Duration = Duration::from_secs(1);
+
+async fn stops_and_starts(origin: &Origin, room: &str, key: &str) {
+    let url = origin.publish_url(key);
+    let mut publisher = Publisher::start(&url);
+    origin.live(room).await;
+    let playlist = format!("/live/{room}/360p/index.m3u8");
+    let path = format!("/v1/admin/rooms/{room}");
+    let since = Instant::now();
+    let ask = json!({ "reason": "the kettle boils over" });
+    let stopped = origin
+        .operate(Method::POST, &format!("{path}/stop"), ask)
+        .await
+        .is(200);
+    assert_eq!(stopped.text("/state"), "stopped");
+    for page in [&playlist, &format!("/live/{room}/index.m3u8")] {
+        assert_eq!(origin.get(page).await, StatusCode::NOT_FOUND, "{page}");
+    }
+    let closed = "origin_ingest_connections ";
+    eventually("end of the publisher's connection", async || {
+        (origin.metric(closed).await == Some(0.0)).then_some(())
+    })
+    .await;
+    // A farewell may take its second; the media is gone before.
+    assert!(since.elapsed() < 2 * CUT_WITHIN, "{:?}", since.elapsed());
+    publisher.exited().await;
+    let said = Publisher::start(&url).exited().await;
+    assert!(
+        said.contains("the room is stopped: the kettle boils over"),
+        "{said}"
+    );
+    assert_eq!(origin.get(&playlist).await, StatusCode::NOT_FOUND);
+    let started = origin
+        .operate(Method::POST, &format!("{path}/start"), Value::Null)
+        .await;
+    assert_eq!(started.is(200).text("/state"), "open");
+    let mut publisher = Publisher::start(&url);
+    origin.live(room).await;
+    assert!(publisher.is_running());
+}
+
+#[tokio::test]
+async fn a_room_of_the_api_is_stopped_and_started() {
+    let origin = Origin::start().await;
+    origin.create("kitchen").await;
+    let made = origin.key("kitchen", json!({})).await;
+    stops_and_starts(&origin, "kitchen", made.text("/key")).await;
+}
+
+#[tokio::test]
+async fn a_configured_stream_is_stopped_and_started() {
+    let origin = Origin::start().await;
+    stops_and_starts(&origin, "demo", DEMO_KEY).await;
+}
+
+#[tokio::test]
+async fn a_room_stays_stopped_over_a_restart_and_a_deleted_one_is_cut() {
+    let mut origin = Origin::start().await;
+    origin.create("kitchen").await;
+    origin
+        .operate(Method::POST, "/v1/admin/rooms/demo/stop", Value::Null)
+        .await
+        .is(200);
+    origin.restart().await;
+    let said = Publisher::start(&origin.publish_url(DEMO_KEY))
+        .exited()
+        .await;
+    assert!(said.contains("the room is stopped"), "{said}");
+    let made = origin.key("kitchen", json!({})).await;
+    let mut publisher = Publisher::start(&origin.publish_url(made.text("/key")));
+    origin.live("kitchen").await;
+    let path = "/v1/admin/rooms/kitchen";
+    origin
+        .operate(Method::DELETE, path, Value::Null)
+        .await
+        .is(204);
+    assert_eq!(
+        origin.get("/live/kitchen/index.m3u8").await,
+        StatusCode::NOT_FOUND
+    );
+    publisher.exited().await;
+}
+
+#[tokio::test]
+async fn a_lingering_stream_is_cut_and_who_waits_is_told() {
+    let origin = Origin::start().await;
+    let publisher = Publisher::start(&origin.publish_url(DEMO_KEY));
+    origin.live("demo").await;
+    let playlist = "/live/demo/360p/index.m3u8";
+    drop(publisher);
+    // It lingers for a minute.
+    assert_eq!(origin.get(playlist).await, StatusCode::OK);
+    origin
+        .operate(Method::POST, "/v1/admin/rooms/demo/stop", Value::Null)
+        .await
+        .is(200);
+    assert_eq!(origin.get(playlist).await, StatusCode::NOT_FOUND);
+}

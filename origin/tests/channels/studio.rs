@@ -1,0 +1,87 @@
+//! What broadcasters do with rooms of their own.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::Origin;
+
+#[tokio::test]
+async fn an_owner_has_a_studio_and_others_have_not() {
+    let origin = Origin::start().await;
+    let (ana, ana_token) = origin.register("Ana").await;
+    let (ben, ben_token) = origin.register("Ben").await;
+    let unknown = json!({ "name": "kitchen", "owner": format!("u-{}", "0".repeat(32)) });
+    let refused = origin
+        .operate(Method::POST, "/v1/admin/rooms", unknown)
+        .await;
+    assert_eq!(refused.refusal(), (404, "unknown-account"));
+    let body = json!({ "name": "kitchen", "owner": ana });
+    let made = origin
+        .operate(Method::POST, "/v1/admin/rooms", body)
+        .await
+        .is(201);
+    assert_eq!(made.text("/owner"), ana);
+    let studio = "/v1/rooms/kitchen/studio";
+    let look = async |token: &str| origin.ask(Method::GET, studio, token, Value::Null).await;
+    assert_eq!(look(&ana_token).await.is(200).text("/name"), "kitchen");
+    assert_eq!(look(&ben_token).await.refusal(), (403, "forbidden"));
+    assert_eq!(look("nothing").await.refusal(), (401, "signed-out"));
+    let keys = format!("{studio}/keys");
+    let key = origin
+        .ask(Method::POST, &keys, &ana_token, json!({}))
+        .await
+        .is(201);
+    let refused = origin.ask(Method::POST, &keys, &ben_token, json!({})).await;
+    assert_eq!(refused.refusal(), (403, "forbidden"));
+    let one = format!("{keys}/{}", key.text("/id"));
+    origin
+        .ask(Method::DELETE, &one, &ana_token, Value::Null)
+        .await
+        .is(204);
+    let list = origin
+        .ask(Method::GET, &keys, &ana_token, Value::Null)
+        .await
+        .is(200);
+    assert_eq!(list.body, json!({ "keys": [] }));
+    let stop = format!("{studio}/stop");
+    let stopped = origin
+        .ask(Method::POST, &stop, &ana_token, json!({ "reason": "tea" }))
+        .await;
+    assert_eq!(stopped.is(200).text("/reason"), "tea");
+    let start = format!("{studio}/start");
+    origin
+        .ask(Method::POST, &start, &ana_token, Value::Null)
+        .await
+        .is(200);
+    // The staff's pages are not theirs.
+    let refused = origin
+        .ask(Method::GET, "/v1/admin/rooms", &ana_token, Value::Null)
+        .await;
+    assert_eq!(refused.refusal(), (403, "forbidden"));
+    let path = "/v1/admin/rooms/kitchen";
+    origin
+        .operate(Method::PATCH, path, json!({ "owner": ben }))
+        .await
+        .is(200);
+    assert_eq!(look(&ana_token).await.refusal(), (403, "forbidden"));
+    look(&ben_token).await.is(200);
+    let user = origin
+        .operate(Method::GET, &format!("/v1/admin/users/{ben}"), Value::Null)
+        .await;
+    assert_eq!(
+        user.is(200).body["rooms"],
+        json!({ "kitchen": ["broadcaster"] })
+    );
+    origin
+        .operate(Method::DELETE, path, Value::Null)
+        .await
+        .is(204);
+    let user = origin
+        .operate(Method::GET, &format!("/v1/admin/users/{ben}"), Value::Null)
+        .await;
+    assert_eq!(
+        user.is(200).body["rooms"],
+        json!({}),
+        "a role in what is not there"
+    );
+}

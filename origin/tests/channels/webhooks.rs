@@ -1,0 +1,186 @@
+//! Webhooks, heard by a server that writes down what it gets.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::post;
+use http::{HeaderMap, Method, StatusCode};
+use parking_lot::Mutex;
+use ring::hmac;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::harness::{DEMO_KEY, Origin, Publisher, eventually};
+
+const PRIVATE: &str = "[control.webhooks]\nallow_private = true\n";
+
+#[derive(Clone, Debug, Default)]
+struct Receiver {
+    heard: Arc<Mutex<Vec<(HeaderMap, String)>>>,
+    /// What to answer first, in order; then 200.
+    answers: Arc<Mutex<VecDeque<StatusCode>>>,
+}
+
+impl Receiver {
+    async fn start(answers: &[u16]) -> (Self, SocketAddr) {
+        let answers = answers
+            .iter()
+            .map(|code| StatusCode::from_u16(*code).unwrap());
+        let receiver = Self {
+            heard: Arc::default(),
+            answers: Arc::new(Mutex::new(answers.collect())),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = axum::Router::new().route("/hook", post(hear));
+        let router = router.with_state(receiver.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (receiver, address)
+    }
+
+    async fn hears(&self, count: usize) -> Vec<Value> {
+        eventually("a delivery", async || {
+            let heard = self.heard.lock();
+            (heard.len() >= count).then_some(())
+        })
+        .await;
+        let heard = self.heard.lock();
+        let bodies = heard.iter();
+        bodies
+            .map(|(_, body)| serde_json::from_str(body).unwrap())
+            .collect()
+    }
+}
+
+async fn hear(State(receiver): State<Receiver>, headers: HeaderMap, body: String) -> StatusCode {
+    receiver.heard.lock().push((headers, body));
+    receiver
+        .answers
+        .lock()
+        .pop_front()
+        .unwrap_or(StatusCode::OK)
+}
+
+async fn webhook(origin: &Origin, address: SocketAddr, events: &[&str]) -> (String, String) {
+    let body = json!({ "url": format!("http://{address}/hook"), "events": events });
+    let made = origin
+        .operate(Method::POST, "/v1/admin/webhooks", body)
+        .await
+        .is(201);
+    (made.text("/id").to_owned(), made.text("/secret").to_owned())
+}
+
+#[tokio::test]
+async fn live_and_ended_are_told_signed_and_in_order() {
+    let origin = Origin::with(PRIVATE).await;
+    // The first attempt fails: what follows waits for it.
+    let (receiver, address) = Receiver::start(&[500]).await;
+    let (id, secret) = webhook(&origin, address, &["live", "ended"]).await;
+    let (deaf, elsewhere) = Receiver::start(&[]).await;
+    webhook(&origin, elsewhere, &["gift"]).await;
+    let publisher = Publisher::start(&origin.publish_url(DEMO_KEY));
+    origin.live("demo").await;
+    drop(publisher);
+    let heard = receiver.hears(3).await;
+    let kinds: Vec<_> = heard
+        .iter()
+        .map(|body| body["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["live", "live", "ended"]);
+    assert_eq!(heard[0], heard[1], "the same again");
+    assert_eq!(heard[0]["room"], "demo");
+    assert!(heard[0]["at_ms"].as_u64() < heard[2]["at_ms"].as_u64());
+    let (headers, body) = receiver.heard.lock()[2].clone();
+    let signature = headers.get("weir-signature").unwrap().to_str().unwrap();
+    let (time, tag) = signature.split_once(",v1=").unwrap();
+    let time = time.strip_prefix("t=").unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let expected = hmac::sign(&key, format!("{time}.{body}").as_bytes());
+    let expected: String = expected
+        .as_ref()
+        .iter()
+        .map(|it| format!("{it:02x}"))
+        .collect();
+    assert_eq!(tag, expected);
+    assert!(deaf.heard.lock().is_empty(), "it wants gifts alone");
+    let delivered = "weir_webhook_attempts_total{outcome=\"delivered\"}";
+    eventually("figures", async || {
+        (origin.metric(delivered).await == Some(2.0)).then_some(())
+    })
+    .await;
+    let path = format!("/v1/admin/webhooks/{id}");
+    origin
+        .operate(Method::DELETE, &path, Value::Null)
+        .await
+        .is(204);
+    let list = origin
+        .operate(Method::GET, "/v1/admin/webhooks", Value::Null)
+        .await
+        .is(200);
+    assert_eq!(list.body["webhooks"].as_array().unwrap().len(), 1);
+    assert!(!list.body.to_string().contains("whsec_"), "shown once");
+}
+
+#[tokio::test]
+async fn what_could_not_be_delivered_is_after_a_restart() {
+    let mut origin = Origin::with(PRIVATE).await;
+    // Nobody listens there, for now.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    webhook(&origin, address, &["live"]).await;
+    let publisher = Publisher::start(&origin.publish_url(DEMO_KEY));
+    eventually("an attempt", async || {
+        let failed = "weir_webhook_attempts_total{outcome=\"failed\"}";
+        (origin.metric(failed).await >= Some(1.0)).then_some(())
+    })
+    .await;
+    drop(publisher);
+    origin.restart().await;
+    let (receiver, _) = (Receiver::default(), ());
+    let listener = TcpListener::bind(address).await.unwrap();
+    let router = axum::Router::new().route("/hook", post(hear));
+    let router = router.with_state(receiver.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let heard = receiver.hears(1).await;
+    assert_eq!(
+        (&heard[0]["type"], &heard[0]["room"]),
+        (&json!("live"), &json!("demo"))
+    );
+}
+
+#[tokio::test]
+async fn private_addresses_are_refused() {
+    let origin = Origin::start().await;
+    for url in [
+        "http://example.org/",
+        "https://127.0.0.1/",
+        "https://[::1]/",
+        "gopher://a/",
+    ] {
+        let body = json!({ "url": url, "events": ["live"] });
+        let refused = origin
+            .operate(Method::POST, "/v1/admin/webhooks", body)
+            .await;
+        assert_eq!(refused.refusal(), (422, "bad-url"), "{url}");
+    }
+    let body = json!({ "url": "https://example.org/", "events": ["dead"] });
+    let refused = origin
+        .operate(Method::POST, "/v1/admin/webhooks", body)
+        .await;
+    assert_eq!(refused.refusal(), (422, "bad-events"));
+    // A name that leads here is found out when it is looked up.
+    let body = json!({ "url": "https://localhost:1/", "events": ["live"] });
+    origin
+        .operate(Method::POST, "/v1/admin/webhooks", body)
+        .await
+        .is(201);
+    let _publisher = Publisher::start(&origin.publish_url(DEMO_KEY));
+    eventually("an attempt", async || {
+        let failed = "weir_webhook_attempts_total{outcome=\"failed\"}";
+        (origin.metric(failed).await >= Some(1.0)).then_some(())
+    })
+    .await;
+}
