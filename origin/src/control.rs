@@ -14,6 +14,7 @@ mod coins;
 mod gifts;
 mod ledger_admin;
 mod metrics;
+mod openapi;
 mod payments;
 mod people;
 mod wallet;
@@ -168,7 +169,7 @@ pub enum ControlError {
     Names(#[from] accounts::Error),
     /// Webhooks cannot be told anything.
     #[error(transparent)]
-    Webhooks(#[from] webhooks::WorkerError),
+    Webhooks(#[from] WorkerError),
 }
 
 /// What every request needs.
@@ -208,6 +209,7 @@ pub struct Opened {
     audits: Audits,
     metrics: Metrics,
     hook_metrics: webhooks::Metrics,
+    room_metrics: channels::Metrics,
 }
 
 /// What [`Opened::start`] gives.
@@ -259,6 +261,7 @@ impl Control {
             channels,
             directory,
             hook_metrics: webhooks::Metrics::new(registry)?,
+            room_metrics: channels::Metrics::new(registry)?,
             accounts: Arc::new(accounts),
             ledger,
             records,
@@ -329,6 +332,7 @@ impl Opened {
             self.channels.clone(),
             self.directory.clone(),
             rooms.clone(),
+            self.room_metrics,
             (
                 self.settings.ingest_url.clone(),
                 configured.map(|(name, _)| name.clone()).collect(),
@@ -367,7 +371,8 @@ impl Opened {
         telling.spawn(gifts::dispatch(desk.clone(), silent.clone()));
         Ok(Started {
             public: public(&desk),
-            admin: admin(&desk, Door::Operator(desk.settings.operator_token.clone())),
+            admin: admin(&desk, Door::Operator(desk.settings.operator_token.clone()))
+                .merge(openapi::router("/v1").with_state(desk.clone())),
             control: Control {
                 desk,
                 tasks,
@@ -390,6 +395,7 @@ fn public(desk: &Desk) -> Router {
         .merge(gifts::router())
         .merge(payments::router())
         .merge(channels::router())
+        .merge(openapi::router("/api"))
         .with_state(desk.clone())
         .merge(staff)
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))

@@ -505,6 +505,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_cut_says_why_and_lasts_until_the_publisher_has_gone() {
+        let (streams, claims) = streams();
+        assert!(!streams.cut("demo", "enough"), "nobody publishes");
+        let mut publication = streams.claim(&ask("demo-key")).await.unwrap();
+        assert!(!claims.lock()[0].is_cut());
+        assert!(streams.cut("demo", "enough"));
+        let reason = EndReason::Stopped("enough".to_owned());
+        assert_eq!(publication.ended().await, reason);
+        assert!(claims.lock()[0].is_cut());
+        streams.drain();
+        assert_eq!(publication.ended().await, reason, "it stays cut");
+    }
+
+    #[tokio::test]
     async fn a_drain_ends_and_refuses() {
         let (streams, _claims) = streams();
         let mut publication = streams.claim(&ask("demo-key")).await.unwrap();

@@ -25,17 +25,21 @@ const REQUEST_BYTES_MAX: usize = 32 << 10;
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 
 /// What stands below `/api/` and is the control API's.
-const TREES: [&str; 7] = [
+const TREES: [&str; 8] = [
     "accounts",
     "admin",
     "leaderboard",
     "me",
+    "openapi.json",
     "payments",
     "session",
     "wallet",
 ];
 /// What stands below `/api/rooms/{room}/` and is.
 const OF_ROOMS: [&str; 4] = ["earnings", "gifts/latest", "goal", "leaderboard"];
+
+/// The same, and all below it.
+const STUDIO: &str = "studio";
 
 /// Whether a path below `/api/` is the control API's.
 pub(super) fn is_control(rest: &str) -> bool {
@@ -45,7 +49,8 @@ pub(super) fn is_control(rest: &str) -> bool {
 
 /// Whether a path below a room is.
 pub(super) fn is_control_of_room(last: &str) -> bool {
-    OF_ROOMS.contains(&last)
+    let tree = last.split_once('/').map_or(last, |(tree, _)| tree);
+    OF_ROOMS.contains(&last) || tree == STUDIO
 }
 
 impl EdgeProxy {

@@ -13,6 +13,7 @@ mod admission;
 mod again;
 mod directory;
 mod keys;
+mod metrics;
 mod rooms;
 mod studio;
 
@@ -37,7 +38,8 @@ pub use admission::Admission;
 pub use directory::Directory;
 
 pub(super) use again::{Again, Ask};
-pub(super) use keys::{KeyAsk, KeyShown, Keys, NewKeyShown};
+pub(super) use keys::{KeyAsk, Keys, NewKeyShown};
+pub(super) use metrics::Metrics;
 pub(super) use rooms::{RoomAsk, RoomChange, Rooms, StopAsk};
 
 use directory::Closed;
@@ -51,6 +53,7 @@ pub(super) struct House {
     pub(super) store: Channels,
     directory: Directory,
     hubs: Hubs,
+    metrics: Metrics,
     /// There once the origin serves.
     streams: OnceLock<Streams>,
     pub(super) again: Again,
@@ -118,6 +121,7 @@ impl House {
         store: Channels,
         directory: Directory,
         hubs: Hubs,
+        metrics: Metrics,
         (ingest_url, configured): (String, BTreeSet<String>),
     ) -> Self {
         Self {
@@ -125,7 +129,8 @@ impl House {
             directory,
             hubs,
             streams: OnceLock::new(),
-            again: Again::default(),
+            again: Again::new(metrics.answers.clone()),
+            metrics,
             ingest_url,
             configured,
         }
@@ -139,10 +144,17 @@ impl House {
 
     /// Reads the rooms anew, and cuts off what is closed since.
     async fn refresh(&self) -> Result<(), Error> {
-        for closed in self.directory.reload(&self.store).await? {
-            self.cut(&closed);
-            self.hubs.dismiss(&closed.name).await;
+        let closed = self.directory.reload(&self.store).await?;
+        let known = i64::try_from(self.directory.len()).unwrap_or(i64::MAX);
+        self.metrics.known.set(known);
+        for closed in &closed {
+            self.cut(closed);
         }
+        // A hub that is slow to save keeps nobody else waiting.
+        let dismissals = closed.iter().map(|closed| self.hubs.dismiss(&closed.name));
+        futures::future::join_all(dismissals).await;
+        let count = u64::try_from(closed.len()).unwrap_or(u64::MAX);
+        self.metrics.closed.inc_by(count);
         Ok(())
     }
 

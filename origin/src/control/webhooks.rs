@@ -255,3 +255,36 @@ async fn remove(
     desk.log_room(&actor, "webhook-delete", "", details).await;
     Ok(StatusCode::NO_CONTENT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gift_is_told_once_for_each_thing_that_happens() {
+        let gift = rooms::schema::Gift {
+            id: "g1".to_owned(),
+            item: "rose".to_owned(),
+            count: 2,
+            ..Default::default()
+        };
+        let given = of_gift(&Announcement::Given {
+            gift: Box::new(gift),
+            room: "demo".to_owned(),
+            total: 200,
+            earned: 100,
+            at_ms: 7,
+            media_ms: None,
+        });
+        assert_eq!((given.id.as_str(), given.at_ms), ("gift.g1", 7));
+        assert_eq!((given.kind, given.room.as_str()), (Events::GIFT, "demo"));
+        assert_eq!(given.data["total"], 200);
+        let refunded = of_gift(&Announcement::Refunded {
+            id: "g1".to_owned(),
+            room: "demo".to_owned(),
+            at_ms: 8,
+        });
+        assert_ne!(refunded.id, given.id);
+        assert_eq!(refunded.data["state"], "refunded");
+    }
+}

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(10);
-const LINK: &str = "the-token-of-the-link";
+pub(crate) const LINK: &str = "the-token-of-the-link";
 const OPERATOR: &str = "the-token-of-operators";
 /// Of the configured stream `demo`.
 pub(crate) const DEMO_KEY: &str = "key-of-the-demo-stream";
@@ -135,6 +135,11 @@ impl Origin {
         format!("rtmp://{}/live/{key}", self.addresses.rtmp.unwrap())
     }
 
+    /// Where edges find it.
+    pub(crate) fn public(&self) -> String {
+        format!("http://{}", self.addresses.http)
+    }
+
     /// On the admin listener, as an operator.
     pub(crate) async fn operate(&self, method: Method, path: &str, body: Value) -> Answer {
         self.operate_once(method, path, body, None).await
@@ -228,6 +233,14 @@ impl Origin {
         self.send(Method::GET, uri, Vec::new(), Value::Null)
             .await
             .status
+    }
+
+    /// A page of the public listener.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let uri = format!("http://{}{path}", self.addresses.http);
+        let answer = self.client.get(uri.parse().unwrap()).await.unwrap();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
     }
 
     /// Waits until a room can be watched.

@@ -11,6 +11,8 @@
 
 mod harness;
 mod keys;
+mod members;
+mod openapi;
 mod rooms;
 mod stop;
 mod studio;

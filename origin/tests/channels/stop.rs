@@ -26,12 +26,13 @@ async fn stops_and_starts(origin: &Origin, room: &str, key: &str) {
     for page in [&playlist, &format!("/live/{room}/index.m3u8")] {
         assert_eq!(origin.get(page).await, StatusCode::NOT_FOUND, "{page}");
     }
+    assert!(since.elapsed() < CUT_WITHIN, "{:?}", since.elapsed());
     let closed = "origin_ingest_connections ";
     eventually("end of the publisher's connection", async || {
         (origin.metric(closed).await == Some(0.0)).then_some(())
     })
     .await;
-    // A farewell may take its second; the media is gone before.
+    // Nothing of it is taken any more; the farewell may have its second.
     assert!(since.elapsed() < 2 * CUT_WITHIN, "{:?}", since.elapsed());
     publisher.exited().await;
     let said = Publisher::start(&url).exited().await;
@@ -92,7 +93,31 @@ async fn a_room_stays_stopped_over_a_restart_and_a_deleted_one_is_cut() {
 }
 
 #[tokio::test]
-async fn a_lingering_stream_is_cut_and_who_waits_is_told() {
+async fn who_waits_for_a_part_is_told_at_once() {
+    let origin = Origin::start().await;
+    let _publisher = Publisher::start(&origin.publish_url(DEMO_KEY));
+    origin.live("demo").await;
+    let playlist = "/live/demo/360p/index.m3u8";
+    let text = origin.text(playlist).await;
+    let open = hls::media::parse(&text).unwrap().open_msn();
+    let held = format!("{playlist}?_HLS_msn={}", open.plus(1));
+    let (answer, ()) = tokio::join!(origin.get(&held), async {
+        eventually("a held request", async || {
+            let held = origin.metric("origin_http_held_requests ").await?;
+            (held >= 1.0).then_some(())
+        })
+        .await;
+        let stop = "/v1/admin/rooms/demo/stop";
+        origin
+            .operate(Method::POST, stop, Value::Null)
+            .await
+            .is(200);
+    });
+    assert_eq!(answer, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_lingering_stream_is_cut() {
     let origin = Origin::start().await;
     let publisher = Publisher::start(&origin.publish_url(DEMO_KEY));
     origin.live("demo").await;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use http::StatusCode;
 use parking_lot::Mutex;
+use prometheus::IntGauge;
 use ring::digest::{Context, SHA256};
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -37,9 +38,10 @@ pub(in crate::control) struct Ask<'a> {
 pub(in crate::control) type Answer = (StatusCode, Json<Value>);
 
 /// The answers of a while.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::control) struct Again {
     answers: Mutex<VecDeque<Remembered>>,
+    count: IntGauge,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,13 @@ struct Remembered {
 }
 
 impl Again {
+    pub(super) fn new(count: IntGauge) -> Self {
+        Self {
+            answers: Mutex::default(),
+            count,
+        }
+    }
+
     /// Does the work, or answers what it gave the last time; who comes while it is done waits. It is
     /// done to its end, though whoever asked may go away. A refusal is not remembered.
     pub(in crate::control) async fn once(
@@ -104,6 +113,8 @@ impl Again {
             body,
             answer: Arc::clone(&answer),
         });
+        self.count
+            .set(i64::try_from(answers.len()).unwrap_or(i64::MAX));
         Ok(answer)
     }
 }
@@ -128,6 +139,10 @@ mod tests {
 
     use super::*;
 
+    fn again() -> Again {
+        Again::new(IntGauge::new("answers", "Answers.").unwrap())
+    }
+
     fn ask(actor: &'static str, key: Option<&str>, body: u64) -> Ask<'static> {
         Ask {
             actor,
@@ -144,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_same_again_gets_the_same() {
-        let again = Again::default();
+        let again = again();
         let first = given(&again, ask("a", Some("k"), 1), 1).await;
         assert_eq!(first, Ok(json!(1)));
         assert_eq!(given(&again, ask("a", Some("k"), 1), 2).await, Ok(json!(1)));
@@ -159,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_tried_again_and_memory_is_bounded() {
-        let again = Again::default();
+        let again = again();
         let refused = async { Err(Problem::malformed("no")) };
         let first = again.once(ask("a", Some("k"), 1), refused).await;
         assert!(first.is_err());
@@ -169,5 +184,6 @@ mod tests {
             given(&again, ask("a", Some(&key), 1), 1).await.unwrap();
         }
         assert_eq!(again.answers.lock().len(), ANSWERS_MAX);
+        assert_eq!(again.count.get(), 1_024);
     }
 }

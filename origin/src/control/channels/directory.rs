@@ -47,6 +47,10 @@ impl Directory {
         (room.state == RoomState::Stopped).then(|| room.reason.clone())
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.known.read().rooms.len()
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.known.read().version
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ::accounts::{Role, Room as Named, UserId};
 use ::channels::{Change, Error, NewRoom, Room, RoomState};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Path, Query, Request, State};
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,19 @@ pub(in crate::control) struct StopAsk {
     /// Its publisher is told.
     #[serde(default)]
     pub(super) reason: String,
+}
+
+/// It may be left out.
+impl<S: Send + Sync> FromRequest<S> for StopAsk {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = Bytes::from_request(request, state).await?;
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        serde_json::from_slice(&body).map_err(|error| Problem::malformed(error.to_string()))
+    }
 }
 
 /// Some rooms; `next` is what to give as `after`.
@@ -228,9 +242,8 @@ pub(super) async fn stop(
     State(desk): State<Desk>,
     Actor(actor): Actor,
     Checked(Path(room)): Checked<Path<String>>,
-    ask: Option<Json<StopAsk>>,
+    StopAsk { reason }: StopAsk,
 ) -> Result<Json<RoomShown>, Problem> {
-    let reason = ask.unwrap_or_default().0.reason;
     set(desk, actor, room, (RoomState::Stopped, reason)).await
 }
 

@@ -55,10 +55,10 @@ pub(super) async fn stop(
     State(desk): State<Desk>,
     person: Person,
     Checked(Path(room)): Checked<Path<String>>,
-    ask: Option<Json<StopAsk>>,
+    StopAsk { reason }: StopAsk,
 ) -> Result<Json<RoomShown>, Problem> {
     broadcaster(&desk, &person, &room).await?;
-    let (actor, reason) = (person.id.to_string(), ask.unwrap_or_default().0.reason);
+    let actor = person.id.to_string();
     set(desk, actor, room, (RoomState::Stopped, reason)).await
 }
 
