@@ -65,7 +65,7 @@ impl Metrics {
             announcements: metrics::counter_vec(
                 r,
                 "weir_gift_announcements_total",
-                "What rooms were to be told from the ledger's outbox (told, no-room, unread, unreadable).",
+                "What rooms were to be told from the ledger's outbox (told, no-room, unread, unreadable, unhooked).",
                 &["outcome"],
             )?,
             announcements_waiting: metrics::gauge(

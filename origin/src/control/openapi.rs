@@ -42,6 +42,8 @@ struct Route {
     gives: Option<SchemaOf>,
     /// Whether it takes an `Idempotency-Key`.
     again: bool,
+    /// Whether edges answer it by themselves.
+    of_edges: bool,
 }
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -114,6 +116,7 @@ impl Route {
             status: 204,
             gives: None,
             again: false,
+            of_edges: false,
         }
     }
 
@@ -141,6 +144,11 @@ impl Route {
         self
     }
 
+    fn of_edges(mut self) -> Self {
+        self.of_edges = true;
+        self
+    }
+
     fn operation(&self, generator: &mut SchemaGenerator) -> Value {
         let mut answer = json!({ "description": "It was done." });
         let content = |schema: Schema| json!({ "application/json": { "schema": schema } });
@@ -163,6 +171,9 @@ impl Route {
         };
         if self.who != Who::Anyone {
             fields.insert("security".to_owned(), json!([{ "access": [] }]));
+        }
+        if self.of_edges {
+            fields.insert("x-weir-edge".to_owned(), true.into());
         }
         if let Some(asks) = self.asks {
             let body = json!({ "required": true, "content": content(asks(generator)) });

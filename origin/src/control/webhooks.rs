@@ -107,33 +107,16 @@ impl Webhooks {
         }
     }
 
-    /// Queues a gift that was given or taken back. When it returns, the delivery is in the store; the
-    /// same announcement again is the same delivery, as long as it waits.
-    #[expect(
-        dead_code,
-        reason = "called from the outbox's dispatcher once gifts are merged"
-    )]
-    pub(super) async fn gift(&self, announcement: &Announcement) -> Result<(), Error> {
-        self.tell(of_gift(announcement)).await
+    /// Queues gifts that were given or taken back, in order. When it returns, the deliveries are in the
+    /// store; the same announcement again is the same delivery, as long as it waits.
+    pub(super) async fn gifts(&self, announcements: &[Announcement]) -> Result<(), Error> {
+        self.tell(announcements.iter().map(of_gift)).await
     }
 
-    /// Queues an event.
-    async fn tell(&self, told: Told) -> Result<(), Error> {
-        let event = Event {
-            body: json!({
-                "id": told.id,
-                "type": told.kind.names().first(),
-                "at_ms": told.at_ms,
-                "room": told.room,
-                "data": told.data,
-            })
-            .to_string(),
-            id: told.id,
-            kind: told.kind,
-            room: told.room,
-            at_ms: told.at_ms,
-        };
-        let queued = self.store.enqueue(event, unix_ms()).await?;
+    /// Queues events.
+    async fn tell(&self, told: impl IntoIterator<Item = Told>) -> Result<(), Error> {
+        let events = told.into_iter().map(Event::from).collect();
+        let queued = self.store.enqueue_all(events, unix_ms()).await?;
         self.metrics.dropped.inc_by(queued.dropped);
         if queued.waiting > 0 {
             self.queued.notify_one();
@@ -150,6 +133,25 @@ struct Told {
     room: String,
     at_ms: u64,
     data: Value,
+}
+
+impl From<Told> for Event {
+    fn from(told: Told) -> Self {
+        Self {
+            body: json!({
+                "id": told.id,
+                "type": told.kind.names().first(),
+                "at_ms": told.at_ms,
+                "room": told.room,
+                "data": told.data,
+            })
+            .to_string(),
+            id: told.id,
+            kind: told.kind,
+            room: told.room,
+            at_ms: told.at_ms,
+        }
+    }
 }
 
 fn of_gift(announcement: &Announcement) -> Told {

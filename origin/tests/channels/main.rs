@@ -4,7 +4,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test's helpers fail the test; clippy.toml excuses only functions marked #[test]"
 )]

@@ -9,7 +9,7 @@ use crate::harness::Origin;
 async fn an_owner_has_a_studio_and_others_have_not() {
     let origin = Origin::start().await;
     let (ana, ana_token) = origin.register("Ana").await;
-    let (ben, ben_token) = origin.register("Ben").await;
+    let (_, ben_token) = origin.register("Ben").await;
     let unknown = json!({ "name": "kitchen", "owner": format!("u-{}", "0".repeat(32)) });
     let refused = origin
         .operate(Method::POST, "/v1/admin/rooms", unknown)
@@ -58,6 +58,18 @@ async fn an_owner_has_a_studio_and_others_have_not() {
         .ask(Method::GET, "/v1/admin/rooms", &ana_token, Value::Null)
         .await;
     assert_eq!(refused.refusal(), (403, "forbidden"));
+}
+
+#[tokio::test]
+async fn a_room_that_is_handed_over_has_another_studio() {
+    let origin = Origin::start().await;
+    let (ana, ana_token) = origin.register("Ana").await;
+    let (ben, ben_token) = origin.register("Ben").await;
+    let body = json!({ "name": "kitchen", "owner": ana });
+    let made = origin.operate(Method::POST, "/v1/admin/rooms", body).await;
+    made.is(201);
+    let studio = "/v1/rooms/kitchen/studio";
+    let look = async |token: &str| origin.ask(Method::GET, studio, token, Value::Null).await;
     let path = "/v1/admin/rooms/kitchen";
     origin
         .operate(Method::PATCH, path, json!({ "owner": ben }))

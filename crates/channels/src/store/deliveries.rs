@@ -39,29 +39,40 @@ impl Channels {
     /// # Errors
     /// The store's.
     pub async fn enqueue(&self, event: Event, now_ms: u64) -> Result<Enqueued, Error> {
-        self.enqueue_bounded(event, now_ms, DELIVERIES_MAX).await
+        self.enqueue_all(vec![event], now_ms).await
+    }
+
+    /// The same with several, in order, in one transaction.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn enqueue_all(&self, events: Vec<Event>, now_ms: u64) -> Result<Enqueued, Error> {
+        self.enqueue_bounded(events, now_ms, DELIVERIES_MAX).await
     }
 
     /// The bound is an argument for tests alone.
     #[doc(hidden)]
     pub async fn enqueue_bounded(
         &self,
-        event: Event,
+        events: Vec<Event>,
         now_ms: u64,
         max: u64,
     ) -> Result<Enqueued, Error> {
-        self.run((event, now_ms, max), |tx, (event, now_ms, max)| {
+        self.run((events, now_ms, max), |tx, (events, now_ms, max)| {
             Box::pin(async move {
                 let Head { waiting, dropped } = head(tx).await?;
-                let values = [
-                    event.id.as_str().into(),
-                    event.body.as_str().into(),
-                    event.at_ms.into(),
-                    (*now_ms).into(),
-                    event.kind.bits().into(),
-                    event.room.as_str().into(),
-                ];
-                let new = tx.execute(INSERT, &values).await?;
+                let mut new = 0;
+                for event in events {
+                    let values = [
+                        event.id.as_str().into(),
+                        event.body.as_str().into(),
+                        event.at_ms.into(),
+                        (*now_ms).into(),
+                        event.kind.bits().into(),
+                        event.room.as_str().into(),
+                    ];
+                    new += tx.execute(INSERT, &values).await?;
+                }
                 if new == 0 {
                     return Ok(Enqueued::default());
                 }

@@ -110,7 +110,7 @@ pub(crate) async fn the_oldest_is_dropped<K: Kit>(kit: K) {
     webhook(&channels, &["live"], None).await;
     for id in 0..5 {
         let event = event(&id.to_string(), Events::LIVE, "a");
-        let queued = channels.enqueue_bounded(event, NOW, 3).await.unwrap();
+        let queued = channels.enqueue_bounded(vec![event], NOW, 3).await.unwrap();
         let dropped = u64::from(id >= 3);
         assert_eq!(
             queued,

@@ -41,6 +41,8 @@ struct Waiting {
     rooms: BTreeMap<RoomName, Vec<(u64, Publish)>>,
     /// Not in the records yet.
     unrecorded: Vec<(u64, Applied)>,
+    /// Not in the queue of webhooks yet.
+    unhooked: Vec<(u64, Announcement)>,
     /// Rooms whose hub may have counted something twice, or has something to take away.
     uncounted: BTreeSet<RoomName>,
     /// The last that was read.
@@ -58,12 +60,13 @@ impl Waiting {
         self.rooms.values().map(Vec::len).sum()
     }
 
-    /// Everything up to there was told, and is in the records.
+    /// Everything up to there was told, and is in the records and the queue of webhooks.
     fn done(&self) -> u64 {
         let queues = self.rooms.values().filter_map(|queue| queue.first());
         let untold = queues.map(|(seq, _)| *seq).min();
         let unrecorded = self.unrecorded.first().map(|(seq, _)| *seq);
-        let first = untold.into_iter().chain(unrecorded).min();
+        let unhooked = self.unhooked.first().map(|(seq, _)| *seq);
+        let first = [untold, unrecorded, unhooked].into_iter().flatten().min();
         first.map_or(self.read, |seq| seq.saturating_sub(1))
     }
 
@@ -87,7 +90,7 @@ impl Waiting {
     fn take_in(&mut self, desk: &Desk, messages: Vec<Queued>) {
         for message in messages {
             self.read = self.read.max(message.seq);
-            let Some((room, publish, applied)) = understood(&message) else {
+            let Some((room, publish, applied, announcement)) = understood(&message) else {
                 // Nobody would understand it later either.
                 desk.metrics
                     .announcements
@@ -103,6 +106,7 @@ impl Waiting {
                 self.uncounted.insert(room.clone());
             }
             self.unrecorded.push((message.seq, applied));
+            self.unhooked.push((message.seq, announcement));
             let queue = self.rooms.entry(room).or_default();
             queue.push((message.seq, publish));
         }
@@ -148,7 +152,8 @@ pub(in crate::control) async fn dispatch(desk: Desk, stop: CancellationToken) {
 /// Reads, tells and records, and removes what is done with. Whether there may be more right now.
 async fn turn(desk: &Desk, waiting: &mut Waiting) -> Result<bool, ()> {
     let mut is_full = false;
-    if waiting.len() < WAITING_MAX && waiting.unrecorded.len() < WAITING_MAX {
+    let untold = waiting.unrecorded.len().max(waiting.unhooked.len());
+    if waiting.len() < WAITING_MAX && untold < WAITING_MAX {
         let read = desk.ledger.outbox_after(waiting.read, BATCH).await;
         let messages = read.map_err(|error| {
             desk.metrics
@@ -161,8 +166,16 @@ async fn turn(desk: &Desk, waiting: &mut Waiting) -> Result<bool, ()> {
         waiting.take_in(desk, messages);
     }
     let unrecorded = waiting.unrecorded.clone();
+    let unhooked = waiting.unhooked.clone();
     // Beside each other: no screen waits for a disk a second time.
-    let (is_told, reached) = tokio::join!(tell(desk, waiting), record(desk, unrecorded));
+    let (is_told, reached, is_hooked) = tokio::join!(
+        tell(desk, waiting),
+        record(desk, unrecorded),
+        hook(desk, unhooked)
+    );
+    if is_hooked {
+        waiting.unhooked.clear();
+    }
     let is_recorded = reached.is_some();
     if let Some(reached) = reached {
         waiting.unrecorded.clear();
@@ -180,7 +193,7 @@ async fn turn(desk: &Desk, waiting: &mut Waiting) -> Result<bool, ()> {
             }
         }
     }
-    if is_told && is_recorded {
+    if is_told && is_recorded && is_hooked {
         Ok(is_full)
     } else {
         Err(())
@@ -201,6 +214,25 @@ async fn record(desk: &Desk, messages: Vec<(u64, Applied)>) -> Option<Vec<Reache
                 .inc();
             tracing::warn!(%error, "gifts cannot be recorded; trying again");
             None
+        }
+    }
+}
+
+/// Queues them for webhooks. Whether they are.
+async fn hook(desk: &Desk, messages: Vec<(u64, Announcement)>) -> bool {
+    if messages.is_empty() {
+        return true;
+    }
+    let announcements: Vec<_> = messages.into_iter().map(|(_, it)| it).collect();
+    match desk.webhooks.gifts(&announcements).await {
+        Ok(()) => true,
+        Err(error) => {
+            desk.metrics
+                .announcements
+                .with_label_values(&["unhooked"])
+                .inc();
+            tracing::warn!(%error, "webhooks cannot be told of gifts; trying again");
+            false
         }
     }
 }
@@ -262,10 +294,10 @@ async fn tell(desk: &Desk, waiting: &mut Waiting) -> bool {
     is_told
 }
 
-fn understood(message: &Queued) -> Option<(RoomName, Publish, Applied)> {
+fn understood(message: &Queued) -> Option<(RoomName, Publish, Applied, Announcement)> {
     let announcement: Announcement = serde_json::from_slice(&message.payload).ok()?;
     let applied = applied(&announcement, message.batch);
-    let (room, publish) = match announcement {
+    let (room, publish) = match announcement.clone() {
         Announcement::Given {
             gift,
             room,
@@ -282,7 +314,8 @@ fn understood(message: &Queued) -> Option<(RoomName, Publish, Applied)> {
         ),
         Announcement::Refunded { id, room, .. } => (room, refunded(&id)),
     };
-    Some((RoomName::new(&room).ok()?, publish, applied))
+    let room = RoomName::new(&room).ok()?;
+    Some((room, publish, applied, announcement))
 }
 
 fn refunded(gift: &str) -> Publish {

@@ -189,3 +189,124 @@ pub(super) struct Balance {
     held: u64,
     available: i64,
 }
+
+/// Something that can be given.
+#[derive(JsonSchema)]
+pub(super) struct Item {
+    id: String,
+    name: String,
+    price: u64,
+    currency: String,
+    animation: String,
+    /// Of the filter that has it.
+    attrs: BTreeMap<String, String>,
+}
+
+/// What can be given.
+#[derive(JsonSchema)]
+pub(super) struct Items {
+    items: Vec<Item>,
+}
+
+/// Who somebody is.
+#[derive(JsonSchema)]
+pub(super) struct Someone {
+    id: String,
+    name: String,
+}
+
+/// A place on a leaderboard.
+#[derive(JsonSchema)]
+pub(super) struct Place {
+    rank: u64,
+    user: Someone,
+    points: u64,
+}
+
+/// A leaderboard.
+#[derive(JsonSchema)]
+#[schemars(rename = "Leaderboard")]
+pub(super) struct Board {
+    /// `day` (UTC) or `all`.
+    period: String,
+    entries: Vec<Place>,
+    total: u64,
+}
+
+/// What gifts are to reach.
+#[derive(JsonSchema)]
+pub(super) struct Goal {
+    title: String,
+    target: u64,
+    progress: u64,
+    set_at_ms: u64,
+    reached_at_ms: Option<u64>,
+}
+
+/// A goal to be set.
+#[derive(JsonSchema)]
+#[schemars(rename = "NewGoal", deny_unknown_fields)]
+pub(super) struct GoalAsk {
+    title: String,
+    target: u64,
+}
+
+/// A day of a room.
+#[derive(JsonSchema)]
+pub(super) struct Day {
+    /// `2026-11-22`.
+    day: String,
+    gifts: u64,
+    coins: u64,
+    diamonds: u64,
+}
+
+/// What a room earned.
+#[derive(JsonSchema)]
+pub(super) struct Earnings {
+    /// `diamond`.
+    currency: String,
+    balance: i64,
+    /// Every day, the oldest first.
+    days: Vec<Day>,
+}
+
+/// A gift that was given.
+#[derive(JsonSchema)]
+#[schemars(rename = "Gift")]
+pub(super) struct Record {
+    id: String,
+    seq: u64,
+    at_ms: u64,
+    room: String,
+    sender: Someone,
+    item: String,
+    count: u32,
+    total: u64,
+    points: u64,
+    /// Diamonds of the room.
+    earned: u64,
+    note: Option<String>,
+    /// `given`, `held`, `rejected` or `refunded`.
+    state: String,
+    /// Why it was held.
+    signals: Vec<String>,
+    refunded_at_ms: Option<u64>,
+    /// In the ledger; for staff who look at one.
+    transfers: Option<Value>,
+}
+
+/// Some of them; `next` is what to give as `before`.
+#[derive(JsonSchema)]
+#[schemars(rename = "Gifts")]
+pub(super) struct Records {
+    items: Vec<Record>,
+    next: Option<u64>,
+}
+
+/// Why a gift is taken back.
+#[derive(JsonSchema)]
+#[schemars(rename = "Refund", deny_unknown_fields)]
+pub(super) struct RefundAsk {
+    reason: String,
+}

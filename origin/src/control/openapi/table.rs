@@ -3,8 +3,9 @@
 use super::Route;
 use super::Who::{self, Anyone, Person, Staff};
 use super::shapes::{
-    AccountAsk, AmountAsk, Anything, Balance, CreditGiven, GiftAsk, GiftGiven, NameAsk,
-    PasswordAsk, PasswordChange, Session, SignInAsk, TokenAsk, User, Users, Wallet, WalletPage,
+    AccountAsk, AmountAsk, Anything, Balance, Board, CreditGiven, Earnings, GiftAsk, GiftGiven,
+    Goal, GoalAsk, Items, NameAsk, PasswordAsk, PasswordChange, Record, Records, RefundAsk,
+    Session, SignInAsk, TokenAsk, User, Users, Wallet, WalletPage,
 };
 use crate::control::channels::{
     KeyAsk, Keys, NewKeyShown, RoomAsk, RoomChange, RoomShown, Rooms, StopAsk,
@@ -33,7 +34,17 @@ const fn delete(path: &'static str, who: Who, says: &'static str) -> Route {
 
 /// All routes.
 pub(super) fn routes() -> Vec<Route> {
-    [people(), money(), studio(), rooms(), staff(), ledger()].concat()
+    [
+        people(),
+        money(),
+        boards(),
+        studio(),
+        rooms(),
+        staff(),
+        gifts(),
+        ledger(),
+    ]
+    .concat()
 }
 
 #[rustfmt::skip]
@@ -60,6 +71,31 @@ fn money() -> Vec<Route> {
         get("/wallet/history", Person, "What they paid and got, the newest first").query(&["before", "limit"]).gives::<WalletPage>(200),
         post("/rooms/{room}/gifts", Person, "Gives a gift; 200 if it was given before").asks::<GiftAsk>().gives::<GiftGiven>(201),
         post("/payments/{provider}", Anyone, "What a provider of payments reports, signed").asks::<Anything>().gives::<Anything>(200),
+    ]
+}
+
+#[rustfmt::skip]
+fn boards() -> Vec<Route> {
+    vec![
+        get("/rooms/{room}/gifts", Anyone, "What can be given").gives::<Items>(200).of_edges(),
+        get("/leaderboard", Anyone, "Who gave most, in all rooms").query(&["period"]).gives::<Board>(200),
+        get("/rooms/{room}/leaderboard", Anyone, "Who gave most, in a room").query(&["period"]).gives::<Board>(200),
+        get("/rooms/{room}/goal", Anyone, "What gifts are to reach").gives::<Goal>(200),
+        put("/rooms/{room}/goal", Person, "Sets a goal").asks::<GoalAsk>().gives::<Goal>(200),
+        delete("/rooms/{room}/goal", Person, "Takes the goal away"),
+        get("/rooms/{room}/earnings", Person, "What a room earned, day by day").query(&["days"]).gives::<Earnings>(200),
+        get("/rooms/{room}/gifts/latest", Person, "The latest gifts, for who keeps the room").query(&["before", "limit"]).gives::<Records>(200),
+    ]
+}
+
+#[rustfmt::skip]
+fn gifts() -> Vec<Route> {
+    vec![
+        get("/admin/gifts", Staff, "Gifts, the newest first").query(&["room", "state", "before", "limit"]).gives::<Records>(200),
+        get("/admin/gifts/{id}", Staff, "A gift, and its transfers").gives::<Record>(200),
+        post("/admin/gifts/{id}/approve", Staff, "Pays what was held"),
+        post("/admin/gifts/{id}/reject", Staff, "Gives back what was held"),
+        post("/admin/gifts/{id}/refund", Staff, "Takes back what was paid").asks::<RefundAsk>(),
     ]
 }
 

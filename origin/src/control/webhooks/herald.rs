@@ -72,10 +72,7 @@ pub(in crate::control) async fn write(
         let Some((kind, room, at_ms)) = said else {
             return;
         };
-        loop {
-            let Ok(id) = random_id("ev-") else {
-                break;
-            };
+        while let Ok(id) = random_id("ev-") {
             let told = Told {
                 id,
                 kind,
@@ -83,7 +80,7 @@ pub(in crate::control) async fn write(
                 at_ms,
                 data: json!({}),
             };
-            let Err(error) = webhooks.tell(told).await else {
+            let Err(error) = webhooks.tell([told]).await else {
                 break;
             };
             tracing::warn!(%error, room, "webhooks cannot be told; trying again");
