@@ -24,7 +24,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::channels::Channels;
 use accounts::config::AccountsSettings;
 use accounts::{Accounts, Rotation};
 use axum::Router;
@@ -203,13 +202,10 @@ pub struct Opened {
     accounts: Arc<Accounts>,
     ledger: Ledger,
     records: GiftRecords,
-    channels: Channels,
-    directory: Directory,
+    channels: channels::Opened,
     settings: ControlSettings,
     audits: Audits,
     metrics: Metrics,
-    hook_metrics: webhooks::Metrics,
-    room_metrics: channels::Metrics,
 }
 
 /// What [`Opened::start`] gives.
@@ -231,7 +227,6 @@ pub struct Control {
     stop: CancellationToken,
     telling: TaskTracker,
     silent: CancellationToken,
-    admission: Admission,
     herald: Herald,
 }
 
@@ -251,17 +246,9 @@ impl Control {
         let ledger = settings.ledger.clone().open().await?;
         let records = GiftRecords::open(settings.records.clone()).await;
         let records = records.map_err(ControlError::Records)?;
-        let channels = Channels::open(settings.channels.clone()).await;
-        let channels = channels.map_err(ControlError::Channels)?;
-        let configured = settings.configured.clone();
-        channels.configure(configured, unix_ms()).await?;
-        let directory = Directory::default();
-        directory.read(&channels).await?;
+        let channels = channels::Opened::open(&settings, registry).await?;
         Ok(Opened {
             channels,
-            directory,
-            hook_metrics: webhooks::Metrics::new(registry)?,
-            room_metrics: channels::Metrics::new(registry)?,
             accounts: Arc::new(accounts),
             ledger,
             records,
@@ -273,7 +260,7 @@ impl Control {
 
     /// Who is asked before somebody publishes.
     pub fn admission(&self) -> Admission {
-        self.admission.clone()
+        self.desk.house.admission()
     }
 
     /// Who is told of broadcasts.
@@ -313,7 +300,7 @@ impl Opened {
 
     /// Which rooms there are.
     pub fn directory(&self) -> Directory {
-        self.directory.clone()
+        self.channels.directory()
     }
 
     /// Begins to serve, beside rooms: accounts and guests share names, and a person is in both.
@@ -327,26 +314,13 @@ impl Opened {
             None => rooms.state_dir().join("control-audit"),
         };
         private_directory(&directory)?;
-        let configured = self.settings.configured.iter();
-        let house = Arc::new(channels::House::new(
-            self.channels.clone(),
-            self.directory.clone(),
-            rooms.clone(),
-            self.room_metrics,
-            (
-                self.settings.ingest_url.clone(),
-                configured.map(|(name, _)| name.clone()).collect(),
-            ),
-        ));
-        let (herald, heard) = webhooks::herald(self.hook_metrics.lost.clone());
-        let webhooks = webhooks::Webhooks::new(
-            self.channels.clone(),
-            self.hook_metrics,
-            self.settings.allow_private_webhooks,
-        );
-        let worker = webhooks::Worker::new(webhooks.clone())?;
-        // Nobody else delivers what is in a file of this machine.
-        let is_alone = self.settings.directory.is_some();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let work = (&tasks, &stop);
+        let channels::Running {
+            house,
+            webhooks,
+            herald,
+        } = self.channels.start(&self.settings, rooms.clone(), work)?;
         let desk = Desk {
             house,
             webhooks,
@@ -362,11 +336,7 @@ impl Opened {
             announced: gifts::Announced::default(),
             settings: Arc::new(self.settings),
         };
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(keep(desk.clone(), stop.clone()));
-        tasks.spawn(Arc::clone(&desk.house).keep(stop.clone()));
-        tasks.spawn(worker.run(is_alone, stop.clone()));
-        tasks.spawn(webhooks::write(desk.webhooks.clone(), heard, stop.clone()));
         let (telling, silent) = (TaskTracker::new(), CancellationToken::new());
         telling.spawn(gifts::dispatch(desk.clone(), silent.clone()));
         Ok(Started {
@@ -379,7 +349,6 @@ impl Opened {
                 stop,
                 telling,
                 silent,
-                admission: Admission::new(self.channels, self.directory),
                 herald,
             },
         })

@@ -14,6 +14,7 @@ mod again;
 mod directory;
 mod keys;
 mod metrics;
+mod open;
 mod rooms;
 mod studio;
 
@@ -39,10 +40,11 @@ pub use directory::Directory;
 
 pub(super) use again::{Again, Ask};
 pub(super) use keys::{KeyAsk, Keys, NewKeyShown};
-pub(super) use metrics::Metrics;
+pub(super) use open::{Opened, Running};
 pub(super) use rooms::{RoomAsk, RoomChange, Rooms, StopAsk};
 
 use directory::Closed;
+use metrics::Metrics;
 
 /// How often other origins' changes are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -117,7 +119,7 @@ pub(super) fn router() -> Router<Desk> {
 }
 
 impl House {
-    pub(super) fn new(
+    fn new(
         store: Channels,
         directory: Directory,
         hubs: Hubs,
@@ -134,6 +136,11 @@ impl House {
             ingest_url,
             configured,
         }
+    }
+
+    /// Who is asked before somebody publishes.
+    pub(super) fn admission(&self) -> Admission {
+        Admission::new(self.store.clone(), self.directory.clone())
     }
 
     /// From now on publishers can be cut off.
@@ -193,7 +200,7 @@ impl House {
     }
 
     /// Looks for other origins' changes until it is told to stop.
-    pub(super) async fn keep(self: Arc<Self>, stop: CancellationToken) {
+    async fn keep(self: Arc<Self>, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut failing = false;

@@ -14,7 +14,7 @@ pub struct Admission {
 }
 
 impl Admission {
-    pub(in crate::control) fn new(store: Channels, directory: Directory) -> Self {
+    pub(super) fn new(store: Channels, directory: Directory) -> Self {
         Self { store, directory }
     }
 

@@ -56,7 +56,7 @@ impl Directory {
     }
 
     /// Reads the store for the first time.
-    pub(in crate::control) async fn read(&self, store: &Channels) -> Result<(), Error> {
+    pub(super) async fn read(&self, store: &Channels) -> Result<(), Error> {
         self.reload(store).await.map(drop)
     }
 

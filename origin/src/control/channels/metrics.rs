@@ -4,7 +4,7 @@ use prometheus::{IntCounter, IntGauge, Registry};
 use telemetry::metrics::{RegisterError, counter, gauge};
 
 #[derive(Clone, Debug)]
-pub(in crate::control) struct Metrics {
+pub(super) struct Metrics {
     /// `weir_rooms_known`.
     pub(super) known: IntGauge,
     /// `weir_rooms_closed_total`.
@@ -14,7 +14,7 @@ pub(in crate::control) struct Metrics {
 }
 
 impl Metrics {
-    pub(in crate::control) fn new(registry: &Registry) -> Result<Self, RegisterError> {
+    pub(super) fn new(registry: &Registry) -> Result<Self, RegisterError> {
         Ok(Self {
             known: gauge(
                 registry,
