@@ -92,7 +92,7 @@ fn run(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
-    if settings.streams.is_empty() {
+    if settings.streams.is_empty() && settings.control.is_none() {
         tracing::warn!("no [[streams]] are configured: nobody can publish");
     }
     let app = App::bind(settings).await?;

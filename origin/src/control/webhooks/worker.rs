@@ -56,7 +56,7 @@ enum AttemptError {
     Address(#[from] super::address::AddressError),
     #[error("the endpoint answered {0}")]
     Answer(u16),
-    #[error(transparent)]
+    #[error("{}", causes(.0))]
     Http(#[from] reqwest::Error),
 }
 
@@ -190,6 +190,19 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// reqwest's own text leaves out what went wrong.
+fn causes(error: &reqwest::Error) -> String {
+    use std::error::Error as _;
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// A URL may hold what is not for the log.
