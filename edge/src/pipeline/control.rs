@@ -196,6 +196,10 @@ mod tests {
         for path in ["", "mean", "streams", "rooms/demo/goal", "guests", "/me"] {
             assert!(!is_control(path), "{path}");
         }
+        for path in ["studio", "studio/keys", "studio/keys/key-1"] {
+            assert!(is_control_of_room(path), "{path}");
+        }
+        assert!(!is_control_of_room("studios"));
         assert!(is_control_of_room("gifts/latest"));
         assert!(!is_control_of_room("gifts"));
     }

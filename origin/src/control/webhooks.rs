@@ -15,6 +15,7 @@ mod worker;
 
 use std::sync::Arc;
 
+use ::channels::limits::BODY_BYTES_MAX;
 use ::channels::{Channels, Error, Event, Events, NewWebhook, SigningSecret, Webhook};
 use ::gifts::Announcement;
 use axum::extract::{Path, State};
@@ -137,15 +138,25 @@ struct Told {
 
 impl From<Told> for Event {
     fn from(told: Told) -> Self {
-        Self {
-            body: json!({
+        let body = |data: &Value| {
+            json!({
                 "id": told.id,
                 "type": told.kind.names().first(),
                 "at_ms": told.at_ms,
                 "room": told.room,
-                "data": told.data,
+                "data": data,
             })
-            .to_string(),
+            .to_string()
+        };
+        let whole = body(&told.data);
+        let body = if whole.len() > BODY_BYTES_MAX {
+            // Who wants more can ask for it by the id.
+            body(&json!({ "id": told.data.get("id"), "too_long": true }))
+        } else {
+            whole
+        };
+        Self {
+            body,
             id: told.id,
             kind: told.kind,
             room: told.room,
@@ -281,6 +292,12 @@ mod tests {
         assert_eq!((given.id.as_str(), given.at_ms), ("gift.g1", 7));
         assert_eq!((given.kind, given.room.as_str()), (Events::GIFT, "demo"));
         assert_eq!(given.data["total"], 200);
+        let long = Told {
+            data: json!({ "id": "g1", "note": "x".repeat(BODY_BYTES_MAX) }),
+            ..given.clone()
+        };
+        assert!(Event::from(long).body.contains("too_long"));
+        assert!(Event::from(given.clone()).body.contains("\"total\":200"));
         let refunded = of_gift(&Announcement::Refunded {
             id: "g1".to_owned(),
             room: "demo".to_owned(),
