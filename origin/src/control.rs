@@ -17,6 +17,7 @@ mod metrics;
 mod openapi;
 mod payments;
 mod people;
+mod reports;
 mod wallet;
 mod webhooks;
 
@@ -378,6 +379,7 @@ fn admin(desk: &Desk, door: Door) -> Router {
     let routes = people::admin::router()
         .merge(ledger_admin::router())
         .merge(gifts::staff::router())
+        .merge(reports::router())
         .merge(channels::admin())
         .merge(webhooks::router());
     Router::new()

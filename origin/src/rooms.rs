@@ -31,7 +31,7 @@ use bus::{BusError, EdgeName, HubBus, HubInbox, RoomName, Store, StoreError};
 use channels::RoomState;
 use chat_archive::ArchiveSettings;
 use parking_lot::Mutex;
-use rooms::schema::{FromEdge, Outcome, Publish, Score, ToEdge};
+use rooms::schema::{Act, FromEdge, Outcome, Publish, Review, Score, ToEdge};
 use settings::Secret;
 use telemetry::Registry;
 use telemetry::metrics::RegisterError;
@@ -41,6 +41,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
 use crate::control::Directory;
+use crate::problem::Problem;
 use crate::window::Catalog;
 
 pub use crate::audit::AuditError;
@@ -413,6 +414,37 @@ impl Hubs {
         } else {
             Err(NotPublished::Busy { told })
         }
+    }
+
+    /// What waits for a decision in open rooms. One that does not answer is left out.
+    pub(crate) async fn reviews(&self) -> Vec<(RoomName, Review)> {
+        let open: Vec<(RoomName, mpsc::Sender<Input>)> = {
+            let rooms = self.rooms.lock();
+            rooms
+                .iter()
+                .map(|(name, input)| (name.clone(), input.clone()))
+                .collect()
+        };
+        let asking = open.into_iter().map(|(name, input)| async move {
+            let (answer, answered) = oneshot::channel();
+            input.try_send(Input::Reviews(answer)).ok()?;
+            let answered = tokio::time::timeout(ANSWER_WITHIN, answered).await;
+            Some((name, answered.ok()?.ok()?))
+        });
+        let answers = futures::future::join_all(asking).await;
+        let reviews = answers.into_iter().flatten();
+        reviews
+            .flat_map(|(name, reviews)| reviews.into_iter().map(move |it| (name.clone(), it)))
+            .collect()
+    }
+
+    /// An act of an operator.
+    pub(crate) async fn act(&self, name: &RoomName, act: Act) -> Result<(), Problem> {
+        if !self.rooms.lock().contains_key(name) {
+            return Err(Problem::unknown("unknown-room", "this room is not open"));
+        }
+        api::operate(self, name, act, String::new(), None).await?;
+        Ok(())
     }
 
     /// Corrects the points of a room. One that is not there, or is too busy, is corrected the next time.

@@ -52,8 +52,9 @@ impl Shop {
         let settings = (&origin, &Settings::default());
         let club = Club::start_bare(edges, settings.0, settings.1).await?;
         let mut auth = auth()?;
-        auth.manifest.config["jwt"]
-            .as_array_mut()
+        let issuers = auth.manifest.config.get_mut("jwt");
+        issuers
+            .and_then(Json::as_array_mut)
             .context("the auth filter of rooms takes JWTs")?
             .push(json!({ "key": "identity", "issuer": "weir", "audience": "weir" }));
         club.deploy(&auth).await?;
@@ -62,8 +63,13 @@ impl Shop {
         gifts.manifest.limits.deadline_ms = 1_000;
         gifts.manifest.limits.cpu_ms = 100;
         // People of tests tap faster than fingers.
-        gifts.manifest.config["taps_burst"] = json!(1_000);
-        gifts.manifest.config["taps_per_minute"] = json!(6_000);
+        let config = gifts.manifest.config.as_object_mut();
+        config
+            .context("the gifts filter has a configuration")?
+            .extend([
+                ("taps_burst".to_owned(), json!(1_000)),
+                ("taps_per_minute".to_owned(), json!(6_000)),
+            ]);
         gifts.manifest.samples.clear();
         club.deploy(&gifts).await?;
         Ok(Self { club })
@@ -88,6 +94,20 @@ impl Shop {
             .await?;
         ensure!(status == 201, "{login}: {status} {answer}");
         Ok(customer)
+    }
+
+    /// Gives somebody a role, in one room or everywhere. It counts with their next token.
+    pub async fn grant(
+        &self,
+        customer: &Customer,
+        role: &str,
+        room: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let query = room.map_or_else(String::new, |room| format!("?room={room}"));
+        let path = format!("/v1/admin/users/{}/roles/{role}{query}", customer.id);
+        let (status, answer) = self.manage("PUT", &path, &[], None).await?;
+        ensure!(status == 200, "{role}: {status} {answer}");
+        Ok(())
     }
 
     /// The operators' API.

@@ -148,7 +148,16 @@ async fn who_cannot_give_is_told_why() -> anyhow::Result<()> {
             "{body}: {answer}"
         );
     }
-    // Who was sent out of the room gives nothing there.
+    shop.verify().await?;
+    Ok(())
+}
+
+/// Who was sent out of the room gives nothing there, and only edges hand over what filters planned.
+#[tokio::test]
+async fn who_was_sent_out_gives_nothing() -> anyhow::Result<()> {
+    let shop = Shop::open(1).await?;
+    let rich = shop.rich("rich", 100_000).await?;
+    let rose = json!({ "client_id": "tap", "item": "rose", "count": 1 });
     let ban = json!({ "act": { "type": "ban", "user": rich.id } });
     let acts = format!("/v1/rooms/{STREAM}/acts");
     let (status, answer) = shop.manage("POST", &acts, &[], Some(&ban)).await?;

@@ -136,26 +136,29 @@ async fn killed_in_a_storm_nothing_is_lost_doubled_or_invented() -> anyhow::Resu
     .await?;
     // What was paid was shown to who stayed in the room: the last of each giver, and then all of them.
     let ids: BTreeSet<String> = told.iter().flat_map(BTreeMap::keys).cloned().collect();
+    is_shown(&mut screen, &ids).await
+}
+
+/// Waits until a screen has shown these gifts, and none but these.
+async fn is_shown(screen: &mut Person, ids: &BTreeSet<String>) -> anyhow::Result<()> {
     let shown = |screen: &Person| -> BTreeSet<String> {
         seen(screen).into_iter().map(|gift| gift.id).collect()
     };
     let began = Instant::now();
-    while shown(&screen).len() < ids.len() && began.elapsed() < WITHIN {
+    while shown(screen).len() < ids.len() && began.elapsed() < WITHIN {
         // Whatever comes next: chatter of the room, if nothing else.
-        let heard = screen.heard.len();
-        let more = screen.more(heard);
+        let more = screen.more(screen.heard.len());
         if tokio::time::timeout(WITHIN, more).await.is_err() {
             break;
         }
     }
-    let shown = shown(&screen);
+    let shown = shown(screen);
     let missing: Vec<_> = ids.difference(&shown).collect();
-    assert!(
+    let (count, of) = (shown.len(), ids.len());
+    anyhow::ensure!(
         missing.is_empty(),
-        "{} of {} are shown; missing {missing:?}",
-        shown.len(),
-        ids.len()
+        "{count} of {of} are shown; missing {missing:?}"
     );
-    assert_eq!(shown.len(), ids.len(), "nothing is shown that was not paid");
+    anyhow::ensure!(count == of, "something is shown that was not paid");
     Ok(())
 }

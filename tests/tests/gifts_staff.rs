@@ -92,7 +92,7 @@ async fn boards_goals_and_earnings_count_the_same() -> anyhow::Result<()> {
 /// What is suspicious waits for staff; what was paid can be taken back, once.
 #[tokio::test]
 async fn staff_decide_about_what_is_held_and_take_back_what_was_paid() -> anyhow::Result<()> {
-    let rules = rules(&[("new_account_coins", 100), ("user_daily_max", 1_000)]);
+    let rules = rules(&[("new_account_coins", 100)]);
     let shop = Shop::open_with(1, rules).await?;
     let ann = shop.rich("ann", 5_000).await?;
     let mut screen = shop.club.enter(0, None).await?;
@@ -127,7 +127,7 @@ async fn staff_decide_about_what_is_held_and_take_back_what_was_paid() -> anyhow
     );
     assert_eq!(at(&held, "/items/0/signals"), &json!(["new-account"]));
     let id = |gift: &Json| at(gift, "/id").as_str().unwrap_or_default().to_owned();
-    let (first, second, small) = (id(&first), id(&second), id(&small));
+    let (first, second) = (id(&first), id(&second));
     for (gift, verb) in [
         (&first, "approve"),
         (&first, "approve"),
@@ -156,29 +156,49 @@ async fn staff_decide_about_what_is_held_and_take_back_what_was_paid() -> anyhow
         "{answer}"
     );
     assert_eq!(shop.coins(&ann).await?, 5_000 - 90 - 100);
-    // Taken back, and no more than once.
+    shop.verify().await?;
+    Ok(())
+}
+
+/// What was paid is taken back once, and a day has a limit.
+#[tokio::test]
+async fn gifts_are_taken_back_once_and_a_day_has_a_limit() -> anyhow::Result<()> {
+    let shop = Shop::open_with(1, rules(&[("user_daily_max", 1_000)])).await?;
+    let ann = shop.rich("ann", 5_000).await?;
+    let mut screen = shop.club.enter(0, None).await?;
+    let (status, small) = shop.give(0, &ann, "small", 9).await?;
+    assert_eq!(status, 201, "{small}");
+    let small = at(&small, "/id").as_str().unwrap_or_default().to_owned();
+    sees(&mut screen, &small).await?;
+    let path = format!("/v1/admin/gifts/{small}");
+    wait::until("it is recorded", WITHIN, async || {
+        let (status, _) = shop.manage("GET", &path, &[], None).await?;
+        Ok((status == 200).then_some(()))
+    })
+    .await?;
     let path = format!("/v1/admin/gifts/{small}/refund");
     let reason = json!({ "reason": "a child had the phone" });
     for _ in 0..2 {
         let (status, answer) = shop.manage("POST", &path, &[], Some(&reason)).await?;
         assert_eq!(status, 204, "{answer}");
     }
-    assert_eq!(
-        at(&notified(&mut screen, "gift_refunded").await?, "/id"),
-        &json!(small)
-    );
-    assert_eq!(shop.coins(&ann).await?, 5_000 - 100);
-    // A day has a limit.
-    for tap in 0..10 {
+    let told = notified(&mut screen, "gift_refunded").await?;
+    assert_eq!(at(&told, "/id"), &json!(small));
+    assert_eq!(shop.coins(&ann).await?, 5_000);
+    for tap in 0..11 {
         shop.give(0, &ann, &format!("more-{tap}"), 9).await?;
     }
+    let mut taps = 11..;
     let answer = wait::until("the day is full", WITHIN, async || {
-        let (status, answer) = shop.give(0, &ann, "over", 9).await?;
+        let tap = taps.next().unwrap_or_default();
+        let (status, answer) = shop.give(0, &ann, &format!("more-{tap}"), 9).await?;
         Ok((status == 403).then_some(answer))
     })
-    .await;
-    let answer = answer?;
+    .await?;
     assert_eq!(at(&answer, "/code"), &json!("daily-limit"), "{answer}");
+    // What was given before is still what it was.
+    let (status, again) = shop.give(0, &ann, "more-0", 9).await?;
+    assert_eq!(status, 200, "{again}");
     shop.verify().await?;
     Ok(())
 }

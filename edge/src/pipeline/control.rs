@@ -15,7 +15,7 @@ use super::EdgeProxy;
 use super::log::Context;
 use super::respond::{Sent, is_secure};
 use super::room::{CROSS_ORIGIN, is_own_site, read_body};
-use crate::control::{Asker, NoAnswer, RETURNED};
+use crate::control::{Asker, Growing, NoAnswer, RETURNED};
 use crate::frontend::protocol;
 use crate::problem::Problem;
 
@@ -104,7 +104,17 @@ impl EdgeProxy {
                 return self.respond_problem(session, context, problem).await;
             }
         };
-        let mut answer = growing.response;
+        self.pass_back(session, context, growing).await
+    }
+
+    /// An answer of the control API's, as it comes.
+    async fn pass_back(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        mut growing: Growing,
+    ) -> Result<()> {
+        let answer = &mut growing.response;
         let mut response = ResponseHeader::build_no_case(answer.status(), Some(12))?;
         for name in &RETURNED {
             for value in answer.headers().get_all(name) {

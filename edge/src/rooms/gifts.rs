@@ -74,26 +74,32 @@ type Series = (String, String, String);
 /// its filter would say of it by now.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
-    by_id: Mutex<(HashMap<Arc<str>, Arc<gifts::Order>>, VecDeque<Arc<str>>)>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    by_id: HashMap<Arc<str>, Arc<gifts::Order>>,
+    /// The oldest first.
+    order: VecDeque<Arc<str>>,
 }
 
 impl Orders {
     fn find(&self, id: &str) -> Option<Arc<gifts::Order>> {
-        self.by_id.lock().0.get(id).cloned()
+        self.kept.lock().by_id.get(id).cloned()
     }
 
     fn keep(&self, order: Arc<gifts::Order>) {
         let id: Arc<str> = order.id.as_str().into();
-        let mut kept = self.by_id.lock();
-        let (by_id, in_order) = &mut *kept;
-        if by_id.insert(Arc::clone(&id), order).is_some() {
+        let mut kept = self.kept.lock();
+        if kept.by_id.insert(Arc::clone(&id), order).is_some() {
             return;
         }
-        in_order.push_back(id);
-        if in_order.len() > ORDERS_MAX
-            && let Some(oldest) = in_order.pop_front()
+        kept.order.push_back(id);
+        if kept.order.len() > ORDERS_MAX
+            && let Some(oldest) = kept.order.pop_front()
         {
-            by_id.remove(&oldest);
+            kept.by_id.remove(&oldest);
         }
     }
 }
@@ -134,16 +140,9 @@ impl Entrance {
 
     /// Gives, if a filter plans it and the sender can pay.
     pub async fn give(&self, granted: &Granted, body: &[u8]) -> Answer {
-        let request = match serde_json::from_slice::<Request>(body) {
-            Ok(request) if request.is_well_formed() => request,
-            Ok(_) => {
-                let detail = "client_id, item, count or note is out of range";
-                return refused(StatusCode::UNPROCESSABLE_ENTITY, "out-of-range", detail);
-            }
-            Err(_) => {
-                let detail = "this is not {\"client_id\", \"item\", \"count\"}";
-                return refused(StatusCode::BAD_REQUEST, "malformed", detail);
-            }
+        let request = match read(body) {
+            Ok(request) => request,
+            Err(refusal) => return refusal,
         };
         let user = user_of(&granted.user);
         if granted.user.name.is_empty() {
@@ -223,6 +222,22 @@ impl Entrance {
         let name = self.room.name().as_str();
         let info = filters.room_info(&request_id, name, &gift.sender.id, &attrs);
         filters.host().on_gift(&table, info, gift).await
+    }
+}
+
+/// What is given, if it can be read.
+fn read(body: &[u8]) -> Result<Request, Answer> {
+    match serde_json::from_slice::<Request>(body) {
+        Ok(request) if request.is_well_formed() => Ok(request),
+        Ok(_) => {
+            let detail = "client_id, item, count or note is out of range";
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Err(refused(status, "out-of-range", detail))
+        }
+        Err(_) => {
+            let detail = "this is not {\"client_id\", \"item\", \"count\"}";
+            Err(refused(StatusCode::BAD_REQUEST, "malformed", detail))
+        }
     }
 }
 

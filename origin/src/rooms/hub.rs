@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bus::{EdgeName, RoomName};
 use bytes::Bytes;
-use rooms::schema::{FromEdge, Outcome, Publish, Score, ToEdge};
+use rooms::schema::{FromEdge, Outcome, Publish, Review, Score, ToEdge};
 use rooms::{Hub, HubFigures, HubOutput, Saved};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -40,6 +40,8 @@ pub(super) enum Input {
     Publish(Box<Publish>, oneshot::Sender<Outcome>),
     /// Points, as the records have them.
     Scores(Vec<Score>),
+    /// The API wants to know what waits for a decision.
+    Reviews(oneshot::Sender<Vec<Review>>),
     /// The API wants to know how the room does.
     Look(oneshot::Sender<Sight>),
     /// The room is to close.
@@ -211,6 +213,7 @@ impl Running {
             }
             Input::Scores(scores) => self.hub.set_scores(scores),
             Input::End => self.is_ended = true,
+            Input::Reviews(answer) => drop(answer.send(self.hub.room().reviews().to_vec())),
             Input::Look(answer) => drop(answer.send(self.sight())),
             Input::Forget(user, answer) => {
                 self.hub.forget(now, &user, OPERATOR);

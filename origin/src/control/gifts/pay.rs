@@ -62,7 +62,12 @@ impl Desk {
         // Where gifts may be held, what was held and what is paid must not both be. Elsewhere the
         // ledger tells that a gift is there already.
         let may_hold = self.settings.gifts.signals() != SignalRules::default();
-        if may_hold && let Some(paid) = self.paid_before(&order).await? {
+        // And what was paid is not too much later.
+        let rules = &self.settings.gifts;
+        let is_limited = rules.user_daily_max > 0 || rules.room_daily_max > 0;
+        if (may_hold || is_limited)
+            && let Some(paid) = self.paid_before(&order).await?
+        {
             return Ok(paid);
         }
         self.check_daily(&order, now_ms).await?;
@@ -145,9 +150,8 @@ impl Desk {
     ) -> Result<(), Error> {
         let now = Timestamp::from_millis(now_ms);
         for _ in 0..OPENINGS_MAX {
-            let error = match self.ledger.commit(batch.clone(), now).await {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
+            let Err(error) = self.ledger.commit(batch.clone(), now).await else {
+                return Ok(());
             };
             let Error::UnknownAccount { account } = &error else {
                 return Err(error);

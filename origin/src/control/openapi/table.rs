@@ -91,6 +91,9 @@ fn boards() -> Vec<Route> {
 #[rustfmt::skip]
 fn gifts() -> Vec<Route> {
     vec![
+        get("/admin/reports", Staff, "What waits for a decision in open rooms").gives::<Anything>(200),
+        post("/admin/reports/{room}/{id}/approve", Staff, "Lets a held message through, or keeps a reported one"),
+        post("/admin/reports/{room}/{id}/dismiss", Staff, "Closes it; nothing else happens"),
         get("/admin/gifts", Staff, "Gifts, the newest first").query(&["room", "state", "before", "limit"]).gives::<Records>(200),
         get("/admin/gifts/{id}", Staff, "A gift, and its transfers").gives::<Record>(200),
         post("/admin/gifts/{id}/approve", Staff, "Pays what was held"),
