@@ -220,3 +220,83 @@ pub async fn talk(
     );
     Ok(serde_json::from_slice(&output.stdout)?)
 }
+
+/// What `browser/gifts.mjs` saw of accounts, gifts and coins.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gave {
+    /// What the dialog says of a wrong password.
+    pub wrong_password: String,
+    /// Coins of who gives: signed in, after three roses, and after the page was loaded again.
+    pub coins: [i64; 3],
+    /// The ids of the three roses, as the answers to them say.
+    pub given: Vec<String>,
+    /// What came of them to somebody who is not signed in: ids and numbers in the series.
+    pub told: Vec<(String, u32)>,
+    /// Lines about gifts in the chat of that one, and again after the page was loaded again.
+    pub lines: [Vec<String>; 2],
+    /// Roses over the picture: at who gave them, and at that one.
+    pub roses: [u32; 2],
+    /// What the drawer says when the coins do not suffice.
+    pub short: String,
+    /// The broadcaster's page.
+    pub studio: Earned,
+    /// The goal, as who is not signed in sees it: at first, and after one more rose.
+    pub goal: [String; 2],
+    /// What the staff's page says to somebody without the role.
+    pub visitor: String,
+    /// What it says to staff who credited coins.
+    pub credited: String,
+    /// And of the ledger.
+    pub verdict: String,
+    /// The balance and the newest line in the wallet of who was credited.
+    pub wallet: [String; 2],
+    /// Whose connection to the room it was before and after signing out: an account, and a listener.
+    pub rooms_of: [String; 2],
+    /// What the drawer says then.
+    pub left: String,
+    /// Console errors.
+    pub errors: Vec<String>,
+}
+
+/// What the studio shows of a day.
+#[derive(Debug, Deserialize)]
+pub struct Earned {
+    /// What the room has.
+    pub balance: String,
+    /// Gifts, coins and diamonds of the newest day.
+    pub day: Vec<String>,
+    /// Gifts of today.
+    pub gifts: Vec<String>,
+    /// Whether the room knows the broadcaster, and not a viewer.
+    pub moderates: bool,
+}
+
+/// `ann` gives, at the first edge; `hugo` broadcasts, `stella` is staff, and others look on at the
+/// second one. Takes screenshots into `shots`.
+pub async fn give(
+    edges: [&str; 2],
+    (room, password): (&str, &str),
+    spkis: &str,
+    shots: &Path,
+) -> anyhow::Result<Gave> {
+    let mut command = Command::new("node");
+    command
+        .current_dir(script_directory())
+        .arg("gifts.mjs")
+        .args(edges)
+        .args([room, password, spkis])
+        .arg(shots)
+        .env("CHROMIUM", CHROMIUM);
+    let output = tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    ensure!(
+        output.status.success(),
+        "gifts.mjs: {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(serde_json::from_slice(&output.stdout)?)
+}

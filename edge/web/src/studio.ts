@@ -63,7 +63,7 @@ class Studio {
 
   constructor(stream: string) {
     this.#stream = stream;
-    this.#identity = new Identity(stream, tokenOfQuery(location.search));
+    this.#identity = new Identity(stream, tokenOfQuery(location.search), this.#account.session);
     this.#meter = observeMedia(stream);
     // A preview with sound would be heard by the microphone.
     this.#video.muted = true;
@@ -126,6 +126,8 @@ class Studio {
     byId("room-column", HTMLElement).hidden = false;
     this.#room = room;
     this.#panel = panel;
+    // Who is signed in comes in as that, and not as a listener first.
+    await this.#account.session.restore();
     room.open();
   }
 

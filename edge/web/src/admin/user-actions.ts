@@ -118,7 +118,7 @@ export class UserActions {
     const gives = amount > 0;
     this.#app.ask({
       title: gives ? `Credit ${coins} to ${named(account.name)}?` : `Take ${coins} back from ${named(account.name)}?`,
-      text: `${coins} ${gives ? "to" : "from"} ${named(account.name)} (${account.login}): “${note}”. It is written to the ledger and the audit log with your name.`,
+      text: `${coins} ${gives ? "to" : "from"} ${named(account.name)} (${account.login}): “${note}”. It is written to the audit log with your name; the ledger has a mark of it alone.`,
       confirm: gives ? `Credit ${coins}` : `Take back ${coins}`,
       danger: !gives,
       run: async () => {

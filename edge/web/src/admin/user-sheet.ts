@@ -32,7 +32,7 @@ export function userSheet({ account, wallet }: AccountSheet, history: Paged<Tran
         "form",
         { class: "inline-form", "data-form": "credit", novalidate: true },
         labelled("Coins", h("input", { name: "amount", type: "text", inputmode: "text", autocomplete: "off", maxlength: 20, placeholder: "1,000", size: 10 }), "Below zero takes back."),
-        labelled("Note, for the history and the audit log", h("input", { name: "note", type: "text", autocomplete: "off", maxlength: 400, dir: "auto" })),
+        labelled("Note, for the audit log", h("input", { name: "note", type: "text", autocomplete: "off", maxlength: 400, dir: "auto" })),
         h("button", { type: "submit", class: "button" }, "Credit…"),
         h("p", { class: "problem", role: "alert", "data-key": "problem" }),
       ),
