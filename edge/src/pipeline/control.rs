@@ -15,7 +15,7 @@ use super::EdgeProxy;
 use super::log::Context;
 use super::respond::{Sent, is_secure};
 use super::room::{CROSS_ORIGIN, is_own_site, read_body};
-use crate::control::{Asker, Growing, NoAnswer, RETURNED};
+use crate::control::{Answer, Asker, Growing, NoAnswer, RETURNED};
 use crate::frontend::protocol;
 use crate::problem::Problem;
 
@@ -24,6 +24,8 @@ const REQUEST_BYTES_MAX: usize = 32 << 10;
 /// `Access-Control-Max-Age` of a preflight, in seconds.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 
+/// Where pages ask whether there are accounts.
+const OFFER: &str = "/api/accounts";
 /// What stands below `/api/` and is the control API's.
 const TREES: [&str; 8] = [
     "accounts",
@@ -60,7 +62,12 @@ impl EdgeProxy {
         session: &mut Session,
         context: &mut Context,
     ) -> Result<()> {
+        let request = session.req_header();
+        let asks_offer = request.method == Method::GET && request.uri.path() == OFFER;
         let Some(rooms) = &self.rooms else {
+            if asks_offer {
+                return self.respond_nothing_offered(session, context).await;
+            }
             let problem = Problem::new(StatusCode::NOT_FOUND, "there are no accounts on this edge");
             return self.respond_problem(session, context, problem).await;
         };
@@ -104,7 +111,25 @@ impl EdgeProxy {
                 return self.respond_problem(session, context, problem).await;
             }
         };
+        if asks_offer && growing.response.status() == StatusCode::NOT_FOUND {
+            return self.respond_nothing_offered(session, context).await;
+        }
         self.pass_back(session, context, growing).await
+    }
+
+    /// Pages ask before they show that one could sign in. That one cannot is no error.
+    async fn respond_nothing_offered(
+        &self,
+        session: &mut Session,
+        context: &Context,
+    ) -> Result<()> {
+        let answer = Answer {
+            status: StatusCode::OK,
+            body: Bytes::from_static(b"{\"enabled\":false}"),
+            content_type: HeaderValue::from_static("application/json"),
+            retry_after: None,
+        };
+        self.respond_answer(session, context, answer).await
     }
 
     /// An answer of the control API's, as it comes.

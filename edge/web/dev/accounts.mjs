@@ -66,6 +66,8 @@ export async function accounts(request, url, answer, bodyOf) {
     for (const map of [refreshes, access]) for (const [token, known] of map) if ((known.id ?? known) === id) map.delete(token);
   };
   switch (`${request.method} ${pathname}`) {
+    case "GET /api/accounts":
+      return answer.json(200, { enabled: true, registration: true });
     case "POST /api/accounts": {
       if (!/^[a-z0-9][a-z0-9._-]{1,62}[a-z0-9]$/.test(body.login ?? "")) return answer.problem(422, "bad-login", "not a login");
       if (find(body.login)) return answer.problem(409, "login-taken", "taken");

@@ -26,7 +26,10 @@ pub(super) use front::Front;
 /// `/v1/accounts`, `/v1/session`, `/v1/me`.
 pub(super) fn router() -> Router<Desk> {
     Router::new()
-        .route("/v1/accounts", post(register::register))
+        .route(
+            "/v1/accounts",
+            get(register::offered).post(register::register),
+        )
         .route("/v1/session", post(session::sign_in))
         .route("/v1/session/refresh", post(session::refresh))
         .route("/v1/session/end", post(session::end))

@@ -62,6 +62,9 @@ class Site {
     if (this.away) {
       throw new TypeError("network");
     }
+    if (path === "/api/accounts" && init.method === undefined) {
+      return json(200, { enabled: this.accounts });
+    }
     if (!this.accounts) {
       return problem(404, "not-found");
     }
@@ -112,7 +115,7 @@ describe("session", () => {
     site = new Site();
     site.remembered = false;
     const nobody = await signedIn();
-    expect([nobody.user, nobody.accounts, site.asked]).toEqual([null, "there", ["/api/me"]]);
+    expect([nobody.user, nobody.accounts, site.asked]).toEqual([null, "there", ["/api/accounts"]]);
   });
 
   it("knows a server without accounts", async () => {

@@ -168,9 +168,10 @@ export class Session {
 
   async #ask(): Promise<void> {
     try {
-      const { status } = await this.#world.fetch("/api/me", { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
-      // Nobody has a token here: who is content with that knows no accounts.
-      this.#learnAccounts(status === 200 ? 404 : status);
+      const response = await this.#world.fetch("/api/accounts", { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+      const offered: unknown = response.ok ? await response.json() : null;
+      const enabled = typeof offered === "object" && offered !== null && "enabled" in offered && offered.enabled === true;
+      this.#learnAccounts(response.ok ? (enabled ? 401 : 404) : response.status);
     } catch {
       // As when the answer says nothing.
     }

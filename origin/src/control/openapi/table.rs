@@ -51,6 +51,7 @@ pub(super) fn routes() -> Vec<Route> {
 fn people() -> Vec<Route> {
     vec![
         get("/openapi.json", Anyone, "This document").gives::<Anything>(200),
+        get("/accounts", Anyone, "Whether there are accounts, and whether anybody may register").gives::<Anything>(200),
         post("/accounts", Anyone, "Registers somebody, who is signed in").asks::<AccountAsk>().gives::<Session>(201).again(),
         post("/session", Anyone, "Signs in").asks::<SignInAsk>().gives::<Session>(200),
         post("/session/refresh", Anyone, "A new access token for a refresh token").asks::<TokenAsk>().gives::<Session>(200),

@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::detached;
 use super::front::Turn;
@@ -38,6 +39,11 @@ struct Applicant {
     name: String,
     password: Password,
     client: IpAddr,
+}
+
+/// Whether there are accounts here, and whether anybody may have one: for pages, before anybody signs in.
+pub(super) async fn offered(State(desk): State<Desk>) -> Json<Value> {
+    Json(json!({ "enabled": true, "registration": desk.settings.registration }))
 }
 
 pub(super) async fn register(
