@@ -45,12 +45,14 @@ impl Shop {
 
     /// The same, with tables of `[control]` laid over.
     pub async fn open_with(edges: usize, control: Table) -> anyhow::Result<Self> {
-        let mut origin = Settings::default().set("control", "enabled", true);
+        // A screen that is welcomed anew is shown all of a short evening.
+        let limits = Table::from_iter([("history_events".to_owned(), 2_000.into())]);
+        let doors = Settings::default().set("rooms", "limits", limits);
+        let mut origin = doors.clone().set("control", "enabled", true);
         for (key, table) in control {
             origin = origin.set("control", &key, table);
         }
-        let settings = (&origin, &Settings::default());
-        let club = Club::start_bare(edges, settings.0, settings.1).await?;
+        let club = Club::start_bare(edges, &origin, &doors).await?;
         let mut auth = auth()?;
         let issuers = auth.manifest.config.get_mut("jwt");
         issuers

@@ -29,8 +29,9 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const WAITING_MAX: usize = 4_096;
 
 /// So long after a room was told, what it was told is still in the outbox: it is on its way from the hub to
-/// edges, and a crash would lose it. A screen that is told again shows it once.
-const TOLD_FOR: Duration = Duration::from_secs(2);
+/// edges, which may have to find the hub again first, and a crash would lose it. A screen that is told again
+/// shows it once.
+const TOLD_FOR: Duration = Duration::from_secs(10);
 /// Places of a leaderboard that a room's hub is given anew.
 const SCORES: usize = 100;
 
