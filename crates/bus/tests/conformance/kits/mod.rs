@@ -68,7 +68,8 @@ pub(crate) fn total(registry: &Registry, name: &str, label: &str) -> f64 {
         .sum()
 }
 
-/// Waits for what has no event.
+/// Waits for what has no event: figures and queues tell nobody that they change, so they are looked at
+/// again, until the deadline of the test.
 pub(crate) async fn until(is_so: impl Fn() -> bool) {
     while !is_so() {
         tokio::time::sleep(Duration::from_millis(5)).await;

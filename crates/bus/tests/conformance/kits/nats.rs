@@ -69,6 +69,7 @@ impl Server {
             stream.read_exact(&mut hello).await.ok()?;
             (&hello == b"INFO").then_some(())
         };
+        // A server that starts tells nobody when it listens: it is asked again.
         while ready().await.is_none() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
