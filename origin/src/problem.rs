@@ -64,6 +64,24 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).after_ms(1_000)
     }
 
+    /// What a database did not do. Why is for the log alone.
+    pub(crate) fn of_store(what: &str, error: &database::Error) -> Self {
+        use database::Error;
+        match error {
+            Error::Busy => Self::unavailable("busy", format!("more waits for {what} than may")),
+            Error::Full { .. } => {
+                tracing::error!(%error, "{what}: no writes are taken");
+                let detail = format!("no changes of {what} are taken right now");
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "full", detail)
+            }
+            _ => {
+                tracing::error!(%error, "{what}: unavailable");
+                let detail = format!("{what} cannot be reached right now");
+                Self::unavailable("unavailable", detail)
+            }
+        }
+    }
+
     /// When to come again.
     #[must_use]
     pub(crate) fn after_ms(mut self, milliseconds: u64) -> Self {

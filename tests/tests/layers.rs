@@ -41,6 +41,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 24] = [
             "channels",
             "chat-archive",
             "cmaf",
+            "database",
             "filter-registry",
             "gift-records",
             "gifts",

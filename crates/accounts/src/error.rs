@@ -42,7 +42,7 @@ pub enum Invalid {
 }
 
 /// Why something was not done. After every one of these nothing of it is there, with the one
-/// exception that [`Error::Unavailable`] names.
+/// exception that [`database::Error::Unavailable`] names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -73,20 +73,9 @@ pub enum Error {
     /// More waits already than may (503). Nothing was tried.
     #[error("too much is waiting")]
     Busy,
-    /// The database is away, too slow, or broken; or the system gives no random bytes (503).
-    #[error("accounts are unavailable: {reason}")]
-    Unavailable {
-        /// For the log. Not for viewers.
-        reason: String,
-        /// Whether it may have been done nevertheless.
-        unknown: bool,
-    },
-    /// The disk is full, or the store is read-only (507).
-    #[error("the store of accounts takes no writes: {reason}")]
-    Full {
-        /// For the log.
-        reason: String,
-    },
+    /// The database did not do it (503, 507).
+    #[error(transparent)]
+    Database(#[from] database::Error),
 }
 
 /// Whom to tell.
@@ -109,7 +98,7 @@ impl Error {
             | Self::Unknown
             | Self::Taken
             | Self::Locked { .. } => Fault::Caller,
-            Self::Busy | Self::Unavailable { .. } | Self::Full { .. } => Fault::Store,
+            Self::Busy | Self::Database(_) => Fault::Store,
         }
     }
 
@@ -122,35 +111,19 @@ impl Error {
             Self::Taken => 409,
             Self::Invalid(_) => 422,
             Self::Locked { .. } => 429,
-            Self::Busy | Self::Unavailable { .. } => 503,
-            Self::Full { .. } => 507,
+            Self::Busy => 503,
+            Self::Database(error) => error.status(),
         }
     }
 
     /// Nothing was committed.
     pub(crate) fn unavailable(reason: impl ToString) -> Self {
-        Self::Unavailable {
-            reason: reason.to_string(),
-            unknown: false,
-        }
+        database::Error::unavailable(reason).into()
     }
 
     /// A row that this crate has not written.
     pub(crate) fn damaged(what: &'static str) -> Self {
         Self::unavailable(format!("the database holds no valid {what}"))
-    }
-}
-
-impl From<database::Error> for Error {
-    fn from(error: database::Error) -> Self {
-        match error {
-            database::Error::Busy => Self::Busy,
-            database::Error::Full { reason } => Self::Full { reason },
-            database::Error::Unavailable { reason, unknown } => {
-                Self::Unavailable { reason, unknown }
-            }
-            other => Self::unavailable(other),
-        }
     }
 }
 

@@ -30,7 +30,7 @@ pub enum Invalid {
 }
 
 /// Why something was not done. After every one of these nothing of it is there, with the one
-/// exception that [`Error::Unavailable`] names.
+/// exception that [`database::Error::Unavailable`] names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -64,23 +64,9 @@ pub enum Error {
     /// A key does not open its room; the words are for its encoder (403).
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// More waits already than may (503). Nothing was tried.
-    #[error("too much is waiting")]
-    Busy,
-    /// The database is away, too slow, or broken; or the system gives no random bytes (503).
-    #[error("rooms are unavailable: {reason}")]
-    Unavailable {
-        /// For the log.
-        reason: String,
-        /// Whether it may have been done nevertheless.
-        unknown: bool,
-    },
-    /// The disk is full, or the store is read-only (507).
-    #[error("the store of rooms takes no writes: {reason}")]
-    Full {
-        /// For the log.
-        reason: String,
-    },
+    /// The database did not do it (503, 507).
+    #[error(transparent)]
+    Database(#[from] database::Error),
 }
 
 /// Why nobody may publish.
@@ -127,29 +113,12 @@ impl Error {
             | Self::TooManyKeys
             | Self::TooManyWebhooks => 409,
             Self::Invalid(_) => 422,
-            Self::Busy | Self::Unavailable { .. } => 503,
-            Self::Full { .. } => 507,
+            Self::Database(error) => error.status(),
         }
     }
 
     /// Nothing was committed.
     pub(crate) fn unavailable(reason: impl ToString) -> Self {
-        Self::Unavailable {
-            reason: reason.to_string(),
-            unknown: false,
-        }
-    }
-}
-
-impl From<database::Error> for Error {
-    fn from(error: database::Error) -> Self {
-        match error {
-            database::Error::Busy => Self::Busy,
-            database::Error::Full { reason } => Self::Full { reason },
-            database::Error::Unavailable { reason, unknown } => {
-                Self::Unavailable { reason, unknown }
-            }
-            other => Self::unavailable(other),
-        }
+        database::Error::unavailable(reason).into()
     }
 }

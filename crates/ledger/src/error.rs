@@ -88,7 +88,7 @@ pub enum ReversalProblem {
 }
 
 /// Why an operation was not done. **After every one of these nothing of it is there**, with the one
-/// exception that [`Error::Unavailable`] names; each may be tried again with the same ids.
+/// exception that [`database::Error::Unavailable`] names; each may be tried again with the same ids.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -141,24 +141,9 @@ pub enum Error {
     /// Beyond what the ledger counts (422): a balance, the holds of an account, a sequence number.
     #[error("beyond the limits: {0}")]
     Limit(&'static str),
-    /// More waits already than may (503). Nothing was tried.
-    #[error("too much is waiting for the ledger")]
-    Busy,
-    /// The database is away, too slow, or broken (503).
-    #[error("the ledger's store is unavailable: {reason}")]
-    Unavailable {
-        /// For the log. Not for viewers.
-        reason: String,
-        /// Whether it may have been committed nevertheless: then only asking again, with the same
-        /// ids, tells.
-        unknown: bool,
-    },
-    /// The disk is full, or the store is read-only (507).
-    #[error("the ledger's store takes no writes: {reason}")]
-    Full {
-        /// For the log.
-        reason: String,
-    },
+    /// The database did not do it (503, 507).
+    #[error(transparent)]
+    Database(#[from] database::Error),
 }
 
 /// Whom to tell.
@@ -181,7 +166,7 @@ impl Error {
             | Self::UnknownAccount { .. }
             | Self::Currency { .. }
             | Self::Limit(_) => Fault::Caller,
-            Self::Busy | Self::Unavailable { .. } | Self::Full { .. } => Fault::Store,
+            Self::Database(_) => Fault::Store,
         }
     }
 
@@ -200,29 +185,12 @@ impl Error {
             } => 404,
             Self::Conflict { .. } | Self::Hold { .. } | Self::Reversal { .. } => 409,
             Self::Currency { .. } | Self::Limit(_) => 422,
-            Self::Busy | Self::Unavailable { .. } => 503,
-            Self::Full { .. } => 507,
+            Self::Database(error) => error.status(),
         }
     }
 
     /// Nothing was committed.
     pub(crate) fn unavailable(reason: impl ToString) -> Self {
-        Self::Unavailable {
-            reason: reason.to_string(),
-            unknown: false,
-        }
-    }
-}
-
-impl From<database::Error> for Error {
-    fn from(error: database::Error) -> Self {
-        match error {
-            database::Error::Busy => Self::Busy,
-            database::Error::Full { reason } => Self::Full { reason },
-            database::Error::Unavailable { reason, unknown } => {
-                Self::Unavailable { reason, unknown }
-            }
-            other => Self::unavailable(other),
-        }
+        database::Error::unavailable(reason).into()
     }
 }

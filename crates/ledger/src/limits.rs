@@ -37,7 +37,7 @@ pub const PAGE_MAX: usize = 1_000;
 pub const DIFFERENCES_MAX: usize = 10_000;
 
 /// Operations that may wait for the writer unless configured otherwise. Beyond it is
-/// [`crate::Error::Busy`].
+/// [`database::Error::Busy`].
 pub const QUEUE_DEFAULT: usize = 4_096;
 
 /// Greatest queue that may be configured. A batch is some hundred bytes, 1.1 MiB at worst.

@@ -44,12 +44,14 @@ impl Writer {
             answer,
         };
         self.queue.try_send(request).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::Busy,
+            mpsc::error::TrySendError::Full(_) => database::Error::Busy.into(),
             mpsc::error::TrySendError::Closed(_) => Error::unavailable("the ledger is closed"),
         })?;
-        let unknown = |reason: &str| Error::Unavailable {
-            reason: reason.to_owned(),
-            unknown: true,
+        let unknown = |reason: &str| {
+            Error::from(database::Error::Unavailable {
+                reason: reason.to_owned(),
+                unknown: true,
+            })
         };
         match tokio::time::timeout(self.timeout * PATIENCE, answered).await {
             Ok(Ok(answer)) => answer,

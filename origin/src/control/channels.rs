@@ -258,17 +258,8 @@ impl From<Error> for Problem {
             }
             Error::Refused(Refused::Stopped { .. }) => conflict("stopped"),
             Error::Refused(_) => Self::forbidden(detail),
-            Error::Busy => Self::unavailable("busy", detail),
-            // What went wrong in the store is for the log alone.
-            Error::Full { .. } => {
-                tracing::error!(%error, "the store of rooms takes no writes");
-                let status = StatusCode::INSUFFICIENT_STORAGE;
-                Self::new(status, "full", "rooms take no changes right now")
-            }
-            _ => {
-                tracing::error!(%error, "the store of rooms is unavailable");
-                Self::unavailable("unavailable", "rooms cannot be reached right now")
-            }
+            Error::Database(error) => Self::of_store("rooms", error),
+            _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", detail),
         }
     }
 }

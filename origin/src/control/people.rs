@@ -110,16 +110,8 @@ impl From<accounts::Error> for Problem {
                 Self::new(status, "locked", detail).after_ms(*wait_ms)
             }
             Error::Busy => Self::unavailable("busy", detail),
-            // What went wrong in the store is for the log alone.
-            Error::Full { .. } => {
-                tracing::error!(%error, "accounts take no writes");
-                let status = StatusCode::INSUFFICIENT_STORAGE;
-                Self::new(status, "full", "accounts take no changes right now")
-            }
-            _ => {
-                tracing::error!(%error, "accounts are unavailable");
-                Self::unavailable("unavailable", "accounts cannot be reached right now")
-            }
+            Error::Database(error) => Self::of_store("accounts", error),
+            _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", detail),
         }
     }
 }

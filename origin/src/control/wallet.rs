@@ -131,16 +131,7 @@ impl From<Error> for Problem {
             Error::Hold { .. } => conflict("hold"),
             Error::Reversal { .. } => conflict("reversal"),
             Error::UnknownAccount { .. } => Self::unknown("unknown-account", detail),
-            Error::Busy => Self::unavailable("busy", "more waits for the ledger than may"),
-            Error::Full { .. } => {
-                tracing::error!(%error, "the ledger takes no writes");
-                let status = StatusCode::INSUFFICIENT_STORAGE;
-                Self::new(status, "full", "the ledger takes no changes right now")
-            }
-            Error::Unavailable { .. } => {
-                tracing::error!(%error, "the ledger is unavailable");
-                Self::unavailable("unavailable", "the ledger cannot be reached right now")
-            }
+            Error::Database(error) => Self::of_store("the ledger", error),
             _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", detail),
         }
     }

@@ -33,7 +33,11 @@ pub(crate) async fn a_store_that_hangs<K: Kit>(mut kit: K) {
         .refresh(signed_in.tokens.refresh.clone(), NOW)
         .await;
     assert!(
-        matches!(late, Err(Error::Unavailable { .. } | Error::Busy)),
+        matches!(
+            late,
+            Err(Error::Database(database::Error::Unavailable { .. })
+                | Error::Database(database::Error::Busy))
+        ),
         "{late:?}"
     );
     assert!(start.elapsed() < TIMEOUT * 3, "{:?}", start.elapsed());
@@ -76,7 +80,13 @@ async fn postgres_is_killed_and_comes_back() {
         kit.server.kill();
         let token = signed_in.tokens.refresh.clone();
         let away = accounts.refresh(token, NOW + n).await;
-        assert!(matches!(away, Err(Error::Unavailable { .. })), "{away:?}");
+        assert!(
+            matches!(
+                away,
+                Err(Error::Database(database::Error::Unavailable { .. }))
+            ),
+            "{away:?}"
+        );
         kit.server.start_again();
         signed_in = refresh(&accounts, &signed_in, NOW + n).await;
     }

@@ -60,10 +60,13 @@ impl PostgresReads {
 
     async fn slot(&self) -> Result<Slot, Error> {
         let line = Arc::clone(&self.line).try_acquire_owned();
-        let line = line.map_err(|_| Error::Busy)?;
+        let line = line.map_err(|_| database::Error::Busy)?;
         let slot = Arc::clone(&self.slots).acquire_owned();
         let slot = tokio::time::timeout(self.timeout, slot).await;
-        let slot = slot.ok().and_then(Result::ok).ok_or(Error::Busy)?;
+        let slot = slot
+            .ok()
+            .and_then(Result::ok)
+            .ok_or(database::Error::Busy)?;
         Ok((line, slot))
     }
 

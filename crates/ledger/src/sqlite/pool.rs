@@ -38,10 +38,13 @@ impl Pool {
         read: impl FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let line = Arc::clone(&self.line).try_acquire_owned();
-        let line = line.map_err(|_| Error::Busy)?;
+        let line = line.map_err(|_| database::Error::Busy)?;
         let slot = Arc::clone(&self.slots).acquire_owned();
         let slot = tokio::time::timeout(self.timeout, slot).await;
-        let slot = slot.ok().and_then(Result::ok).ok_or(Error::Busy)?;
+        let slot = slot
+            .ok()
+            .and_then(Result::ok)
+            .ok_or(database::Error::Busy)?;
         let pool = self.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let _kept = (line, slot);

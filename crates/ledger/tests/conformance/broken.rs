@@ -37,11 +37,11 @@ pub(crate) async fn a_store_that_hangs<K: Kit>(mut kit: K) {
     let (mut busy, mut late) = (0, 0);
     for task in tasks {
         match task.await.expect("a task") {
-            Err(error @ Error::Busy) => {
+            Err(error @ Error::Database(database::Error::Busy)) => {
                 assert_eq!(error.status(), 503);
                 busy += 1;
             }
-            Err(Error::Unavailable { .. }) => late += 1,
+            Err(Error::Database(database::Error::Unavailable { .. })) => late += 1,
             other => panic!("{other:?}"),
         }
     }

@@ -51,7 +51,8 @@ async fn cut_at_commit(cut: Cut) {
     proxy.cuts.store(usize::MAX, Ordering::SeqCst);
     let last = gift("last", "viewer", "diamonds-a", 1);
     match (cut, ledger.commit(last.clone(), NOW).await) {
-        (Cut::Before, Err(Error::Unavailable { unknown: true, .. })) => {}
+        (Cut::Before, Err(Error::Database(database::Error::Unavailable { unknown: true, .. }))) => {
+        }
         (Cut::After, Ok(outcome)) => assert!(!outcome.is_new()),
         other => panic!("{other:?}"),
     }
@@ -90,12 +91,18 @@ async fn a_server_that_is_killed_and_comes_back() {
         let coin = top_up(&format!("away-{round}"), "viewer", 1);
         let refused = hasty.commit(coin.clone(), NOW).await;
         assert!(
-            matches!(refused, Err(Error::Unavailable { .. })),
+            matches!(
+                refused,
+                Err(Error::Database(database::Error::Unavailable { .. }))
+            ),
             "{refused:?}"
         );
         let refused = hasty.outbox_after(0, 1).await;
         assert!(
-            matches!(refused, Err(Error::Unavailable { .. })),
+            matches!(
+                refused,
+                Err(Error::Database(database::Error::Unavailable { .. }))
+            ),
             "{refused:?}"
         );
         assert!(!waiting.is_finished());
@@ -162,7 +169,10 @@ async fn a_database_that_is_read_only() {
         }
         assert!(Instant::now() < give_up, "it is reloaded");
     };
-    assert!(matches!(refused, Error::Full { .. }), "{refused:?}");
+    assert!(
+        matches!(refused, Error::Database(database::Error::Full { .. })),
+        "{refused:?}"
+    );
     assert_eq!(refused.status(), 507);
     assert_eq!(balance(&ledger, "viewer").await, 9 + n);
     read_only("off");
@@ -207,7 +217,10 @@ async fn a_disk_that_is_full() {
         }
         assert!(n < 900, "the disk is full");
     };
-    assert!(matches!(refused, Error::Full { .. }), "{refused:?}");
+    assert!(
+        matches!(refused, Error::Database(database::Error::Full { .. })),
+        "{refused:?}"
+    );
     let before = i64::try_from(n).expect("few");
     assert_eq!(balance(&ledger, "viewer").await, 1_000 - before);
     disk.empty();

@@ -52,7 +52,10 @@ async fn a_disk_that_is_full() {
         }
         assert!(n < 900, "the disk is full");
     };
-    assert!(matches!(refused, Error::Full { .. }), "{refused:?}");
+    assert!(
+        matches!(refused, Error::Database(database::Error::Full { .. })),
+        "{refused:?}"
+    );
     assert_eq!(refused.status(), 507);
     let before = i64::try_from(n).expect("few");
     assert_eq!(balance(&ledger, "viewer").await, 1_000 - before);
@@ -87,7 +90,13 @@ async fn one_that_breaks_a_constraint_does_not_take_others_with_it() {
         .filter_map(|outcome| outcome.as_ref().err())
         .collect();
     assert!(
-        matches!(failed[..], [Error::Unavailable { unknown: false, .. }]),
+        matches!(
+            failed[..],
+            [Error::Database(database::Error::Unavailable {
+                unknown: false,
+                ..
+            })]
+        ),
         "{failed:?}"
     );
     assert_eq!(balance(&ledger, "other").await, 9);

@@ -35,7 +35,7 @@ impl Admission {
             None => self.store.admit(room).await,
         };
         match (begun, key) {
-            (Err(Error::Busy | Error::Unavailable { .. } | Error::Full { .. }), None) => {
+            (Err(Error::Database(_)), None) => {
                 // Configured streams go on without the store, as far as is known.
                 let stopped = self.directory.stopped(room);
                 stopped.map_or(Ok(()), |reason| Err(Refused::Stopped { reason }.into()))

@@ -2,7 +2,6 @@
 
 use ::gifts::{Announcement, Order};
 use gift_records::{Applied, Error, GiftRecord, State};
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::problem::Problem;
@@ -86,19 +85,9 @@ pub(in crate::control) fn shown(record: &GiftRecord) -> Value {
     })
 }
 
+/// Records fail as their database does.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        match &error {
-            Error::Busy => Self::unavailable("busy", "more waits for the records than may"),
-            Error::Full { .. } => {
-                tracing::error!(%error, "the records of gifts take no writes");
-                let status = StatusCode::INSUFFICIENT_STORAGE;
-                Self::new(status, "full", "the records take no changes right now")
-            }
-            _ => {
-                tracing::error!(%error, "the records of gifts are unavailable");
-                Self::unavailable("unavailable", "the records cannot be reached right now")
-            }
-        }
+        Self::of_store("the records of gifts", &error)
     }
 }

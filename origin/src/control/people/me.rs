@@ -61,7 +61,7 @@ async fn set_name(desk: &Desk, person: &Person, name: &str) -> Result<Account, P
     match &changed {
         Ok(_) => names.disown(id.as_str(), before.as_str(), Some(&name)),
         // Perhaps it was changed: both are theirs until the next start.
-        Err(accounts::Error::Unavailable { unknown: true, .. }) => {}
+        Err(accounts::Error::Database(database::Error::Unavailable { unknown: true, .. })) => {}
         Err(_) => names.disown(id.as_str(), &name, Some(before.as_str())),
     }
     Ok(changed?)

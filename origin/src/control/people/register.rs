@@ -125,7 +125,7 @@ async fn join(desk: &Desk, applicant: &Applicant) -> Result<SignedIn, Problem> {
     match &joined {
         Ok(signed_in) => names.pass_on(&pending, signed_in.account.id.as_str(), &name),
         // Perhaps there is an account of this name now: nobody else gets it until the next start.
-        Err(accounts::Error::Unavailable { unknown: true, .. }) => {}
+        Err(accounts::Error::Database(database::Error::Unavailable { unknown: true, .. })) => {}
         Err(_) => names.disown(&pending, &name, None),
     }
     Ok(joined?)
