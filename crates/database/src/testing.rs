@@ -10,3 +10,36 @@ mod postgres;
 
 pub use kits::{Kit, PostgresKit, SqliteKit};
 pub use postgres::Server;
+
+/// One suite for both databases: each case is a function of a kit, and becomes a test of the module
+/// `on_sqlite` and one of `on_postgres`. The crate of the tests has `SqliteKit`, `PostgresKit` and the trait
+/// `Kit` at its root.
+///
+/// ```text
+/// database::suite! {
+///     module:
+///         a_case
+///         another_case;
+/// }
+/// ```
+#[macro_export]
+macro_rules! suite {
+    ($($module:ident: $($case:ident)*;)*) => {
+        mod on_sqlite {
+            $($(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    crate::$module::$case(<crate::SqliteKit as crate::Kit>::new()).await;
+                }
+            )*)*
+        }
+        mod on_postgres {
+            $($(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    crate::$module::$case(<crate::PostgresKit as crate::Kit>::new()).await;
+                }
+            )*)*
+        }
+    };
+}

@@ -101,28 +101,7 @@ async fn refresh(accounts: &Accounts, signed_in: &SignedIn, now_ms: u64) -> Sign
     }
 }
 
-macro_rules! suite {
-    ($($module:ident: $($case:ident)*;)*) => {
-        mod sqlite {
-            $($(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    crate::$module::$case(<crate::SqliteKit as crate::Kit>::new()).await;
-                }
-            )*)*
-        }
-        mod on_postgres {
-            $($(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    crate::$module::$case(<crate::PostgresKit as crate::Kit>::new()).await;
-                }
-            )*)*
-        }
-    };
-}
-
-suite! {
+database::suite! {
     people:
         somebody_registers_and_signs_in
         login_names_are_unique

@@ -45,28 +45,7 @@ async fn key(
     (key, made.id)
 }
 
-macro_rules! suite {
-    ($($module:ident: $($case:ident)*;)*) => {
-        mod sqlite {
-            $($(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    crate::$module::$case(<crate::SqliteKit as crate::Kit>::new()).await;
-                }
-            )*)*
-        }
-        mod postgres {
-            $($(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    crate::$module::$case(<crate::PostgresKit as crate::Kit>::new()).await;
-                }
-            )*)*
-        }
-    };
-}
-
-suite! {
+database::suite! {
     rooms:
         a_room_is_made_changed_stopped_and_deleted
         names_are_taken_once

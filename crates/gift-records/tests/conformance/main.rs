@@ -91,28 +91,7 @@ fn noon() -> Day {
     Day::of(NOON)
 }
 
-macro_rules! suite {
-    ($($module:ident: $($case:ident)*;)*) => {
-        mod sqlite {
-            $($(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    crate::$module::$case(<crate::SqliteKit as crate::Kit>::new()).await;
-                }
-            )*)*
-        }
-        mod postgres {
-            $($(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    crate::$module::$case(<crate::PostgresKit as crate::Kit>::new()).await;
-                }
-            )*)*
-        }
-    };
-}
-
-suite! {
+database::suite! {
     applying:
         a_message_counts_once
         a_group_is_applied_whole

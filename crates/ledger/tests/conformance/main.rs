@@ -63,28 +63,7 @@ fn assert_insufficient<T: std::fmt::Debug>(result: Result<T, Error>, has: i64, n
     }
 }
 
-macro_rules! suite {
-    ($($module:ident: $($case:ident)*;)*) => {
-        mod sqlite {
-            $($(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    crate::$module::$case(<crate::SqliteKit as crate::Kit>::new()).await;
-                }
-            )*)*
-        }
-        mod postgres {
-            $($(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    crate::$module::$case(<crate::PostgresKit as crate::Kit>::new()).await;
-                }
-            )*)*
-        }
-    };
-}
-
-suite! {
+database::suite! {
     batches:
         a_gift_is_committed_whole
         the_same_batch_again_answers_the_first_result
