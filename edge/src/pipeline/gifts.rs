@@ -5,14 +5,12 @@ use http::{HeaderValue, Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use wasm_filters::host::AuthAnswer;
 use wasm_filters::manifest::Action;
 
 use super::EdgeProxy;
-use super::admit::{Credentials, Refusal, status_of};
 use super::control::allow_origin;
 use super::log::Context;
-use super::room::{WRONG_ROOM, read_body, why_not};
+use super::room::read_body;
 use crate::control::Answer;
 use crate::problem::Problem;
 use crate::rooms::{GIFT_BYTES_MAX, Rooms};
@@ -29,37 +27,9 @@ impl EdgeProxy {
         let gives = session.req_header().method == Method::POST;
         // Who looks may look without a name; who gives may not.
         let action = if gives { Action::Gift } else { Action::Join };
-        let request = session.req_header();
-        let presented = Credentials::of(request).first().is_some();
-        let granted = match self.ask_auth(request, context, action, room).await {
-            Some(AuthAnswer::Granted(granted))
-                if granted.stream.as_deref().is_none_or(|it| it == room) =>
-            {
-                granted
-            }
-            Some(AuthAnswer::Denied(denial)) => {
-                rooms.metrics().refuse("denied");
-                let status = status_of(denial.kind, presented);
-                let refusal = Refusal { status, denial };
-                return self.respond_refusal(session, context, &refusal).await;
-            }
-            Some(AuthAnswer::Redirect(to)) => {
-                return self.respond_redirect(session, context, &to).await;
-            }
-            Some(AuthAnswer::Granted(_)) | None => {
-                return self
-                    .turn_away(session, context, rooms, "denied", WRONG_ROOM)
-                    .await;
-            }
-        };
-        let entrance = match rooms.find(room).await {
-            Ok(entrance) => entrance,
-            Err(no_entry) => {
-                let (reason, problem) = why_not(no_entry);
-                return self
-                    .turn_away(session, context, rooms, reason, problem)
-                    .await;
-            }
+        let who = self.may(session, context, rooms, (action, room)).await?;
+        let Some((granted, entrance)) = who else {
+            return Ok(());
         };
         if !gives {
             let answer = Answer {

@@ -7,7 +7,7 @@ mod handshake;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderName, StatusCode, header};
@@ -17,6 +17,7 @@ use pingora_proxy::Session;
 use rooms::Codec;
 use rooms::schema::CloseCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use wasm_filters::grants::Granted;
 use wasm_filters::host::AuthAnswer;
 use wasm_filters::manifest::Action;
 
@@ -29,7 +30,9 @@ use super::respond::{Sent, is_secure};
 use super::route::Door;
 use crate::frontend::protocol;
 use crate::problem::Problem;
-use crate::rooms::{Guest, NoEntry, POST_BYTES_MAX, Posted, Rooms, parse_position, take_stream};
+use crate::rooms::{
+    Entrance, Guest, NoEntry, POST_BYTES_MAX, Posted, Rooms, parse_position, take_stream,
+};
 
 /// Between an HTTP/2 stream and a socket, each way.
 const PIPE_BYTES: usize = 16 << 10;
@@ -93,27 +96,42 @@ impl EdgeProxy {
         rooms: &Rooms,
         room: &str,
     ) -> Result<Option<Guest>> {
+        let who = self
+            .may(session, context, rooms, (Action::Join, room))
+            .await?;
+        let Some((granted, entrance)) = who else {
+            return Ok(None);
+        };
+        match entrance.admit(&granted) {
+            Ok(guest) => Ok(Some(guest)),
+            Err(no_entry) => {
+                let (reason, problem) = why_not(no_entry);
+                self.turn_away(session, context, rooms, reason, problem)
+                    .await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whom the auth filters let do something in a room that is there; everybody else is answered.
+    pub(super) async fn may(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        rooms: &Rooms,
+        (action, room): (Action, &str),
+    ) -> Result<Option<(Arc<Granted>, Entrance)>> {
         let request = session.req_header();
         let presented = Credentials::of(request).first().is_some();
         // Before the room is looked for: what is opened for somebody who may not come in is kept a while.
-        let answer = self.ask_auth(request, context, Action::Join, room).await;
-        match answer {
+        let granted = match self.ask_auth(request, context, action, room).await {
             Some(AuthAnswer::Granted(granted))
                 if granted
                     .stream
                     .as_deref()
                     .is_none_or(|opened| opened == room) =>
             {
-                let found = rooms.find(room).await;
-                match found.and_then(|entrance| entrance.admit(&granted)) {
-                    Ok(guest) => Ok(Some(guest)),
-                    Err(no_entry) => {
-                        let (reason, problem) = why_not(no_entry);
-                        self.turn_away(session, context, rooms, reason, problem)
-                            .await?;
-                        Ok(None)
-                    }
-                }
+                granted
             }
             Some(AuthAnswer::Denied(denial)) => {
                 rooms.metrics().refuse("denied");
@@ -122,21 +140,30 @@ impl EdgeProxy {
                     denial,
                 };
                 self.respond_refusal(session, context, &refusal).await?;
-                Ok(None)
+                return Ok(None);
             }
             Some(AuthAnswer::Redirect(to)) => {
                 self.respond_redirect(session, context, &to).await?;
-                Ok(None)
+                return Ok(None);
             }
             Some(AuthAnswer::Granted(_)) | None => {
                 self.turn_away(session, context, rooms, "denied", WRONG_ROOM)
+                    .await?;
+                return Ok(None);
+            }
+        };
+        match rooms.find(room).await {
+            Ok(entrance) => Ok(Some((granted, entrance))),
+            Err(no_entry) => {
+                let (reason, problem) = why_not(no_entry);
+                self.turn_away(session, context, rooms, reason, problem)
                     .await?;
                 Ok(None)
             }
         }
     }
 
-    pub(super) async fn turn_away(
+    async fn turn_away(
         &self,
         session: &mut Session,
         context: &mut Context,
@@ -332,7 +359,7 @@ fn asker(address: IpAddr) -> IpAddr {
     }
 }
 
-pub(super) fn why_not(no_entry: NoEntry) -> (&'static str, (StatusCode, &'static str)) {
+fn why_not(no_entry: NoEntry) -> (&'static str, (StatusCode, &'static str)) {
     match no_entry {
         NoEntry::UnknownRoom => ("unknown_room", UNKNOWN_ROOM),
         NoEntry::Unavailable => ("unavailable", UNAVAILABLE),
@@ -358,7 +385,7 @@ const TOO_MANY_ROOMS: (StatusCode, &str) = (
     StatusCode::SERVICE_UNAVAILABLE,
     "as many rooms are open here as may be",
 );
-pub(super) const WRONG_ROOM: (StatusCode, &str) = (StatusCode::FORBIDDEN, "it opens another room");
+const WRONG_ROOM: (StatusCode, &str) = (StatusCode::FORBIDDEN, "it opens another room");
 const TOO_LARGE: (StatusCode, &str) = (
     StatusCode::PAYLOAD_TOO_LARGE,
     "a message has at most 16384 bytes",
