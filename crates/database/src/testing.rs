@@ -12,8 +12,8 @@ pub use kits::{Kit, PostgresKit, SqliteKit};
 pub use postgres::Server;
 
 /// One suite for both databases: each case is a function of a kit, and becomes a test of the module
-/// `on_sqlite` and one of `on_postgres`. The crate of the tests has `SqliteKit`, `PostgresKit` and the trait
-/// `Kit` at its root.
+/// `on_sqlite` and one of `on_postgres`. The module that calls it has `SqliteKit`, `PostgresKit` and the trait
+/// `Kit`, and the modules of the cases.
 ///
 /// ```text
 /// database::suite! {
@@ -29,7 +29,7 @@ macro_rules! suite {
             $($(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $case() {
-                    crate::$module::$case(<crate::SqliteKit as crate::Kit>::new()).await;
+                    super::$module::$case(<super::SqliteKit as super::Kit>::new()).await;
                 }
             )*)*
         }
@@ -37,7 +37,7 @@ macro_rules! suite {
             $($(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $case() {
-                    crate::$module::$case(<crate::PostgresKit as crate::Kit>::new()).await;
+                    super::$module::$case(<super::PostgresKit as super::Kit>::new()).await;
                 }
             )*)*
         }
