@@ -3,15 +3,11 @@
 //! A text is one line. Characters that turn the direction of writing, or that nobody sees, are taken
 //! out, except where a script or an emoji needs them. Letters carry a bounded number of marks.
 
+use lines::{is_invisible, is_joined, is_joiner, is_noncharacter, is_tag, may_be_tagged};
 use unicode_normalization::char::is_combining_mark;
-
-/// Tag characters after a black flag: England's has six.
-const FLAG_TAGS_MAX: usize = 8;
 
 /// Longest name of an emote, in `:name:`.
 const EMOTE_CHARS_MAX: usize = 32;
-
-const BLACK_FLAG: char = '\u{1F3F4}';
 
 /// A text without tricks.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,15 +55,12 @@ impl Line {
             // An empty Braille cell looks like a space, too.
             self.space = true;
             self.forget_joiner();
-        } else if matches!(c, '\u{200C}' | '\u{200D}') {
+        } else if is_joiner(c) {
             self.tricked |= self.joiner.replace(c).is_some();
         } else if is_direction_mark(c) {
             // Keyboards of right-to-left scripts put them in: taken out, but no trick.
         } else if is_tag(c) {
-            let follows = self
-                .last
-                .is_some_and(|last| last == BLACK_FLAG || is_tag(last));
-            if follows && !self.space && self.tags < FLAG_TAGS_MAX {
+            if !self.space && may_be_tagged(self.last, self.tags) {
                 self.tags += 1;
                 self.write(c);
             } else {
@@ -122,49 +115,12 @@ impl Line {
     }
 }
 
-/// Whether a joiner beside it can mean something: emoji, and scripts other than Latin.
-fn is_joined(c: char) -> bool {
-    c > '\u{2FF}'
-}
-
 fn is_presentation(c: char) -> bool {
     matches!(c, '\u{FE0E}' | '\u{FE0F}')
 }
 
-fn is_tag(c: char) -> bool {
-    matches!(c, '\u{E0020}'..='\u{E007F}')
-}
-
 fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}')
-}
-
-/// Takes no room, or looks like nothing; and what turns the direction of writing.
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{AD}'
-            | '\u{34F}'
-            | '\u{115F}'..='\u{1160}'
-            | '\u{17B4}'..='\u{17B5}'
-            | '\u{180E}'
-            | '\u{200B}'
-            | '\u{202A}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}'
-            | '\u{3164}'
-            | '\u{FEFF}'
-            | '\u{FFA0}'
-            | '\u{FFF0}'..='\u{FFFB}'
-            | '\u{1BCA0}'..='\u{1BCA3}'
-            | '\u{1D173}'..='\u{1D17A}'
-            | '\u{E0000}'..='\u{E001F}'
-            | '\u{E0080}'..='\u{E0FFF}'
-    )
-}
-
-fn is_noncharacter(c: char) -> bool {
-    let code = u32::from(c);
-    code & 0xFFFE == 0xFFFE || (0xFDD0..=0xFDEF).contains(&code)
 }
 
 /// The longest run of one character.

@@ -3,16 +3,15 @@
 //! The contract gives a note to the room as it was written, so that what is wrong with it is refused
 //! and not taken out. What scripts and emoji need is not wrong.
 
+use lines::{
+    is_invisible, is_joined, is_joiner, is_line_break, is_noncharacter, is_tag, may_be_tagged,
+};
 use unicode_normalization::char::is_combining_mark;
 
 use crate::refusal::Refusal;
 
 /// Marks that one letter may carry, as in chat.
 const MARKS_MAX: usize = 4;
-/// Tag characters after a black flag, as in chat: England's has six.
-const FLAG_TAGS_MAX: usize = 8;
-
-const BLACK_FLAG: char = '\u{1F3F4}';
 
 /// Whether there is anything in it.
 pub(crate) fn is_blank(note: &str) -> bool {
@@ -34,18 +33,16 @@ pub(crate) fn is_plain(text: &str) -> bool {
     let (mut last, mut marks, mut tags) = (None, 0, 0);
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        let (is_mark, is_tag) = (is_combining_mark(c), is_tag(c));
-        marks = if is_mark { marks + 1 } else { 0 };
-        tags = if is_tag { tags + 1 } else { 0 };
-        let fine = if matches!(c, '\u{200C}' | '\u{200D}') {
+        marks = if is_combining_mark(c) { marks + 1 } else { 0 };
+        let fine = if is_joiner(c) {
             // Between emoji, and letters of scripts that need it.
             last.is_some_and(is_joined) && chars.peek().copied().is_some_and(is_joined)
-        } else if is_tag {
-            tags <= FLAG_TAGS_MAX
-                && last.is_some_and(|last| last == BLACK_FLAG || self::is_tag(last))
+        } else if is_tag(c) {
+            may_be_tagged(last, tags)
         } else {
             marks <= MARKS_MAX && !c.is_control() && !is_hidden(c) && !is_noncharacter(c)
         };
+        tags = if is_tag(c) { tags + 1 } else { 0 };
         if !fine {
             return false;
         }
@@ -54,41 +51,8 @@ pub(crate) fn is_plain(text: &str) -> bool {
     true
 }
 
-fn is_joined(c: char) -> bool {
-    c > '\u{2FF}' && !matches!(c, '\u{200C}' | '\u{200D}')
-}
-
-fn is_tag(c: char) -> bool {
-    matches!(c, '\u{E0020}'..='\u{E007F}')
-}
-
-/// Takes no room, looks like nothing, turns the direction of writing, or begins a line. Not the marks
-/// that keyboards of right-to-left scripts put in (U+061C, U+200E, U+200F): they turn nothing.
 fn is_hidden(c: char) -> bool {
-    matches!(
-        c,
-        '\u{AD}'
-            | '\u{34F}'
-            | '\u{115F}'..='\u{1160}'
-            | '\u{17B4}'..='\u{17B5}'
-            | '\u{180E}'
-            | '\u{200B}'
-            | '\u{2028}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}'
-            | '\u{3164}'
-            | '\u{FEFF}'
-            | '\u{FFA0}'
-            | '\u{FFF0}'..='\u{FFFB}'
-            | '\u{1BCA0}'..='\u{1BCA3}'
-            | '\u{1D173}'..='\u{1D17A}'
-            | '\u{E0000}'..='\u{E001F}'
-            | '\u{E0080}'..='\u{E0FFF}'
-    )
-}
-
-fn is_noncharacter(c: char) -> bool {
-    let code = u32::from(c);
-    code & 0xFFFE == 0xFFFE || (0xFDD0..=0xFDEF).contains(&code)
+    is_invisible(c) || is_line_break(c)
 }
 
 #[cfg(test)]
