@@ -46,6 +46,16 @@ impl Protocol {
     /// Every protocol, oldest first.
     pub const ALL: [Self; 3] = [Self::H1, Self::H2, Self::H3];
 
+    /// What an edge of Weir and this client both speak at `url`: HTTP/2 over TLS, HTTP/1.1 without,
+    /// because edges know HTTP/2 by its ALPN only.
+    pub fn of_edge(url: &str) -> Self {
+        if url.starts_with("https:") {
+            Self::H2
+        } else {
+            Self::H1
+        }
+    }
+
     /// The short name, as `--protocol` takes it.
     pub fn as_str(self) -> &'static str {
         match self {

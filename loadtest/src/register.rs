@@ -49,6 +49,8 @@ pub struct Plan {
     pub treasury: Option<Treasury>,
     /// Where their access tokens go, one per line.
     pub out: PathBuf,
+    /// Is told what is waited for, as it happens.
+    pub tell: fn(&str),
 }
 
 /// The origin's admin listener.
@@ -194,14 +196,13 @@ async fn work(office: Arc<Office>) -> u64 {
 
 impl Office {
     fn edge(&self) -> Caller {
-        let Plan { url, trust, .. } = &self.plan;
-        Caller::new(url, Protocol::H2, trust, self.deadline)
+        let protocol = Protocol::of_edge(&self.plan.url);
+        Caller::new(&self.plan.url, protocol, &self.plan, self.deadline)
     }
 
     fn admin(&self) -> Option<Caller> {
         let url = &self.plan.treasury.as_ref()?.url;
-        let trust = &self.plan.trust;
-        Some(Caller::new(url, Protocol::H1, trust, self.deadline))
+        Some(Caller::new(url, Protocol::H1, &self.plan, self.deadline))
     }
 
     async fn enrol(

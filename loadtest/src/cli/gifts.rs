@@ -122,6 +122,7 @@ pub(super) async fn enrol(common: &Common, args: &RegisterArgs) -> anyhow::Resul
         people: args.people,
         treasury,
         out: args.out.clone(),
+        tell: |line| eprintln!("weir-loadtest: {line}"),
     };
     common.show(&register::run(&plan).await?)
 }

@@ -65,7 +65,7 @@ impl Lane {
         if let Some(client) = &slot.client {
             return Ok((client.clone(), slot.generation));
         }
-        let client = Client::connect(&self.url, Protocol::H2, trust)
+        let client = Client::connect(&self.url, Protocol::of_edge(&self.url), trust)
             .await
             .map_err(|error| format!("connect: {error}"))?;
         slot.client = Some(client.clone());

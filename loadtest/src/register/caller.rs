@@ -8,6 +8,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::Plan;
 use crate::client::{Client, Fetched, Protocol, Trust};
 use crate::problem::Problem;
 
@@ -18,6 +19,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const WAIT: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(300);
 
+/// A wait of this length is told each time, a shorter one when its reason is new.
+const TOLD_FROM: Duration = Duration::from_secs(5);
+
 /// So often in a row a server may not be reached.
 const UNREACHED_MAX: u32 = 30;
 
@@ -27,17 +31,21 @@ pub(super) struct Caller {
     trust: Trust,
     deadline: Instant,
     client: Option<Client>,
+    tell: fn(&str),
+    told: String,
     pub(super) repeats: u64,
 }
 
 impl Caller {
-    pub(super) fn new(url: &str, protocol: Protocol, trust: &Trust, deadline: Instant) -> Self {
+    pub(super) fn new(url: &str, protocol: Protocol, plan: &Plan, deadline: Instant) -> Self {
         Self {
             url: url.to_owned(),
             protocol,
-            trust: trust.clone(),
+            trust: plan.trust.clone(),
             deadline,
             client: None,
+            tell: plan.tell,
+            told: String::new(),
             repeats: 0,
         }
     }
@@ -82,7 +90,15 @@ impl Caller {
                 "{path}: out of time: {why}"
             );
             self.repeats += 1;
+            self.tell_wait(format!("{path}: {why}"), wait);
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn tell_wait(&mut self, why: String, wait: Duration) {
+        if wait >= TOLD_FROM || why != self.told {
+            (self.tell)(&format!("{why}; again in {} s", wait.as_secs()));
+            self.told = why;
         }
     }
 

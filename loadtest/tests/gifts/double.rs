@@ -128,7 +128,8 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream) {
             b"GET " => {
                 let _ = socket::serve(&shared, stream).await;
             }
-            b"PRI " => http::serve_h2(Arc::clone(&shared), stream).await,
+            // As at an edge: HTTP/2 is spoken on TLS only.
+            b"PRI " => {}
             _ => http::serve_h1(Arc::clone(&shared), stream).await,
         }
     };

@@ -221,6 +221,7 @@ async fn people_are_registered_and_credited() {
             coins: 500,
         }),
         out: out.clone(),
+        tell: |_| {},
     };
     let report = register::run(&plan).await.unwrap();
     let tokens = std::fs::read_to_string(&out).unwrap();

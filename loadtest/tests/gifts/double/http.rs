@@ -8,20 +8,12 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use rooms::schema::{Body, Notice};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::{Fault, PRICE, Shared, number};
-
-pub(super) async fn serve_h2(shared: Arc<Shared>, stream: TcpStream) {
-    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
-    let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-    let _ = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-}
 
 pub(super) async fn serve_h1(shared: Arc<Shared>, stream: TcpStream) {
     let service = service_fn(move |request| answer(Arc::clone(&shared), request));
