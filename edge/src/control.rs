@@ -4,18 +4,24 @@
 //! the API can bound who guesses passwords; a request is built anew, and nothing that a viewer made up
 //! gets there but what [`FORWARDED`] names.
 
+mod places;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use prometheus::IntCounterVec;
 use settings::Secret;
 use telemetry::Registry;
 use telemetry::metrics::{self, RegisterError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+
+use crate::target;
+pub use places::asker;
+use places::{Place, Places};
 
 /// Until there is a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
@@ -27,6 +33,13 @@ const WHOLE_WITHIN: Duration = Duration::from_secs(10);
 const WHOLE_BYTES_MAX: usize = 64 << 10;
 /// Requests at once; one more is answered 503. An API that hangs must not fill the edge.
 const REQUESTS_MAX: usize = 512;
+/// Of these for one asker: nobody takes them all.
+const REQUESTS_OF_ONE_MAX: usize = 64;
+/// Requests of the edge's own at once: gifts and guests go on whatever is passed on.
+const OWN_REQUESTS_MAX: usize = 512;
+/// So much of an answer that is passed on is read before the first byte goes to the viewer; an answer that
+/// is no longer keeps no place while a slow viewer takes it.
+const READ_AHEAD_BYTES: usize = 64 << 10;
 /// What of a viewer's fields goes on.
 const FORWARDED: [HeaderName; 4] = [
     header::AUTHORIZATION,
@@ -74,7 +87,10 @@ pub struct ControlApi {
     base: Arc<str>,
     /// The token of the link: only edges may ask.
     link: HeaderValue,
-    places: Arc<Semaphore>,
+    /// For what viewers ask.
+    places: Arc<Places>,
+    /// For what the edge asks.
+    own_places: Arc<Semaphore>,
     /// `weir_edge_control_requests_total{outcome}`.
     requests: IntCounterVec,
 }
@@ -103,12 +119,50 @@ pub struct Answer {
     pub retry_after: Option<u32>,
 }
 
-/// An answer that is read on.
+/// An answer that is passed on.
 #[derive(Debug)]
 pub struct Growing {
     /// Its head, of which [`RETURNED`] goes back.
-    pub response: reqwest::Response,
-    _place: OwnedSemaphorePermit,
+    pub head: http::response::Parts,
+    /// What is read of its body.
+    start: Option<Bytes>,
+    /// The rest of it, if it is a long one.
+    rest: Option<(reqwest::Response, Place)>,
+}
+
+impl Growing {
+    async fn read(mut response: reqwest::Response, place: Place) -> reqwest::Result<Self> {
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        head.status = response.status();
+        head.headers = std::mem::take(response.headers_mut());
+        let mut start = BytesMut::new();
+        let rest = loop {
+            match response.chunk().await? {
+                None => break None,
+                Some(chunk) => start.extend_from_slice(&chunk),
+            }
+            if start.len() > READ_AHEAD_BYTES {
+                break Some((response, place));
+            }
+        };
+        Ok(Self {
+            head,
+            start: Some(start.freeze()).filter(|start| !start.is_empty()),
+            rest,
+        })
+    }
+
+    /// The next piece of its body; `None` after the last.
+    ///
+    /// # Errors
+    /// The answer breaks off.
+    pub async fn chunk(&mut self) -> reqwest::Result<Option<Bytes>> {
+        match (self.start.take(), &mut self.rest) {
+            (Some(start), _) => Ok(Some(start)),
+            (None, Some((response, _))) => response.chunk().await,
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 /// Nobody answered.
@@ -116,6 +170,8 @@ pub struct Growing {
 pub enum NoAnswer {
     /// As many ask as may.
     Busy,
+    /// The path is another one to the next server.
+    Malformed,
     /// It cannot be reached.
     Unreachable,
 }
@@ -154,11 +210,12 @@ impl ControlApi {
             link,
             client: builder.build()?,
             base: url.trim_end_matches('/').into(),
-            places: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            places: Arc::new(Places::new(REQUESTS_MAX, REQUESTS_OF_ONE_MAX)),
+            own_places: Arc::new(Semaphore::new(OWN_REQUESTS_MAX)),
             requests: metrics::counter_vec(
                 registry,
                 "weir_edge_control_requests_total",
-                "Requests to the control API, by outcome (2xx, 3xx, 4xx, 5xx, busy, unreachable).",
+                "Requests to the control API, by outcome (2xx, 3xx, 4xx, 5xx, busy, malformed, unreachable).",
                 &["outcome"],
             )?,
         })
@@ -168,7 +225,7 @@ impl ControlApi {
     /// API bounds; it never learns the address itself.
     pub async fn guest(&self, headers: &HeaderMap, client: &str, body: Bytes) -> Answer {
         let mut request = self
-            .request(Method::POST, "/v1/guests")
+            .request(Method::POST, format!("{}/v1/guests", self.base))
             .header(header::CONTENT_TYPE, "application/json")
             .header("weir-client", client)
             .body(body);
@@ -181,7 +238,7 @@ impl ControlApi {
     /// Hands over what is JSON, and reads the answer whole.
     pub async fn hand_over(&self, path: &str, body: Bytes) -> Answer {
         let request = self
-            .request(Method::POST, path)
+            .request(Method::POST, format!("{}{path}", self.base))
             .header(header::CONTENT_TYPE, "application/json")
             .body(body);
         self.whole(request).await
@@ -198,12 +255,17 @@ impl ControlApi {
         asker: Asker<'_>,
         body: Bytes,
     ) -> Result<Growing, NoAnswer> {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let Some(url) = target::below(&self.base, path_and_query) else {
+            self.count("malformed");
+            return Err(NoAnswer::Malformed);
+        };
+        let Some(place) = self.places.take(asker.address) else {
             self.count("busy");
             return Err(NoAnswer::Busy);
         };
+        // Who asks is said with all that is passed on, and with nothing else: see the origin's `caller`.
         let mut request = self
-            .request(method, path_and_query)
+            .request(method, url)
             .header("weir-address", asker.address.to_string());
         if asker.is_secure {
             request = request.header("weir-secure", "1");
@@ -216,13 +278,11 @@ impl ControlApi {
         if let Some(cookie) = refresh_cookie(asker.headers) {
             request = request.header(header::COOKIE, cookie);
         }
-        match request.body(body).send().await {
-            Ok(response) => {
-                self.count(class(response.status()));
-                Ok(Growing {
-                    response,
-                    _place: place,
-                })
+        let answer = async { Growing::read(request.body(body).send().await?, place).await };
+        match answer.await {
+            Ok(growing) => {
+                self.count(class(growing.head.status));
+                Ok(growing)
             }
             Err(error) => {
                 self.count("unreachable");
@@ -232,14 +292,14 @@ impl ControlApi {
         }
     }
 
-    fn request(&self, method: Method, path_and_query: &str) -> reqwest::RequestBuilder {
+    fn request(&self, method: Method, url: impl reqwest::IntoUrl) -> reqwest::RequestBuilder {
         self.client
-            .request(method, format!("{}{path_and_query}", self.base))
+            .request(method, url)
             .header("weir-link", self.link.clone())
     }
 
     async fn whole(&self, request: reqwest::RequestBuilder) -> Answer {
-        let Ok(_place) = self.places.try_acquire() else {
+        let Ok(_place) = self.own_places.try_acquire() else {
             self.count("busy");
             return unavailable("busy");
         };

@@ -16,4 +16,5 @@ pub mod pipeline;
 pub mod problem;
 pub mod rooms;
 pub mod server;
+pub mod target;
 pub mod upstream;

@@ -73,6 +73,21 @@ pub(crate) async fn edges_only(
     Problem::new(StatusCode::UNAUTHORIZED, "not-an-edge", detail).into_response()
 }
 
+/// Lets through what edges ask on their own behalf, and nothing that they pass on: whoever asked them has
+/// chosen the path, and these believe what they are told of people.
+pub(crate) async fn edges_themselves(request: Request, next: Next) -> Response {
+    if is_passed_on(request.headers()) {
+        let detail = "edges ask this themselves; they do not pass it on";
+        return Problem::new(StatusCode::NOT_FOUND, "not-found", detail).into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether an edge says for whom it asks, as it does with all that it passes on.
+pub(crate) fn is_passed_on(headers: &HeaderMap) -> bool {
+    headers.contains_key(ADDRESS_HEADER)
+}
+
 /// Whether the token of a link was shown.
 pub(crate) fn is_edge(tokens: &[Secret], headers: &HeaderMap) -> bool {
     let shown = headers.get(LINK_HEADER);

@@ -185,3 +185,50 @@ async fn who_was_sent_out_gives_nothing() -> anyhow::Result<()> {
     shop.verify().await?;
     Ok(())
 }
+
+/// What edges hand over themselves is believed: no path leads there from what they pass on.
+#[tokio::test]
+async fn nobody_hands_over_orders_of_their_own() -> anyhow::Result<()> {
+    let shop = Shop::open(1).await?;
+    let (rich, thief) = (
+        shop.rich("rich", 1_000).await?,
+        shop.register("thief").await?,
+    );
+    let transfer =
+        json!({ "currency": "coin", "debit": rich.id, "credit": thief.id, "amount": 900 });
+    let order = json!({
+        "id": "g-made-up", "room": STREAM, "recipient": format!("room:{STREAM}"),
+        "sender": { "id": rich.id, "name": "rich" }, "item": "rose", "count": 1, "filter": "gifts",
+        "plan": { "total": 900, "currency": "coin", "transfers": [transfer] },
+    });
+    let edge = shop.club.edge(0)?;
+    let gifts = format!("rooms/{STREAM}/gifts");
+    for way in [
+        "session/../",
+        "me/../../v1/",
+        "session/%2e%2e/",
+        "session/.%2E/",
+        "session/..\\",
+        &format!("rooms/{STREAM}/studio/../../../"),
+    ] {
+        let path = format!("/api/{way}{gifts}");
+        let (status, answer) = call(edge, None, ("POST", &path), Some(&order)).await?;
+        assert_eq!(status, 400, "{path}: {answer}");
+        let guests = format!("/api/{way}guests");
+        let name = json!({ "name": "Gus" });
+        let (status, answer) = call(edge, None, ("POST", &guests), Some(&name)).await?;
+        assert_eq!(status, 400, "{guests}: {answer}");
+    }
+    // Nor from an edge that would pass it on.
+    let url = format!("{}/v1/{gifts}", shop.club.origin.http_url());
+    let link = [
+        ("weir-link", tests::rooms::LINK_TOKEN),
+        ("weir-address", "192.0.2.1"),
+    ];
+    let (status, answer) = ask("POST", &url, &link, Some(&order)).await?;
+    assert_eq!(status, 404, "{answer}");
+    assert_eq!(shop.coins(&rich).await?, 1_000);
+    assert_eq!(shop.coins(&thief).await?, 0);
+    shop.verify().await?;
+    Ok(())
+}

@@ -81,13 +81,12 @@ impl EdgeProxy {
         let request = session.req_header();
         let method = request.method.clone();
         let body = match method {
-            Method::GET | Method::HEAD => Some(Bytes::new()),
+            Method::GET | Method::HEAD => Ok(Bytes::new()),
             _ => read_body(session, REQUEST_BYTES_MAX).await?,
         };
-        let Some(body) = body else {
-            let detail = "the request is too long";
-            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
-            return self.respond_problem(session, context, problem).await;
+        let body = match body {
+            Ok(body) => body,
+            Err(problem) => return self.respond_problem(session, context, problem).await,
         };
         let request = session.req_header();
         let path = request.uri.path_and_query().map_or("/", |it| it.as_str());
@@ -103,15 +102,11 @@ impl EdgeProxy {
         let growing = match passed {
             Ok(growing) => growing,
             Err(no_answer) => {
-                let detail = match no_answer {
-                    NoAnswer::Busy => "as many ask the control API as may: try again",
-                    NoAnswer::Unreachable => "the control API does not answer right now; try again",
-                };
-                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+                let problem = why_none(no_answer);
                 return self.respond_problem(session, context, problem).await;
             }
         };
-        if asks_offer && growing.response.status() == StatusCode::NOT_FOUND {
+        if asks_offer && growing.head.status == StatusCode::NOT_FOUND {
             return self.respond_nothing_offered(session, context).await;
         }
         self.pass_back(session, context, growing).await
@@ -139,10 +134,10 @@ impl EdgeProxy {
         context: &Context,
         mut growing: Growing,
     ) -> Result<()> {
-        let answer = &mut growing.response;
-        let mut response = ResponseHeader::build_no_case(answer.status(), Some(12))?;
+        let head = &growing.head;
+        let mut response = ResponseHeader::build_no_case(head.status, Some(12))?;
         for name in &RETURNED {
-            for value in answer.headers().get_all(name) {
+            for value in head.headers.get_all(name) {
                 response.append_header(name, value)?;
             }
         }
@@ -156,7 +151,7 @@ impl EdgeProxy {
             return Ok(());
         }
         loop {
-            match answer.chunk().await {
+            match growing.chunk().await {
                 Ok(Some(chunk)) => session.write_response_body(Some(chunk), false).await?,
                 Ok(None) => return session.write_response_body(None, true).await,
                 Err(error) => {
@@ -193,6 +188,24 @@ impl EdgeProxy {
         }
         self.write_bodiless(session, context, response).await
     }
+}
+
+fn why_none(no_answer: NoAnswer) -> Problem {
+    let (status, detail) = match no_answer {
+        NoAnswer::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "as many ask the control API as may: try again",
+        ),
+        NoAnswer::Malformed => (
+            StatusCode::BAD_REQUEST,
+            "the path has dot segments or characters that do not belong there",
+        ),
+        NoAnswer::Unreachable => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the control API does not answer right now; try again",
+        ),
+    };
+    Problem::new(status, detail)
 }
 
 /// A page that may ask may read the answer. Who it is was checked before.

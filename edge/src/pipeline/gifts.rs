@@ -40,10 +40,9 @@ impl EdgeProxy {
             };
             return self.respond_answer(session, context, answer).await;
         }
-        let Some(body) = read_body(session, GIFT_BYTES_MAX).await? else {
-            let detail = "the request is too long";
-            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
-            return self.respond_problem(session, context, problem).await;
+        let body = match read_body(session, GIFT_BYTES_MAX).await? {
+            Ok(body) => body,
+            Err(problem) => return self.respond_problem(session, context, problem).await,
         };
         // Paid or not, whoever gave may have gone: what was begun is ended.
         let giving = tokio::spawn(async move { entrance.give(&granted, &body).await });

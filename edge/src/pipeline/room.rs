@@ -6,8 +6,8 @@
 mod handshake;
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderName, StatusCode, header};
@@ -28,12 +28,15 @@ use super::admit::{Credentials, Refusal, status_of};
 use super::log::Context;
 use super::respond::{Sent, is_secure};
 use super::route::Door;
+use crate::control::asker;
 use crate::frontend::protocol;
 use crate::problem::Problem;
 use crate::rooms::{
     Entrance, Guest, NoEntry, POST_BYTES_MAX, Posted, Rooms, parse_position, take_stream,
 };
 
+/// For the body of a request to come.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// Between an HTTP/2 stream and a socket, each way.
 const PIPE_BYTES: usize = 16 << 10;
 
@@ -303,10 +306,9 @@ impl EdgeProxy {
         rooms: &Rooms,
         room: &str,
     ) -> Result<()> {
-        let Some(body) = read_body(session, POST_BYTES_MAX).await? else {
-            return self
-                .respond_problem(session, context, Problem::new(TOO_LARGE.0, TOO_LARGE.1))
-                .await;
+        let body = match read_body(session, POST_BYTES_MAX).await? {
+            Ok(body) => body,
+            Err(problem) => return self.respond_problem(session, context, problem).await,
         };
         let query = session.req_header().uri.query().unwrap_or_default();
         let key = parameter(query, "session").unwrap_or_default().to_owned();
@@ -333,10 +335,9 @@ impl EdgeProxy {
         context: &Context,
         rooms: &Rooms,
     ) -> Result<()> {
-        let Some(body) = read_body(session, POST_BYTES_MAX).await? else {
-            return self
-                .respond_problem(session, context, Problem::new(TOO_LARGE.0, TOO_LARGE.1))
-                .await;
+        let body = match read_body(session, POST_BYTES_MAX).await? {
+            Ok(body) => body,
+            Err(problem) => return self.respond_problem(session, context, problem).await,
         };
         let address = session.as_downstream().client_addr();
         let address = address.and_then(|address| address.as_inet());
@@ -345,17 +346,6 @@ impl EdgeProxy {
         let client = format!("{client:016x}");
         let answer = rooms.control().guest(headers, &client, body).await;
         self.respond_answer(session, context, answer).await
-    }
-}
-
-/// Who asks, as far as an address says: of IPv6 the first 64 bits are a customer's (RFC 6177), and all the
-/// others are his to choose.
-fn asker(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -386,9 +376,10 @@ const TOO_MANY_ROOMS: (StatusCode, &str) = (
     "as many rooms are open here as may be",
 );
 const WRONG_ROOM: (StatusCode, &str) = (StatusCode::FORBIDDEN, "it opens another room");
-const TOO_LARGE: (StatusCode, &str) = (
-    StatusCode::PAYLOAD_TOO_LARGE,
-    "a message has at most 16384 bytes",
+const TOO_LARGE: (StatusCode, &str) = (StatusCode::PAYLOAD_TOO_LARGE, "the request is too long");
+const TOO_SLOW: (StatusCode, &str) = (
+    StatusCode::REQUEST_TIMEOUT,
+    "the request did not come to its end in time",
 );
 
 fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
@@ -398,17 +389,24 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// `None`: it is too long.
-/// What was sent, unless it is longer than `most` bytes.
-pub(super) async fn read_body(session: &mut Session, most: usize) -> Result<Option<Bytes>> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = session.as_downstream_mut().read_request_body().await? {
-        if body.len() + chunk.len() > most {
-            return Ok(None);
+/// What was sent, unless it is longer than `most` bytes or takes too long.
+pub(super) async fn read_body(
+    session: &mut Session,
+    most: usize,
+) -> Result<Result<Bytes, Problem>> {
+    let reading = async {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = session.as_downstream_mut().read_request_body().await? {
+            if body.len() + chunk.len() > most {
+                return Ok(Err(Problem::new(TOO_LARGE.0, TOO_LARGE.1)));
+            }
+            body.extend_from_slice(&chunk);
         }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body.freeze()))
+        Ok(Ok(body.freeze()))
+    };
+    // Of the protocols only HTTP/1.1 bounds a read, and none of them the reads together.
+    let read = tokio::time::timeout(BODY_WITHIN, reading).await;
+    read.unwrap_or_else(|_| Ok(Err(Problem::new(TOO_SLOW.0, TOO_SLOW.1))))
 }
 
 /// Carries a socket in an HTTP/2 stream.
@@ -455,12 +453,4 @@ async fn pump(session: &mut Session, rooms: &Rooms, guest: Guest, codec: Codec) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_network_is_one_asker() {
-        let asker = |address: &str| asker(address.parse().unwrap()).to_string();
-        assert_eq!(asker("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(asker("192.0.2.7"), "192.0.2.7");
-        assert_eq!(asker("::ffff:192.0.2.7"), "192.0.2.7");
-    }
 }

@@ -16,6 +16,7 @@ pub(super) mod staff;
 use ::gifts::Order;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -23,6 +24,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::Desk;
+use crate::caller::edges_themselves;
 use crate::problem::Problem;
 
 pub(super) use outbox::{Announced, dispatch};
@@ -32,7 +34,10 @@ use pay::{Paid, State as GiftState};
 /// What edges ask.
 pub(super) fn router() -> Router<Desk> {
     Router::new()
-        .route("/v1/rooms/{room}/gifts", post(give))
+        .route(
+            "/v1/rooms/{room}/gifts",
+            post(give).layer(from_fn(edges_themselves)),
+        )
         .merge(boards::router())
 }
 

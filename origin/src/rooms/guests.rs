@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use accounts::Accounts;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -22,7 +23,7 @@ use super::identity::{Claims, ISSUER, Identity};
 use super::metrics::Metrics;
 use super::names::NameError;
 use super::register::Register;
-use crate::caller::is_edge;
+use crate::caller::{edges_themselves, is_edge};
 use crate::clock::unix_ms;
 use crate::pace::{Pace, Rate};
 use crate::problem::Problem;
@@ -217,7 +218,7 @@ impl Desk {
 /// Routes for edges.
 pub(super) fn router(desk: Arc<Desk>) -> Router {
     Router::new()
-        .route("/v1/guests", post(guest))
+        .route("/v1/guests", post(guest).layer(from_fn(edges_themselves)))
         .route("/.well-known/jwks.json", get(jwks))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(desk)
