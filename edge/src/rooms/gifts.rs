@@ -102,6 +102,23 @@ impl Orders {
             kept.by_id.remove(&oldest);
         }
     }
+
+    /// What was refused for good is no gift: who taps again is asked about it anew, at today's price and
+    /// under today's limits.
+    fn settle(&self, id: &str, answer: &Answer) {
+        let may_pass = [
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::TOO_EARLY,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
+        if !answer.status.is_client_error() || may_pass.contains(&answer.status) {
+            return;
+        }
+        let mut kept = self.kept.lock();
+        if kept.by_id.remove(id).is_some() {
+            kept.order.retain(|kept| **kept != *id);
+        }
+    }
 }
 
 impl Combos {
@@ -192,7 +209,7 @@ impl Entrance {
         // Before it is handed over: what comes again while nobody has answered is the same, too.
         orders.keep(Arc::clone(&order));
         let answer = self.hand_over(&order).await;
-        if answer.status == StatusCode::CREATED {
+        if is_given(&answer) {
             if let Some(combo) = &order.plan.combo {
                 let until_ms = now_ms.saturating_add(u64::from(combo.window_ms));
                 let combos = &self.rooms.inner.combos;
@@ -211,7 +228,9 @@ impl Entrance {
     async fn hand_over(&self, order: &gifts::Order) -> Answer {
         let body = serde_json::to_vec(order).unwrap_or_default();
         let path = format!("/v1/rooms/{}/gifts", order.room);
-        self.rooms.control().hand_over(&path, body.into()).await
+        let answer = self.rooms.control().hand_over(&path, body.into()).await;
+        self.rooms.inner.orders.settle(&order.id, &answer);
+        answer
     }
 
     async fn plan(&self, gift: &contract::Gift) -> GiftAnswer {
@@ -223,6 +242,17 @@ impl Entrance {
         let info = filters.room_info(&request_id, name, &gift.sender.id, &attrs);
         filters.host().on_gift(&table, info, gift).await
     }
+}
+
+/// Whether the money has moved now. What is held has no effects, until staff let it, and none again when
+/// it was given before.
+fn is_given(answer: &Answer) -> bool {
+    #[derive(Deserialize)]
+    struct Outcome<'a> {
+        state: &'a str,
+    }
+    let outcome = serde_json::from_slice(&answer.body);
+    answer.status == StatusCode::CREATED && outcome.is_ok_and(|Outcome { state }| state == "given")
 }
 
 /// What is given, if it can be read.
@@ -366,6 +396,59 @@ mod tests {
             let series = ("demo".to_owned(), number.to_string(), "rose".to_owned());
             combos.go_on(series, 1, 6_000, 1_000);
             assert!(combos.series.lock().len() <= COMBOS_MAX);
+        }
+    }
+
+    fn answer(status: u16, body: &'static str) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            body: Bytes::from_static(body.as_bytes()),
+            content_type: HeaderValue::from_static("application/json"),
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn what_is_held_has_no_effects_yet() {
+        assert!(is_given(&answer(201, r#"{"id":"g","state":"given"}"#)));
+        assert!(!is_given(&answer(201, r#"{"id":"g","state":"held"}"#)));
+        assert!(!is_given(&answer(200, r#"{"id":"g","state":"given"}"#)));
+        assert!(!is_given(&answer(201, "")));
+    }
+
+    fn an_order(id: &str) -> Arc<gifts::Order> {
+        let order = serde_json::json!({
+            "id": id, "room": "demo", "sender": { "id": "u-1", "name": "Ann" }, "recipient": "room:demo",
+            "item": "rose", "count": 1, "filter": "gifts",
+            "plan": { "total": 10, "currency": "coin", "transfers": [] },
+        });
+        Arc::new(serde_json::from_value(order).unwrap())
+    }
+
+    #[test]
+    fn what_was_refused_for_good_is_forgotten_and_nothing_else_is() {
+        let orders = Orders::default();
+        for (status, stays) in [
+            (200, true),
+            (201, true),
+            (408, true),
+            (425, true),
+            (429, true),
+            (500, true),
+            (503, true),
+            (401, false),
+            (402, false),
+            (403, false),
+            (409, false),
+            (422, false),
+        ] {
+            orders.keep(an_order("g"));
+            orders.settle("g", &answer(status, "{}"));
+            assert_eq!(orders.find("g").is_some(), stays, "{status}");
+            assert_eq!(
+                orders.kept.lock().order.len(),
+                orders.kept.lock().by_id.len()
+            );
         }
     }
 
