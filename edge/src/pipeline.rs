@@ -37,6 +37,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use cache_policy::CacheName;
+use http::StatusCode;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
@@ -124,7 +125,7 @@ impl ProxyHttp for EdgeProxy {
         if session.response_written().is_none() && context.viewer_is_there(error) {
             error_code = 500;
             let problem = Problem::new(
-                http::StatusCode::INTERNAL_SERVER_ERROR,
+                StatusCode::INTERNAL_SERVER_ERROR,
                 "this edge failed; its log says why",
             );
             if let Err(error) = self.respond_problem(session, context, problem).await {
@@ -174,6 +175,13 @@ impl EdgeProxy {
         match route {
             Route::Object { kind, key, .. } => {
                 context.kind = kind;
+                if let (Some(rooms), Some(stream)) = (&self.rooms, &context.stream)
+                    && rooms.is_off(stream)
+                {
+                    context.refused = Some("stopped");
+                    let problem = Problem::new(StatusCode::NOT_FOUND, "this stream was stopped");
+                    return self.respond_problem(session, context, problem).await;
+                }
                 match self.admit(session.req_header(), context).await {
                     Admission::Admitted { set_cookie } => context.set_cookie = set_cookie,
                     Admission::Refused(refusal) => {
@@ -229,7 +237,7 @@ impl EdgeProxy {
             Lookup::Full => {
                 self.metrics.flights_rejected.inc();
                 let problem = Problem::new(
-                    http::StatusCode::SERVICE_UNAVAILABLE,
+                    StatusCode::SERVICE_UNAVAILABLE,
                     "this edge is fetching as many objects as it may",
                 );
                 self.respond_problem(session, context, problem).await

@@ -23,6 +23,7 @@ mod roles;
 mod room;
 mod socket;
 mod speak;
+mod stopped;
 pub mod wire;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 
 use bus::{EdgeBus, EdgeEvent, EdgeInbox, RoomName};
 use parking_lot::{Mutex, RwLock};
+use rooms::schema::{EVERY_EDGE, Stopped};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
@@ -49,6 +51,7 @@ pub use own::take_stream;
 
 use gifts::{Combos, Orders};
 use room::Room;
+use stopped::Off;
 
 /// Between two looks at what rooms have to do.
 const TICK: Duration = Duration::from_millis(50);
@@ -74,6 +77,7 @@ struct Inner {
     control: ControlApi,
     combos: Combos,
     orders: Orders,
+    off: Off,
     rooms: RwLock<HashMap<RoomName, Arc<Room>>>,
     unknown: Mutex<HashMap<RoomName, Instant>>,
     /// Connections without a socket of their own, by their secret.
@@ -118,6 +122,7 @@ impl Rooms {
                 control,
                 combos: Combos::default(),
                 orders: Orders::default(),
+                off: Off::default(),
                 rooms: RwLock::default(),
                 unknown: Mutex::default(),
                 sessions: Mutex::default(),
@@ -134,6 +139,11 @@ impl Rooms {
     pub async fn run(self, mut inbox: EdgeInbox) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        if let Some(name) = RoomName::new(EVERY_EDGE).ok()
+            && let Err(error) = self.inner.bus.follow(name)
+        {
+            tracing::error!(%error, "streams that are stopped are not heard of");
+        }
         loop {
             tokio::select! {
                 event = inbox.recv() => match event {
@@ -197,7 +207,22 @@ impl Rooms {
         self.inner.rooms.read().values().cloned().collect()
     }
 
+    /// Whether somebody stopped a stream not long ago.
+    pub fn is_off(&self, stream: &str) -> bool {
+        self.inner.off.has(stream, Instant::now())
+    }
+
     fn hear(&self, name: &RoomName, message: &[u8]) {
+        if name.as_str() == EVERY_EDGE {
+            match Stopped::from_json(message) {
+                Ok(stopped) => self.inner.off.hear(stopped, Instant::now()),
+                Err(error) => {
+                    self.inner.metrics.link_nonsense.inc();
+                    tracing::warn!(%error, "an origin said what is no message");
+                }
+            }
+            return;
+        }
         let room = self.inner.rooms.read().get(name).cloned();
         let Some(room) = room else {
             return;
@@ -237,7 +262,7 @@ impl Rooms {
         if let Some(room) = self.inner.rooms.read().get(name) {
             return Ok(Arc::clone(room));
         }
-        if self.is_unknown(name) {
+        if name.as_str() == EVERY_EDGE || self.is_unknown(name) {
             return Err(NoEntry::UnknownRoom);
         }
         let mut rooms = self.inner.rooms.write();

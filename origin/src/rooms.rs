@@ -22,7 +22,7 @@ mod register;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use accounts::Accounts;
 use axum::Router;
@@ -31,7 +31,9 @@ use bus::{BusError, EdgeName, HubBus, HubInbox, RoomName, Store, StoreError};
 use channels::RoomState;
 use chat_archive::ArchiveSettings;
 use parking_lot::Mutex;
-use rooms::schema::{Act, FromEdge, Outcome, Publish, Review, Score, ToEdge};
+use rooms::schema::{
+    Act, EVERY_EDGE, FromEdge, Outcome, Publish, Review, STOPPED_MAX, Score, Stopped, ToEdge,
+};
 use settings::Secret;
 use telemetry::Registry;
 use telemetry::metrics::RegisterError;
@@ -169,9 +171,16 @@ pub struct Hubs {
     desk: Arc<Desk>,
     names: Arc<Register>,
     rooms: Arc<Mutex<HashMap<RoomName, mpsc::Sender<Input>>>>,
+    /// Since when rooms are off, of which edges are told.
+    off: Arc<Mutex<HashMap<RoomName, Instant>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
+
+/// Edges are told that a stream is off every second, for longer than any of them keeps an object of it.
+const OFF_EVERY: Duration = Duration::from_secs(1);
+/// See [`OFF_EVERY`].
+const OFF_FOR: Duration = Duration::from_secs(3_600);
 
 /// Who acts when an operator does.
 const OPERATOR: &str = "operator";
@@ -266,6 +275,7 @@ impl Hubs {
             desk: Arc::clone(&desk),
             names,
             rooms: Arc::default(),
+            off: Arc::default(),
             tasks,
             stop: CancellationToken::new(),
         };
@@ -301,7 +311,19 @@ impl Hubs {
     pub async fn run(self, mut inbox: HubInbox) {
         let (names, stop) = (Arc::clone(&self.names), self.stop.clone());
         let names = self.tasks.spawn(async move { names.keep(stop).await });
-        while let Some(heard) = inbox.recv().await {
+        let mut telling = tokio::time::interval(OFF_EVERY);
+        telling.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let heard = tokio::select! {
+                heard = inbox.recv() => heard,
+                _ = telling.tick() => {
+                    self.tell_off();
+                    continue;
+                }
+            };
+            let Some(heard) = heard else {
+                break;
+            };
             match FromEdge::from_binary(&heard.message) {
                 // Whoever is on the link is who it says, whatever it says.
                 Ok(message) if message.edge == heard.edge.as_str() => {
@@ -459,6 +481,8 @@ impl Hubs {
         let Ok(name) = RoomName::new(name) else {
             return;
         };
+        self.off.lock().insert(name.clone(), Instant::now());
+        self.tell_off();
         let nothing = || ToEdge::NoRoom.to_binary();
         self.shared.bus.publish(&name, nothing());
         let input = self.rooms.lock().get(&name).cloned();
@@ -475,6 +499,29 @@ impl Hubs {
         }
         // After whatever it still said.
         self.shared.bus.publish(&name, nothing());
+    }
+
+    /// Tells every edge which streams are off; whoever is behind an edge that has kept something of them sees
+    /// no more of it.
+    fn tell_off(&self) {
+        let streams: Vec<String> = {
+            let mut off = self.off.lock();
+            off.retain(|name, since| since.elapsed() < OFF_FOR && !self.is_known(name));
+            let mut oldest: Vec<_> = off.iter().map(|(name, at)| (*at, name.clone())).collect();
+            oldest.sort_unstable();
+            let too_many = oldest.len().saturating_sub(STOPPED_MAX);
+            for (_, name) in oldest.drain(..too_many) {
+                off.remove(&name);
+            }
+            oldest.iter().map(|(_, name)| name.to_string()).collect()
+        };
+        if !streams.is_empty()
+            && let Ok(every) = RoomName::new(EVERY_EDGE)
+        {
+            self.shared
+                .bus
+                .publish(&every, Stopped { streams }.to_json());
+        }
     }
 
     /// Takes what a user wrote out of the rooms that are kept and not open. In how many there was
@@ -495,6 +542,9 @@ impl Hubs {
     /// those that are stopped.
     fn is_known(&self, name: &RoomName) -> bool {
         let name = name.as_str();
+        if name == EVERY_EDGE {
+            return false;
+        }
         match self.shared.directory.state(name) {
             Some(RoomState::Stopped) => return false,
             Some(RoomState::Open) => return true,

@@ -7,6 +7,7 @@ mod frame;
 mod link;
 mod message;
 mod state;
+mod stopped;
 mod user;
 
 pub use event::{
@@ -23,6 +24,7 @@ pub use message::{
     Ability, ClientMessage, CloseCode, Gap, Position, Recovery, ServerMessage, Welcome,
 };
 pub use state::{Audience, AudienceChange, Member, Score, StateChange, StateWhole};
+pub use stopped::{EVERY_EDGE, STOPPED_MAX, Stopped};
 pub use user::{Attr, Roles, User};
 
 /// Version of this schema: in `welcome`, and the first byte of each binary message.
