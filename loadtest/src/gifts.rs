@@ -62,7 +62,7 @@ pub struct Plan {
     pub count: u32,
     /// Gifts per second.
     pub rate: f64,
-    /// HTTP/2 connections of givers to each edge.
+    /// Connections of givers to each edge: HTTP/2 over TLS, pools of HTTP/1.1 without.
     pub connections: usize,
     /// Requests at once; more wait.
     pub in_flight: usize,

@@ -188,7 +188,13 @@ async fn work(office: Arc<Office>) -> u64 {
         }
         match office.enrol(&mut edge, admin.as_mut(), number).await {
             Ok(person) => office.people.lock().push(person),
-            Err(error) => office.failed(&error),
+            Err(error) => {
+                office.failed(&error);
+                if !edge.is_reached {
+                    // Nobody else would be registered there.
+                    break;
+                }
+            }
         }
     }
     edge.repeats + admin.map_or(0, |admin| admin.repeats)

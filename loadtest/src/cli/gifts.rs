@@ -38,7 +38,7 @@ pub(super) struct GiftsArgs {
     /// Gifts per second.
     #[arg(long, default_value_t = 10.0, value_name = "PER SECOND")]
     rate: f64,
-    /// HTTP/2 connections of givers to each edge.
+    /// Connections of givers to each edge: HTTP/2 over TLS, pools of HTTP/1.1 without.
     #[arg(long, default_value_t = 4)]
     connections: usize,
     /// Requests at once; more wait, and are counted.
@@ -105,6 +105,11 @@ pub(super) async fn give(common: &Common, args: &GiftsArgs) -> anyhow::Result<St
     common.show(&gifts::run(&plan).await?)
 }
 
+#[expect(clippy::print_stderr, reason = "what a long command waits for")]
+fn tell(line: &str) {
+    eprintln!("weir-loadtest: {line}");
+}
+
 pub(super) async fn enrol(common: &Common, args: &RegisterArgs) -> anyhow::Result<String> {
     safety::check_target(&args.url, common.allow_remote).await?;
     let mut treasury = None;
@@ -122,7 +127,7 @@ pub(super) async fn enrol(common: &Common, args: &RegisterArgs) -> anyhow::Resul
         people: args.people,
         treasury,
         out: args.out.clone(),
-        tell: |line| eprintln!("weir-loadtest: {line}"),
+        tell,
     };
     common.show(&register::run(&plan).await?)
 }

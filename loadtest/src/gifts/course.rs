@@ -38,7 +38,9 @@ const FILES_SPARE: usize = 1_000;
 /// counted.
 pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     plan.check()?;
-    let connections = plan.screens + plan.urls.len() * plan.connections;
+    // Without TLS a request has a connection to itself.
+    let givers = (plan.urls.len() * plan.connections).max(plan.in_flight);
+    let connections = plan.screens + givers;
     allow_files(connections + FILES_SPARE)?;
     let stage = Arc::new(Stage::new(plan).await?);
     let mut course = Course {

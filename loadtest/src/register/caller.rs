@@ -33,6 +33,8 @@ pub(super) struct Caller {
     client: Option<Client>,
     tell: fn(&str),
     told: String,
+    /// Whether the server has answered anything yet.
+    pub(super) is_reached: bool,
     pub(super) repeats: u64,
 }
 
@@ -46,6 +48,7 @@ impl Caller {
             client: None,
             tell: plan.tell,
             told: String::new(),
+            is_reached: false,
             repeats: 0,
         }
     }
@@ -59,8 +62,10 @@ impl Caller {
     ) -> anyhow::Result<T> {
         let body = Bytes::from(body.to_string());
         let mut unreached = 0;
+        self.told.clear();
         loop {
             let asked = self.ask(path, headers, body.clone()).await;
+            self.is_reached |= asked.is_ok();
             let (why, after) = match asked {
                 Ok(fetched) if fetched.status.is_success() => {
                     return serde_json::from_slice(&fetched.body)
