@@ -70,7 +70,7 @@ export class Caller {
 
   /** `GET`, read by `parse`; rejects with `Refused`. */
   async get<T>(path: string, parse: (json: unknown) => T | null): Promise<T> {
-    return checked(await json(await this.#ask(path, { method: "GET" }, READ_TIMEOUT_MS)), parse);
+    return checked(await json(await this.#ask(path, { method: "GET" }, READ_TIMEOUT_MS), READ_TIMEOUT_MS), parse);
   }
 
   /** The answer itself, for downloads; it may take as long as it takes. Rejects with `Refused`. */
@@ -80,15 +80,16 @@ export class Caller {
 
   /** A change. A POST that nobody answered goes with the same key when it is asked for again. Rejects with `Refused`. */
   async change<T>(change: Change, parse: (json: unknown) => T | null): Promise<T> {
-    return checked(await json(await this.#send(change)), parse);
+    return this.#send(change, async (response, timeoutMs) => checked(await json(response, timeoutMs), parse));
   }
 
   /** As `change`, where the answer says nothing. */
   async do(change: Change): Promise<void> {
-    await this.#send(change);
+    await this.#send(change, () => Promise.resolve());
   }
 
-  async #send({ method, path, body, timeoutMs }: Change): Promise<Response> {
+  /** Until the answer is read nobody knows what it was: the key stays what it is. */
+  async #send<T>({ method, path, body, timeoutMs = CHANGE_TIMEOUT_MS }: Change, read: (response: Response, timeoutMs: number) => Promise<T>): Promise<T> {
     const content = body === undefined ? null : JSON.stringify(body);
     const headers: Record<string, string> = content === null ? {} : { "Content-Type": "application/json" };
     const key = method === "POST" ? this.#keys.take(path, content ?? "") : null;
@@ -96,9 +97,9 @@ export class Caller {
       headers["Idempotency-Key"] = key;
     }
     try {
-      const response = await this.#ask(path, { method, headers, ...(content === null ? {} : { body: content }) }, timeoutMs ?? CHANGE_TIMEOUT_MS);
+      const answer = await read(await this.#ask(path, { method, headers, ...(content === null ? {} : { body: content }) }, timeoutMs), timeoutMs);
       this.#keys.settle(path, content ?? "");
-      return response;
+      return answer;
     } catch (error) {
       if (error instanceof Refused && !error.isOpen) {
         this.#keys.settle(path, content ?? "");
@@ -133,11 +134,15 @@ function unanswered(error: unknown, timeoutMs: number | null): Refused {
   return new Refused(0, "", slow ? `no answer within ${(timeoutMs ?? 0) / 1000} s` : "the server cannot be reached");
 }
 
-async function json(response: Response): Promise<unknown> {
+/** Null for what is no JSON; that the rest of it does not come is no answer. */
+async function json(response: Response, timeoutMs: number): Promise<unknown> {
   try {
     return await response.json();
-  } catch {
-    return null;
+  } catch (error) {
+    if (error instanceof SyntaxError) {
+      return null;
+    }
+    throw unanswered(error, timeoutMs);
   }
 }
 

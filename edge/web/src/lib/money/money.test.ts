@@ -61,6 +61,19 @@ describe("asking", () => {
     expect(keys()).toEqual(["k1", "k1", "k1", "k2", "k3", "k4"]);
   });
 
+  it("sends what was answered by half, or by what it does not understand, again with the same key", async () => {
+    const cut = (error: Error): Response => new Response(new ReadableStream({ start: (body) => (body.enqueue(new TextEncoder().encode('{"entry":')), body.error(error)) }));
+    const answers = [cut(new TypeError("network")), cut(new DOMException("slow", "TimeoutError")), new Response('{"entry":'), answer(200, { odd: 1 }), answer(200, { entry: 7 })];
+    const { call, keys } = caller(...answers, answer(200, { entry: 8 }));
+    const ask = (): Promise<number> => call.change(credit, (json) => (json as { entry?: number } | null)?.entry ?? null);
+    const errors = [await refused(ask()), await refused(ask())];
+    expect(errors.map(({ isOpen }) => isOpen)).toEqual([true, true]);
+    expect(errors.map(said)).toEqual(["The server cannot be reached.", "No answer within 30 s."]);
+    await refused(ask());
+    await refused(ask());
+    expect([await ask(), await ask(), keys()]).toEqual([7, 8, ["k1", "k1", "k1", "k1", "k1", "k2"]]);
+  });
+
   it("has a key for each content, and none where nothing is repeated", async () => {
     const { call, keys, asked } = caller(new TypeError("network"), new TypeError("network"), answer(503));
     await call.do(credit).catch(() => undefined);
