@@ -15,6 +15,7 @@ class Site {
   asked: string[] = [];
   good = new Set<string>();
   remembered: boolean | null = null;
+  user = USER;
   timers: { run: () => void; atMs: number }[] = [];
   tabs: ((message: unknown) => void)[] = [];
   #lock: Promise<unknown> = Promise.resolve();
@@ -84,7 +85,7 @@ class Site {
 
   #session(): Response {
     this.good.add(`t${(this.tokens += 1)}`);
-    return json(200, { access_token: `t${this.tokens}`, token_type: "Bearer", expires_in: 600, user: USER });
+    return json(200, { access_token: `t${this.tokens}`, token_type: "Bearer", expires_in: 600, user: this.user });
   }
 }
 
@@ -216,6 +217,26 @@ describe("session", () => {
     site.nowMs += 3_600_000;
     await session.json("/api/wallet");
     expect([session.token, site.asked.at(-1)]).toEqual(["t3", "/api/wallet t3"]);
+  });
+
+  it("asks for nothing as somebody else who has signed in meanwhile", async () => {
+    const tab = site.tab();
+    const session = new Session(tab);
+    await session.restore();
+    const come = (): void => {
+      site.user = { ...USER, id: "u-2" };
+      site.tabs.forEach((tell) => tell({ type: "in", access_token: "t-bob", expires_at_ms: site.nowMs + 600_000, user: site.user }));
+    };
+    site.good = new Set(["t-bob"]);
+    const asking = session.json("/api/wallet");
+    come();
+    await expect(asking).rejects.toMatchObject({ status: 401, code: "signed-out" });
+    expect([session.user?.id, site.count("/api/wallet")]).toEqual(["u-2", 1]);
+    // Also where it was the refresh that brought somebody else.
+    site.nowMs += 3_600_000;
+    site.user = USER;
+    await expect(session.json("/api/wallet")).rejects.toMatchObject({ code: "signed-out" });
+    expect([session.user?.id, site.count("/api/wallet")]).toEqual(["u-1", 1]);
   });
 
   it("shows no other site the token", async () => {

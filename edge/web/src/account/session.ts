@@ -107,21 +107,29 @@ export class Session {
     }
   }
 
-  /** As `fetch`, as who is signed in; rejects with a `Problem` when nobody answers. A body has to be one that can be sent twice. */
+  /**
+   * As `fetch`, as who is signed in: what they asked for is never asked for as somebody else who signs in meanwhile. Rejects with a
+   * `Problem` when nobody answers. A body has to be one that can be sent twice.
+   */
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
     if (!/^\/(?!\/)/.test(path)) {
       // Another site must not see the token.
       throw new TypeError("not a path of this site");
     }
+    const asker = this.#user?.id;
     if (this.#held !== null && this.#held.expiresAtMs - this.#world.now() < STALE_MS) {
       await this.renew(this.#held.token);
+      if (this.#user !== null && this.#user.id !== asker) {
+        throw new Problem(401, "signed-out");
+      }
     }
     const shown = this.token;
     const response = await this.#send(path, init, shown);
     if (response.status !== 401 || shown === null || (await isAboutPassword(response))) {
       return response;
     }
-    return (await this.renew(shown)) === "again" ? this.#send(path, init, this.token) : response;
+    const again = (await this.renew(shown)) === "again" && this.#user?.id === asker;
+    return again ? this.#send(path, init, this.token) : response;
   }
 
   /** What the server says; what it is has to be checked before use. Rejects with a `Problem`. */

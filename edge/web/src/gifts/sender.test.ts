@@ -143,4 +143,19 @@ describe("sender", () => {
     await edge.answer(5, "held");
     expect(edge.told.at(-1)).toBe("held");
   });
+
+  it("leaves nothing of one's own to who signs in next", async () => {
+    taps(6);
+    await edge.refuse(0);
+    await edge.refuse(429, "too-many", 3000);
+    // Two are in the air; two wait for their turn, one for its pause, and one to be tried again.
+    expect([edge.posts.length, edge.sender.clear(), edge.sender.cost]).toEqual([2, 4, 0]);
+    await edge.refuse(0);
+    await edge.answer(7);
+    await edge.pass(30_000);
+    expect([edge.sent, edge.posts.length, edge.told, edge.sender.lost]).toEqual([["g1", "g2", "g3", "g4"], 0, ["paused"], 0]);
+    taps(1);
+    await edge.answer();
+    expect([edge.sent.at(-1), edge.told, edge.sender.cost]).toEqual(["g7", ["paused", "given"], 0]);
+  });
 });

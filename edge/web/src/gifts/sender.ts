@@ -50,6 +50,10 @@ export interface SenderOptions {
 
 interface Try {
   readonly tap: Tap;
+  /** Who gave it, as `#owner` counts them. */
+  readonly owner: number;
+  /** Between being sent and what came of that. */
+  inAir: boolean;
   sentMs: number | null;
   tries: number;
   pauses: number;
@@ -61,6 +65,8 @@ export class GiftSender {
   #flying = new Set<Try>();
   #pausedUntilMs = 0;
   #lost: readonly Tap[] = [];
+  /** Of those who were signed in here the how manieth it is. What one of them gave is no matter of the next one. */
+  #owner = 0;
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -95,17 +101,23 @@ export class GiftSender {
     this.#enter(lost);
   }
 
-  /** Somebody else is signed in, or nobody: what is not sent yet is not theirs. Says how many taps it was. */
+  /**
+   * Somebody else is signed in, or nobody: what is not sent yet is not theirs, nor is what comes of the rest. Says how many taps
+   * are not sent, or not again.
+   */
   clear(): number {
-    const count = this.#waiting.length + this.#lost.length;
+    const count = this.#waiting.length + this.#lost.length + [...this.#flying].filter(({ inAir }) => !inAir).length;
+    this.#owner += 1;
     this.#waiting = [];
+    this.#flying = new Set();
     this.#lost = [];
+    this.#pausedUntilMs = 0;
     this.#options.onChange();
     return count;
   }
 
   #enter(taps: readonly Tap[]): void {
-    this.#waiting.push(...taps.map((tap): Try => ({ tap, sentMs: null, tries: 0, pauses: 0 })));
+    this.#waiting.push(...taps.map((tap): Try => ({ tap, owner: this.#owner, inAir: false, sentMs: null, tries: 0, pauses: 0 })));
     this.#pump();
     this.#options.onChange();
   }
@@ -122,16 +134,27 @@ export class GiftSender {
   }
 
   async #fly(one: Try): Promise<void> {
-    one.sentMs ??= this.#options.now();
-    one.tries += 1;
-    try {
-      const given = await this.#options.post(one.tap);
-      this.#land(one);
-      this.#options.onFate({ type: "given", tap: one.tap, ...given });
-    } catch (thrown) {
-      this.#fail(one, asProblem(thrown));
+    if (one.owner !== this.#owner) {
       return;
     }
+    one.sentMs ??= this.#options.now();
+    one.tries += 1;
+    one.inAir = true;
+    let given: Given;
+    try {
+      given = await this.#options.post(one.tap);
+    } catch (thrown) {
+      one.inAir = false;
+      if (one.owner === this.#owner) {
+        this.#fail(one, asProblem(thrown));
+      }
+      return;
+    }
+    if (one.owner !== this.#owner) {
+      return;
+    }
+    this.#land(one);
+    this.#options.onFate({ type: "given", tap: one.tap, ...given });
     this.#options.onChange();
     this.#pump();
   }
