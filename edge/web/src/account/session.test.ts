@@ -13,6 +13,8 @@ class Site {
   accounts = true;
   away = false;
   asked: string[] = [];
+  /** What goes on when the page ends. */
+  kept: string[] = [];
   good = new Set<string>();
   remembered: boolean | null = null;
   user = USER;
@@ -59,6 +61,9 @@ class Site {
   async #answer(path: string, init: RequestInit): Promise<Response> {
     const token = (new Headers(init.headers).get("Authorization") ?? "").replace("Bearer ", "");
     this.asked.push(`${path} ${token}`.trim());
+    if (init.keepalive === true) {
+      this.kept.push(path);
+    }
     await Promise.resolve();
     if (this.away) {
       throw new TypeError("network");
@@ -144,6 +149,12 @@ describe("session", () => {
     expect(session.token).toBe("t2");
     await site.pass(540_000);
     expect(session.token).toBe("t3");
+  });
+
+  it("takes the new cookie also where the page is left meanwhile", async () => {
+    const session = await signedIn();
+    await session.json("/api/wallet");
+    expect(site.kept).toEqual(["/api/session/refresh"]);
   });
 
   it("keeps trying while nobody answers, and keeps the user", async () => {

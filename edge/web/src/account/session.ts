@@ -212,7 +212,8 @@ export class Session {
       }
       let response: Response;
       try {
-        response = await this.#post("/api/session/refresh", {}, TIMEOUT_MS);
+        // Also past the end of the page: the server takes the old cookie no more, and the new one comes with the answer.
+        response = await this.#post("/api/session/refresh", {}, TIMEOUT_MS, true);
       } catch {
         return "later";
       }
@@ -230,12 +231,13 @@ export class Session {
     });
   }
 
-  async #post(path: string, body: unknown, timeoutMs: number): Promise<Response> {
+  async #post(path: string, body: unknown, timeoutMs: number, keepalive = false): Promise<Response> {
     try {
       return await this.#world.fetch(path, {
         method: "POST",
         headers: { Accept: "application/json", "Content-Type": "application/json" },
         body: JSON.stringify(body),
+        keepalive,
         signal: AbortSignal.timeout(timeoutMs),
       });
     } catch (error) {
