@@ -4,6 +4,8 @@ import { field, text } from "../lib/json";
 
 /** No answer, or none that one can read. */
 export const CODE_UNAVAILABLE = "unavailable";
+/** No answer in time. Then status is 0, too. */
+export const CODE_TIMEOUT = "timeout";
 const RETRY_AFTER_MS_MAX = 24 * 3600_000;
 
 export class Problem extends Error {
@@ -34,7 +36,10 @@ export async function problemOf(response: Response): Promise<Problem> {
 
 /** Whatever went wrong, as a problem. */
 export function asProblem(error: unknown): Problem {
-  return error instanceof Problem ? error : new Problem(0, CODE_UNAVAILABLE);
+  if (error instanceof Problem) {
+    return error;
+  }
+  return new Problem(0, error instanceof DOMException && error.name === "TimeoutError" ? CODE_TIMEOUT : CODE_UNAVAILABLE);
 }
 
 /** Proxies on the way say things without a code. Pure. */

@@ -12,6 +12,7 @@ class Site {
   ends = false;
   accounts = true;
   away = false;
+  slow = false;
   asked: string[] = [];
   /** What goes on when the page ends. */
   kept: string[] = [];
@@ -66,7 +67,7 @@ class Site {
     }
     await Promise.resolve();
     if (this.away) {
-      throw new TypeError("network");
+      throw this.slow ? new DOMException("slow", "TimeoutError") : new TypeError("network");
     }
     if (path === "/api/accounts" && init.method === undefined) {
       return json(200, { enabled: this.accounts });
@@ -189,6 +190,14 @@ describe("session", () => {
     const session = await signedIn();
     await expect(session.json("/api/me/erase", { method: "POST", body: "{}" })).rejects.toBeInstanceOf(Problem);
     expect([site.count("/api/me/erase"), site.count("/api/session/refresh"), session.user?.id]).toEqual([1, 1, "u-1"]);
+  });
+
+  it("says whether nobody answered, or not in time", async () => {
+    const session = await signedIn();
+    site.away = true;
+    await expect(session.json("/api/wallet")).rejects.toMatchObject({ status: 0, code: "unavailable" });
+    site.slow = true;
+    await expect(session.json("/api/wallet")).rejects.toMatchObject({ status: 0, code: "timeout" });
   });
 
   it("signs in, says why not, and signs out", async () => {

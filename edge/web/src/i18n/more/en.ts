@@ -52,6 +52,7 @@ export const more = {
   "problem.too_many": "Too many tries. Try again in {time}.",
   "problem.busy": "The server is busy. Try again in a moment.",
   "problem.unavailable": "The server does not answer. Try again in a moment.",
+  "problem.timeout": "The server did not answer in time. Try again in a moment.",
   "problem.signed_out": "You are signed out. Sign in again.",
   "problem.sign_in": "Sign in to give.",
   "problem.forbidden": "You may not do that.",

@@ -51,6 +51,7 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "problem.too_many": "Demasiados intentos. Prueba otra vez dentro de {time}.",
   "problem.busy": "El servidor está ocupado. Prueba otra vez en un momento.",
   "problem.unavailable": "El servidor no responde. Prueba otra vez en un momento.",
+  "problem.timeout": "El servidor no respondió a tiempo. Prueba otra vez en un momento.",
   "problem.signed_out": "La sesión está cerrada. Iníciala de nuevo.",
   "problem.sign_in": "Inicia sesión para regalar.",
   "problem.forbidden": "No puedes hacer eso.",

@@ -51,6 +51,7 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "problem.too_many": "尝试次数过多，请在 {time} 后再试。",
   "problem.busy": "服务器繁忙，请稍后再试。",
   "problem.unavailable": "服务器没有响应，请稍后再试。",
+  "problem.timeout": "服务器没有及时响应，请稍后再试。",
   "problem.signed_out": "你已退出登录，请重新登录。",
   "problem.sign_in": "登录后才能送礼。",
   "problem.forbidden": "你不能这样做。",

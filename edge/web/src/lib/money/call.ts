@@ -1,5 +1,6 @@
 /** Asks the API, with whatever fetches for it: the session's `fetch`, or one of a test. */
 
+import { asProblem, CODE_TIMEOUT } from "../../account/problem";
 import { record, text } from "../filters/parse";
 import { Keys } from "./keys";
 
@@ -123,15 +124,13 @@ export class Caller {
   }
 }
 
-/** The session may have a problem of its own to tell: that nobody is signed in any more. */
+/** The session may have a problem of its own to tell: that nobody is signed in any more, or that it took too long. */
 function unanswered(error: unknown, timeoutMs: number | null): Refused {
-  const status = record(error)?.["status"];
-  if (typeof status === "number" && status > 0) {
-    const { code, detail } = error as { code?: unknown; detail?: unknown };
-    return new Refused(status, text(code), text(detail) || `the server answered ${status}`);
+  const { status, code, detail, retryAfterMs } = asProblem(error);
+  if (status > 0) {
+    return new Refused(status, code, detail || `the server answered ${status}`, retryAfterMs);
   }
-  const slow = error instanceof DOMException && error.name === "TimeoutError";
-  return new Refused(0, "", slow ? `no answer within ${(timeoutMs ?? 0) / 1000} s` : "the server cannot be reached");
+  return code === CODE_TIMEOUT ? new Refused(0, code, `no answer within ${(timeoutMs ?? 0) / 1000} s`) : new Refused(0, "", "the server cannot be reached");
 }
 
 /** Null for what is no JSON; that the rest of it does not come is no answer. */

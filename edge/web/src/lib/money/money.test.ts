@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import { Problem } from "../../account/problem";
 import { Caller, type Fetch, Refused, said } from "./call";
 import { checkCredit, checkGoal, checkPassword, isConfirmed, isRole, isRoom, wholeOf } from "./check";
 import { dayBegan, GIFTS_SHOWN_MAX, shownGifts, type ToldGift } from "./gifts";
@@ -107,9 +108,10 @@ describe("asking", () => {
   });
 
   it("tells what the session tells", async () => {
-    const { call } = caller(Object.assign(new Error("401 signed-out"), { status: 401, code: "signed-out", detail: "sign in again" }));
-    const error = await refused(call.get("/x", () => 1));
-    expect([error.status, error.code, said(error)]).toEqual([401, "signed-out", "Sign in again."]);
+    const { call } = caller(new Problem(401, "signed-out", "sign in again"), new Problem(429, "too-many", "slower", 3000), new Problem(0, "timeout"), new DOMException("slow", "TimeoutError"));
+    const errors = [await refused(call.get("/x", () => 1)), await refused(call.get("/x", () => 1)), await refused(call.do(credit)), await refused(call.do(credit))];
+    expect(errors.map(({ status, code, retryAfterMs }) => [status, code, retryAfterMs])).toEqual([[401, "signed-out", null], [429, "too-many", 3000], [0, "timeout", null], [0, "timeout", null]]);
+    expect(errors.map(said)).toEqual(["Sign in again.", "Slower. Try again in 3 s.", "No answer within 30 s.", "No answer within 30 s."]);
   });
 });
 
