@@ -168,6 +168,20 @@ describe("who is signed in", () => {
     expect([identity.token, identity.isAccount, changed.mock.calls.length]).toEqual(["guest", false, 1]);
   });
 
+  it("is not another one because the page has learned something else", () => {
+    const account = fake();
+    account.token = null;
+    const identity = new Identity("x", null, account);
+    const changed = vi.fn();
+    identity.onChange(changed);
+    const calls = ["nobody", null, "acc-1", "acc-1", "acc-2", null, null].map((token) => {
+      account.token = token === "nobody" ? null : token;
+      account.changed();
+      return changed.mock.calls.length;
+    });
+    expect(calls).toEqual([0, 0, 1, 1, 2, 3, 3]);
+  });
+
   it("listens where an edge goes on refusing, until they connect by hand", async () => {
     const account = fake();
     const identity = new Identity("x", null, account);

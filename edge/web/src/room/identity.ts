@@ -85,6 +85,8 @@ export class Identity {
   readonly #key: string;
   readonly #playback: string | null;
   readonly #account: Account | null;
+  /** What the account showed when it was heard of last. */
+  #accountShown: string | null;
   #given: string | null;
   #guest: Guest | null;
   /** A guest's token that this room does not take. Another room may. */
@@ -98,6 +100,7 @@ export class Identity {
   /** Takes the token out of the address at once, so that nobody copies it with the link. `playback`: the page's `?token=`. */
   constructor(room: string, playback: string | null, account: Account | null = null) {
     this.#account = account;
+    this.#accountShown = account?.token ?? null;
     this.#key = `weir.token.${roomPath(room)}`;
     this.#playback = playback;
     const token = tokenOfFragment(location.hash);
@@ -126,9 +129,15 @@ export class Identity {
     return this.#given === null && this.#accountToken !== null;
   }
 
-  /** Calls back when another token is the one to show, because somebody has signed in or out. */
+  /** Calls back when another token is the one to show, because somebody has signed in or out, or has another name or other roles. */
   onChange(listener: () => void): void {
-    this.#account?.onChange(() => {
+    const account = this.#account;
+    account?.onChange(() => {
+      if (account.token === this.#accountShown) {
+        // Something else is known, such as whether there are accounts at all.
+        return;
+      }
+      this.#accountShown = account.token;
       this.#acceptAccount();
       if (this.#given === null) {
         listener();
