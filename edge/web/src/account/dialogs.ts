@@ -70,7 +70,12 @@ export class AccountDialogs {
       fields: [{ name: "name", label: t("account.name"), hint: t("account.nameHint"), autocomplete: "nickname", value: this.#session.user?.name ?? "" }],
       submit: t("account.save"),
       about: ABOUT,
-      run: async ({ name = "" }) => this.#session.learn(await this.#session.json("/api/me", { method: "PATCH", body: JSON.stringify({ name: name.trim() }) })),
+      run: async ({ name = "" }) => {
+        const user = await this.#session.json("/api/me", { method: "PATCH", body: JSON.stringify({ name: name.trim() }) });
+        // The name is in the token, by which rooms know it.
+        await this.#session.renew(this.#session.token);
+        this.#session.learn(user);
+      },
     });
   }
 
