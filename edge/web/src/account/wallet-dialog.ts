@@ -2,8 +2,7 @@
 
 import { formatNumber, hasKey, locale, onLanguage, t } from "../i18n";
 import { icon, make, setText } from "../ui/dom";
-import { Problem } from "./problem";
-import { grouped, joined, type Wallet, type WalletLine } from "./wallet";
+import { grouped, type Wallet, WalletHistory, type WalletLine } from "./wallet";
 import { problemWords } from "./words";
 
 export class WalletDialog {
@@ -18,13 +17,12 @@ export class WalletDialog {
   readonly #status = make("p", "muted wallet-status");
   readonly #more = make("button", "button quiet compact");
   readonly #close = make("button", "icon-button", icon("close"));
-  #lines: readonly WalletLine[] = [];
-  #next: number | null = null;
-  #asking = 0;
+  readonly #history: WalletHistory;
 
   /** `nameOf`: what an item is called here, or its id. */
   constructor(wallet: Wallet, nameOf: (item: string) => string) {
     this.#wallet = wallet;
+    this.#history = new WalletHistory(wallet);
     this.#nameOf = nameOf;
     this.#title.id = "wallet-title";
     this.#element.setAttribute("aria-labelledby", this.#title.id);
@@ -32,45 +30,46 @@ export class WalletDialog {
     this.#close.type = "button";
     this.#close.addEventListener("click", () => this.#element.close());
     this.#more.type = "button";
-    this.#more.addEventListener("click", () => void this.#load(this.#next));
+    this.#more.addEventListener("click", () => void this.#load(this.#history.more()));
     this.#element.append(make("div", "dialog-head", this.#title, this.#close), this.#balance, this.#held, this.#sells, this.#list, this.#status, this.#more);
     document.body.append(this.#element);
-    wallet.onChange(() => (this.#element.open ? this.#draw() : undefined));
+    wallet.onChange(() => this.#follow());
     onLanguage(() => this.#draw());
   }
 
   open(): void {
-    this.#lines = [];
-    this.#next = null;
     this.#more.hidden = true;
     this.#list.replaceChildren();
     this.#element.showModal();
     this.#draw();
     void this.#wallet.refresh();
-    void this.#load(null);
+    void this.#load(this.#history.begin());
   }
 
-  async #load(before: number | null): Promise<void> {
-    const asking = (this.#asking += 1);
+  /** What one sees is nobody else's matter. */
+  #follow(): void {
+    if (this.#history.isOver) {
+      this.#list.replaceChildren();
+      this.#element.close();
+    } else if (this.#element.open) {
+      this.#draw();
+    }
+  }
+
+  async #load(asking: Promise<boolean>): Promise<void> {
     setText(this.#status, t("wallet.loading"));
-    const page = await this.#wallet.page(before);
-    if (asking !== this.#asking) {
+    if (!(await asking)) {
       return;
     }
-    if (page instanceof Problem) {
-      setText(this.#status, problemWords(page));
-      this.#next = before;
-      this.#more.hidden = false;
-      return;
+    const { hasMore, lines, problem } = this.#history;
+    if (problem === null) {
+      this.#list.replaceChildren(...grouped(lines).map((line) => this.#row(line)));
     }
-    this.#lines = joined(this.#lines, page);
-    this.#next = page.next;
-    this.#list.replaceChildren(...grouped(this.#lines).map((line) => this.#row(line)));
-    setText(this.#status, this.#lines.length === 0 ? t("wallet.empty") : "");
-    if (this.#next === null && document.activeElement === this.#more) {
+    setText(this.#status, problem !== null ? problemWords(problem) : lines.length === 0 ? t("wallet.empty") : "");
+    if (!hasMore && document.activeElement === this.#more) {
       this.#close.focus();
     }
-    this.#more.hidden = this.#next === null;
+    this.#more.hidden = !hasMore;
   }
 
   #draw(): void {

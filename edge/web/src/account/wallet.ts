@@ -1,7 +1,7 @@
 /** What one's coins are, and where they went. */
 
 import { field, list, number, text } from "../lib/json";
-import { asProblem, type Problem } from "./problem";
+import { asProblem, Problem } from "./problem";
 import type { Session } from "./session";
 
 export interface Balance {
@@ -70,6 +70,11 @@ export class Wallet {
     this.#session = session;
     session.onChange(() => this.#follow());
     this.#follow();
+  }
+
+  /** Whose it is; nobody's is "". */
+  get owner(): string {
+    return this.#owner;
   }
 
   get balance(): Balance | null {
@@ -169,8 +174,60 @@ export function grouped(lines: readonly WalletLine[]): readonly WalletLine[] {
   return groups;
 }
 
-/** A history does not grow for ever on a page. Pure. */
-export function joined(lines: readonly WalletLine[], page: Page): readonly WalletLine[] {
+/** A history does not grow for ever on a page: where it ends there is no next one. Pure. */
+export function joined(lines: readonly WalletLine[], page: Page): Page {
   const known = new Set(lines.map(({ seq }) => seq));
-  return [...lines, ...page.lines.filter(({ seq }) => !known.has(seq))].slice(0, LINES_MAX);
+  const all = [...lines, ...page.lines.filter(({ seq }) => !known.has(seq))].slice(0, LINES_MAX);
+  return { lines: all, next: all.length < LINES_MAX ? page.next : null };
+}
+
+/** What a dialog shows of a wallet, page by page, for one person: when it is another one's wallet it is over. */
+export class WalletHistory {
+  readonly #wallet: Wallet;
+  #owner: string;
+  #shown: Page = { lines: [], next: null };
+  #problem: Problem | null = null;
+  #asking = 0;
+
+  constructor(wallet: Wallet) {
+    this.#wallet = wallet;
+    this.#owner = wallet.owner;
+  }
+
+  get lines(): readonly WalletLine[] {
+    return this.#shown.lines;
+  }
+
+  /** Why there is no more. */
+  get problem(): Problem | null {
+    return this.#problem;
+  }
+
+  get hasMore(): boolean {
+    return this.#shown.next !== null || this.#problem !== null;
+  }
+
+  get isOver(): boolean {
+    return this.#owner !== this.#wallet.owner;
+  }
+
+  /** From the newest, of who is signed in now. */
+  begin(): Promise<boolean> {
+    this.#owner = this.#wallet.owner;
+    this.#shown = { lines: [], next: null };
+    this.#problem = null;
+    return this.more();
+  }
+
+  /** False where nothing came of it: it is not wanted any more. */
+  async more(): Promise<boolean> {
+    const asking = (this.#asking += 1);
+    const page = await this.#wallet.page(this.#shown.next);
+    if (asking !== this.#asking || this.isOver) {
+      return false;
+    }
+    this.#problem = page instanceof Problem ? page : null;
+    this.#shown = page instanceof Problem ? this.#shown : joined(this.#shown.lines, page);
+    return true;
+  }
 }

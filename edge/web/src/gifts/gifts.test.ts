@@ -190,7 +190,7 @@ describe("answers", () => {
     expect([parseBalance({ balance: 9, available: 7, held: 2 }), parseBalance({})]).toEqual([{ balance: 9, available: 7, held: 2 }, null]);
     const page = parsePage({ items: [{ seq: 2, at_ms: 5, kind: "gift", amount: -20, gift: { id: "g", room: "demo", item: "rose", count: 2 } }, { seq: 1, kind: "topup", amount: 5 }], next: 1 });
     expect(grouped(page.lines)).toHaveLength(2);
-    expect([page.lines[0]?.item, page.lines[1]?.item, page.next, joined(page.lines, page).length]).toEqual(["rose", "", 1, 2]);
+    expect([page.lines[0]?.item, page.lines[1]?.item, page.next, joined(page.lines, page).lines.length]).toEqual(["rose", "", 1, 2]);
   });
 
   it("of the wallet are read as one line where they are the same in a row", () => {
