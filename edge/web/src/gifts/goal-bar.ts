@@ -59,7 +59,7 @@ export class GoalBar {
       return;
     }
     this.element.classList.toggle("reached", goal.reached);
-    const figures = t("goal.progress", { progress: formatNumber(goal.progress, true), target: formatNumber(goal.target, true) });
+    const figures = t("goal.progress", { progress: formatNumber(Math.min(goal.progress, goal.target), true), target: formatNumber(goal.target, true) });
     setText(this.#title, goal.title);
     setText(this.#figures, goal.reached ? t("goal.reached") : figures);
     setAttribute(this.#track, "aria-label", t("goal.label", { title: goal.title }));

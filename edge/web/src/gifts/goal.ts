@@ -32,9 +32,9 @@ export function parseGoal(value: unknown): Goal | null {
   return { title, target, progress, reached: progress >= target || number(field(value, "reached_at_ms")) > 0 };
 }
 
-/** The edge was asked. A goal that is reached already was celebrated when it was. */
+/** The edge was asked. That a goal is reached is celebrated when the room says so, which may be later: in step with the picture. */
 export function told(state: GoalState, goal: Goal | null, asOfMs: number): GoalState {
-  return { goal, asOfMs, celebrated: goal?.reached === true ? keyOf(goal) : state.celebrated };
+  return { ...state, goal, asOfMs };
 }
 
 /** A notice `goal`: set, changed or taken away. */
@@ -45,29 +45,24 @@ export function noticed(state: GoalState, payload: string, atMs: number): GoalSt
   return { goal, asOfMs: Math.max(atMs, state.asOfMs), celebrated };
 }
 
+/** Whether it is reached only the edge knows: what is counted here is off by what is paid back, or came while it was asked. */
 export function gave(state: GoalState, points: number, atMs: number): GoalState {
   const { goal } = state;
   if (goal === null || atMs <= state.asOfMs || points <= 0) {
     return state;
   }
-  const progress = goal.progress + points;
-  return { ...state, goal: { ...goal, progress, reached: goal.reached || progress >= goal.target } };
+  return { ...state, goal: { ...goal, progress: goal.progress + points } };
 }
 
-/** A notice `goal_reached`. */
-export function reachedBy(state: GoalState, payload: string): GoalState {
+/** A notice `goal_reached`, and whether it is the first one of its goal. */
+export function reachedBy(state: GoalState, payload: string): { readonly state: GoalState; readonly celebrates: boolean } {
   const said = parseGoal(parsedJson(payload));
   const goal = state.goal ?? said;
-  return goal === null ? state : { ...state, goal: { ...goal, progress: Math.max(goal.progress, goal.target), reached: true } };
-}
-
-/** Whether there is something to celebrate, and the state in which there is not. */
-export function celebrating(state: GoalState): { readonly state: GoalState; readonly celebrates: boolean } {
-  const { goal } = state;
-  if (goal === null || !goal.reached || state.celebrated === keyOf(goal)) {
+  if (goal === null) {
     return { state, celebrates: false };
   }
-  return { state: { ...state, celebrated: keyOf(goal) }, celebrates: true };
+  const reached = { ...goal, progress: Math.max(goal.progress, goal.target), reached: true };
+  return { state: { ...state, goal: reached, celebrated: keyOf(goal) }, celebrates: state.celebrated !== keyOf(goal) };
 }
 
 /** In [0, 1]. */

@@ -13,8 +13,9 @@ import { GiftAnnouncer } from "./announce";
 import { LeaderboardDrawer } from "./board";
 import { fetchCatalogue, type Item, lookOf } from "./catalogue";
 import { Giving } from "./giving";
-import { celebrating, gave, type Goal, type GoalState, NO_GOAL, noticed, parseGoal, reachedBy, told } from "./goal";
+import { gave, type Goal, type GoalState, NO_GOAL, noticed, parseGoal, reachedBy, told } from "./goal";
 import { GoalBar } from "./goal-bar";
+import { Rounds } from "./rounds";
 import { Seen } from "./seen";
 import { GiftStage } from "./stage";
 import { GiftTray } from "./tray";
@@ -22,8 +23,6 @@ import { GiftTray } from "./tray";
 const SEEN_MAX = 4096;
 /** What comes later than this after it happened is a line in the chat, and no play. */
 const LATE_MS = 30_000;
-/** A crowd that comes back asks spread over this time. */
-const AGAIN_MS = 6000;
 
 export interface RoomGiftsOptions {
   readonly stream: string;
@@ -44,12 +43,13 @@ export class RoomGifts {
   readonly #giving: Giving;
   readonly #goalBar: GoalBar;
   readonly #board: LeaderboardDrawer;
+  /** What is counted here does not know of all that the edge counts. */
+  readonly #rounds = new Rounds({ ask: () => this.#ask(), isVisible: () => document.visibilityState === "visible" });
   #items: ReadonlyMap<string, Item> = new Map();
   #goal: GoalState = NO_GOAL;
   #goalDrawn: Goal | null = null;
   #goalAsked = 0;
   #asking = false;
-  #welcomeTimer: number | undefined;
 
   constructor(options: RoomGiftsOptions) {
     const { stream, room, panel, account, player } = options;
@@ -89,17 +89,17 @@ export class RoomGifts {
 
   /** A connection has begun: the first, or again, and then that of all others here may have, too. */
   welcome(): void {
-    window.clearTimeout(this.#welcomeTimer);
-    const ask = (): void => {
-      void this.#askGoal();
-      if (this.#items.size === 0) {
-        void this.#load();
-      }
-    };
     if (this.#goalAsked === 0) {
-      ask();
+      this.#ask();
     } else {
-      this.#welcomeTimer = window.setTimeout(ask, Math.random() * AGAIN_MS);
+      this.#rounds.soon();
+    }
+  }
+
+  #ask(): void {
+    void this.#askGoal();
+    if (this.#items.size === 0) {
+      void this.#load();
     }
   }
 
@@ -118,7 +118,7 @@ export class RoomGifts {
     if (isNew && gift.sender.id === account.session.user?.id) {
       this.#giving.refreshSoon();
     }
-    if (document.visibilityState === "hidden" || room.nowMs() - atMs > LATE_MS + room.holdMs) {
+    if (document.visibilityState === "hidden" || this.#isLate(atMs)) {
       return;
     }
     const look = lookOf(gift, this.#items);
@@ -141,12 +141,14 @@ export class RoomGifts {
         this.#drawGoal();
         break;
       case "goal_reached":
-        this.#goal = reachedBy(this.#goal, payload);
-        this.#drawGoal();
+        this.#reach(payload, atMs);
         break;
       case "gift_refunded":
         // It may be one's own.
         this.#giving.refreshSoon();
+        if (this.#goal.goal !== null) {
+          this.#rounds.soon();
+        }
         break;
       default:
     }
@@ -227,17 +229,28 @@ export class RoomGifts {
     this.#drawGoal();
   }
 
-  #drawGoal(): void {
-    const { state, celebrates } = celebrating(this.#goal);
+  #reach(payload: string, atMs: number): void {
+    const { state, celebrates } = reachedBy(this.#goal, payload);
     this.#goal = state;
-    if (celebrates && state.goal !== null) {
+    if (celebrates && state.goal !== null && !this.#isLate(atMs)) {
       const words = t("goal.reachedTitle", { title: state.goal.title });
       this.#stage.celebrate(words);
       this.#announcer.say(words);
     }
-    if (state.goal !== this.#goalDrawn) {
-      this.#goalDrawn = state.goal;
-      this.#goalBar.draw(state.goal);
+    this.#drawGoal();
+  }
+
+  #isLate(atMs: number): boolean {
+    const { room } = this.#options;
+    return room.nowMs() - atMs > LATE_MS + room.holdMs;
+  }
+
+  #drawGoal(): void {
+    const { goal } = this.#goal;
+    this.#rounds.follow(goal !== null);
+    if (goal !== this.#goalDrawn) {
+      this.#goalDrawn = goal;
+      this.#goalBar.draw(goal);
     }
   }
 }
