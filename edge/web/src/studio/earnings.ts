@@ -14,6 +14,7 @@ import type { Board, Earnings, GiftRecord, Goal, Item } from "../lib/money/types
 import { parsedJson } from "../lib/json";
 import type { RoomEvent } from "../room/protocol";
 import { make } from "../ui/dom";
+import { onceAFrame } from "../ui/frame";
 import { h, patchChildren } from "../ui/patch";
 import { chartBox } from "./chart";
 import * as view from "./view";
@@ -44,6 +45,9 @@ export class EarningsPanel {
   #draft = "";
   #busy = false;
   #shownFor: string | null = null;
+  /** Not only the gifts have changed. */
+  #allChanged = false;
+  readonly #schedule = onceAFrame(() => (this.#allChanged ? this.#drawNow() : this.#drawGiftsNow()));
   #timer: number | undefined;
 
   /** Fills `element`, which is hidden until there is something in it. */
@@ -152,7 +156,18 @@ export class EarningsPanel {
     }
   }
 
+  /** Of a rush of gifts, and of what is loaded at the same time, each comes for itself. */
   #draw(): void {
+    this.#allChanged = true;
+    this.#schedule();
+  }
+
+  #drawGifts(): void {
+    this.#schedule();
+  }
+
+  #drawNow(): void {
+    this.#allChanged = false;
     if (!this.#isShown) {
       return;
     }
@@ -161,10 +176,10 @@ export class EarningsPanel {
     patchChildren(days, some(view.days(this.#earnings, this.#chosen, this.#width)));
     patchChildren(givers, some(view.givers(this.#board, this.#period)));
     patchChildren(goal, some(view.goal(this.#goal, this.#busy, this.#draft)));
-    this.#drawGifts();
+    this.#drawGiftsNow();
   }
 
-  #drawGifts(): void {
+  #drawGiftsNow(): void {
     if (this.#isShown) {
       const shown = shownGifts(this.#latest.value ?? [], [...this.#told.values()], dayBegan(Date.now()));
       patchChildren(this.#parts.gifts, some(view.gifts(this.#latest, shown, this.#items)));
@@ -235,7 +250,7 @@ export class EarningsPanel {
     const wrong = checkGoal(title, target);
     this.#draft = wrong === null ? "" : t(({ "no-title": "earn.goalNoTitle", "long-title": "earn.goalLongTitle", "bad-target": "earn.goalBadTarget" } as const)[wrong]);
     if (wrong !== null) {
-      this.#draw();
+      this.#drawNow();
       form.querySelector<HTMLElement>(wrong === "bad-target" ? "[name=target]" : "[name=title]")?.focus();
       return;
     }
@@ -270,7 +285,7 @@ export class EarningsPanel {
       this.#draft = t("earn.notDone", { reason: view.reason(error) });
     }
     this.#busy = false;
-    this.#draw();
+    this.#drawNow();
   }
 }
 
