@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { grouped, joined, parseBalance, parsePage } from "../account/wallet";
+import { hasKey } from "../i18n";
 import { type Gift, parseGift } from "../room/gift";
 import { parseBoard } from "./board";
 import { inOrder, lookOf, parseCatalogue } from "./catalogue";
 import { isOver, tapped, untapped } from "./combo";
-import { gave, NO_GOAL, noticed, parseGoal, reachedBy, share, told } from "./goal";
+import { gave, GOAL_FORM, NO_GOAL, noticed, parseGoal, reachedBy, share, told } from "./goal";
 import { FramePace } from "./pace";
 import { Seen } from "./seen";
 import { type Show, ShowQueue, SHOWS_MAX } from "./shows";
@@ -174,6 +175,15 @@ describe("goal", () => {
     const refunded = told(drifted, parseGoal({ title: "Mic", target: 100, progress: 40 }), 3000);
     const asked = told(refunded, parseGoal({ title: "Mic", target: 100, progress: 100, reached_at_ms: 7 }), 4000);
     expect([refunded.goal?.progress, asked.goal?.reached, reachedBy(asked, '{"title":"Mic","target":100}').celebrates]).toEqual([40, true, true]);
+  });
+
+  it("has a title of as many bytes as the origin takes; what is wrong is said at its field", () => {
+    const { about, body, check } = GOAL_FORM;
+    const wrong = [{ title: "目".repeat(40), target: "5" }, { title: "目".repeat(41), target: "5" }, { title: "x".repeat(120), target: "0" }].map(check);
+    expect([wrong, about["long-title"], about["out-of-range"], about["bad-target"]]).toEqual([[null, "long-title", "bad-target"], "title", "title", "target"]);
+    expect([body({ title: " Mic ", target: "500" }), parseGoal({ title: "x".repeat(120), target: 5 })?.title.length]).toEqual(['{"title":"Mic","target":500}', 120]);
+    // There are words for what the page finds.
+    expect([hasKey("problem.long_title"), hasKey("problem.bad_target")]).toEqual([true, true]);
   });
 
   it("that is set anew is celebrated anew", () => {

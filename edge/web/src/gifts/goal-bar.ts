@@ -6,9 +6,10 @@ import type { Session } from "../account/session";
 import { hasRole } from "../account/parse";
 import { toast } from "../chat/moderation";
 import { formatNumber, onLanguage, t } from "../i18n";
+import { GOAL_TARGET_MAX } from "../lib/money/check";
 import { roomPath } from "../room/connection";
 import { icon, make, setAttribute, setText } from "../ui/dom";
-import { type Goal, parseGoal, share, TARGET_MAX, TITLE_CHARACTERS_MAX } from "./goal";
+import { type Goal, GOAL_FORM, parseGoal, share } from "./goal";
 
 export class GoalBar {
   readonly element = make("section", "goal-bar");
@@ -78,13 +79,13 @@ export class GoalBar {
       text: t("goal.text"),
       fields: [
         { name: "title", label: t("goal.name"), autocomplete: "off", value: goal?.title ?? "" },
-        { name: "target", label: t("goal.target"), type: "number", autocomplete: "off", min: 1, max: TARGET_MAX, value: goal === null ? "" : String(goal.target) },
+        { name: "target", label: t("goal.target"), type: "number", autocomplete: "off", min: 1, max: GOAL_TARGET_MAX, value: goal === null ? "" : String(goal.target) },
       ],
       submit: t("goal.save"),
       ...(goal === null ? {} : { other: { label: t("goal.remove"), danger: true, run: () => void this.#remove(path) } }),
-      about: { "bad-goal": "target" },
-      check: ({ title = "", target = "" }) => ([...title.trim()].length <= TITLE_CHARACTERS_MAX && /^\d{1,10}$/.test(target.trim()) && Number(target) >= 1 && Number(target) <= TARGET_MAX ? null : "bad-goal"),
-      run: async ({ title = "", target = "" }) => this.#onSet(parseGoal(await this.#session.json(path, { method: "PUT", body: JSON.stringify({ title: title.trim(), target: Number(target) }) }))),
+      about: GOAL_FORM.about,
+      check: GOAL_FORM.check,
+      run: async (values) => this.#onSet(parseGoal(await this.#session.json(path, { method: "PUT", body: GOAL_FORM.body(values) }))),
     });
   }
 

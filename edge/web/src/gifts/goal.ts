@@ -1,6 +1,7 @@
 /** What a room wants to reach: what the edge says, and the gifts that came since. Pure. */
 
 import { field, number, parsedJson, text } from "../lib/json";
+import { checkGoal, GOAL_TITLE_BYTES_MAX, wholeOf } from "../lib/money/check";
 
 export interface Goal {
   readonly title: string;
@@ -18,8 +19,6 @@ export interface GoalState {
 }
 
 export const NO_GOAL: GoalState = { goal: null, asOfMs: 0, celebrated: "" };
-export const TITLE_CHARACTERS_MAX = 80;
-export const TARGET_MAX = 1_000_000_000;
 
 /** None for `{}`, which takes a goal away. */
 export function parseGoal(value: unknown): Goal | null {
@@ -28,7 +27,7 @@ export function parseGoal(value: unknown): Goal | null {
     return null;
   }
   const progress = Math.max(0, number(field(value, "progress")));
-  const title = [...text(field(value, "title")).trim()].slice(0, TITLE_CHARACTERS_MAX).join("");
+  const title = [...text(field(value, "title")).trim()].slice(0, GOAL_TITLE_BYTES_MAX).join("");
   return { title, target, progress, reached: progress >= target || number(field(value, "reached_at_ms")) > 0 };
 }
 
@@ -64,6 +63,14 @@ export function reachedBy(state: GoalState, payload: string): { readonly state: 
   const reached = { ...goal, progress: Math.max(goal.progress, goal.target), reached: true };
   return { state: { ...state, goal: reached, celebrated: keyOf(goal) }, celebrates: state.celebrated !== keyOf(goal) };
 }
+
+/** Of the form: what is wrong with it, as the code of a problem; what was typed, as the edge takes it; and the fields it is about. */
+export const GOAL_FORM = {
+  // What the origin refuses about a goal that this page has checked is in its title.
+  about: { "long-title": "title", "out-of-range": "title", "bad-target": "target" },
+  check: ({ title = "", target = "" }: Readonly<Record<string, string>>) => checkGoal(title, target),
+  body: ({ title = "", target = "" }: Readonly<Record<string, string>>) => JSON.stringify({ title: title.trim(), target: wholeOf(target) ?? 0 }),
+} as const;
 
 /** In [0, 1]. */
 export function share(goal: Goal): number {

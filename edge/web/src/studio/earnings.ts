@@ -42,7 +42,7 @@ export class EarningsPanel {
   #period: view.Period = "day";
   #chosen: number | null = null;
   #width = 0;
-  #draft = "";
+  #draft = view.GOAL_FINE;
   #busy = false;
   #shownFor: string | null = null;
   /** Not only the gifts have changed. */
@@ -240,23 +240,26 @@ export class EarningsPanel {
       this.#period = period === "all" ? "all" : "day";
       this.#board.forget();
       void this.#loadBoard();
-    } else if (what === "remove-goal") {
+    } else if (what === "remove-goal" && !this.#busy) {
       this.#confirmation.ask(t("earn.removeGoalTitle"), t("earn.removeGoalText"), t("earn.removeGoalConfirm"), false, () => void this.#removeGoal());
     }
   }
 
   async #setGoal(form: HTMLFormElement): Promise<void> {
+    if (this.#busy) {
+      return;
+    }
     const [title, target] = [String(new FormData(form).get("title") ?? ""), String(new FormData(form).get("target") ?? "")];
     const wrong = checkGoal(title, target);
-    this.#draft = wrong === null ? "" : t(({ "no-title": "earn.goalNoTitle", "long-title": "earn.goalLongTitle", "bad-target": "earn.goalBadTarget" } as const)[wrong]);
+    this.#draft = view.goalDraft(wrong);
     if (wrong !== null) {
       this.#drawNow();
-      form.querySelector<HTMLElement>(wrong === "bad-target" ? "[name=target]" : "[name=title]")?.focus();
+      form.querySelector<HTMLElement>(`[name=${this.#draft.field}]`)?.focus();
       return;
     }
     const body = { title: title.trim(), target: wholeOf(target) ?? 0 };
     await this.#change(async () => ({ goal: await this.#call.change({ method: "PUT", path: `${this.#path}/goal`, body }, parseGoal) }), t("earn.goalSet"));
-    if (this.#draft === "") {
+    if (this.#draft === view.GOAL_FINE) {
       // What is shown is what is set, also where somebody has typed.
       form.reset();
     }
@@ -267,7 +270,12 @@ export class EarningsPanel {
       await this.#call.do({ method: "DELETE", path: `${this.#path}/goal` });
       return { goal: null };
     }, t("earn.goalRemoved"));
-    this.#parts.goal.querySelector("form")?.reset();
+    const form = this.#parts.goal.querySelector("form");
+    form?.reset();
+    if (document.activeElement === document.body) {
+      // The button that had the focus is gone.
+      form?.querySelector<HTMLElement>("[name=title]")?.focus();
+    }
   }
 
   async #change(make: () => Promise<{ goal: Goal | null }>, done: string): Promise<void> {
@@ -279,10 +287,11 @@ export class EarningsPanel {
     try {
       const changed = await make();
       await this.#goal.load(() => Promise.resolve(changed), () => undefined);
-      this.#draft = "";
+      this.#draft = view.GOAL_FINE;
       toast(done);
     } catch (error) {
-      this.#draft = t("earn.notDone", { reason: view.reason(error) });
+      const field = error instanceof Refused && error.code === "out-of-range" ? "title" : null;
+      this.#draft = { words: t("earn.notDone", { reason: view.reason(error) }), field };
     }
     this.#busy = false;
     this.#drawNow();

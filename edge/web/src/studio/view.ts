@@ -5,6 +5,7 @@ import { problemWords } from "../account/words";
 import { formatNumber, locale, t } from "../i18n";
 import { clockTime } from "../lib/format";
 import { Refused, said } from "../lib/money/call";
+import type { GoalProblem } from "../lib/money/check";
 import type { ShownGift } from "../lib/money/gifts";
 import type { Loaded } from "../lib/money/loaded";
 import type { Board, Earnings, Goal, Item } from "../lib/money/types";
@@ -113,11 +114,27 @@ export function givers(state: Loaded<Board>, period: Period): (Node | null)[] {
   ];
 }
 
-/** `draft` says what is wrong with what was typed. */
-export function goal(state: Loaded<{ goal: Goal | null }>, busy: boolean, draft: string): (Node | null)[] {
+/** What is wrong with what was typed, or could not be done; `field` is the one it is about. */
+export interface GoalDraft {
+  readonly words: string;
+  readonly field: "title" | "target" | null;
+}
+
+export const GOAL_FINE: GoalDraft = { words: "", field: null };
+const GOAL_WORDS = { "no-title": "earn.goalNoTitle", "long-title": "problem.long_title", "bad-target": "problem.bad_target" } as const;
+
+export function goalDraft(wrong: GoalProblem | null): GoalDraft {
+  return wrong === null ? GOAL_FINE : { words: t(GOAL_WORDS[wrong]), field: wrong === "bad-target" ? "target" : "title" };
+}
+
+/** While it is `busy` nothing is taken, but what has the focus keeps it. */
+export function goal(state: Loaded<{ goal: Goal | null }>, busy: boolean, draft: GoalDraft): (Node | null)[] {
   const known = state.value?.goal ?? null;
-  const field = (name: string, label: string, attributes: Record<string, string | number>, value: string): HTMLElement =>
-    h("label", { class: "field" }, h("span", {}, label), h("input", { name, autocomplete: "off", required: true, disabled: busy, value, ...attributes }));
+  const field = (name: "title" | "target", label: string, attributes: Record<string, string | number>, value: string): HTMLElement => {
+    const about = draft.field === name ? { "aria-invalid": "true", "aria-describedby": "goal-error" } : {};
+    return h("label", { class: "field" }, h("span", {}, label), h("input", { name, autocomplete: "off", required: true, readonly: busy, value, ...about, ...attributes }));
+  };
+  const waits = { "aria-disabled": busy ? "true" : null };
   return [
     h("h3", {}, t("earn.goal")),
     trouble(state),
@@ -129,12 +146,12 @@ export function goal(state: Loaded<{ goal: Goal | null }>, busy: boolean, draft:
           { class: "goal-form", novalidate: true, "data-key": "goal" },
           field("title", t("earn.goalTitle"), { type: "text", maxlength: 200, dir: "auto" }, known?.title ?? ""),
           field("target", t("earn.goalTarget"), { type: "text", inputmode: "numeric", maxlength: 16 }, known === null ? "" : String(known.target)),
-          h("p", { class: "goal-error", role: "alert" }, draft),
+          h("p", { id: "goal-error", class: "goal-error", role: "alert" }, draft.words),
           h(
             "p",
             { class: "goal-actions" },
-            h("button", { type: "submit", class: "button", disabled: busy }, t(known === null ? "earn.setGoal" : "earn.changeGoal")),
-            known === null ? null : h("button", { type: "button", class: "button quiet", "data-do": "remove-goal", disabled: busy }, t("earn.removeGoal")),
+            h("button", { type: "submit", class: "button", ...waits }, t(known === null ? "earn.setGoal" : "earn.changeGoal")),
+            known === null ? null : h("button", { type: "button", class: "button quiet", "data-do": "remove-goal", ...waits }, t("earn.removeGoal")),
             known === null ? null : h("small", { class: "muted" }, t("earn.changeNote")),
           ),
         ),

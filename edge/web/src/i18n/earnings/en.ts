@@ -44,8 +44,6 @@ export const earnings = {
   "earn.goalSet": "The goal is set.",
   "earn.goalRemoved": "The goal is taken away.",
   "earn.goalNoTitle": "Say what it is for.",
-  "earn.goalLongTitle": "That is too long for the viewers' screens.",
-  "earn.goalBadTarget": "A whole number from 1 to 1,000,000,000.",
   "earn.loading": "Loading…",
   "earn.failed": "This could not be loaded: {reason}",
   "earn.stale": "Not up to date: {reason}",

@@ -45,8 +45,6 @@ export const earnings: Readonly<Record<keyof typeof en, Entry>> = {
   "earn.goalSet": "La meta está fijada.",
   "earn.goalRemoved": "La meta se ha quitado.",
   "earn.goalNoTitle": "Di para qué es.",
-  "earn.goalLongTitle": "Es demasiado largo para las pantallas de los espectadores.",
-  "earn.goalBadTarget": "Un número entero de 1 a 1.000.000.000.",
   "earn.loading": "Cargando…",
   "earn.failed": "No se pudo cargar: {reason}",
   "earn.stale": "No está al día: {reason}",

@@ -45,8 +45,6 @@ export const earnings: Readonly<Record<keyof typeof en, Entry>> = {
   "earn.goalSet": "目标已设定。",
   "earn.goalRemoved": "目标已撤下。",
   "earn.goalNoTitle": "请说明目标内容。",
-  "earn.goalLongTitle": "对观众的屏幕来说太长了。",
-  "earn.goalBadTarget": "请输入 1 到 1,000,000,000 的整数。",
   "earn.loading": "正在加载…",
   "earn.failed": "无法加载：{reason}",
   "earn.stale": "不是最新数据：{reason}",

@@ -73,7 +73,8 @@ export const more = {
   "problem.refused": "The server does not take it.",
   "problem.banned": "You may not give in this room.",
   "problem.closed": "The room is closed.",
-  "problem.bad_goal": "A goal has a title, and at least one point to reach.",
+  "problem.long_title": "That is too long. There is room for 120 letters, for fewer with accents, and for 40 Chinese characters.",
+  "problem.bad_target": "A whole number from 1 to 1,000,000,000.",
 
   // Wallet
   "wallet.title": "Wallet",

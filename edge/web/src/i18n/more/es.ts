@@ -72,7 +72,8 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "problem.refused": "El servidor no lo acepta.",
   "problem.banned": "No puedes regalar en esta sala.",
   "problem.closed": "La sala está cerrada.",
-  "problem.bad_goal": "Una meta tiene un título y al menos un punto por alcanzar.",
+  "problem.long_title": "Es demasiado largo. Caben 120 letras, menos si llevan acento, o 40 caracteres chinos.",
+  "problem.bad_target": "Un número entero de 1 a 1.000.000.000.",
 
   "wallet.title": "Monedero",
   "wallet.coins": { one: "{n} moneda", other: "{n} monedas" },

@@ -72,7 +72,8 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "problem.refused": "服务器不接受。",
   "problem.banned": "你不能在这个房间送礼。",
   "problem.closed": "房间已关闭。",
-  "problem.bad_goal": "目标需要标题和至少 1 分。",
+  "problem.long_title": "太长了。最多 120 个英文字母，或 40 个汉字。",
+  "problem.bad_target": "请输入 1 到 1,000,000,000 的整数。",
 
   "wallet.title": "钱包",
   "wallet.coins": { other: "{n} 金币" },

@@ -2,7 +2,8 @@
 
 export const CREDIT_MAX = 1_000_000_000;
 export const NOTE_CHARACTERS_MAX = 200;
-export const GOAL_TITLE_CHARACTERS_MAX = 80;
+/** In UTF-8, as the origin counts. */
+export const GOAL_TITLE_BYTES_MAX = 120;
 export const GOAL_TARGET_MAX = 1_000_000_000;
 const PASSWORD_BYTES_MIN = 8;
 const PASSWORD_BYTES_MAX = 256;
@@ -42,7 +43,7 @@ export function checkGoal(title: string, target: string): GoalProblem | null {
   if (words === "") {
     return "no-title";
   }
-  if ([...words].length > GOAL_TITLE_CHARACTERS_MAX) {
+  if (bytesOf(words) > GOAL_TITLE_BYTES_MAX) {
     return "long-title";
   }
   const value = wholeOf(target);
@@ -50,8 +51,12 @@ export function checkGoal(title: string, target: string): GoalProblem | null {
 }
 
 export function checkPassword(password: string): "short" | "long" | null {
-  const { length } = new TextEncoder().encode(password);
+  const length = bytesOf(password);
   return length < PASSWORD_BYTES_MIN ? "short" : length > PASSWORD_BYTES_MAX ? "long" : null;
+}
+
+function bytesOf(words: string): number {
+  return new TextEncoder().encode(words).length;
 }
 
 /** A role's name, such as `moderator`. */

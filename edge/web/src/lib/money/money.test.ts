@@ -20,7 +20,9 @@ describe("forms", () => {
   });
 
   it("say what is wrong with a goal, a password, a role and a room", () => {
-    expect([checkGoal("a", "5"), checkGoal(" ", "5"), checkGoal("x".repeat(81), "5"), checkGoal("a", "0"), checkGoal("a", "-1"), checkGoal("a", "?")]).toEqual([null, "no-title", "long-title", "bad-target", "bad-target", "bad-target"]);
+    expect([checkGoal("a", "5"), checkGoal(" ", "5"), checkGoal("x".repeat(121), "5"), checkGoal("a", "0"), checkGoal("a", "-1"), checkGoal("a", "?")]).toEqual([null, "no-title", "long-title", "bad-target", "bad-target", "bad-target"]);
+    // As the origin counts: bytes.
+    expect([" ".repeat(9) + "x".repeat(120), "é".repeat(60), "é".repeat(61), "目".repeat(40), "目".repeat(41)].map((title) => checkGoal(title, "5"))).toEqual([null, null, "long-title", null, "long-title"]);
     expect([checkPassword("1234567"), checkPassword("12345678"), checkPassword("é".repeat(129)), checkPassword("😀😀")]).toEqual(["short", null, "long", null]);
     expect([isRole("moderator"), isRole("Moderator"), isRole(""), isRole("x".repeat(17)), isRoom("demo-1"), isRoom("a/b"), isRoom("..")]).toEqual([true, false, false, false, true, false, false]);
   });
