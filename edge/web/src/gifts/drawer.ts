@@ -3,16 +3,16 @@
 import { coinIcon } from "../account/menu";
 import type { Session } from "../account/session";
 import type { Wallet } from "../account/wallet";
-import { openPopup } from "../chat/popup";
+import { closePopup, openPopup } from "../chat/popup";
 import { formatNumber, type Key, onLanguage, t } from "../i18n";
 import type { Tier } from "../room/gift";
 import { icon, make, setAttribute, setText } from "../ui/dom";
 import { type Item, TIERS } from "./catalogue";
 import type { OwnCombo } from "./combo";
 import { ItemButton } from "./item-button";
+import { LongPress } from "./long-press";
 
 export const COUNTS = [1, 10, 99] as const;
-const LONG_PRESS_MS = 500;
 const TIER_WORDS: Readonly<Record<Tier, Key>> = { small: "gift.tierSmall", big: "gift.tierBig", huge: "gift.tierHuge" };
 
 export interface DrawerOptions {
@@ -53,8 +53,14 @@ export class GiftDrawer {
   #headings: (readonly [Tier, HTMLElement])[] = [];
   #count: number = COUNTS[0];
   #status_: Status = { words: "", again: false, bad: false };
-  #pressTimer: number | undefined;
-  #pressed = false;
+  /** One long press asks how many. */
+  readonly #press = new LongPress<HTMLElement>({
+    long: (button) => this.#ask(button),
+    shortAfterAll: (button) => {
+      closePopup();
+      this.#give(button);
+    },
+  });
 
   constructor(options: DrawerOptions) {
     this.#options = options;
@@ -183,48 +189,43 @@ export class GiftDrawer {
     this.#signIn.addEventListener("click", () => this.#options.signIn());
     this.#counts.addEventListener("click", (event) => this.#choose(target(event, "[data-count]")));
     this.#grid.addEventListener("click", (event) => {
-      const item = this.#itemOf(event);
-      // The end of a long press is no press; one by a key has no pointer.
-      if (item !== null && (!this.#pressed || event.detail === 0)) {
-        this.#options.give(item, this.#count);
+      if (this.#press.isTap(event.detail === 0)) {
+        this.#give(target(event, "[data-item]"));
       }
-      this.#pressed = false;
     });
-    this.#grid.addEventListener("pointerdown", (event) => this.#press(event));
-    for (const type of ["pointerup", "pointercancel", "pointerleave", "scroll"] as const) {
-      this.#grid.addEventListener(type, () => window.clearTimeout(this.#pressTimer));
+    this.#grid.addEventListener("pointerdown", (event) => this.#press.down(event.pointerId, event.button === 0 ? target(event, "[data-item]") : null, event.timeStamp));
+    // By then there may be a menu under the pointer.
+    document.addEventListener("pointerup", (event) => this.#press.up(event.pointerId, event.timeStamp), { capture: true });
+    this.#grid.addEventListener("pointerleave", () => this.#press.leave());
+    for (const type of ["pointercancel", "scroll"] as const) {
+      this.#grid.addEventListener(type, () => this.#press.cancel(false));
     }
     this.#grid.addEventListener("contextmenu", (event) => {
       event.preventDefault();
-      this.#ask(event);
+      this.#press.cancel(true);
+      this.#ask(target(event, "[data-item]"));
     });
     this.#grid.addEventListener("focusin", (event) => this.#rove(target(event, "[data-item]"), false));
     this.element.addEventListener("keydown", (event) => this.#handleKey(event));
   }
 
-  #press(event: PointerEvent): void {
-    this.#pressed = false;
-    window.clearTimeout(this.#pressTimer);
-    if (event.button === 0 && this.#itemOf(event) !== null) {
-      this.#pressTimer = window.setTimeout(() => {
-        this.#pressed = true;
-        this.#ask(event);
-      }, LONG_PRESS_MS);
+  #give(button: HTMLElement | null): void {
+    const item = this.#itemOf(button);
+    if (item !== null) {
+      this.#options.give(item, this.#count);
     }
   }
 
   /** How many, of this one. */
-  #ask(event: Event): void {
-    window.clearTimeout(this.#pressTimer);
-    const item = this.#itemOf(event);
-    const anchor = target(event, "[data-item]");
-    if (item !== null && anchor !== null) {
-      openPopup(anchor, this.#options.frame, item.name, [COUNTS.map((count) => ({ label: `${t("gift.some", { n: count })} · ${t("wallet.coins", { n: item.price * count })}`, run: () => this.#options.give(item, count) }))]);
+  #ask(button: HTMLElement | null): void {
+    const item = this.#itemOf(button);
+    if (item !== null && button !== null) {
+      openPopup(button, this.#options.frame, item.name, [COUNTS.map((count) => ({ label: `${t("gift.some", { n: count })} · ${t("wallet.coins", { n: item.price * count })}`, run: () => this.#options.give(item, count) }))]);
     }
   }
 
-  #itemOf(event: Event): Item | null {
-    const id = target(event, "[data-item]")?.dataset["item"];
+  #itemOf(button: HTMLElement | null): Item | null {
+    const id = button?.dataset["item"];
     return this.#buttons.find(({ item }) => item.id === id)?.item ?? null;
   }
 
