@@ -68,6 +68,11 @@ describe("languages", () => {
     expect([1, 2].map((n) => fill(CATALOGUES.es["chat.joined"], { names: "Ana", n }, "es"))).toEqual(["Llega \u2068Ana\u2069", "Llegan \u2068Ana\u2069"]);
   });
 
+  it("say whose day it is where a day is counted by the server's clock", () => {
+    const days = ["board.day", "earn.today", "earn.periodDay", "earn.perDay"] as const;
+    expect(Object.values(CATALOGUES).flatMap((catalogue) => days.filter((key) => !String(catalogue[key]).includes("UTC")))).toEqual([]);
+  });
+
   it("have no words that nobody says", () => {
     const sources = import.meta.glob(["../**/*.ts", "../../*.html", "!../**/*.test.ts", "!./e[ns].ts", "!./zh.ts", "!./*/{en,es,zh}.ts"], { query: "?raw", import: "default", eager: true });
     const all = Object.values(sources).join("\n");

@@ -118,7 +118,7 @@ export const more = {
 
   // Leaderboard
   "board.title": "Leaderboard",
-  "board.day": "Today",
+  "board.day": "Today, UTC",
   "board.all": "All time",
   "board.empty": "Nobody has given anything yet. Be the first!",
   "board.emptyDay": "Nobody has given anything today. Be the first!",

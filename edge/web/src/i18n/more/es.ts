@@ -114,7 +114,7 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "gift.andMore": { one: "{first}; y {n} regalo más", other: "{first}; y {n} regalos más" },
 
   "board.title": "Clasificación",
-  "board.day": "Hoy",
+  "board.day": "Hoy, UTC",
   "board.all": "Siempre",
   "board.empty": "Nadie ha regalado nada todavía. ¡Empieza tú!",
   "board.emptyDay": "Hoy nadie ha regalado nada. ¡Empieza tú!",

@@ -114,7 +114,7 @@ export const more: Readonly<Record<keyof typeof words, Entry>> = {
   "gift.andMore": { other: "{first}；还有 {n} 个礼物" },
 
   "board.title": "排行榜",
-  "board.day": "今日",
+  "board.day": "今日（UTC）",
   "board.all": "总榜",
   "board.empty": "还没有人送过礼物，来做第一个！",
   "board.emptyDay": "今天还没有人送礼物，来做第一个！",

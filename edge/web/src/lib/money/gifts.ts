@@ -2,6 +2,7 @@
 
 import type { GiftRecord, Person } from "./types";
 
+const DAY_MS = 24 * 3600_000;
 /** Shown at most. */
 export const GIFTS_SHOWN_MAX = 50;
 
@@ -39,9 +40,7 @@ export function shownGifts(recorded: readonly GiftRecord[], told: readonly ToldG
     .slice(0, GIFTS_SHOWN_MAX);
 }
 
-/** When the day of `nowMs` began, by the reader's clock. */
+/** When the day of `nowMs` began, in UTC: as the server's days of earnings and leaderboards do. */
 export function dayBegan(nowMs: number): number {
-  const day = new Date(nowMs);
-  day.setHours(0, 0, 0, 0);
-  return day.getTime();
+  return nowMs - (nowMs % DAY_MS);
 }

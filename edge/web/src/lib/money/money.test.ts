@@ -176,9 +176,13 @@ describe("gifts as they come", () => {
     expect(shownGifts([], Array.from({ length: 90 }, (_, n) => told(String(n), n)), 0)).toHaveLength(GIFTS_SHOWN_MAX);
   });
 
-  it("are those of the reader's day", () => {
-    const noon = new Date(2026, 10, 22, 12, 0).getTime();
-    expect(new Date(dayBegan(noon)).toString()).toBe(new Date(2026, 10, 22).toString());
+  it("are those of the server's day, wherever one reads it", () => {
+    for (const zone of ["UTC", "America/Los_Angeles", "Asia/Shanghai"]) {
+      vi.stubEnv("TZ", zone);
+      const began = ["2026-11-22T00:00:00.000Z", "2026-11-22T12:30:00.000Z", "2026-11-22T23:59:59.999Z"].map((time) => new Date(dayBegan(Date.parse(time))).toISOString());
+      expect([zone, new Set(began)]).toEqual([zone, new Set(["2026-11-22T00:00:00.000Z"])]);
+    }
+    vi.unstubAllEnvs();
   });
 });
 
