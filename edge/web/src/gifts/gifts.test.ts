@@ -9,7 +9,7 @@ import { gave, GOAL_FORM, NO_GOAL, noticed, parseGoal, reachedBy, share, told } 
 import { FramePace } from "./pace";
 import { Seen } from "./seen";
 import { type Show, ShowQueue, SHOWS_MAX } from "./shows";
-import { emptyTray, nextMs, settled, type Tray, trayAfter, trayEnded } from "./tray-state";
+import { emptyTray, nextMs, settled, type Tray, trayAfter, trayEnded, withSlots } from "./tray-state";
 
 const ANN = { id: "u-ann", name: "Ann", roles: [], level: 0 };
 const gift = (more: object = {}, sender = ANN): Gift => parseGift({ id: "g", item: "rose", count: 1, points: 10, ...more }, sender);
@@ -147,6 +147,19 @@ describe("tray", () => {
     tray = trayAfter(tray, combo("c", 1, { points: 500 }), look, 20);
     expect([slots(tray), tray.waiting.map(({ key }) => key)]).toEqual([[["a", 1]], ["c", "b"]]);
     expect(slots(settled(trayEnded(tray, "a", 100), 1300))).toEqual([["c", 1]]);
+  });
+});
+
+describe("tray on a phone that is turned", () => {
+  const look = { emoji: "🌹", name: "Rose" };
+  const full = ["a", "b", "c", "d"].reduce((tray, id, at) => trayAfter(tray, gift({ combo: { id, count: 1, window_ms: 3000 }, points: 10 + at }), look, 0), emptyTray(4));
+  const keys = (tray: Tray): unknown[] => [tray.slots.map((run) => run?.key ?? null), tray.waiting.map(({ key }) => key)];
+
+  it("lets a series that has no place any more wait for one, and come back", () => {
+    const upright = withSlots(full, 3, 100);
+    expect([keys(full), keys(upright)]).toEqual([[["a", "b", "c", "d"], []], [["a", "b", "c"], ["d"]]]);
+    expect(keys(settled(trayEnded(upright, "b", 200), 1500))).toEqual([["a", "d", "c"], []]);
+    expect([keys(withSlots(upright, 4, 300)), withSlots(upright, 3, 300) === upright]).toEqual([[["a", "b", "c", "d"], []], true]);
   });
 });
 

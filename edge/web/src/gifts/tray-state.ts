@@ -67,6 +67,17 @@ export function trayEnded(tray: Tray, key: string, nowMs: number): Tray {
   return mapped(tray, (run) => (run.key === key ? { ...run, ended: true, untilMs: Math.min(run.untilMs, nowMs + END_MS) } : run));
 }
 
+/** Another number of slots, as when a phone is turned: what has none any more waits for one. */
+export function withSlots(tray: Tray, slots: number, nowMs: number): Tray {
+  if (slots === tray.slots.length) {
+    return tray;
+  }
+  const without = tray.slots.slice(slots).filter((run) => run !== null);
+  const added = emptyTray(Math.max(0, slots - tray.slots.length)).slots;
+  const waiting = [...tray.waiting, ...without].sort((a, b) => b.points - a.points).slice(0, RUNS_MAX);
+  return settled({ slots: [...tray.slots.slice(0, slots), ...added], waiting }, nowMs);
+}
+
 /** What is over goes, what waits comes. */
 export function settled(tray: Tray, nowMs: number): Tray {
   const over = (run: Run | null): boolean => run !== null && run.untilMs <= nowMs;

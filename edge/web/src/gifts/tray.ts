@@ -4,9 +4,12 @@ import { formatNumber } from "../i18n";
 import type { Gift } from "../room/gift";
 import { colourOf } from "../room/text";
 import { make, setText } from "../ui/dom";
-import { emptyTray, type Look, nextMs, type Run, settled, type Tray, trayAfter, trayEnded } from "./tray-state";
+import { emptyTray, type Look, nextMs, type Run, settled, type Tray, trayAfter, trayEnded, withSlots } from "./tray-state";
 
 const SLOTS = 4;
+/** On an upright phone there is room for fewer. */
+const SLOTS_UPRIGHT = 3;
+const UPRIGHT = "(orientation: portrait) and (max-width: 999px)";
 const COLOURS = 12;
 const BUMP_MS = 260;
 
@@ -22,7 +25,8 @@ export class GiftTray {
   readonly #still = window.matchMedia("(prefers-reduced-motion: reduce)");
   readonly #places = Array.from({ length: SLOTS }, () => make("div", "gift-slot"));
   readonly #drawn: (Drawn | null)[] = Array.from({ length: SLOTS }, () => null);
-  #tray: Tray = emptyTray(SLOTS);
+  readonly #upright = window.matchMedia(UPRIGHT);
+  #tray: Tray = emptyTray(this.#slots);
   #frame: number | null = null;
   #timer: number | undefined;
 
@@ -32,11 +36,19 @@ export class GiftTray {
     this.element.append(...this.#places);
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "hidden") {
-        this.#tray = emptyTray(SLOTS);
+        this.#tray = emptyTray(this.#slots);
         window.clearTimeout(this.#timer);
       }
       this.#schedule();
     });
+    this.#upright.addEventListener("change", () => {
+      this.#tray = withSlots(this.#tray, this.#slots, performance.now());
+      this.#schedule();
+    });
+  }
+
+  get #slots(): number {
+    return this.#upright.matches ? SLOTS_UPRIGHT : SLOTS;
   }
 
   add(gift: Gift, look: Look): void {
@@ -63,8 +75,9 @@ export class GiftTray {
   #draw(): void {
     const nowMs = performance.now();
     this.#tray = settled(this.#tray, nowMs);
-    for (const [at, run] of this.#tray.slots.entries()) {
-      this.#drawSlot(at, run);
+    for (const [at, place] of this.#places.entries()) {
+      place.hidden = at >= this.#tray.slots.length;
+      this.#drawSlot(at, this.#tray.slots[at] ?? null);
     }
     window.clearTimeout(this.#timer);
     const next = nextMs(this.#tray);
