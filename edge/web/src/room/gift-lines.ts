@@ -15,6 +15,7 @@ export interface Gifts {
   readonly gift: Gift;
   readonly total: number;
   readonly points: number;
+  /** Which ones, the last of them: for what is paid back. */
   readonly ids: readonly string[];
   /** Other small gifts that came in a rush, and have no line of their own. */
   readonly more: number;

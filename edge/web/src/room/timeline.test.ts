@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as golden from "./golden";
 import { type Act, parseServerMessage, type Publish, type ServerMessage } from "./protocol";
+import { hasSeen, SEEN_IDS_MIN, type SeenIds, withSeen } from "./seen-ids";
 import { EMPTY, expired, isFull, LINES_MAX, moved, PENDING_MAX, reduce, sent, type Timeline, unanswered, withdrawn } from "./timeline";
 
 const NOW = 1_795_000_000_000;
@@ -274,6 +275,25 @@ describe("gifts", () => {
       timeline = after(timeline, parse(JSON.stringify({ type: "events", epoch: EPOCH, at_ms: NOW, first: (seq += 1), last: seq, events: [{ seq, at_ms: NOW + n * 4000, body }] })));
     }
     expect(timeline.lines.length).toBe(5);
+  });
+
+  it("that were seen do not come again where their line is gone, but do in a room that begins anew", () => {
+    seq = 90;
+    const notice = { type: "notice", id: "n", kind: "gift_refunded", text: "", payload: '{"id":"a"}' };
+    const timeline = after(begun, frameOf(gift("a"), notice, gift("a")));
+    expect(lines(timeline)).toEqual([]);
+    const anew = after(timeline, golden.WELCOME_FRESH.replace('"next":41', '"next":91'));
+    seq = 90;
+    expect(lines(after(anew, frameOf(gift("a"))))).toEqual(["gap", [1, 10, "a"]]);
+  });
+
+  it("are looked for among all that were seen at once, however many there are", () => {
+    const ids = (from: number, count: number): string[] => Array.from({ length: count }, (_, at) => `g${from + at}`);
+    const some = ids(0, 100).reduce(withSeen, [] as SeenIds);
+    const many = ids(100, 5000).reduce(withSeen, some);
+    expect([hasSeen(some, "g0"), hasSeen(some, "g100"), hasSeen(many, "g0")]).toEqual([true, false, false]);
+    expect(ids(5100 - SEEN_IDS_MIN, SEEN_IDS_MIN).every((id) => hasSeen(many, id))).toBe(true);
+    expect(many.reduce((sum, { size }) => sum + size, 0)).toBeLessThanOrEqual(SEEN_IDS_MIN + 64);
   });
 
   it("that were paid back go, and notices without words are no lines", () => {

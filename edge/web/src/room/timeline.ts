@@ -29,6 +29,7 @@ import {
   type You,
 } from "./protocol";
 import { firstOf, type Gifts, grown, isRush, joinedBy, lineOf } from "./gift-lines";
+import { hasSeen, type SeenIds, withSeen } from "./seen-ids";
 import { field, parsedJson, text } from "../lib/json";
 
 /** Lines kept; the oldest go. */
@@ -72,6 +73,8 @@ export interface Timeline {
   /** Events up to here are in the snapshot already: shown, not applied. */
   readonly historyTo: number;
   readonly lines: readonly Line[];
+  /** Gifts that the lines have, or had. */
+  readonly gifts: SeenIds;
   readonly pending: readonly Pending[];
   readonly settings: Settings;
   readonly pinned: Message | null;
@@ -94,6 +97,7 @@ export const EMPTY: Timeline = {
   position: null,
   historyTo: 0,
   lines: [],
+  gifts: [],
   pending: [],
   settings: { slow_mode_ms: 0, restrict: [], chat_per_second_max: 0, attrs: [] },
   pinned: null,
@@ -157,6 +161,7 @@ function welcomed(timeline: Timeline, welcome: Welcome, nowMs: number): Timeline
     position,
     historyTo: welcome.seq,
     lines: [],
+    gifts: [],
     settings: snapshot?.settings ?? EMPTY.settings,
     pinned: snapshot?.pinned ?? null,
     sanctions: snapshot?.sanctions ?? {},
@@ -231,10 +236,11 @@ function happened(timeline: Timeline, event: RoomEvent, before: RoomEvent | unde
 }
 
 /** A gift is shown once, however often it comes. */
-function gave(timeline: Timeline, gift: Gift, atMs: number): Timeline {
-  if (timeline.lines.some((line) => line.type === "gift" && line.gifts.ids.includes(gift.id))) {
-    return timeline;
+function gave(before: Timeline, gift: Gift, atMs: number): Timeline {
+  if (hasSeen(before.gifts, gift.id)) {
+    return before;
   }
+  const timeline = { ...before, gifts: withSeen(before.gifts, gift.id) };
   const at = lineOf(timeline.lines, gift);
   const line = timeline.lines[at];
   if (line?.type === "gift") {
