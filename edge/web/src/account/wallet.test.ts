@@ -81,3 +81,33 @@ describe("a history", () => {
     expect([await more, history.lines.length, history.hasMore]).toEqual([true, 1000, false]);
   });
 });
+
+describe("a balance", () => {
+  it("is what the answers to gifts say, and asked for where one does not say it", async () => {
+    desk.take("/api/wallet").answer({ balance: 100, available: 100, held: 0 });
+    await settle();
+    wallet.paid(10, 80);
+    wallet.paid(10, 90);
+    expect([wallet.left, desk.asked.length]).toEqual([80, 0]);
+    wallet.paid(10, null);
+    expect([wallet.left, desk.asked.map(({ path }) => path)]).toEqual([70, ["/api/wallet"]]);
+    desk.take("/api/wallet").answer({ balance: 75, available: 65, held: 10 });
+    await settle();
+    expect([wallet.left, wallet.balance?.held]).toEqual([65, 10]);
+  });
+
+  it("that is not known yet is asked for, too", async () => {
+    desk.take("/api/wallet").fail(new Problem(503, "unavailable"));
+    await settle();
+    wallet.paid(10, null);
+    desk.take("/api/wallet").answer({ balance: 5, available: 5, held: 0 });
+    await settle();
+    expect(wallet.left).toBe(5);
+  });
+});
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) {
+    await Promise.resolve();
+  }
+}

@@ -103,13 +103,19 @@ export class Wallet {
     }
   }
 
-  /** What an answer said is available. Answers overtake each other: the least is the latest, as long as one only spends. */
-  learn(said: number): void {
+  /**
+   * So many coins were paid, and an answer said what is available then. Answers overtake each other: the least is the latest, as
+   * long as one only spends. Where it did not say, the price is taken off until the wallet itself, which is asked, says more.
+   */
+  paid(coins: number, said: number | null): void {
     if (this.#balance !== null) {
       this.#asked += 1;
-      const available = Math.min(said, this.#balance.available);
+      const available = Math.min(said ?? this.#balance.available - coins, this.#balance.available);
       this.#balance = { ...this.#balance, available, balance: available + this.#balance.held };
       this.#changed();
+    }
+    if (said === null) {
+      void this.refresh();
     }
   }
 

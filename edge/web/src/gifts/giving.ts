@@ -4,14 +4,13 @@ import { Problem } from "../account/problem";
 import { problemWords } from "../account/words";
 import { toast } from "../chat/moderation";
 import { formatDuration, t } from "../i18n";
-import { field, number, text } from "../lib/json";
 import { roomPath } from "../room/connection";
 import type { Room } from "../room/room";
 import type { PageAccount } from "../ui/watch-account";
 import type { Item } from "./catalogue";
 import { isOver, type OwnCombo, tapped, untapped, WINDOW_MS_DEFAULT } from "./combo";
 import { GiftDrawer } from "./drawer";
-import { type Fate, type Given, GiftSender, type Tap } from "./sender";
+import { type Fate, type Given, GiftSender, parseGiven, type Tap } from "./sender";
 
 const REQUEST_MS = 5000;
 const STATUS_MS = 8000;
@@ -160,11 +159,11 @@ export class Giving {
     const body = { client_id: clientId, item: item.id, count, ...(mediaMs === null ? {} : { media_ms: mediaMs }) };
     const { account, stream } = this.#options;
     const answer: unknown = await account.session.json(`${roomPath(stream)}/gifts`, { method: "POST", body: JSON.stringify(body), signal: AbortSignal.timeout(REQUEST_MS) });
-    const available = field(answer, "available");
-    if (typeof available !== "number") {
+    const given = parseGiven(answer);
+    if (given === null) {
       throw new Problem(502, "unavailable");
     }
-    return { id: text(field(answer, "id")), state: field(answer, "state") === "held" ? "held" : "given", available: number(available) };
+    return given;
   }
 
   #tell(fate: Fate): void {
@@ -181,7 +180,7 @@ export class Giving {
   }
 
   #given({ id, state, available }: Given, { item, count }: Tap): void {
-    this.#options.account.wallet.learn(available);
+    this.#options.account.wallet.paid(item.price * count, available);
     this.refreshSoon();
     if (state === "held") {
       this.#held += 1;

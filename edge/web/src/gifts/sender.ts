@@ -4,6 +4,7 @@
  */
 
 import { asProblem, CODE_UNAVAILABLE, Problem } from "../account/problem";
+import { field, text } from "../lib/json";
 import type { Item } from "./catalogue";
 
 export const FLYING_MAX = 4;
@@ -27,7 +28,15 @@ export interface Given {
   /** The gift's, by which the room tells of it. */
   readonly id: string;
   readonly state: "given" | "held";
-  readonly available: number;
+  /** Coins that are left; null where the answer does not say. */
+  readonly available: number | null;
+}
+
+/** What the edge answers; null where it is no answer. Pure. */
+export function parseGiven(answer: unknown): Given | null {
+  const id = text(field(answer, "id"));
+  const available = field(answer, "available");
+  return id === "" ? null : { id, state: field(answer, "state") === "held" ? "held" : "given", available: typeof available === "number" && Number.isFinite(available) ? available : null };
 }
 
 export type Fate =
