@@ -8,6 +8,7 @@ import { isOver, tapped, untapped } from "./combo";
 import { gave, GOAL_FORM, NO_GOAL, noticed, parseGoal, reachedBy, share, told } from "./goal";
 import { FramePace } from "./pace";
 import { Seen } from "./seen";
+import { parseGiven } from "./sender";
 import { type Show, ShowQueue, SHOWS_MAX } from "./shows";
 import { emptyTray, nextMs, settled, type Tray, trayAfter, trayEnded, withSlots } from "./tray-state";
 
@@ -213,6 +214,13 @@ describe("answers", () => {
       total: 9,
     });
     expect(parseBoard("x")).toEqual({ places: [], total: 0 });
+  });
+
+  it("of a gift say what became of it, though nobody knows what is left", () => {
+    const given = { id: "g", state: "given", total: 10, currency: "coin", available: 90 };
+    expect(parseGiven(given)).toEqual({ id: "g", state: "given", available: 90 });
+    expect(parseGiven({ ...given, state: "held", available: null })).toEqual({ id: "g", state: "held", available: null });
+    expect([parseGiven({ ...given, state: "lost" }), parseGiven(null)]).toEqual([null, null]);
   });
 
   it("of the wallet are coins and lines, each once", () => {

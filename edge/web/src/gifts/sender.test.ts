@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { Problem } from "../account/problem";
 import type { Item } from "./catalogue";
-import { ANSWER_MS_MAX, type Fate, FLYING_MAX, type Given, GiftSender, parseGiven, type Tap, WAITING_MAX } from "./sender";
+import { ANSWER_MS_MAX, type Fate, FLYING_MAX, type Given, GiftSender, type Tap, WAITING_MAX } from "./sender";
 
 const item = (id: string, price = 10): Item => ({ id, name: id, price, emoji: "🌹", tier: "small", combo: true, durationMs: 0 });
 const ROSE = item("rose");
@@ -63,13 +63,6 @@ async function settle(): Promise<void> {
 let edge: Edge;
 beforeEach(() => (edge = new Edge()));
 const taps = (count: number, what = ROSE): boolean[] => Array.from({ length: count }, () => edge.sender.give(what, 1, null));
-
-describe("an answer", () => {
-  it("has an id, and says what is left or does not", () => {
-    const answers = [{ id: "x", state: "held", available: 5 }, { id: "x", state: "given" }, { id: "x", available: null }, { available: 5 }, "x", null];
-    expect(answers.map(parseGiven)).toEqual([{ id: "x", state: "held", available: 5 }, { id: "x", state: "given", available: null }, { id: "x", state: "given", available: null }, null, null, null]);
-  });
-});
 
 describe("sender", () => {
   it("sends each tap by itself, four at a time, and all of them", async () => {

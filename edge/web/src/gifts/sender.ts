@@ -28,15 +28,17 @@ export interface Given {
   /** The gift's, by which the room tells of it. */
   readonly id: string;
   readonly state: "given" | "held";
-  /** Coins that are left; null where the answer does not say. */
+  /** Null: it was paid, and the balance could not be read. */
   readonly available: number | null;
 }
 
-/** What the edge answers; null where it is no answer. Pure. */
+/** What an edge answers; null if it says nothing of a gift. */
 export function parseGiven(answer: unknown): Given | null {
-  const id = text(field(answer, "id"));
-  const available = field(answer, "available");
-  return id === "" ? null : { id, state: field(answer, "state") === "held" ? "held" : "given", available: typeof available === "number" && Number.isFinite(available) ? available : null };
+  const [state, available] = [field(answer, "state"), field(answer, "available")];
+  if (state !== "given" && state !== "held") {
+    return null;
+  }
+  return { id: text(field(answer, "id")), state, available: typeof available === "number" && Number.isFinite(available) ? available : null };
 }
 
 export type Fate =
