@@ -76,7 +76,7 @@ export class GiftSender {
   #flying = new Set<Try>();
   #pausedUntilMs = 0;
   #lost: readonly Tap[] = [];
-  /** Of those who were signed in here the how manieth it is. What one of them gave is no matter of the next one. */
+  /** Goes up when somebody else is signed in: what the one before gave is no matter of theirs. */
   #owner = 0;
 
   constructor(options: SenderOptions) {

@@ -182,6 +182,19 @@ describe("who is signed in", () => {
     expect(calls).toEqual([0, 0, 1, 1, 2, 3, 3]);
   });
 
+  it("is another one when they sign out, also where they had come before anybody listened", () => {
+    const account = fake();
+    account.token = null;
+    const identity = new Identity("x", null, account);
+    account.token = "acc-1";
+    account.changed();
+    const changed = vi.fn();
+    identity.onChange(changed);
+    account.token = null;
+    account.changed();
+    expect(changed).toHaveBeenCalledTimes(1);
+  });
+
   it("listens where an edge goes on refusing, until they connect by hand", async () => {
     const account = fake();
     const identity = new Identity("x", null, account);

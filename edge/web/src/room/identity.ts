@@ -87,6 +87,7 @@ export class Identity {
   readonly #account: Account | null;
   /** What the account showed when it was heard of last. */
   #accountShown: string | null;
+  readonly #listeners: (() => void)[] = [];
   #given: string | null;
   #guest: Guest | null;
   /** A guest's token that this room does not take. Another room may. */
@@ -110,6 +111,8 @@ export class Identity {
     }
     this.#given = token ?? load(() => sessionStorage.getItem(this.#key));
     this.#guest = stored();
+    // From the beginning: somebody may have come before anybody listens here.
+    account?.onChange(() => this.#follow(account.token));
     // A link to the page that is open loads nothing: only the fragment changes.
     window.addEventListener("hashchange", () => this.#take(tokenOfFragment(location.hash)));
   }
@@ -131,18 +134,21 @@ export class Identity {
 
   /** Calls back when another token is the one to show, because somebody has signed in or out, or has another name or other roles. */
   onChange(listener: () => void): void {
-    const account = this.#account;
-    account?.onChange(() => {
-      if (account.token === this.#accountShown) {
-        // Something else is known, such as whether there are accounts at all.
-        return;
-      }
-      this.#accountShown = account.token;
-      this.#acceptAccount();
-      if (this.#given === null) {
+    this.#listeners.push(listener);
+  }
+
+  #follow(token: string | null): void {
+    if (token === this.#accountShown) {
+      // Something else is known, such as whether there are accounts at all.
+      return;
+    }
+    this.#accountShown = token;
+    this.#acceptAccount();
+    if (this.#given === null) {
+      for (const listener of this.#listeners) {
         listener();
       }
-    });
+    }
   }
 
   #acceptAccount(): void {
