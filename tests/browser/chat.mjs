@@ -6,22 +6,13 @@
 
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
-import { chromium } from "playwright-core";
+import { launch, newContext, noteRoomErrors, report, shooter } from "./lib/chromium.mjs";
 
 const [first, second, studio, spkis, shots] = process.argv.slice(2);
-const WAIT_MS = 20_000;
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  `--ignore-certificate-errors-spki-list=${spkis}`,
-];
-
 const errors = [];
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGUMENTS });
+const seen = {};
+const shot = shooter(shots, "chat");
+const browser = await launch(spkis);
 
 /** A way to an edge that can be cut: a browser that is told to be offline keeps the WebSockets that it has. */
 async function wayTo(url) {
@@ -52,16 +43,9 @@ async function wayTo(url) {
 }
 
 async function open(url, options = {}, way = null) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-GB", ignoreHTTPSErrors: true, ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(WAIT_MS);
-  page.on("pageerror", (error) => errors.push(String(error)));
-  page.on("console", (message) => {
-    // There is no picture in this test, nobody is signed in, and while the way is cut nothing can be had.
-    if (message.type() === "error" && way?.isCut !== true && !/\/live\/|m3u8|\/api\/me$|\/(goal|gifts)$/.test(`${message.text()} ${message.location().url}`)) {
-      errors.push(`${message.text()} ${message.location().url}`);
-    }
-  });
+  const page = await (await newContext(browser, options)).newPage();
+  // While the way is cut nothing can be had.
+  noteRoomErrors(page, errors, () => way?.isCut === true);
   await page.goto(url);
   return page;
 }
@@ -80,9 +64,8 @@ async function introduce(page, name) {
   await line(page, `hello from ${name}`).waitFor();
 }
 
-const seen = {};
 const bobsWay = await wayTo(second);
-try {
+await report(browser, seen, errors, async () => {
   const ann = await open(first);
   const bob = await open(bobsWay.url, {}, bobsWay);
   await introduce(ann, "Ann");
@@ -151,16 +134,8 @@ try {
   await line(phone, "while away 9").waitFor();
   seen.language = await phone.evaluate(() => document.documentElement.lang);
   seen.overflow = await phone.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-  if (shots) {
-    await phone.screenshot({ path: `${shots}/chat-phone.png` });
-    await ann.screenshot({ path: `${shots}/chat-desktop.png` });
-    await judge.screenshot({ path: `${shots}/chat-studio.png` });
-  }
-  console.log(JSON.stringify({ ...seen, errors }));
-} catch (error) {
-  console.error(String(error), JSON.stringify({ ...seen, errors }));
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-  bobsWay.close();
-}
+  await shot(phone, "phone");
+  await shot(ann, "desktop");
+  await shot(judge, "studio");
+});
+bobsWay.close();

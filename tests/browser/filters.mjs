@@ -7,26 +7,13 @@
 // registry with the role operator; it is entered on the page. The page speaks plain HTTP on the edge's admin listener.
 // VIEWPORT=390x844 and SCHEME=light|dark change how the page is shown, WAIT_MS for how long a version is waited for.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { noteErrors, withPage } from "./lib/chromium.mjs";
 
 const [adminUrl, token, filter, version, shotBefore, backTo, shotAfter] = process.argv.slice(2);
 const WAIT_MS = Number(process.env.WAIT_MS ?? 60_000);
 const [width, height] = (process.env.VIEWPORT ?? "1280x900").split("x").map(Number);
 /** Rates need a few samples before they are there, and the pictures should have them. */
 const SAMPLES_MIN = 3;
-
-// As in watch.mjs: Chromium under root, without a GPU, and without calls home.
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 /** Runs in the page: whether the card of the filter says that this version is active. */
 function isActive({ filter, version }) {
@@ -35,23 +22,11 @@ function isActive({ filter, version }) {
   return [active, activeName, activeLabel].includes(version);
 }
 
-const profile = mkdtempSync(join(tmpdir(), "weir-chromium-"));
 const errors = [];
 let node = 0;
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  headless: true,
-  args: ARGUMENTS,
-  viewport: { width, height },
-  colorScheme: process.env.SCHEME ?? "light",
-});
-try {
-  const page = context.pages()[0] ?? (await context.newPage());
+await withPage({ viewport: { width, height }, colorScheme: process.env.SCHEME ?? "light" }, async (page) => {
   page.setDefaultTimeout(WAIT_MS);
-  page.on("console", (message) => {
-    if (message.type() === "error") errors.push(message.text());
-  });
-  page.on("pageerror", (error) => errors.push(String(error)));
+  noteErrors(page, errors);
   page.on("response", (response) => {
     if (new URL(response.url()).pathname === "/v1/node/filters" && response.ok()) node++;
   });
@@ -94,7 +69,4 @@ try {
   const rolledBackMs = performance.now() - confirmed;
   await page.screenshot({ path: shotAfter, fullPage: true });
   console.log(JSON.stringify({ filter, shownMs, before, asked, answered, rolledBackMs, after: await active(), errors }));
-} finally {
-  await context.close();
-  rmSync(profile, { recursive: true, force: true });
-}
+});

@@ -6,29 +6,13 @@
 // Glass to glass is the clock on the wall minus the clock in the picture, read from a canvas: no
 // playlist, no player and no server is asked.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { noteErrors, trusting, withPage } from "./lib/chromium.mjs";
 
 const [url, port, spki, seconds] = process.argv.slice(2);
 const STARTUP_MS_MAX = 30_000;
 const SAMPLE_EVERY_MS = 250;
 
-// All of these are needed: without them Chromium on a machine without a GPU, under root, phones
-// home, or stays with h2 because the certificate's authority is private.
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--autoplay-policy=no-user-gesture-required",
-  "--enable-quic",
-  `--origin-to-force-quic-on=localhost:${port}`,
-  `--ignore-certificate-errors-spki-list=${spki}`,
-];
+const ARGUMENTS = ["--autoplay-policy=no-user-gesture-required", "--enable-quic", `--origin-to-force-quic-on=localhost:${port}`, trusting(spki)];
 
 /** Runs in the page. Samples the video until the time is up. */
 async function observe({ startupMsMax, watchMs, sampleEveryMs }) {
@@ -105,20 +89,10 @@ async function observe({ startupMsMax, watchMs, sampleEveryMs }) {
   };
 }
 
-const profile = mkdtempSync(join(tmpdir(), "weir-chromium-"));
 const errors = [];
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  headless: true,
-  args: ARGUMENTS,
-});
-try {
-  const page = context.pages()[0] ?? (await context.newPage());
+await withPage({ args: ARGUMENTS }, async (page) => {
+  noteErrors(page, errors);
   await page.addInitScript(() => performance.setResourceTimingBufferSize(10_000));
-  page.on("console", (message) => {
-    if (message.type() === "error") errors.push(message.text());
-  });
-  page.on("pageerror", (error) => errors.push(String(error)));
   page.on("requestfailed", (request) => {
     const failure = request.failure()?.errorText ?? "failed";
     // A player gives up requests when it changes its mind; that is its right.
@@ -134,7 +108,4 @@ try {
   if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
   if (seen.failure) throw new Error(`${seen.failure}; ${errors.join("; ")}`);
   console.log(JSON.stringify({ ...seen, errors }));
-} finally {
-  await context.close();
-  rmSync(profile, { recursive: true, force: true });
-}
+});
