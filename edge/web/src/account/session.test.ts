@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { FakeClock, settle } from "../lib/fake-clock";
 import { Problem } from "./problem";
 import { Session } from "./session";
 import type { World } from "./world";
@@ -6,8 +7,7 @@ import type { World } from "./world";
 const USER = { id: "u-1", login: "ann", name: "Ann", roles: [], rooms: { demo: ["moderator"] }, created_at_ms: 5 };
 
 /** A server that hands out tokens `t1`, `t2`, ..., and the tabs of one browser in front of it. */
-class Site {
-  nowMs = 1_000_000;
+class Site extends FakeClock {
   tokens = 0;
   ends = false;
   accounts = true;
@@ -19,7 +19,6 @@ class Site {
   good = new Set<string>();
   remembered: boolean | null = null;
   user = USER;
-  timers: { run: () => void; atMs: number }[] = [];
   tabs: ((message: unknown) => void)[] = [];
   #lock: Promise<unknown> = Promise.resolve();
 
@@ -40,19 +39,11 @@ class Site {
         this.tabs.push(own);
         tab.wake = onWake;
       },
-      later: (run: () => void, ms: number) => void this.timers.push({ run, atMs: this.nowMs + ms }),
+      later: (run: () => void, ms: number) => this.later(run, ms),
       recall: () => this.remembered,
       remember: (signedIn: boolean) => void (this.remembered = signedIn),
     };
     return tab;
-  }
-
-  async pass(ms: number): Promise<void> {
-    this.nowMs += ms;
-    const due = this.timers.filter(({ atMs }) => atMs <= this.nowMs);
-    this.timers = this.timers.filter(({ atMs }) => atMs > this.nowMs);
-    due.forEach(({ run }) => run());
-    await settle();
   }
 
   count(path: string): number {
@@ -97,15 +88,10 @@ class Site {
 
 const json = (status: number, body: unknown, headers = {}): Response => new Response(JSON.stringify(body), { status, headers });
 const problem = (status: number, code: string): Response => json(status, { status, code, detail: "no" }, { "Retry-After": "3" });
-const settle = async (): Promise<void> => {
-  for (let turn = 0; turn < 50; turn += 1) {
-    await Promise.resolve();
-  }
-};
 
 let site: Site;
 beforeEach(() => {
-  site = new Site();
+  site = new Site(1_000_000);
   vi.spyOn(Math, "random").mockReturnValue(0);
 });
 
@@ -119,7 +105,7 @@ describe("session", () => {
   it("restores who was signed in, and does not try where nobody was", async () => {
     const session = await signedIn();
     expect([session.user?.name, session.token, session.accounts, session.user?.rooms["demo"]]).toEqual(["Ann", "t1", "there", ["moderator"]]);
-    site = new Site();
+    site = new Site(1_000_000);
     site.remembered = false;
     const nobody = await signedIn();
     expect([nobody.user, nobody.accounts, site.asked]).toEqual([null, "there", ["/api/accounts"]]);

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { settle } from "../lib/fake-clock";
 import { Problem } from "./problem";
 import type { Session } from "./session";
 import { Wallet, WalletHistory } from "./wallet";
@@ -105,9 +106,3 @@ describe("a balance", () => {
     expect(wallet.left).toBe(5);
   });
 });
-
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 5; turn += 1) {
-    await Promise.resolve();
-  }
-}

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { Problem } from "../account/problem";
+import { FakeClock, settle } from "../lib/fake-clock";
 import type { Item } from "./catalogue";
 import { ANSWER_MS_MAX, type Fate, FLYING_MAX, type Given, GiftSender, type Tap, WAITING_MAX } from "./sender";
 
@@ -7,13 +8,11 @@ const item = (id: string, price = 10): Item => ({ id, name: id, price, emoji: "ð
 const ROSE = item("rose");
 
 /** An edge that answers when the test says so, and a clock that moves when it says so. */
-class Edge {
-  nowMs = 0;
+class Edge extends FakeClock {
   ids = 0;
   posts: { tap: Tap; resolve: (given: Given) => void; reject: (error: unknown) => void }[] = [];
   sent: string[] = [];
   fates: Fate[] = [];
-  timers: { run: () => void; atMs: number }[] = [];
   flyingMax = 0;
   readonly sender = new GiftSender({
     post: (tap) => {
@@ -25,7 +24,7 @@ class Edge {
     },
     newId: () => `g${(this.ids += 1)}`,
     now: () => this.nowMs,
-    later: (run, ms) => void this.timers.push({ run, atMs: this.nowMs + ms }),
+    later: (run, ms) => this.later(run, ms),
     onFate: (fate) => void this.fates.push(fate),
     onChange: () => undefined,
   });
@@ -41,22 +40,8 @@ class Edge {
     await settle();
   }
 
-  async pass(ms: number): Promise<void> {
-    this.nowMs += ms;
-    const due = this.timers.filter(({ atMs }) => atMs <= this.nowMs);
-    this.timers = this.timers.filter(({ atMs }) => atMs > this.nowMs);
-    due.forEach(({ run }) => run());
-    await settle();
-  }
-
   get told(): unknown[] {
     return this.fates.map((fate) => (fate.type === "failed" ? [fate.problem.code, fate.taps.length, fate.again] : fate.type === "given" ? fate.state : fate.type));
-  }
-}
-
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 10; turn += 1) {
-    await Promise.resolve();
   }
 }
 
