@@ -60,12 +60,14 @@ export async function enter(form: HTMLFormElement, session: Session): Promise<vo
   button.disabled = false;
 }
 
-function words({ code, detail, status }: Problem): string {
+/** Why one is not signed in. */
+export function words({ code, detail, status }: Problem): string {
   const known: Readonly<Record<string, string>> = {
     "wrong-credentials": "the login or the password is wrong",
     blocked: "this account is blocked",
     locked: "too many wrong passwords",
     unavailable: "the server cannot be reached",
+    timeout: "the server did not answer in time",
   };
   return known[code] ?? (detail === "" ? `the server answered ${status}` : detail);
 }

@@ -117,7 +117,8 @@ export class EarningsPanel {
     } else if (this.#shownFor !== user?.id) {
       this.#shownFor = user?.id ?? null;
       this.#element.replaceChildren(...Object.values(this.#parts), this.#confirmation.element);
-      this.#draw();
+      // At once: the parts may be those that somebody else has seen.
+      this.#drawNow();
       void this.#refresh();
       void this.#call.get(`${this.#path}/gifts`, parseItems).then(
         (items) => {
