@@ -1,9 +1,10 @@
 /** What the room wants to reach, above the chat. Who runs the room sets it here. */
 
 import type { FormDialog } from "../account/form";
-import { Problem } from "../account/problem";
+import { asProblem } from "../account/problem";
 import type { Session } from "../account/session";
 import { hasRole } from "../account/parse";
+import { problemWords } from "../account/words";
 import { toast } from "../chat/moderation";
 import { formatNumber, onLanguage, t } from "../i18n";
 import { GOAL_TARGET_MAX } from "../lib/money/check";
@@ -96,7 +97,7 @@ export class GoalBar {
       this.#onSet(null);
       toast(t("goal.removed"));
     } catch (error) {
-      toast(t(error instanceof Problem && error.status === 403 ? "problem.forbidden" : "problem.unavailable"));
+      toast(problemWords(asProblem(error)));
     }
   }
 }
