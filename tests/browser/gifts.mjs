@@ -184,6 +184,7 @@ async function broadcast(ann, eve) {
   await hugo.fill('.goal-form [name="title"]', "A new microphone");
   await hugo.fill('.goal-form [name="target"]', "500");
   await hugo.press('.goal-form [name="target"]', "Enter");
+  await hugo.locator(".earn-goal .goal-title", { hasText: "A new microphone" }).waitFor();
   await eve.locator(".goal-title", { hasText: "A new microphone" }).waitFor();
   seen.goal = [await text(eve, ".goal-figures")];
   await ann.locator('[data-item="rose"]').press("Enter");

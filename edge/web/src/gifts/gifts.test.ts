@@ -179,16 +179,23 @@ describe("goal", () => {
     const crossed = gave(begun, 90, 2000);
     expect([crossed.goal?.progress, crossed.goal?.reached]).toEqual([130, false]);
     const notice = '{"title":"Mic","target":100}';
-    const first = reachedBy(crossed, notice);
-    expect([first.celebrates, first.state.goal?.reached, reachedBy(first.state, notice).celebrates]).toEqual([true, true, false]);
-    expect([reachedBy(begun, notice).celebrates, reachedBy(NO_GOAL, notice).state.goal?.title, reachedBy(NO_GOAL, "{}").celebrates]).toEqual([true, "Mic", false]);
+    const first = reachedBy(crossed, notice, 2500);
+    expect([first.celebrates, first.state.goal?.reached, reachedBy(first.state, notice, 2600).celebrates]).toEqual([true, true, false]);
+    expect([reachedBy(begun, notice, 1500).celebrates, reachedBy(NO_GOAL, notice, 1).state.goal?.title, reachedBy(NO_GOAL, "{}", 1).celebrates]).toEqual([true, "Mic", false]);
   });
 
   it("is what the edge says again when it is asked again, and the notice that comes in step with the picture still counts", () => {
     const drifted = gave(begun, 30, 2000);
     const refunded = told(drifted, parseGoal({ title: "Mic", target: 100, progress: 40 }), 3000);
     const asked = told(refunded, parseGoal({ title: "Mic", target: 100, progress: 100, reached_at_ms: 7 }), 4000);
-    expect([refunded.goal?.progress, asked.goal?.reached, reachedBy(asked, '{"title":"Mic","target":100}').celebrates]).toEqual([40, true, true]);
+    expect([refunded.goal?.progress, asked.goal?.reached, reachedBy(asked, '{"title":"Mic","target":100}', 3900).celebrates]).toEqual([40, true, true]);
+  });
+
+  it("is not what an answer says that is older than what the room has told", () => {
+    const set = noticed(NO_GOAL, '{"title":"Mic","target":100,"progress":0}', 2000);
+    expect([told(set, null, 1900).goal?.title, told(set, null, 2000).goal]).toEqual(["Mic", null]);
+    const { state } = reachedBy(set, '{"title":"Mic","target":100}', 3000);
+    expect(told(state, parseGoal({ title: "Mic", target: 100, progress: 90 }), 2900).goal?.reached).toBe(true);
   });
 
   it("has a title of as many bytes as the origin takes; what is wrong is said at its field", () => {
@@ -202,8 +209,8 @@ describe("goal", () => {
 
   it("that is set anew is celebrated anew", () => {
     const notice = '{"title":"Mic","target":100,"progress":0}';
-    const anew = noticed(reachedBy(begun, notice).state, notice, 2000);
-    expect([anew.goal?.reached, reachedBy(anew, notice).celebrates]).toEqual([false, true]);
+    const anew = noticed(reachedBy(begun, notice, 1500).state, notice, 2000);
+    expect([anew.goal?.reached, reachedBy(anew, notice, 2500).celebrates]).toEqual([false, true]);
   });
 });
 

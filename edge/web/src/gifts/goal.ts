@@ -31,9 +31,9 @@ export function parseGoal(value: unknown): Goal | null {
   return { title, target, progress, reached: progress >= target || number(field(value, "reached_at_ms")) > 0 };
 }
 
-/** The edge was asked. That a goal is reached is celebrated when the room says so, which may be later: in step with the picture. */
+/** The edge was asked, then; what the room has told since is newer. That a goal is reached is celebrated when the room says so, which may be later: in step with the picture. */
 export function told(state: GoalState, goal: Goal | null, asOfMs: number): GoalState {
-  return { ...state, goal, asOfMs };
+  return asOfMs < state.asOfMs ? state : { ...state, goal, asOfMs };
 }
 
 /** A notice `goal`: set, changed or taken away. */
@@ -54,14 +54,14 @@ export function gave(state: GoalState, points: number, atMs: number): GoalState 
 }
 
 /** A notice `goal_reached`, and whether it is the first one of its goal. */
-export function reachedBy(state: GoalState, payload: string): { readonly state: GoalState; readonly celebrates: boolean } {
+export function reachedBy(state: GoalState, payload: string, atMs: number): { readonly state: GoalState; readonly celebrates: boolean } {
   const said = parseGoal(parsedJson(payload));
   const goal = state.goal ?? said;
   if (goal === null) {
     return { state, celebrates: false };
   }
   const reached = { ...goal, progress: Math.max(goal.progress, goal.target), reached: true };
-  return { state: { ...state, goal: reached, celebrated: keyOf(goal) }, celebrates: state.celebrated !== keyOf(goal) };
+  return { state: { goal: reached, asOfMs: Math.max(atMs, state.asOfMs), celebrated: keyOf(goal) }, celebrates: state.celebrated !== keyOf(goal) };
 }
 
 /** Of the form: what is wrong with it, as the code of a problem; what was typed, as the edge takes it; and the fields it is about. */

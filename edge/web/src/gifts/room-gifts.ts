@@ -230,7 +230,7 @@ export class RoomGifts {
   }
 
   #reach(payload: string, atMs: number): void {
-    const { state, celebrates } = reachedBy(this.#goal, payload);
+    const { state, celebrates } = reachedBy(this.#goal, payload, atMs);
     this.#goal = state;
     if (celebrates && state.goal !== null && !this.#isLate(atMs)) {
       const words = t("goal.reachedTitle", { title: state.goal.title });
