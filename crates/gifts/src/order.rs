@@ -1,6 +1,7 @@
 //! What an edge hands over.
 
-use rooms::schema::{Animation, Combo, User};
+use rooms::NUMBER_MAX;
+use rooms::schema::{Animation, Combo, Gift, User};
 use serde::{Deserialize, Serialize};
 
 /// What is counted.
@@ -71,4 +72,22 @@ pub struct Transfer {
     pub amount: u64,
     /// Of what.
     pub currency: Currency,
+}
+
+impl Order {
+    /// What the room is told when it is paid.
+    pub fn shown(&self) -> Gift {
+        Gift {
+            id: self.id.clone(),
+            sender: self.sender.clone(),
+            recipient: self.recipient.clone(),
+            item: self.item.clone(),
+            count: self.count,
+            // Browsers count to there.
+            points: self.plan.total.min(NUMBER_MAX),
+            note: self.note.clone(),
+            combo: self.plan.combo.clone(),
+            animation: self.plan.animation.clone(),
+        }
+    }
 }

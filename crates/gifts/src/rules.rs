@@ -1,5 +1,6 @@
 //! Whether a plan is money.
 
+use rooms::{ATTR_BYTES_MAX, ID_BYTES_MAX as ROOM_ID_BYTES_MAX, NAME_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use thiserror::Error;
 
 use crate::order::{Currency, Order, Transfer};
@@ -38,6 +39,9 @@ pub enum OrderError {
     /// A text is empty, too long, or holds what is not visible ASCII.
     #[error("{0} is empty, too long, or no visible ASCII")]
     Text(&'static str),
+    /// A room would not take it, and nobody would see what was paid.
+    #[error("{0} is not what a room shows")]
+    Shown(&'static str),
     /// None, or too many.
     #[error("count is 1 to {COUNT_MAX}")]
     Count,
@@ -95,6 +99,7 @@ impl Order {
     /// The first thing that is wrong with the order.
     pub fn moves(&self, rules: Rules) -> Result<Vec<Move>, OrderError> {
         self.check_texts()?;
+        self.check_shown()?;
         if !(1..=COUNT_MAX).contains(&self.count) {
             return Err(OrderError::Count);
         }
@@ -168,6 +173,28 @@ impl Order {
         }
         if self.recipient.strip_prefix("room:") != Some(&self.room) {
             return Err(OrderError::Recipient);
+        }
+        Ok(())
+    }
+
+    /// A room's hub refuses what is beyond its bounds, when the money has moved already. What it says of ids
+    /// and notes is within those of [`Self::check_texts`].
+    fn check_shown(&self) -> Result<(), OrderError> {
+        if self.sender.name.len() > NAME_BYTES_MAX {
+            return Err(OrderError::Shown("the sender's name"));
+        }
+        if let Some(combo) = &self.plan.combo
+            && !(1..=ROOM_ID_BYTES_MAX).contains(&combo.id.len())
+        {
+            return Err(OrderError::Shown("the id of a combo"));
+        }
+        if let Some(animation) = &self.plan.animation {
+            if animation.asset.len() > ATTR_BYTES_MAX {
+                return Err(OrderError::Shown("the asset of an animation"));
+            }
+            if animation.payload.len() > PAYLOAD_BYTES_MAX {
+                return Err(OrderError::Shown("the payload of an animation"));
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
-use rooms::schema::{Roles, User};
+use rooms::schema::{Animation, Body, Combo, Outcome, Publish, Roles, User};
+use rooms::{Config, Hub, Saved};
 
 use super::*;
 use crate::order::Plan;
@@ -162,6 +163,56 @@ fn an_order_is_about_its_room() {
     let mut none = good();
     none.count = 0;
     assert_eq!(none.moves(RULES), Err(OrderError::Count));
+}
+
+/// As a room's hub does with what was paid.
+fn is_taken(order: &Order) -> bool {
+    let hub = Hub::new(&Config::default(), 7, Saved::default(), 1_000, 1);
+    let publish = Publish {
+        author: order.sender.id.clone(),
+        client_id: order.id.clone(),
+        media_ms: None,
+        body: Body::Gift(order.shown()),
+    };
+    let outcome = hub.unwrap().publish(1_000, publish);
+    matches!(outcome, Outcome::Accepted { .. })
+}
+
+/// The largest gift that is paid is one that a room takes; what a room does not take is not paid.
+#[test]
+fn what_is_paid_can_be_shown() {
+    let text = |bytes: usize| "x".repeat(bytes);
+    let sized = |id: usize, name: usize, asset: usize, payload: usize| {
+        let mut order = good();
+        order.sender.name = text(name);
+        order.note = Some(text(NOTE_BYTES_MAX));
+        order.plan.combo = Some(Combo {
+            id: text(id),
+            count: u32::MAX,
+            window_ms: u32::MAX,
+        });
+        order.plan.animation = Some(Animation {
+            asset: text(asset),
+            payload: text(payload),
+            duration_ms: u32::MAX,
+            layer: u32::MAX,
+        });
+        order
+    };
+    let mut largest = sized(128, 128, 512, 4_096);
+    largest.id = text(ID_BYTES_MAX);
+    largest.item = text(ITEM_BYTES_MAX);
+    assert!(largest.moves(RULES).is_ok() && is_taken(&largest));
+    for (what, order) in [
+        ("a combo without an id", sized(0, 1, 1, 1)),
+        ("a combo's long id", sized(129, 1, 1, 1)),
+        ("a long name", sized(1, 129, 1, 1)),
+        ("a long asset", sized(1, 1, 513, 1)),
+        ("a long payload", sized(1, 1, 1, 4_097)),
+    ] {
+        let refused = matches!(order.moves(RULES), Err(OrderError::Shown(_)));
+        assert!(refused && !is_taken(&order), "{what}");
+    }
 }
 
 #[test]
