@@ -104,6 +104,8 @@ pub struct GiftRules {
     pub user_daily_max: u64,
     /// Coins for a room in a day (UTC); 0: any.
     pub room_daily_max: u64,
+    /// Whether gifts of broadcasters for their own room are held.
+    pub hold_self_gifts: bool,
     /// A gift of so many coins of an account younger than `new_account` is held; 0: none is.
     pub new_account_coins: u64,
     /// See `new_account_coins`.
@@ -120,6 +122,7 @@ impl GiftRules {
     fn signals(&self) -> ::gifts::SignalRules {
         let new_account_ms = u64::try_from(self.new_account.as_millis()).unwrap_or(u64::MAX);
         ::gifts::SignalRules {
+            self_gifts: self.hold_self_gifts,
             new_account_coins: self.new_account_coins,
             new_account_ms: if self.new_account_coins == 0 {
                 0

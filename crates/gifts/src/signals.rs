@@ -3,6 +3,8 @@
 /// What an operator finds suspicious.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignalRules {
+    /// Whether a gift for the giver's own room is.
+    pub self_gifts: bool,
     /// Coins of one gift by an account younger than `new_account_ms`; 0: none are too many.
     pub new_account_coins: u64,
     /// How long an account is new, in milliseconds.
@@ -36,7 +38,7 @@ impl Signals {
                 "new-account",
                 rules.new_account_coins > 0 && is_new && coins >= rules.new_account_coins,
             ),
-            ("self-gift", giver.is_own_room),
+            ("self-gift", rules.self_gifts && giver.is_own_room),
             (
                 "velocity",
                 rules.velocity_coins > 0 && lately > rules.velocity_coins,
@@ -62,6 +64,7 @@ mod tests {
     use super::*;
 
     const RULES: SignalRules = SignalRules {
+        self_gifts: true,
         new_account_coins: 1_000,
         new_account_ms: 60_000,
         velocity_coins: 5_000,
@@ -91,7 +94,12 @@ mod tests {
             ..old
         };
         assert_eq!(of(own, 1), ["self-gift"]);
-        let off = Signals::of(SignalRules::default(), busy, u64::MAX);
+        let all = Giver {
+            age_ms: Some(0),
+            is_own_room: true,
+            ..busy
+        };
+        let off = Signals::of(SignalRules::default(), all, u64::MAX);
         assert!(!off.hold(), "nothing is suspicious unless it is said to be");
     }
 }

@@ -113,6 +113,8 @@ pub struct GiftsConfig {
     pub user_daily_max: u64,
     /// Coins that a room may be given in a day (UTC); 0: any.
     pub room_daily_max: u64,
+    /// Whether a gift of broadcasters for their own room is held.
+    pub hold_self_gifts: bool,
     /// A gift of at least so many coins, by an account younger than `new_account_seconds`, is held;
     /// 0: none is.
     pub new_account_coins: u64,
@@ -132,6 +134,7 @@ impl Default for GiftsConfig {
             issued_percent_max: 100,
             user_daily_max: 0,
             room_daily_max: 0,
+            hold_self_gifts: true,
             new_account_coins: 0,
             new_account_seconds: 86_400,
             velocity_coins: 0,
@@ -359,6 +362,7 @@ impl ControlConfig {
             issued_percent_max: gifts.issued_percent_max,
             user_daily_max: gifts.user_daily_max,
             room_daily_max: gifts.room_daily_max,
+            hold_self_gifts: gifts.hold_self_gifts,
             new_account_coins: gifts.new_account_coins,
             new_account: Duration::from_secs(gifts.new_account_seconds),
             velocity_coins: gifts.velocity_coins,

@@ -8,6 +8,8 @@
 //! money.
 
 mod boards;
+#[cfg(test)]
+mod harness;
 mod outbox;
 mod pay;
 pub(super) mod records;

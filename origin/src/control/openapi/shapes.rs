@@ -163,7 +163,8 @@ pub(super) struct GiftGiven {
     state: String,
     total: u64,
     currency: String,
-    available: i64,
+    /// What can still be spent; null if it could not be read: the wallet says.
+    available: Option<i64>,
 }
 
 /// Coins to be given; fewer than none are taken back.
