@@ -16,6 +16,7 @@ use super::records::shown;
 use crate::caller::Actor;
 use crate::clock::unix_ms;
 use crate::control::Desk;
+use crate::control::people::detached;
 use crate::control::wallet::now;
 use crate::problem::{Checked, Problem};
 
@@ -88,37 +89,8 @@ async fn approve(
     Actor(actor): Actor,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let record = desk.record(&id).await?;
-    match record.state {
-        State::Held => {}
-        State::Given => return Ok(StatusCode::NO_CONTENT),
-        State::Rejected | State::Refunded => return Err(over()),
-    }
-    let plan = record.plan.as_deref().unwrap_or_default();
-    let order: Order = serde_json::from_str(plan).map_err(|_| over())?;
-    let rules = Rules {
-        issued_percent_max: desk.settings.gifts.issued_percent_max,
-    };
-    let moves = order
-        .moves(rules)
-        .map_err(|error| Problem::new(StatusCode::CONFLICT, "bad-plan", error.to_string()))?;
-    let now_ms = unix_ms();
-    let batch = batch(&order, &moves, now_ms)?.posting(hold_id(&id)?);
-    match desk.commit(batch, &order.sender.id, now_ms).await {
-        Ok(()) => {}
-        // Another one of the staff was faster, or the time of the hold is over.
-        Err(Error::Conflict { .. }) => {}
-        Err(Error::Hold {
-            problem: HoldProblem::Posted,
-            ..
-        }) => {}
-        Err(Error::Hold { .. }) => return Err(over()),
-        Err(error) => return Err(error.into()),
-    }
-    desk.announced.notify_one();
-    desk.log_gift(&actor, "gift-approved", &record, json!({}))
-        .await;
-    Ok(StatusCode::NO_CONTENT)
+    // What is done is written down, though whoever asked may go away in between.
+    detached(async move { desk.approve(&actor, &id).await }).await
 }
 
 /// Gives back what was held. Again is the same.
@@ -127,16 +99,7 @@ async fn reject(
     Actor(actor): Actor,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let record = desk.record(&id).await?;
-    match record.state {
-        State::Held => {}
-        State::Rejected => return Ok(StatusCode::NO_CONTENT),
-        State::Given | State::Refunded => return Err(over()),
-    }
-    desk.give_back(&id).await?;
-    desk.log_gift(&actor, "gift-rejected", &record, json!({}))
-        .await;
-    Ok(StatusCode::NO_CONTENT)
+    detached(async move { desk.reject(&actor, &id).await }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,44 +120,7 @@ async fn refund(
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         return Err(Problem::new(status, "out-of-range", detail));
     }
-    let record = desk.record(&id).await?;
-    match record.state {
-        State::Given => {}
-        State::Refunded => return Ok(StatusCode::NO_CONTENT),
-        State::Held | State::Rejected => return Err(over()),
-    }
-    let original = desk.ledger.linked(&transfer_id(&id, 0)?).await?;
-    let Some(first) = original.first() else {
-        return Err(unknown());
-    };
-    let reference: Reference = first.transfer.reference.clone();
-    let reversal = TransferId::new(&format!("refund/{id}")).map_err(invalid)?;
-    let kind = Kind::new("refund").map_err(invalid)?;
-    let batch = Batch::reversing(&original, &reversal, &kind, &reference).map_err(invalid)?;
-    let announcement = Announcement::Refunded {
-        id: id.clone(),
-        room: record.room.clone(),
-        at_ms: unix_ms(),
-    };
-    let message = Message {
-        topic: Reference::new(&format!("room:{}", record.room)).map_err(invalid)?,
-        payload: Bytes::from(serde_json::to_vec(&announcement).unwrap_or_default()),
-    };
-    let batch = batch.with_messages(vec![message]).map_err(invalid)?;
-    match desk.ledger.commit(batch, now()).await {
-        // The same was asked for before: its time, at least, was another.
-        Ok(_) | Err(Error::Conflict { .. }) => {}
-        Err(Error::Insufficient { .. }) => {
-            let detail = "the room does not have any more what it earned by this gift";
-            return Err(Problem::new(StatusCode::CONFLICT, "spent", detail));
-        }
-        Err(error) => return Err(error.into()),
-    }
-    desk.announced.notify_one();
-    let details = json!({ "reason": refund.reason });
-    desk.log_gift(&actor, "gift-refunded", &record, details)
-        .await;
-    Ok(StatusCode::NO_CONTENT)
+    detached(async move { desk.refund(&actor, &id, &refund.reason).await }).await
 }
 
 /// Gives back what was held for longer than is allowed. Of very many, those that are left are for the
@@ -224,19 +150,125 @@ impl Desk {
         self.records.gift(id).await?.ok_or_else(unknown)
     }
 
-    /// Gives back what was held, whether the ledger still holds it or not.
-    pub(in crate::control) async fn give_back(&self, id: &str) -> Result<(), Problem> {
-        match self.ledger.void(hold_id(id)?, now()).await {
-            Ok(_) => {}
+    async fn approve(&self, actor: &str, id: &str) -> Result<StatusCode, Problem> {
+        let record = self.record(id).await?;
+        match record.state {
+            State::Held => {}
+            State::Given => {
+                // It may have been paid by the same tap elsewhere, and not from what is reserved.
+                self.release(id).await;
+                return Ok(StatusCode::NO_CONTENT);
+            }
+            State::Rejected | State::Refunded => return Err(over()),
+        }
+        let plan = record.plan.as_deref().unwrap_or_default();
+        let order: Order = serde_json::from_str(plan).map_err(|_| over())?;
+        let rules = Rules {
+            issued_percent_max: self.settings.gifts.issued_percent_max,
+        };
+        let moves = order
+            .moves(rules)
+            .map_err(|error| Problem::new(StatusCode::CONFLICT, "bad-plan", error.to_string()))?;
+        let now_ms = unix_ms();
+        let batch = batch(&order, &moves, now_ms)?.posting(hold_id(id)?);
+        match self.commit(batch, &order.sender.id, now_ms).await {
+            Ok(()) => {}
+            // Another one of the staff was faster, or that tap.
+            Err(Error::Conflict { .. }) => self.release(id).await,
             Err(Error::Hold {
-                problem: HoldProblem::Unknown | HoldProblem::Expired | HoldProblem::Voided,
+                problem: HoldProblem::Posted,
                 ..
             }) => {}
+            Err(Error::Hold {
+                problem: HoldProblem::Unknown,
+                ..
+            }) => return Err(not_reserved()),
+            // The time of the hold is over.
             Err(Error::Hold { .. }) => return Err(over()),
             Err(error) => return Err(error.into()),
         }
+        self.announced.notify_one();
+        self.log_gift(actor, "gift-approved", &record, json!({}))
+            .await;
+        Ok(StatusCode::NO_CONTENT)
+    }
+
+    async fn reject(&self, actor: &str, id: &str) -> Result<StatusCode, Problem> {
+        let record = self.record(id).await?;
+        match record.state {
+            State::Held => {}
+            State::Rejected => return Ok(StatusCode::NO_CONTENT),
+            State::Given | State::Refunded => return Err(over()),
+        }
+        self.give_back(id).await?;
+        self.log_gift(actor, "gift-rejected", &record, json!({}))
+            .await;
+        Ok(StatusCode::NO_CONTENT)
+    }
+
+    async fn refund(&self, actor: &str, id: &str, reason: &str) -> Result<StatusCode, Problem> {
+        let record = self.record(id).await?;
+        match record.state {
+            State::Given => {}
+            State::Refunded => return Ok(StatusCode::NO_CONTENT),
+            State::Held | State::Rejected => return Err(over()),
+        }
+        let original = self.ledger.linked(&transfer_id(id, 0)?).await?;
+        let Some(first) = original.first() else {
+            return Err(unknown());
+        };
+        let reference: Reference = first.transfer.reference.clone();
+        let reversal = TransferId::new(&format!("refund/{id}")).map_err(invalid)?;
+        let kind = Kind::new("refund").map_err(invalid)?;
+        let batch = Batch::reversing(&original, &reversal, &kind, &reference).map_err(invalid)?;
+        let announcement = Announcement::Refunded {
+            id: id.to_owned(),
+            room: record.room.clone(),
+            at_ms: unix_ms(),
+        };
+        let message = Message {
+            topic: Reference::new(&format!("room:{}", record.room)).map_err(invalid)?,
+            payload: Bytes::from(serde_json::to_vec(&announcement).unwrap_or_default()),
+        };
+        let batch = batch.with_messages(vec![message]).map_err(invalid)?;
+        match self.ledger.commit(batch, now()).await {
+            // The same was asked for before: its time, at least, was another.
+            Ok(_) | Err(Error::Conflict { .. }) => {}
+            Err(Error::Insufficient { .. }) => {
+                let detail = "the room does not have any more what it earned by this gift";
+                return Err(Problem::new(StatusCode::CONFLICT, "spent", detail));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.announced.notify_one();
+        let details = json!({ "reason": reason });
+        self.log_gift(actor, "gift-refunded", &record, details)
+            .await;
+        Ok(StatusCode::NO_CONTENT)
+    }
+
+    /// Gives back what was held, whether the ledger still holds it, or does not hold it yet.
+    pub(in crate::control) async fn give_back(&self, id: &str) -> Result<(), Problem> {
+        let was_there = self.void(id).await?;
         self.records.reject_held(id).await?;
+        // Who reserves coins after this finds the record rejected; who did it meanwhile may not have.
+        if !was_there {
+            self.void(id).await?;
+        }
         Ok(())
+    }
+
+    /// Nothing is reserved for a gift any more. Whether the ledger knew that something was.
+    async fn void(&self, id: &str) -> Result<bool, Problem> {
+        match self.ledger.void(hold_id(id)?, now()).await {
+            Ok(_) => Ok(true),
+            Err(Error::Hold { problem, .. }) => match problem {
+                HoldProblem::Unknown => Ok(false),
+                HoldProblem::Expired | HoldProblem::Voided => Ok(true),
+                _ => Err(over()),
+            },
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn log_gift(&self, actor: &str, act: &str, gift: &GiftRecord, mut details: Value) {
@@ -257,3 +289,12 @@ fn over() -> Problem {
     let detail = "this gift was settled in another way before";
     Problem::new(StatusCode::CONFLICT, "settled", detail)
 }
+
+fn not_reserved() -> Problem {
+    let detail =
+        "the coins of this gift are not reserved: the giver may give it again, or it is rejected";
+    Problem::new(StatusCode::CONFLICT, "not-reserved", detail)
+}
+
+#[cfg(test)]
+mod tests;
