@@ -147,7 +147,7 @@ impl World {
     }
 }
 
-fn suspicious() -> Signals {
+pub(super) fn suspicious() -> Signals {
     let rules = SignalRules {
         self_gifts: true,
         ..SignalRules::default()

@@ -6,7 +6,7 @@ use gift_records::State as RecordState;
 use ledger::HoldState;
 use tokio::sync::Barrier;
 
-use super::super::harness::{WATCHFUL, World, order, until};
+use super::super::harness::{WATCHFUL, World, order, suspicious, until};
 use super::*;
 use crate::control::wallet::now;
 
@@ -168,6 +168,25 @@ async fn another_gift_under_the_name_of_a_held_one_changes_nothing() {
     let again = world.desk.pay(right.clone()).await.unwrap();
     assert_eq!((again.state, again.total), (State::Held, 10));
     assert_eq!(world.record_of(&right).await, Some(RecordState::Held));
+}
+
+/// Two requests of one tap have looked before either had reserved anything, and reserve until another time.
+#[tokio::test]
+async fn a_hold_that_is_there_already_is_that_of_the_same_gift() {
+    let world = World::new(WATCHFUL).await;
+    let ana = world.rich("ana", 100).await;
+    let order = order("g1", &ana, 10);
+    let at_ms = unix_ms();
+    for later in 0..3 {
+        let held = world.desk.hold(&order, &suspicious(), at_ms + later).await;
+        let held = held.unwrap();
+        assert_eq!((held.state, held.is_new), (State::Held, later == 0));
+    }
+    assert_eq!(world.coins(&ana).await, 90);
+    let mut other = order.clone();
+    other.count = 2;
+    let refused = world.hold(&other).await.unwrap_err();
+    assert_eq!(refused.code(), "client-id-reused");
 }
 
 #[tokio::test]
