@@ -44,7 +44,7 @@ impl World {
              [[streams]]\nname = \"demo\"\npublish_key = \"key-of-the-demo-stream\"\n\
              [rooms]\nenabled = true\nlink_tokens = [\"the-token-of-the-link\"]\n\
              state_dir = {rooms:?}\n[control]\nenabled = true\n{more}\n\
-             [control.store]\ntimeout_ms = 2000\ndirectory = {control:?}\n",
+             [control.store]\ndirectory = {control:?}\n",
             rooms = directory.path().join("rooms"),
             control = directory.path().join("control"),
         );
