@@ -21,6 +21,6 @@ pub use error::{Error, Invalid, Refused};
 pub use key::{PublishKey, SigningSecret, random_id};
 pub use model::{
     Change, Delivery, Enqueued, Event, Events, Key, KeyState, NewKey, NewRoom, NewWebhook, Page,
-    Queue, Room, RoomState, Snapshot, Source, Webhook,
+    Queue, Room, RoomState, Snapshot, Source, Webhook, check_reason,
 };
 pub use store::Channels;

@@ -43,6 +43,8 @@ pub struct Room {
     pub source: Source,
     /// Since when it is known.
     pub created_ms: u64,
+    /// Greater after each stop, and in a room that was deleted and made anew.
+    pub stops: u64,
 }
 
 /// A room to be made.
@@ -225,7 +227,11 @@ impl NewKey {
     }
 }
 
-pub(crate) fn check_reason(reason: &str) -> Result<(), Invalid> {
+/// Whether a room can be stopped for this reason.
+///
+/// # Errors
+/// It is too long, or would not stand in a line.
+pub fn check_reason(reason: &str) -> Result<(), Invalid> {
     check(reason, REASON_BYTES_MAX, Invalid::Reason)
 }
 

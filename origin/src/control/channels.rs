@@ -25,9 +25,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ::channels::{Channels, Error, Refused, Room};
 use axum::Router;
 use axum::routing::{delete, get, post};
+use futures::StreamExt as _;
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Desk;
@@ -48,6 +50,8 @@ use metrics::Metrics;
 
 /// How often other origins' changes are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Hubs that are told at once that their room is closed.
+const DISMISSALS_MAX: usize = 64;
 
 /// What handlers of rooms need.
 #[derive(Debug)]
@@ -149,27 +153,26 @@ impl House {
         drop(self.streams.set(streams));
     }
 
-    /// Reads the rooms anew, and cuts off what is closed since.
-    async fn refresh(&self) -> Result<(), Error> {
+    /// Reads the rooms anew, and cuts off what is closed since. Their hubs end meanwhile: one that is
+    /// slow to save keeps nobody else from being cut off. Who waits for what is given waits for them.
+    async fn refresh(&self) -> Result<JoinHandle<()>, Error> {
         let closed = self.directory.reload(&self.store).await?;
         let known = i64::try_from(self.directory.len()).unwrap_or(i64::MAX);
         self.metrics.known.set(known);
         for closed in &closed {
             self.cut(closed);
         }
-        // A hub that is slow to save keeps nobody else waiting.
-        let dismissals = closed.iter().map(|closed| self.hubs.dismiss(&closed.name));
-        futures::future::join_all(dismissals).await;
         let count = u64::try_from(closed.len()).unwrap_or(u64::MAX);
         self.metrics.closed.inc_by(count);
-        Ok(())
+        Ok(tokio::spawn(dismiss(self.hubs.clone(), closed)))
     }
 
     /// The same after a change of this process, which is done whatever becomes of this: then whoever
     /// looks for other origins' changes makes up for it.
     async fn refresh_or_later(&self) {
-        if let Err(error) = self.refresh().await {
-            tracing::warn!(%error, "rooms cannot be read; trying again");
+        match self.refresh().await {
+            Ok(dismissed) => drop(dismissed.await),
+            Err(error) => tracing::warn!(%error, "rooms cannot be read; trying again"),
         }
     }
 
@@ -211,7 +214,7 @@ impl House {
             }
             let looked = async {
                 if self.store.version().await? != self.directory.version() {
-                    self.refresh().await?;
+                    drop(self.refresh().await?);
                 }
                 Ok::<_, Error>(())
             };
@@ -225,6 +228,17 @@ impl House {
             }
         }
     }
+}
+
+/// Sends everybody away from rooms that are closed.
+async fn dismiss(hubs: Hubs, closed: Vec<Closed>) {
+    let closed = futures::stream::iter(closed);
+    closed
+        .for_each_concurrent(DISMISSALS_MAX, |closed| {
+            let hubs = &hubs;
+            async move { hubs.dismiss(&closed.name).await }
+        })
+        .await;
 }
 
 fn unix_ms_of(time: SystemTime) -> u64 {

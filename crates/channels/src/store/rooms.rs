@@ -8,25 +8,29 @@ use crate::limits::{PAGE_MAX, ROOMS_MAX};
 use crate::model::{Change, NewRoom, Page, Room, RoomState, Snapshot, Source, check_reason};
 
 const OPEN: u64 = 0;
-const STOPPED: u64 = 1;
 const API: u64 = 0;
 
 const COUNT: &str = "SELECT count(*) FROM channels_rooms";
+/// A room's stops begin where the version is, which no stop is ahead of: one that is made anew has more
+/// of them than the one before it of its name.
 const INSERT: &str = "INSERT INTO channels_rooms (name, title, owner, state, reason, source, \
-    created_ms) VALUES ($1, $2, $3, 0, '', 0, $4) ON CONFLICT (name) DO NOTHING";
+    created_ms, stops) VALUES ($1, $2, $3, 0, '', 0, $4, (SELECT version + 1 FROM channels_head)) \
+    ON CONFLICT (name) DO NOTHING";
 /// A room that the API made stays what it was, but for its title, once a configuration has it.
 const CONFIGURE: &str = "INSERT INTO channels_rooms (name, title, owner, state, reason, source, \
-    created_ms) VALUES ($1, $2, NULL, 0, '', 1, $3) \
+    created_ms, stops) VALUES ($1, $2, NULL, 0, '', 1, $3, (SELECT version + 1 FROM channels_head)) \
     ON CONFLICT (name) DO UPDATE SET title = excluded.title, source = 1";
-const ROOM: &str = "SELECT name, title, owner, state, reason, source, created_ms \
+const ROOM: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops \
     FROM channels_rooms WHERE name = $1";
-const ROOM_LOCKED: &str = "SELECT name, title, owner, state, reason, source, created_ms \
+const ROOM_LOCKED: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops \
     FROM channels_rooms WHERE name = $1 FOR UPDATE";
-const AFTER: &str = "SELECT name, title, owner, state, reason, source, created_ms \
+const AFTER: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops \
     FROM channels_rooms WHERE name > $1 ORDER BY name LIMIT $2";
 const VERSION: &str = "SELECT version FROM channels_head";
 const CHANGE: &str = "UPDATE channels_rooms SET title = $2, owner = $3 WHERE name = $1";
-const SET_STATE: &str = "UPDATE channels_rooms SET state = $2, reason = $3 WHERE name = $1";
+const SET_OPEN: &str = "UPDATE channels_rooms SET state = 0, reason = $2 WHERE name = $1";
+const SET_STOPPED: &str = "UPDATE channels_rooms SET state = 1, reason = $2, \
+    stops = (SELECT version + 1 FROM channels_head) WHERE name = $1";
 const DELETE_KEYS: &str = "DELETE FROM channels_keys WHERE room = $1";
 const DELETE: &str = "DELETE FROM channels_rooms WHERE name = $1";
 
@@ -193,17 +197,15 @@ impl Channels {
                 Box::pin(async move {
                     head(tx).await?;
                     // After who publishes now: then they are there to be cut off.
-                    let mut now = room(tx, ROOM_LOCKED, name).await?;
-                    let number = match state {
-                        RoomState::Open => OPEN,
-                        RoomState::Stopped => STOPPED,
+                    locked(tx, name).await?;
+                    let set = match state {
+                        RoomState::Open => SET_OPEN,
+                        RoomState::Stopped => SET_STOPPED,
                     };
-                    let values = [name.as_str().into(), number.into(), reason.as_str().into()];
-                    tx.execute(SET_STATE, &values).await?;
+                    tx.execute(set, &[name.as_str().into(), reason.as_str().into()])
+                        .await?;
                     tx.execute(COUNT_CHANGE, &[]).await?;
-                    now.state = *state;
-                    now.reason.clone_from(reason);
-                    Ok(now)
+                    room(tx, ROOM, name).await
                 })
             },
         )
@@ -283,5 +285,6 @@ fn read(row: &Row) -> Result<Room, Error> {
             _ => Source::Config,
         },
         created_ms: row.number(6)?,
+        stops: row.number(7)?,
     })
 }

@@ -50,6 +50,7 @@ database::suite! {
         a_room_is_made_changed_stopped_and_deleted
         names_are_taken_once
         a_configured_room_stays_what_it_is
+        a_stop_that_was_missed_can_be_seen
         pages_have_all
         everything_is_there_after_a_restart;
     keys:

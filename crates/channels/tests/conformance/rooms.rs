@@ -1,6 +1,6 @@
 //! Rooms.
 
-use channels::{Change, Error, NewRoom, RoomState, Source};
+use channels::{Change, Error, NewRoom, Room, RoomState, Source};
 
 use crate::{Kit, NOW, key, open, room};
 
@@ -82,6 +82,24 @@ pub(crate) async fn a_configured_room_stays_what_it_is<K: Kit>(kit: K) {
     };
     let refused = channels.change_room("demo", change).await;
     assert_eq!(refused, Err(Error::Configured));
+}
+
+/// Who looks now and then sees two rooms that are open.
+pub(crate) async fn a_stop_that_was_missed_can_be_seen<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    let mut stops = room(&channels, "a").await.stops;
+    let mut grown = |room: &Room| std::mem::replace(&mut stops, room.stops) < room.stops;
+    let set = async |state| channels.set_room("a", state, String::new()).await.unwrap();
+    assert!(grown(&set(RoomState::Stopped).await));
+    assert!(!grown(&set(RoomState::Open).await));
+    assert!(grown(&set(RoomState::Stopped).await));
+    channels.delete_room("a", false).await.unwrap();
+    assert!(grown(&room(&channels, "a").await));
+    let seen = channels.snapshot().await.unwrap().rooms;
+    assert!(!grown(&seen[0]));
+    let demo = vec![("a".to_owned(), String::new())];
+    channels.configure(demo, NOW).await.unwrap();
+    assert!(!grown(&channels.room("a").await.unwrap()));
 }
 
 pub(crate) async fn pages_have_all<K: Kit>(kit: K) {

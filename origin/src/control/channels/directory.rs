@@ -77,24 +77,32 @@ impl Directory {
         let before = std::mem::replace(&mut known.rooms, rooms);
         let mut closed = Vec::new();
         for room in known.rooms.values() {
-            let was_stopped = before
-                .get(&room.name)
-                .is_some_and(|before| before.state == RoomState::Stopped);
-            if room.state == RoomState::Stopped && !was_stopped {
-                closed.push(Closed::stopped(&room.name, &room.reason));
+            let is_stopped = room.state == RoomState::Stopped;
+            match before.get(&room.name) {
+                // Open again is not open still: who came before the stop has to go.
+                Some(was) if room.stops > was.stops && room.created_ms != was.created_ms => {
+                    closed.push(Closed::deleted(&room.name));
+                }
+                Some(was) if room.stops <= was.stops => {}
+                None if !is_stopped => {}
+                _ => closed.push(Closed::stopped(&room.name, &room.reason)),
             }
         }
-        let gone = before.into_keys();
-        let gone = gone.filter(|name| !known.rooms.contains_key(name));
-        closed.extend(gone.map(|name| Closed {
-            name,
-            why: "the room was deleted".to_owned(),
-        }));
+        let gone = before.keys();
+        let gone = gone.filter(|name| !known.rooms.contains_key(*name));
+        closed.extend(gone.map(|name| Closed::deleted(name)));
         closed
     }
 }
 
 impl Closed {
+    fn deleted(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            why: "the room was deleted".to_owned(),
+        }
+    }
+
     pub(super) fn stopped(name: &str, reason: &str) -> Self {
         let reason = reason.to_owned();
         Self {
@@ -110,8 +118,9 @@ mod tests {
 
     use super::*;
 
-    fn snapshot(version: u64, rooms: &[(&str, RoomState)]) -> Snapshot {
-        let room = |(name, state): &(&str, RoomState)| Room {
+    /// Rooms by name, state, and how often they were stopped.
+    fn snapshot(version: u64, rooms: &[(&str, RoomState, u64)]) -> Snapshot {
+        let room = |(name, state, stops): &(&str, RoomState, u64)| Room {
             name: (*name).to_owned(),
             title: String::new(),
             owner: None,
@@ -119,6 +128,7 @@ mod tests {
             reason: "enough".to_owned(),
             source: Source::Api,
             created_ms: 1,
+            stops: *stops,
         };
         Snapshot {
             version,
@@ -131,15 +141,15 @@ mod tests {
         use RoomState::{Open, Stopped};
         let directory = Directory::default();
         assert_eq!(
-            directory.replace(snapshot(1, &[("a", Open), ("b", Open)])),
+            directory.replace(snapshot(1, &[("a", Open, 1), ("b", Open, 1)])),
             []
         );
-        let closed = directory.replace(snapshot(2, &[("a", Stopped), ("b", Open)]));
+        let closed = directory.replace(snapshot(2, &[("a", Stopped, 2), ("b", Open, 1)]));
         assert_eq!(closed, [Closed::stopped("a", "enough")]);
         assert_eq!(directory.state("a"), Some(Stopped));
         assert_eq!(directory.stopped("a").as_deref(), Some("enough"));
         assert_eq!(
-            directory.replace(snapshot(2, &[("a", Stopped), ("b", Open)])),
+            directory.replace(snapshot(2, &[("a", Stopped, 2), ("b", Open, 1)])),
             []
         );
         assert_eq!(
@@ -147,12 +157,28 @@ mod tests {
             [],
             "somebody was slower"
         );
-        let closed = directory.replace(snapshot(3, &[("a", Open)]));
+        let closed = directory.replace(snapshot(3, &[("a", Open, 2)]));
         assert_eq!(closed.len(), 1);
         assert_eq!(closed[0].why, "the room was deleted");
         assert_eq!(
             (directory.state("a"), directory.state("b")),
             (Some(Open), None)
+        );
+    }
+
+    #[test]
+    fn a_stop_between_two_looks_is_not_missed() {
+        use RoomState::Open;
+        let directory = Directory::default();
+        let before = snapshot(1, &[("a", Open, 1), ("b", Open, 1), ("c", Open, 1)]);
+        assert_eq!(directory.replace(before), []);
+        let mut after = snapshot(9, &[("a", Open, 3), ("b", Open, 4), ("c", Open, 1)]);
+        after.rooms[1].created_ms = 2;
+        let mut closed = directory.replace(after);
+        closed.sort_by(|one, other| one.name.cmp(&other.name));
+        assert_eq!(
+            closed,
+            [Closed::stopped("a", "enough"), Closed::deleted("b")]
         );
     }
 }
