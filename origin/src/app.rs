@@ -215,7 +215,9 @@ impl App {
             filters.map(|node| Filters::new(node.host.clone(), Arc::clone(&node.viewpoint)));
         let gate = gate(&self.settings.playback, filters.as_ref());
         let publish = filters.filter(|_| self.settings.publish == PublishAuth::Filters);
-        let admission = control.as_ref().map(Control::admission);
+        let admission = control
+            .as_ref()
+            .map(|control| (control.admission(), control.directory()));
         let streams = Streams::admitting(&self.settings.streams, publish, admission, start);
         if let Some(control) = &control {
             control.attend(streams.clone());

@@ -267,6 +267,11 @@ impl Control {
         self.desk.house.admission()
     }
 
+    /// Which rooms there are.
+    pub fn directory(&self) -> Directory {
+        self.desk.house.directory()
+    }
+
     /// Who is told of broadcasts.
     pub fn herald(&self) -> Herald {
         self.herald.clone()

@@ -89,6 +89,13 @@ impl Problem {
         self
     }
 
+    /// The same, and what else there is to know.
+    #[must_use]
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        self.detail = format!("{}; {more}", self.detail);
+        self
+    }
+
     /// Whether somebody else than the caller is to blame.
     pub(crate) fn is_ours(&self) -> bool {
         self.status.is_server_error()

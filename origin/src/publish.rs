@@ -20,7 +20,7 @@ use rtmp::flv::{AudioBody, VideoBody};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::config::{Secret, StreamSettings};
-use crate::control::Admission;
+use crate::control::{Admission, Directory};
 use crate::filters::{Filters, PublishAsk};
 
 /// Tags between a connection and its stream. A second of video and audio is about 80.
@@ -180,8 +180,9 @@ struct Shared {
     by_key: HashMap<String, StreamSettings>,
     /// Asked instead of `by_key`.
     filters: Option<Filters>,
-    /// Keys of rooms that the API made, and whether rooms are open.
-    admission: Option<Admission>,
+    /// Keys of rooms that the API made, and whether rooms are open; and which are off here, whatever
+    /// the store says.
+    admission: Option<(Admission, Directory)>,
     state: Mutex<State>,
     start: StartStream,
 }
@@ -210,7 +211,7 @@ impl Streams {
     pub(crate) fn admitting(
         streams: &[StreamSettings],
         filters: Option<Filters>,
-        admission: Option<Admission>,
+        admission: Option<(Admission, Directory)>,
         start: StartStream,
     ) -> Self {
         let by_key = streams
@@ -241,8 +242,12 @@ impl Streams {
             }
         };
         let reserved = self.reserve(stream)?;
-        if let Some(admission) = &self.shared.admission {
-            admission.begin(&reserved.stream.name, key.as_ref()).await?;
+        if let Some((admission, directory)) = &self.shared.admission {
+            let name = &reserved.stream.name;
+            if let Some(reason) = directory.off(name) {
+                return Err(channels::Refused::Stopped { reason }.into());
+            }
+            admission.begin(name, key.as_ref()).await?;
         }
         Ok(self.begin(reserved))
     }
@@ -253,7 +258,7 @@ impl Streams {
         key: &str,
     ) -> Result<(StreamSettings, Option<channels::Key>), ClaimError> {
         match (self.by_key(key), &self.shared.admission) {
-            (Err(ClaimError::WrongKey), Some(admission)) => {
+            (Err(ClaimError::WrongKey), Some((admission, _))) => {
                 let (key, room) = admission.find(key).await?;
                 let stream = StreamSettings {
                     title: Some(room.title).filter(|title| !title.is_empty()),
@@ -280,7 +285,7 @@ impl Streams {
         let title = title.and_then(|stream| stream.title.clone());
         let admission = self.shared.admission.as_ref();
         StreamSettings {
-            title: title.or_else(|| admission?.title(&name)),
+            title: title.or_else(|| admission?.0.title(&name)),
             publish_key: Secret::default(),
             name,
         }

@@ -17,12 +17,13 @@ mod metrics;
 mod open;
 mod rooms;
 mod studio;
+mod switch;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ::channels::{Channels, Error, Refused, Room};
+use ::channels::{Channels, Error, Refused, Room, RoomState};
 use axum::Router;
 use axum::routing::{delete, get, post};
 use futures::StreamExt as _;
@@ -147,6 +148,11 @@ impl House {
         Admission::new(self.store.clone(), self.directory.clone())
     }
 
+    /// What is known of rooms here.
+    pub(super) fn directory(&self) -> Directory {
+        self.directory.clone()
+    }
+
     /// From now on publishers can be cut off.
     pub(super) fn attend(&self, streams: Streams) {
         // The second time it would be the same.
@@ -188,13 +194,17 @@ impl House {
         let live = self.hubs.catalog().get(&room.name);
         let live = live.filter(|stream| !stream.is_ended());
         let started = live.as_ref().map(|stream| stream.info().started_at);
+        let (state, reason) = match self.directory.off(&room.name) {
+            Some(reason) => (RoomState::Stopped, reason),
+            None => (room.state, room.reason),
+        };
         RoomShown {
             viewers: self.hubs.counts().viewers(&room.name).unwrap_or_default(),
             name: room.name,
             title: room.title,
             owner: room.owner,
-            state: room.state.as_str(),
-            reason: room.reason,
+            state: state.as_str(),
+            reason,
             live: live.is_some(),
             started_at_ms: started.map(unix_ms_of),
             created_at_ms: room.created_ms,

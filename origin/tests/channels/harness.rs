@@ -261,6 +261,15 @@ impl Origin {
         found.and_then(|value| value.trim().parse().ok())
     }
 
+    /// As long as this is kept, nothing can be written about rooms.
+    pub(crate) fn hold_rooms(&self) -> rusqlite::Connection {
+        let path = self.directory.path().join("control/rooms.db");
+        let held = rusqlite::Connection::open(path).unwrap();
+        held.busy_timeout(PATIENCE).unwrap();
+        held.execute_batch("BEGIN IMMEDIATE").unwrap();
+        held
+    }
+
     /// The lines of the log of what was done.
     pub(crate) fn audit(&self) -> Vec<Value> {
         let path = self.directory.path().join("control/audit/log.jsonl");

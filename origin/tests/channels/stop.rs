@@ -116,6 +116,51 @@ async fn who_waits_for_a_part_is_told_at_once() {
     assert_eq!(answer, StatusCode::NOT_FOUND);
 }
 
+/// The store may take as long as it likes: here it is cut at once, and stays cut.
+#[tokio::test]
+async fn a_stop_does_not_wait_for_the_store() {
+    let origin = Origin::with("timeout_ms = 3000\n").await;
+    origin.create("kitchen").await;
+    let made = origin.key("kitchen", json!({})).await;
+    let url = origin.publish_url(made.text("/key"));
+    let mut publisher = Publisher::start(&url);
+    origin.live("kitchen").await;
+    let held = origin.hold_rooms();
+    let since = Instant::now();
+    let path = "/v1/admin/rooms/kitchen";
+    let stop = format!("{path}/stop");
+    let stop = origin.operate(Method::POST, &stop, json!({ "reason": "fire" }));
+    let (stopped, ()) = tokio::join!(stop, async {
+        eventually("end of the picture", async || {
+            let status = origin.get("/live/kitchen/index.m3u8").await;
+            (status == StatusCode::NOT_FOUND).then_some(())
+        })
+        .await;
+        assert!(since.elapsed() < CUT_WITHIN, "{:?}", since.elapsed());
+    });
+    assert_eq!(stopped.refusal(), (503, "unavailable"));
+    assert!(stopped.text("/detail").contains("off"), "{stopped:?}");
+    publisher.exited().await;
+    let logged = origin.audit();
+    assert_eq!(logged.last().unwrap()["act"], "room-stop");
+    drop(held);
+    // In the store it is open, and its key is good.
+    let said = Publisher::start(&url).exited().await;
+    assert!(said.contains("the room is stopped: fire"), "{said}");
+    let room = origin.operate(Method::GET, path, Value::Null).await.is(200);
+    assert_eq!(
+        (room.text("/state"), room.text("/reason")),
+        ("stopped", "fire")
+    );
+    let chat = origin.operate(Method::GET, "/v1/rooms/kitchen", Value::Null);
+    assert_eq!(chat.await.status, StatusCode::NOT_FOUND);
+    let start = format!("{path}/start");
+    let started = origin.operate(Method::POST, &start, Value::Null).await;
+    assert_eq!(started.is(200).text("/state"), "open");
+    let _publisher = Publisher::start(&url);
+    origin.live("kitchen").await;
+}
+
 #[tokio::test]
 async fn a_lingering_stream_is_cut() {
     let origin = Origin::start().await;

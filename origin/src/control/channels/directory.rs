@@ -16,6 +16,16 @@ pub struct Directory {
 struct Known {
     version: u64,
     rooms: HashMap<String, Room>,
+    /// Rooms that were stopped here, until the store has it.
+    off: HashMap<String, Off>,
+}
+
+/// A room that is stopped whatever the store says.
+#[derive(Debug)]
+struct Off {
+    reason: String,
+    /// The room's, before.
+    stops: u64,
 }
 
 /// A room that nobody may watch any more.
@@ -30,7 +40,33 @@ impl Directory {
     /// Whether a room is open; `None`: it is not known.
     pub(crate) fn state(&self, name: &str) -> Option<RoomState> {
         let known = self.known.read();
+        if known.off.contains_key(name) {
+            return Some(RoomState::Stopped);
+        }
         known.rooms.get(name).map(|room| room.state)
+    }
+
+    /// Stops a room here, before the store has it and whether or not it takes it, until it is switched
+    /// on or the store says that it was stopped. Whether there is such a room.
+    pub(super) fn switch_off(&self, name: &str, reason: &str) -> bool {
+        let mut known = self.known.write();
+        let Some(stops) = known.rooms.get(name).map(|room| room.stops) else {
+            return false;
+        };
+        let reason = reason.to_owned();
+        known.off.insert(name.to_owned(), Off { reason, stops });
+        true
+    }
+
+    /// From now on the store alone says whether a room is stopped.
+    pub(super) fn switch_on(&self, name: &str) {
+        self.known.write().off.remove(name);
+    }
+
+    /// Why a room is stopped here, whatever the store says.
+    pub(crate) fn off(&self, name: &str) -> Option<String> {
+        let known = self.known.read();
+        known.off.get(name).map(|off| off.reason.clone())
     }
 
     /// What a room is called for people.
@@ -43,6 +79,9 @@ impl Directory {
     /// Why a room is closed; `None`: it is not, or not known.
     pub(super) fn stopped(&self, name: &str) -> Option<String> {
         let known = self.known.read();
+        if let Some(off) = known.off.get(name) {
+            return Some(off.reason.clone());
+        }
         let room = known.rooms.get(name)?;
         (room.state == RoomState::Stopped).then(|| room.reason.clone())
     }
@@ -75,8 +114,13 @@ impl Directory {
         let named = |room: Room| (room.name.clone(), room);
         let rooms = snapshot.rooms.into_iter().map(named).collect();
         let before = std::mem::replace(&mut known.rooms, rooms);
+        let Known { rooms, off, .. } = &mut *known;
+        off.retain(|name, off| {
+            let room = rooms.get(name);
+            room.is_some_and(|room| room.state == RoomState::Open && room.stops <= off.stops)
+        });
         let mut closed = Vec::new();
-        for room in known.rooms.values() {
+        for room in rooms.values() {
             let is_stopped = room.state == RoomState::Stopped;
             match before.get(&room.name) {
                 // Open again is not open still: who came before the stop has to go.
@@ -89,7 +133,7 @@ impl Directory {
             }
         }
         let gone = before.keys();
-        let gone = gone.filter(|name| !known.rooms.contains_key(*name));
+        let gone = gone.filter(|name| !rooms.contains_key(*name));
         closed.extend(gone.map(|name| Closed::deleted(name)));
         closed
     }
@@ -164,6 +208,34 @@ mod tests {
             (directory.state("a"), directory.state("b")),
             (Some(Open), None)
         );
+    }
+
+    #[test]
+    fn what_is_switched_off_here_is_off_until_the_store_has_it() {
+        use RoomState::{Open, Stopped};
+        let directory = Directory::default();
+        assert!(!directory.switch_off("a", "fire"), "there is none");
+        directory.replace(snapshot(1, &[("a", Open, 1)]));
+        assert!(directory.switch_off("a", "fire"));
+        // Somebody else's change does not tell that the store has it.
+        directory.replace(snapshot(2, &[("a", Open, 1), ("b", Open, 2)]));
+        assert_eq!(directory.state("a"), Some(Stopped));
+        assert_eq!(directory.off("a").as_deref(), Some("fire"));
+        assert_eq!(directory.stopped("a").as_deref(), Some("fire"));
+        directory.replace(snapshot(4, &[("a", Open, 3)]));
+        assert_eq!(
+            (directory.state("a"), directory.off("a")),
+            (Some(Open), None)
+        );
+        assert!(directory.switch_off("a", "fire"));
+        directory.switch_on("a");
+        assert_eq!(directory.state("a"), Some(Open));
+        assert!(directory.switch_off("a", "fire"));
+        directory.replace(snapshot(5, &[("a", Stopped, 3)]));
+        assert_eq!(directory.off("a"), None, "the store says so, too");
+        assert!(directory.switch_off("a", "fire"));
+        directory.replace(snapshot(5, &[]));
+        assert_eq!((directory.state("a"), directory.off("a")), (None, None));
     }
 
     #[test]

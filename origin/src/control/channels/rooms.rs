@@ -12,7 +12,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::directory::Closed;
 use super::{Ask, RoomShown};
 use crate::caller::{Actor, BROADCASTER, IdempotencyKey};
 use crate::clock::unix_ms;
@@ -254,21 +253,22 @@ pub(super) async fn set(
     room: String,
     (state, reason): (RoomState, String),
 ) -> Result<Json<RoomShown>, Problem> {
-    let house = Arc::clone(&desk.house);
     let done = tokio::spawn(async move {
-        let details = json!({ "reason": reason });
-        // It is written first: who asks from now on is refused. Then who is there is cut off.
-        let set = house.store.set_room(&room, state, reason).await?;
-        if state == RoomState::Stopped {
-            house.cut(&Closed::stopped(&set.name, &set.reason));
-        }
-        house.refresh_or_later().await;
+        let set = match state {
+            RoomState::Open => desk.house.open(&room).await,
+            RoomState::Stopped => desk.house.stop(&room, &reason).await,
+        };
         let act = match state {
             RoomState::Open => "room-start",
             RoomState::Stopped => "room-stop",
         };
-        desk.log_room(&actor, act, &room, details).await;
-        Ok(Json(house.shown(set)))
+        // A stop that the store did not take is one, too.
+        let is_done = set.is_ok() || desk.house.is_off(&room);
+        if is_done {
+            let details = json!({ "reason": reason });
+            desk.log_room(&actor, act, &room, details).await;
+        }
+        Ok(Json(desk.house.shown(set?)))
     });
     done.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request was not done to its end");

@@ -1,0 +1,61 @@
+//! Opening and stopping: a stop is there for who publishes and watches here whatever the store does.
+
+use ::channels::{Error, Room, RoomState, check_reason};
+
+use super::House;
+use super::directory::Closed;
+use crate::control::problem::Problem;
+
+/// What is said beside why the store did not take a stop.
+const OFF_HERE: &str = "on this origin the room is off, until it is started or the origin restarts: \
+    stop it again";
+
+impl House {
+    /// Lets publishers and viewers in again.
+    pub(super) async fn open(&self, name: &str) -> Result<Room, Problem> {
+        let set = self.store.set_room(name, RoomState::Open, String::new());
+        let set = set.await?;
+        self.directory.switch_on(name);
+        self.refresh_or_later().await;
+        Ok(set)
+    }
+
+    /// Cuts everybody off, at once; then it is written, for other origins and for later. A store that is
+    /// slow or broken is why somebody else has to hurry, not why the picture goes on.
+    pub(super) async fn stop(&self, name: &str, reason: &str) -> Result<Room, Problem> {
+        check_reason(reason).map_err(Error::from)?;
+        let closed = Closed::stopped(name, reason);
+        // Who asks from now on is refused. Then who is there is cut off.
+        let is_off = self.directory.switch_off(name, reason);
+        if is_off {
+            self.cut(&closed);
+        }
+        let set = self
+            .store
+            .set_room(name, RoomState::Stopped, reason.to_owned());
+        match set.await {
+            Ok(set) => {
+                // Whom the directory did not know before.
+                self.cut(&closed);
+                // With which the store has its say again.
+                self.refresh_or_later().await;
+                Ok(set)
+            }
+            Err(error @ Error::Database(_)) if is_off => {
+                tracing::error!(room = name, %error, "a stop is not written: the room is off here alone");
+                self.metrics.closed.inc();
+                self.hubs.dismiss(name).await;
+                Err(Problem::from(error).and(OFF_HERE))
+            }
+            Err(error) => {
+                self.directory.switch_on(name);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Whether a room is stopped here, whatever the store says.
+    pub(super) fn is_off(&self, name: &str) -> bool {
+        self.directory.off(name).is_some()
+    }
+}
