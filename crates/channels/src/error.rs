@@ -49,6 +49,9 @@ pub enum Error {
     /// There is a room of that name (409).
     #[error("there is a room of that name")]
     Taken,
+    /// Staff stopped it, and somebody else would open it (403).
+    #[error("staff stopped this room, and only they open it")]
+    StoppedByStaff,
     /// The configuration says so, and an API cannot change it (409).
     #[error("this room stands in the configuration")]
     Configured,
@@ -105,7 +108,7 @@ impl Error {
     /// The status of an HTTP answer (RFC 9110; 507 is of RFC 4918).
     pub fn status(&self) -> u16 {
         match self {
-            Self::Refused(_) => 403,
+            Self::Refused(_) | Self::StoppedByStaff => 403,
             Self::UnknownRoom | Self::UnknownKey | Self::UnknownWebhook => 404,
             Self::Taken
             | Self::Configured

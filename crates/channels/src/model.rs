@@ -17,6 +17,17 @@ pub enum RoomState {
     Stopped,
 }
 
+/// As whom somebody opens or stops a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// As staff: whom they stopped nobody else opens.
+    Staff,
+    /// As whose room it is.
+    Broadcaster,
+    /// As who keeps order there.
+    Moderator,
+}
+
 /// Where a room comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -39,6 +50,8 @@ pub struct Room {
     pub state: RoomState,
     /// Why it is stopped; may be empty.
     pub reason: String,
+    /// Who stopped it.
+    pub stopped_by: Option<By>,
     /// Where it comes from.
     pub source: Source,
     /// Since when it is known.
@@ -193,6 +206,30 @@ impl RoomState {
             Self::Open => "open",
             Self::Stopped => "stopped",
         }
+    }
+}
+
+impl By {
+    /// As the API says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staff => "staff",
+            Self::Broadcaster => "broadcaster",
+            Self::Moderator => "moderator",
+        }
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        match self {
+            Self::Staff => 1,
+            Self::Broadcaster => 2,
+            Self::Moderator => 3,
+        }
+    }
+
+    pub(crate) fn of_number(number: u64) -> Option<Self> {
+        let all = [Self::Staff, Self::Broadcaster, Self::Moderator];
+        all.into_iter().find(|by| by.number() == number)
     }
 }
 

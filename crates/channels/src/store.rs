@@ -24,6 +24,7 @@ const SCHEMA: Schema = Schema {
         steps: &[
             include_str!("../migrations/sqlite/0001_channels.sql"),
             include_str!("../migrations/sqlite/0002_stops.sql"),
+            include_str!("../migrations/sqlite/0003_who_stopped.sql"),
         ],
     },
     postgres: Migrations {
@@ -31,6 +32,7 @@ const SCHEMA: Schema = Schema {
         steps: &[
             include_str!("../migrations/postgres/0001_channels.sql"),
             include_str!("../migrations/postgres/0002_stops.sql"),
+            include_str!("../migrations/postgres/0003_who_stopped.sql"),
         ],
     },
 };

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ::channels::{Channels, Error, Refused, Room, RoomState};
+use ::channels::{By, Channels, Error, Refused, Room, RoomState};
 use axum::Router;
 use axum::routing::{delete, get, post};
 use futures::StreamExt as _;
@@ -82,6 +82,9 @@ pub(super) struct RoomShown {
     /// Why it is stopped.
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
+    /// Who stopped it: `staff`, whom nobody else may open it after, `broadcaster` or `moderator`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped_by: Option<&'static str>,
     live: bool,
     /// Since when it is live.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,6 +208,7 @@ impl House {
             owner: room.owner,
             state: state.as_str(),
             reason,
+            stopped_by: room.stopped_by.map(By::as_str),
             live: live.is_some(),
             started_at_ms: started.map(unix_ms_of),
             created_at_ms: room.created_ms,
@@ -281,6 +285,7 @@ impl From<Error> for Problem {
                 conflict("too-many")
             }
             Error::Refused(Refused::Stopped { .. }) => conflict("stopped"),
+            Error::StoppedByStaff => Self::new(StatusCode::FORBIDDEN, "stopped-by-staff", detail),
             Error::Refused(_) => Self::forbidden(detail),
             Error::Database(error) => Self::of_store("rooms", error),
             _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", detail),

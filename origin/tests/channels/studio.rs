@@ -97,3 +97,47 @@ async fn a_room_that_is_handed_over_has_another_studio() {
         "a role in what is not there"
     );
 }
+
+/// Everybody stops a room who keeps order there. Whom staff stopped, only staff let in again.
+#[tokio::test]
+async fn who_stopped_a_room_says_who_starts_it() {
+    let origin = Origin::start().await;
+    let (ana, ana_token) = origin.register("Ana").await;
+    let (mod_, mod_token) = origin.register("Moe").await;
+    let (_, ben_token) = origin.register("Ben").await;
+    let body = json!({ "name": "kitchen", "owner": ana });
+    let made = origin.operate(Method::POST, "/v1/admin/rooms", body).await;
+    made.is(201);
+    let role = format!("/v1/admin/users/{mod_}/roles/moderator?room=kitchen");
+    origin
+        .operate(Method::PUT, &role, Value::Null)
+        .await
+        .is(200);
+    let admin = "/v1/admin/rooms/kitchen";
+    let staff = async |act: &str| {
+        let path = format!("{admin}/{act}");
+        origin.operate(Method::POST, &path, Value::Null).await
+    };
+    let own = async |token: &str, act: &str| {
+        let path = format!("/v1/rooms/kitchen/studio/{act}");
+        origin.ask(Method::POST, &path, token, Value::Null).await
+    };
+    // A moderator's stop counts, and the broadcaster lifts it.
+    let stopped = own(&mod_token, "stop").await.is(200);
+    assert_eq!(stopped.text("/stopped_by"), "moderator");
+    assert_eq!(own(&mod_token, "start").await.refusal(), (403, "forbidden"));
+    assert_eq!(own(&ben_token, "stop").await.refusal(), (403, "forbidden"));
+    let started = own(&ana_token, "start").await.is(200);
+    assert_eq!(started.body.get("stopped_by"), None);
+    // Staff's stop is not, nor taken over.
+    assert_eq!(staff("stop").await.is(200).text("/stopped_by"), "staff");
+    let again = own(&ana_token, "stop").await.is(200);
+    assert_eq!(again.text("/stopped_by"), "staff");
+    let refused = own(&ana_token, "start").await;
+    assert_eq!(refused.refusal(), (403, "stopped-by-staff"));
+    let look = origin.operate(Method::GET, admin, Value::Null).await;
+    assert_eq!(look.is(200).text("/state"), "stopped");
+    staff("start").await.is(200);
+    own(&ana_token, "stop").await.is(200);
+    own(&ana_token, "start").await.is(200);
+}

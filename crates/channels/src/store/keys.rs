@@ -87,7 +87,7 @@ impl Channels {
         .await
     }
 
-    /// Takes a key back. Who publishes with it goes on: [`Self::set_room`] cuts off.
+    /// Takes a key back. Who publishes with it goes on: [`Self::stop_room`] cuts off.
     ///
     /// # Errors
     /// [`Error::UnknownKey`].

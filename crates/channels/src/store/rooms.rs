@@ -5,7 +5,7 @@ use database::{Row, Transaction, Value};
 use super::{COUNT_CHANGE, Channels, count, head, owned};
 use crate::error::{Error, Refused};
 use crate::limits::{PAGE_MAX, ROOMS_MAX};
-use crate::model::{Change, NewRoom, Page, Room, RoomState, Snapshot, Source, check_reason};
+use crate::model::{By, Change, NewRoom, Page, Room, RoomState, Snapshot, Source, check_reason};
 
 const OPEN: u64 = 0;
 const API: u64 = 0;
@@ -20,16 +20,17 @@ const INSERT: &str = "INSERT INTO channels_rooms (name, title, owner, state, rea
 const CONFIGURE: &str = "INSERT INTO channels_rooms (name, title, owner, state, reason, source, \
     created_ms, stops) VALUES ($1, $2, NULL, 0, '', 1, $3, (SELECT version + 1 FROM channels_head)) \
     ON CONFLICT (name) DO UPDATE SET title = excluded.title, source = 1";
-const ROOM: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops \
+const ROOM: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by \
     FROM channels_rooms WHERE name = $1";
-const ROOM_LOCKED: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops \
+const ROOM_LOCKED: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by \
     FROM channels_rooms WHERE name = $1 FOR UPDATE";
-const AFTER: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops \
+const AFTER: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by \
     FROM channels_rooms WHERE name > $1 ORDER BY name LIMIT $2";
 const VERSION: &str = "SELECT version FROM channels_head";
 const CHANGE: &str = "UPDATE channels_rooms SET title = $2, owner = $3 WHERE name = $1";
-const SET_OPEN: &str = "UPDATE channels_rooms SET state = 0, reason = $2 WHERE name = $1";
-const SET_STOPPED: &str = "UPDATE channels_rooms SET state = 1, reason = $2, \
+const SET_OPEN: &str =
+    "UPDATE channels_rooms SET state = 0, reason = '', stopped_by = 0 WHERE name = $1";
+const SET_STOPPED: &str = "UPDATE channels_rooms SET state = 1, reason = $2, stopped_by = $3, \
     stops = (SELECT version + 1 FROM channels_head) WHERE name = $1";
 const DELETE_KEYS: &str = "DELETE FROM channels_keys WHERE room = $1";
 const DELETE: &str = "DELETE FROM channels_rooms WHERE name = $1";
@@ -180,35 +181,50 @@ impl Channels {
         .await
     }
 
-    /// Opens or stops a room. `reason` is shown to who is refused.
+    /// Opens a room.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`], [`Error::StoppedByStaff`].
+    pub async fn open_room(&self, name: &str, by: By) -> Result<Room, Error> {
+        self.run((name.to_owned(), by), |tx, (name, by)| {
+            Box::pin(async move {
+                head(tx).await?;
+                let before = locked(tx, name).await?;
+                if before.stopped_by == Some(By::Staff) && *by != By::Staff {
+                    return Err(Error::StoppedByStaff);
+                }
+                tx.execute(SET_OPEN, &[name.as_str().into()]).await?;
+                tx.execute(COUNT_CHANGE, &[]).await?;
+                room(tx, ROOM, name).await
+            })
+        })
+        .await
+    }
+
+    /// Stops a room. `reason` is shown to who is refused. What staff stopped stays as they said.
     ///
     /// # Errors
     /// [`Error::UnknownRoom`].
-    pub async fn set_room(
-        &self,
-        name: &str,
-        state: RoomState,
-        reason: String,
-    ) -> Result<Room, Error> {
+    pub async fn stop_room(&self, name: &str, by: By, reason: String) -> Result<Room, Error> {
         check_reason(&reason)?;
-        self.run(
-            (name.to_owned(), state, reason),
-            |tx, (name, state, reason)| {
-                Box::pin(async move {
-                    head(tx).await?;
-                    // After who publishes now: then they are there to be cut off.
-                    locked(tx, name).await?;
-                    let set = match state {
-                        RoomState::Open => SET_OPEN,
-                        RoomState::Stopped => SET_STOPPED,
-                    };
-                    tx.execute(set, &[name.as_str().into(), reason.as_str().into()])
-                        .await?;
-                    tx.execute(COUNT_CHANGE, &[]).await?;
-                    room(tx, ROOM, name).await
-                })
-            },
-        )
+        self.run((name.to_owned(), by, reason), |tx, (name, by, reason)| {
+            Box::pin(async move {
+                head(tx).await?;
+                // After who publishes now: then they are there to be cut off.
+                let before = locked(tx, name).await?;
+                if before.stopped_by == Some(By::Staff) && *by != By::Staff {
+                    return Ok(before);
+                }
+                let values = [
+                    name.as_str().into(),
+                    reason.as_str().into(),
+                    by.number().into(),
+                ];
+                tx.execute(SET_STOPPED, &values).await?;
+                tx.execute(COUNT_CHANGE, &[]).await?;
+                room(tx, ROOM, name).await
+            })
+        })
         .await
     }
 
@@ -286,5 +302,6 @@ fn read(row: &Row) -> Result<Room, Error> {
         },
         created_ms: row.number(6)?,
         stops: row.number(7)?,
+        stopped_by: By::of_number(row.number(8)?),
     })
 }

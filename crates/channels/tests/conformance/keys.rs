@@ -1,7 +1,7 @@
 //! Keys to publish with.
 
 use channels::limits::{KEYS_KEPT_MAX, KEYS_MAX};
-use channels::{Error, KeyState, NewKey, PublishKey, Refused, RoomState};
+use channels::{By, Error, KeyState, NewKey, PublishKey, Refused};
 
 use crate::{Kit, NOW, key, open, room};
 
@@ -103,7 +103,7 @@ pub(crate) async fn a_stopped_room_opens_for_nobody<K: Kit>(kit: K) {
     room(&channels, "a").await;
     let (shown, _) = key(&channels, "a", None, false).await;
     let (found, _) = channels.find_key(shown.expose(), NOW).await.unwrap();
-    let stop = channels.set_room("a", RoomState::Stopped, "enough".to_owned());
+    let stop = channels.stop_room("a", By::Staff, "enough".to_owned());
     stop.await.unwrap();
     let stopped = Refused::Stopped {
         reason: "enough".to_owned(),
@@ -117,7 +117,7 @@ pub(crate) async fn a_stopped_room_opens_for_nobody<K: Kit>(kit: K) {
         stopped,
         "found before"
     );
-    let start = channels.set_room("a", RoomState::Open, String::new());
+    let start = channels.open_room("a", By::Staff);
     start.await.unwrap();
     channels.use_key(&found, NOW).await.unwrap();
     channels.delete_room("a", false).await.unwrap();

@@ -51,6 +51,7 @@ database::suite! {
         names_are_taken_once
         a_configured_room_stays_what_it_is
         a_stop_that_was_missed_can_be_seen
+        whom_staff_stopped_staff_open
         pages_have_all
         everything_is_there_after_a_restart;
     keys:

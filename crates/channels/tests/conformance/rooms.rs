@@ -1,6 +1,6 @@
 //! Rooms.
 
-use channels::{Change, Error, NewRoom, Room, RoomState, Source};
+use channels::{By, Change, Error, NewRoom, Room, RoomState, Source};
 
 use crate::{Kit, NOW, key, open, room};
 
@@ -18,7 +18,7 @@ pub(crate) async fn a_room_is_made_changed_stopped_and_deleted<K: Kit>(kit: K) {
     assert_eq!((before.owner, after.owner.as_deref()), (None, Some("u-1")));
     assert_eq!(after.title, "A");
     let reason = "the kettle boils over".to_owned();
-    let stopped = channels.set_room("a", RoomState::Stopped, reason).await;
+    let stopped = channels.stop_room("a", By::Staff, reason).await;
     assert_eq!(stopped.unwrap().state, RoomState::Stopped);
     let refused = channels.admit("a").await.unwrap_err();
     assert_eq!(
@@ -63,7 +63,7 @@ pub(crate) async fn a_configured_room_stays_what_it_is<K: Kit>(kit: K) {
     channels.configure(demo("One"), NOW).await.unwrap();
     let new = NewRoom::new("demo".to_owned(), String::new(), None).unwrap();
     assert_eq!(channels.create_room(new, NOW).await, Err(Error::Taken));
-    let stopped = channels.set_room("demo", RoomState::Stopped, String::new());
+    let stopped = channels.stop_room("demo", By::Staff, String::new());
     stopped.await.unwrap();
     channels.configure(demo("Two"), NOW + 1).await.unwrap();
     let demo = channels.room("demo").await.unwrap();
@@ -89,10 +89,11 @@ pub(crate) async fn a_stop_that_was_missed_can_be_seen<K: Kit>(kit: K) {
     let channels = open(&kit).await;
     let mut stops = room(&channels, "a").await.stops;
     let mut grown = |room: &Room| std::mem::replace(&mut stops, room.stops) < room.stops;
-    let set = async |state| channels.set_room("a", state, String::new()).await.unwrap();
-    assert!(grown(&set(RoomState::Stopped).await));
-    assert!(!grown(&set(RoomState::Open).await));
-    assert!(grown(&set(RoomState::Stopped).await));
+    let stop = async || channels.stop_room("a", By::Staff, String::new()).await;
+    assert!(grown(&stop().await.unwrap()));
+    let open = channels.open_room("a", By::Staff).await;
+    assert!(!grown(&open.unwrap()));
+    assert!(grown(&stop().await.unwrap()));
     channels.delete_room("a", false).await.unwrap();
     assert!(grown(&room(&channels, "a").await));
     let seen = channels.snapshot().await.unwrap().rooms;
@@ -100,6 +101,42 @@ pub(crate) async fn a_stop_that_was_missed_can_be_seen<K: Kit>(kit: K) {
     let demo = vec![("a".to_owned(), String::new())];
     channels.configure(demo, NOW).await.unwrap();
     assert!(!grown(&channels.room("a").await.unwrap()));
+}
+
+pub(crate) async fn whom_staff_stopped_staff_open<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    assert_eq!(room(&channels, "a").await.stopped_by, None);
+    for (stops, opens) in [
+        (By::Moderator, By::Broadcaster),
+        (By::Broadcaster, By::Broadcaster),
+        (By::Broadcaster, By::Staff),
+        (By::Staff, By::Staff),
+    ] {
+        let stopped = channels
+            .stop_room("a", stops, "tea".to_owned())
+            .await
+            .unwrap();
+        assert_eq!(stopped.stopped_by, Some(stops));
+        let opened = channels.open_room("a", opens).await.unwrap();
+        assert_eq!((opened.state, opened.stopped_by), (RoomState::Open, None));
+        assert_eq!(opened.reason, "");
+    }
+    // Nobody takes it over.
+    let own = channels
+        .stop_room("a", By::Broadcaster, "tea".to_owned())
+        .await;
+    own.unwrap();
+    let theirs = channels.stop_room("a", By::Staff, "fire".to_owned()).await;
+    let theirs = theirs.unwrap();
+    for by in [By::Broadcaster, By::Moderator] {
+        let again = channels.stop_room("a", by, "tea".to_owned()).await;
+        assert_eq!(again.as_ref(), Ok(&theirs));
+        assert_eq!(
+            channels.open_room("a", by).await,
+            Err(Error::StoppedByStaff)
+        );
+    }
+    assert_eq!(channels.room("a").await, Ok(theirs));
 }
 
 pub(crate) async fn pages_have_all<K: Kit>(kit: K) {

@@ -173,6 +173,7 @@ mod tests {
             source: Source::Api,
             created_ms: 1,
             stops: *stops,
+            stopped_by: None,
         };
         Snapshot {
             version,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ::accounts::{Role, Room as Named, UserId};
-use ::channels::{Change, Error, NewRoom, Room, RoomState};
+use ::channels::{By, Change, Error, NewRoom, Room};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
@@ -234,7 +234,7 @@ pub(super) async fn start(
     Actor(actor): Actor,
     Checked(Path(room)): Checked<Path<String>>,
 ) -> Result<Json<RoomShown>, Problem> {
-    set(desk, actor, room, (RoomState::Open, String::new())).await
+    set(desk, actor, room, Switch::Open(By::Staff)).await
 }
 
 pub(super) async fn stop(
@@ -243,7 +243,14 @@ pub(super) async fn stop(
     Checked(Path(room)): Checked<Path<String>>,
     StopAsk { reason }: StopAsk,
 ) -> Result<Json<RoomShown>, Problem> {
-    set(desk, actor, room, (RoomState::Stopped, reason)).await
+    set(desk, actor, room, Switch::Stop(By::Staff, reason)).await
+}
+
+/// What is to become of a room, and as whom somebody wants it; why, if it is stopped.
+#[derive(Debug)]
+pub(super) enum Switch {
+    Open(By),
+    Stop(By, String),
 }
 
 /// Opens or stops a room, to its end, whether or not somebody still waits for it.
@@ -251,16 +258,18 @@ pub(super) async fn set(
     desk: Desk,
     actor: String,
     room: String,
-    (state, reason): (RoomState, String),
+    to: Switch,
 ) -> Result<Json<RoomShown>, Problem> {
     let done = tokio::spawn(async move {
-        let set = match state {
-            RoomState::Open => desk.house.open(&room).await,
-            RoomState::Stopped => desk.house.stop(&room, &reason).await,
-        };
-        let act = match state {
-            RoomState::Open => "room-start",
-            RoomState::Stopped => "room-stop",
+        let (act, reason, set) = match to {
+            Switch::Open(by) => {
+                let set = desk.house.open(&room, by).await;
+                ("room-start", String::new(), set)
+            }
+            Switch::Stop(by, reason) => {
+                let set = desk.house.stop(&room, by, &reason).await;
+                ("room-stop", reason, set)
+            }
         };
         // A stop that the store did not take is one, too.
         let is_done = set.is_ok() || desk.house.is_off(&room);

@@ -1,16 +1,16 @@
 //! What a broadcaster does with a room of their own: `/v1/rooms/{room}/studio`.
 
 use ::accounts::State as AccountState;
-use ::channels::RoomState;
+use ::channels::By;
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
 
 use super::again::Answer;
 use super::keys::{KeyAsk, Keys};
-use super::rooms::{StopAsk, set};
+use super::rooms::{StopAsk, Switch, set};
 use super::{RoomShown, keys};
-use crate::caller::{BROADCASTER, IdempotencyKey, Person, STAFF};
+use crate::caller::{BROADCASTER, IdempotencyKey, MODERATOR, Person, STAFF};
 use crate::control::Desk;
 use crate::control::problem::{Checked, Problem};
 
@@ -31,6 +31,28 @@ async fn broadcaster(desk: &Desk, person: &Person, room: &str) -> Result<(), Pro
     Ok(())
 }
 
+/// As whom somebody may stop a room: moderators may, too, and nothing else here.
+async fn standing(desk: &Desk, person: &Person, room: &str) -> Result<By, Problem> {
+    let account = match desk.accounts.account(&person.id).await {
+        Err(::accounts::Error::Unknown) => return Err(Problem::signed_out()),
+        account => account?,
+    };
+    let here = account.grants.iter();
+    let has_here = |wanted| {
+        let mut here = here.clone();
+        here.any(|grant| grant.room.as_str() == room && grant.role.as_str() == wanted)
+    };
+    let has = |wanted| account.roles.iter().any(|role| role.as_str() == wanted);
+    match account.state {
+        AccountState::Active if has(STAFF) => Ok(By::Staff),
+        AccountState::Active if has_here(BROADCASTER) => Ok(By::Broadcaster),
+        AccountState::Active if has(MODERATOR) || has_here(MODERATOR) => Ok(By::Moderator),
+        _ => Err(Problem::forbidden(
+            "only who keeps order in this room may do this",
+        )),
+    }
+}
+
 pub(super) async fn look(
     State(desk): State<Desk>,
     person: Person,
@@ -47,8 +69,9 @@ pub(super) async fn start(
     Checked(Path(room)): Checked<Path<String>>,
 ) -> Result<Json<RoomShown>, Problem> {
     broadcaster(&desk, &person, &room).await?;
+    let by = standing(&desk, &person, &room).await?;
     let actor = person.id.to_string();
-    set(desk, actor, room, (RoomState::Open, String::new())).await
+    set(desk, actor, room, Switch::Open(by)).await
 }
 
 pub(super) async fn stop(
@@ -57,9 +80,9 @@ pub(super) async fn stop(
     Checked(Path(room)): Checked<Path<String>>,
     StopAsk { reason }: StopAsk,
 ) -> Result<Json<RoomShown>, Problem> {
-    broadcaster(&desk, &person, &room).await?;
+    let by = standing(&desk, &person, &room).await?;
     let actor = person.id.to_string();
-    set(desk, actor, room, (RoomState::Stopped, reason)).await
+    set(desk, actor, room, Switch::Stop(by, reason)).await
 }
 
 pub(super) async fn keys(

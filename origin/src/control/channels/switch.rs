@@ -1,6 +1,6 @@
 //! Opening and stopping: a stop is there for who publishes and watches here whatever the store does.
 
-use ::channels::{Error, Room, RoomState, check_reason};
+use ::channels::{By, Error, Room, check_reason};
 
 use super::House;
 use super::directory::Closed;
@@ -12,9 +12,8 @@ const OFF_HERE: &str = "on this origin the room is off, until it is started or t
 
 impl House {
     /// Lets publishers and viewers in again.
-    pub(super) async fn open(&self, name: &str) -> Result<Room, Problem> {
-        let set = self.store.set_room(name, RoomState::Open, String::new());
-        let set = set.await?;
+    pub(super) async fn open(&self, name: &str, by: By) -> Result<Room, Problem> {
+        let set = self.store.open_room(name, by).await?;
         self.directory.switch_on(name);
         self.refresh_or_later().await;
         Ok(set)
@@ -22,7 +21,7 @@ impl House {
 
     /// Cuts everybody off, at once; then it is written, for other origins and for later. A store that is
     /// slow or broken is why somebody else has to hurry, not why the picture goes on.
-    pub(super) async fn stop(&self, name: &str, reason: &str) -> Result<Room, Problem> {
+    pub(super) async fn stop(&self, name: &str, by: By, reason: &str) -> Result<Room, Problem> {
         check_reason(reason).map_err(Error::from)?;
         let closed = Closed::stopped(name, reason);
         // Who asks from now on is refused. Then who is there is cut off.
@@ -30,9 +29,7 @@ impl House {
         if is_off {
             self.cut(&closed);
         }
-        let set = self
-            .store
-            .set_room(name, RoomState::Stopped, reason.to_owned());
+        let set = self.store.stop_room(name, by, reason.to_owned());
         match set.await {
             Ok(set) => {
                 // Whom the directory did not know before.
@@ -41,11 +38,14 @@ impl House {
                 self.refresh_or_later().await;
                 Ok(set)
             }
-            Err(error @ Error::Database(_)) if is_off => {
-                tracing::error!(room = name, %error, "a stop is not written: the room is off here alone");
+            Err(error @ Error::Database(_)) => {
+                tracing::error!(room = name, is_off, %error, "a stop is not written");
+                self.cut(&closed);
                 self.metrics.closed.inc();
                 self.hubs.dismiss(name).await;
-                Err(Problem::from(error).and(OFF_HERE))
+                let problem = Problem::from(error);
+                // One that is not known here cannot be switched off; who is there is gone all the same.
+                Err(if is_off { problem.and(OFF_HERE) } else { problem })
             }
             Err(error) => {
                 self.directory.switch_on(name);

@@ -107,8 +107,8 @@ fn gifts() -> Vec<Route> {
 fn studio() -> Vec<Route> {
     vec![
         get("/rooms/{room}/studio", Person, "A room, for its broadcaster").gives::<RoomShown>(200),
-        post("/rooms/{room}/studio/start", Person, "Lets publishers and viewers in again").gives::<RoomShown>(200),
-        post("/rooms/{room}/studio/stop", Person, "Cuts publisher and viewers off").asks::<StopAsk>().gives::<RoomShown>(200),
+        post("/rooms/{room}/studio/start", Person, "Lets publishers and viewers in again, unless staff stopped the room").gives::<RoomShown>(200),
+        post("/rooms/{room}/studio/stop", Person, "Cuts publisher and viewers off; moderators of the room may, too").asks::<StopAsk>().gives::<RoomShown>(200),
         get("/rooms/{room}/studio/keys", Person, "The keys to publish to the room with").gives::<Keys>(200),
         post("/rooms/{room}/studio/keys", Person, "Makes a key, which is shown this once").asks::<KeyAsk>().gives::<NewKeyShown>(201).again(),
         delete("/rooms/{room}/studio/keys/{id}", Person, "Takes a key back"),
