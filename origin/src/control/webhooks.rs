@@ -128,7 +128,7 @@ impl Webhooks {
 
 /// Something to be told.
 #[derive(Clone, Debug, PartialEq)]
-struct Told {
+pub(super) struct Told {
     id: String,
     kind: Events,
     room: String,

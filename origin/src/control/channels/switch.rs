@@ -45,7 +45,11 @@ impl House {
                 self.hubs.dismiss(name).await;
                 let problem = Problem::from(error);
                 // One that is not known here cannot be switched off; who is there is gone all the same.
-                Err(if is_off { problem.and(OFF_HERE) } else { problem })
+                Err(if is_off {
+                    problem.and(OFF_HERE)
+                } else {
+                    problem
+                })
             }
             Err(error) => {
                 self.directory.switch_on(name);

@@ -20,12 +20,12 @@ pub struct Herald(Option<Mouth>);
 
 #[derive(Clone, Debug)]
 struct Mouth {
-    heard: mpsc::Sender<(Events, String, u64)>,
+    heard: mpsc::Sender<Told>,
     lost: IntCounter,
 }
 
 /// What heralds said, to be written down.
-pub(in crate::control) type Heard = mpsc::Receiver<(Events, String, u64)>;
+pub(in crate::control) type Heard = mpsc::Receiver<Told>;
 
 /// A herald, and who hears it.
 pub(in crate::control) fn herald(lost: IntCounter) -> (Herald, Heard) {
@@ -46,11 +46,19 @@ impl Herald {
         let Some(mouth) = &self.0 else {
             return;
         };
-        if mouth
-            .heard
-            .try_send((kind, room.to_owned(), unix_ms()))
-            .is_err()
-        {
+        // The id is made here, once: a write whose end nobody heard of is tried again, and must not be
+        // another event then.
+        let said = random_id("ev-").is_ok_and(|id| {
+            let told = Told {
+                id,
+                kind,
+                room: room.to_owned(),
+                at_ms: unix_ms(),
+                data: json!({}),
+            };
+            mouth.heard.try_send(told).is_ok()
+        });
+        if !said {
             mouth.lost.inc();
             tracing::warn!(room, "webhooks are not told: too much is waiting");
         }
@@ -69,21 +77,11 @@ pub(in crate::control) async fn write(
             said = heard.recv() => said,
             () = stop.cancelled() => None,
         };
-        let Some((kind, room, at_ms)) = said else {
+        let Some(told) = said else {
             return;
         };
-        while let Ok(id) = random_id("ev-") {
-            let told = Told {
-                id,
-                kind,
-                room: room.clone(),
-                at_ms,
-                data: json!({}),
-            };
-            let Err(error) = webhooks.tell([told]).await else {
-                break;
-            };
-            tracing::warn!(%error, room, "webhooks cannot be told; trying again");
+        while let Err(error) = webhooks.tell([told.clone()]).await {
+            tracing::warn!(%error, room = told.room, "webhooks cannot be told; trying again");
             tokio::select! {
                 () = tokio::time::sleep(AGAIN_AFTER) => {}
                 () = stop.cancelled() => {
@@ -92,5 +90,48 @@ pub(in crate::control) async fn write(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use channels::{Channels, DatabaseConfig, NewWebhook, SigningSecret};
+    use settings::KeyPath;
+    use telemetry::Registry;
+
+    use super::*;
+    use crate::control::webhooks::Metrics;
+
+    /// Webhooks with one that hears everything, and their store.
+    async fn webhooks(directory: &std::path::Path) -> (Webhooks, Channels) {
+        let config = DatabaseConfig {
+            path: directory.join("rooms.db"),
+            ..DatabaseConfig::default()
+        };
+        let settings = config.resolve(&KeyPath::new("control")).unwrap();
+        let store = Channels::open(settings).await.unwrap();
+        let events = Events::parse(["live", "ended"]).unwrap();
+        let url = "https://example.org/".to_owned();
+        let new = NewWebhook::new(url, events, None, SigningSecret::random().unwrap());
+        store.create_webhook(new.unwrap(), 0).await.unwrap();
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+        (Webhooks::new(store.clone(), metrics, false), store)
+    }
+
+    #[tokio::test]
+    async fn what_is_written_again_is_the_same_event() {
+        let directory = tempfile::tempdir().unwrap();
+        let (webhooks, store) = webhooks(directory.path()).await;
+        let (herald, mut heard) = herald(webhooks.metrics.lost.clone());
+        herald.live("demo");
+        let told = heard.recv().await.unwrap();
+        // It was committed, and nobody heard of it.
+        webhooks.tell([told.clone()]).await.unwrap();
+        let (again, heard) = mpsc::channel(1);
+        again.send(told).await.unwrap();
+        drop(again);
+        write(webhooks, heard, CancellationToken::new()).await;
+        assert_eq!(store.queue().await.unwrap().waiting, 1);
+        store.close().await;
     }
 }
