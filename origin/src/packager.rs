@@ -129,11 +129,15 @@ impl Studio {
         let live = Arc::clone(broadcast.writer.stream());
         self.catalog.insert(Arc::clone(&live));
         broadcast.metrics.started();
-        self.herald.live(&name);
+        let started = live.info().started_at;
+        self.herald.live(&name, started);
         if let Err(error) = broadcast.drive(&mut claim).await {
             tracing::warn!(stream = name, %error, "the broadcast is ended");
             claim.end(EndReason::from(&error));
         }
+        // Before its last parts: whoever publishes next to this name does so from now on, and is live
+        // before those are there.
+        self.herald.ended(&name, started);
         let is_cut = claim.is_cut();
         if is_cut {
             live.cut();
@@ -141,7 +145,6 @@ impl Studio {
             broadcast.finish().await;
         }
         broadcast.metrics.ended();
-        self.herald.ended(&name);
         tracing::info!(stream = name, is_cut, "the stream has ended");
         drop(claim);
         tokio::select! {

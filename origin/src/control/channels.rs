@@ -21,7 +21,7 @@ mod switch;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ::channels::{By, Channels, Error, Refused, Room, RoomState};
 use axum::Router;
@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Desk;
 use super::problem::Problem;
+use crate::clock::unix_ms_of;
 use crate::publish::Streams;
 use crate::rooms::Hubs;
 
@@ -253,11 +254,6 @@ async fn dismiss(hubs: Hubs, closed: Vec<Closed>) {
             async move { hubs.dismiss(&closed.name).await }
         })
         .await;
-}
-
-fn unix_ms_of(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl From<Error> for Problem {

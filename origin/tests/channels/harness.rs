@@ -69,13 +69,15 @@ impl Drop for Origin {
     }
 }
 
+/// What stands in `more` before a line `---` is part of `[transcode]`.
 fn configuration(directory: &Path, more: &str) -> String {
     let directory = directory.display();
+    let (transcode, more) = more.split_once("---\n").unwrap_or(("", more));
     format!(
         "[rtmp]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
          [admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{OPERATOR}\"\n\
          [[streams]]\nname = \"demo\"\npublish_key = \"{DEMO_KEY}\"\ntitle = \"A test\"\n\
-         [transcode]\npreset = \"ultrafast\"\n\
+         [transcode]\npreset = \"ultrafast\"\n{transcode}\
          [[ladder]]\nname = \"360p\"\nheight = 360\nvideo_bitrate_kbps = 700\n\
          [rooms]\nenabled = true\nlink_tokens = [\"{LINK}\"]\nstate_dir = \"{directory}/rooms\"\n\
          [control]\nenabled = true\n[control.store]\ndirectory = \"{directory}/control\"\n{more}"

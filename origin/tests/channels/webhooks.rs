@@ -1,7 +1,9 @@
 //! Webhooks, heard by a server that writes down what it gets.
 
 use std::collections::VecDeque;
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -92,6 +94,8 @@ async fn live_and_ended_are_told_signed_and_in_order() {
     assert_eq!(heard[0], heard[1], "the same again");
     assert_eq!(heard[0]["room"], "demo");
     assert!(heard[0]["at_ms"].as_u64() < heard[2]["at_ms"].as_u64());
+    assert!(heard[0]["data"]["started_at_ms"].is_u64());
+    assert_eq!(heard[0]["data"], heard[2]["data"], "of the same broadcast");
     let (headers, body) = receiver.heard.lock()[2].clone();
     let signature = headers.get("weir-signature").unwrap().to_str().unwrap();
     let (time, tag) = signature.split_once(",v1=").unwrap();
@@ -121,6 +125,35 @@ async fn live_and_ended_are_told_signed_and_in_order() {
         .is(200);
     assert_eq!(list.body["webhooks"].as_array().unwrap().len(), 1);
     assert!(!list.body.to_string().contains("whsec_"), "shown once");
+}
+
+/// The first broadcast's last parts take seconds, and the next one has begun by then.
+#[tokio::test]
+async fn a_broadcast_has_ended_before_the_next_one_is_live() {
+    let directory = tempfile::tempdir().unwrap();
+    let ffmpeg = directory.path().join("ffmpeg");
+    let script = "#!/bin/sh\nffmpeg \"$@\"\nexec sleep 3\n";
+    std::fs::write(&ffmpeg, script).unwrap();
+    std::fs::set_permissions(&ffmpeg, Permissions::from_mode(0o700)).unwrap();
+    // Something to encode.
+    let rung = "[[ladder]]\nname = \"240p\"\nheight = 240\nvideo_bitrate_kbps = 300\n";
+    let more = format!("ffmpeg = \"{}\"\n---\n{rung}{PRIVATE}", ffmpeg.display());
+    let origin = Origin::with(&more).await;
+    let (receiver, address) = Receiver::start(&[]).await;
+    webhook(&origin, address, &["live", "ended"]).await;
+    let url = origin.publish_url(DEMO_KEY);
+    let first = Publisher::start(&url);
+    origin.live("demo").await;
+    drop(first);
+    let _second = Publisher::start(&url);
+    let heard = receiver.hears(3).await;
+    let kinds: Vec<_> = heard
+        .iter()
+        .map(|it| it["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["live", "ended", "live"]);
+    assert_eq!(heard[0]["data"], heard[1]["data"]);
+    assert_ne!(heard[1]["data"], heard[2]["data"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Live and ended: told by broadcasts, which wait for nobody.
 
+use std::time::SystemTime;
+
 use ::channels::{Events, random_id};
 use prometheus::IntCounter;
 use serde_json::json;
@@ -7,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Told, Webhooks};
-use crate::clock::unix_ms;
+use crate::clock::{unix_ms, unix_ms_of};
 
 /// What waits to be written; more is lost, and counted.
 const HEARD_MAX: usize = 1_024;
@@ -34,15 +36,17 @@ pub(in crate::control) fn herald(lost: IntCounter) -> (Herald, Heard) {
 }
 
 impl Herald {
-    pub(crate) fn live(&self, room: &str) {
-        self.say(Events::LIVE, room);
+    /// A broadcast began; when it did, tells it from others.
+    pub(crate) fn live(&self, room: &str, started: SystemTime) {
+        self.say(Events::LIVE, room, started);
     }
 
-    pub(crate) fn ended(&self, room: &str) {
-        self.say(Events::ENDED, room);
+    /// The broadcast that began then is over.
+    pub(crate) fn ended(&self, room: &str, started: SystemTime) {
+        self.say(Events::ENDED, room, started);
     }
 
-    fn say(&self, kind: Events, room: &str) {
+    fn say(&self, kind: Events, room: &str, started: SystemTime) {
         let Some(mouth) = &self.0 else {
             return;
         };
@@ -54,7 +58,7 @@ impl Herald {
                 kind,
                 room: room.to_owned(),
                 at_ms: unix_ms(),
-                data: json!({}),
+                data: json!({ "started_at_ms": unix_ms_of(started) }),
             };
             mouth.heard.try_send(told).is_ok()
         });
@@ -123,7 +127,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (webhooks, store) = webhooks(directory.path()).await;
         let (herald, mut heard) = herald(webhooks.metrics.lost.clone());
-        herald.live("demo");
+        herald.live("demo", SystemTime::UNIX_EPOCH);
         let told = heard.recv().await.unwrap();
         // It was committed, and nobody heard of it.
         webhooks.tell([told.clone()]).await.unwrap();
