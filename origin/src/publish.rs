@@ -170,6 +170,9 @@ impl Claim {
 /// Something that runs a claimed stream until its publisher has gone.
 pub type StartStream = Box<dyn Fn(Claim) + Send + Sync>;
 
+/// What a key opens, and the key itself if the API made it.
+type Keyed = (StreamSettings, Option<channels::Key>);
+
 /// The streams that may be published, and which of them are.
 #[derive(Clone)]
 pub struct Streams {
@@ -178,7 +181,7 @@ pub struct Streams {
 
 struct Shared {
     by_key: HashMap<String, StreamSettings>,
-    /// Asked instead of `by_key`.
+    /// Asked instead of `by_key`, about keys that the API did not make.
     filters: Option<Filters>,
     /// Keys of rooms that the API made, and whether rooms are open; and which are off here, whatever
     /// the store says.
@@ -229,17 +232,15 @@ impl Streams {
         }
     }
 
-    /// Claims the stream that a broadcaster may publish: by its publish key, or as the filters say.
+    /// Claims the stream that a broadcaster may publish: by its publish key, or as the filters say. Keys
+    /// that the API made are good either way.
     ///
     /// The name is held before the room is asked whether it is open: whoever stops it meanwhile finds
     /// somebody to cut off.
     pub async fn claim(&self, ask: &PublishAsk<'_>) -> Result<Publication, ClaimError> {
         let (stream, key) = match &self.shared.filters {
             None => self.keyed(ask.key).await?,
-            Some(filters) => {
-                let name = filters.may_publish(ask).await?;
-                (self.named(name), None)
-            }
+            Some(filters) => self.filtered(filters, ask).await?,
         };
         let reserved = self.reserve(stream)?;
         if let Some((admission, directory)) = &self.shared.admission {
@@ -253,22 +254,37 @@ impl Streams {
     }
 
     /// The stream of a key: a configured one, or a room that the API made.
-    async fn keyed(
-        &self,
-        key: &str,
-    ) -> Result<(StreamSettings, Option<channels::Key>), ClaimError> {
-        match (self.by_key(key), &self.shared.admission) {
-            (Err(ClaimError::WrongKey), Some((admission, _))) => {
-                let (key, room) = admission.find(key).await?;
-                let stream = StreamSettings {
-                    title: Some(room.title).filter(|title| !title.is_empty()),
-                    publish_key: Secret::default(),
-                    name: room.name,
-                };
-                Ok((stream, Some(key)))
-            }
-            (found, _) => Ok((found?, None)),
+    async fn keyed(&self, key: &str) -> Result<Keyed, ClaimError> {
+        match self.by_key(key) {
+            Err(ClaimError::WrongKey) => self.of_api(key).await,
+            found => Ok((found?, None)),
         }
+    }
+
+    /// The room of a key that the API made, or what the filters say. A key that is no longer good is not
+    /// theirs to let in.
+    async fn filtered(&self, filters: &Filters, ask: &PublishAsk<'_>) -> Result<Keyed, ClaimError> {
+        match self.of_api(ask.key).await {
+            Err(ClaimError::WrongKey) => {
+                let name = filters.may_publish(ask).await?;
+                Ok((self.named(name), None))
+            }
+            found => found,
+        }
+    }
+
+    /// The room of a key that the API made. What cannot be one costs no query.
+    async fn of_api(&self, key: &str) -> Result<Keyed, ClaimError> {
+        let Some((admission, _)) = &self.shared.admission else {
+            return Err(ClaimError::WrongKey);
+        };
+        let (key, room) = admission.find(key).await?;
+        let stream = StreamSettings {
+            title: Some(room.title).filter(|title| !title.is_empty()),
+            publish_key: Secret::default(),
+            name: room.name,
+        };
+        Ok((stream, Some(key)))
     }
 
     /// The keys are looked up in a hash map with a random seed: how long that takes says nothing

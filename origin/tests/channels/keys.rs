@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Origin, Publisher};
+use crate::harness::{DEMO_KEY, Origin, Publisher};
 
 #[tokio::test]
 async fn a_key_publishes_to_its_room() {
@@ -99,4 +99,34 @@ async fn keys_have_limits_and_the_same_again_is_the_same_key() {
         .operate(Method::POST, "/v1/admin/rooms/attic/keys", json!({}))
         .await;
     assert_eq!(nowhere.refusal(), (404, "unknown-room"));
+}
+
+/// The filters are asked about what the API did not make.
+#[tokio::test]
+async fn a_key_publishes_where_filters_decide_about_the_others() {
+    let state = tempfile::tempdir().unwrap();
+    let dir = state.path().display();
+    let origin = Origin::with(&format!(
+        "[publish]\nauth = \"filters\"\n\
+         [filters]\nenabled = true\nstate_dir = \"{dir}/filters\"\n\
+         [filter_registry]\nenabled = true\ndir = \"{dir}/registry\"\n\
+         tokens = [{{ name = \"ann\", token = \"0123456789abcdef\", role = \"operator\" }}]\n"
+    ))
+    .await;
+    origin.create("kitchen").await;
+    let made = origin.key("kitchen", json!({})).await;
+    let url = origin.publish_url(made.text("/key"));
+    let _publisher = Publisher::start(&url);
+    origin.live("kitchen").await;
+    let path = format!("/v1/admin/rooms/kitchen/keys/{}", made.text("/id"));
+    origin
+        .operate(Method::DELETE, &path, Value::Null)
+        .await
+        .is(204);
+    let said = Publisher::start(&url).exited().await;
+    assert!(said.contains("no longer valid"), "{said}");
+    // There is no filter that could say yes.
+    let said = Publisher::start(&origin.publish_url(DEMO_KEY));
+    let said = { said }.exited().await;
+    assert!(said.contains("cannot be authorised"), "{said}");
 }
