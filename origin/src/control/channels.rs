@@ -21,7 +21,7 @@ mod switch;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::channels::{By, Channels, Error, Refused, Room, RoomState};
 use axum::Router;
@@ -217,7 +217,7 @@ impl House {
         }
     }
 
-    /// Looks for other origins' changes until it is told to stop.
+    /// Looks for other origins' changes, and forgets what is old, until it is told to stop.
     async fn keep(self: Arc<Self>, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -227,6 +227,7 @@ impl House {
                 () = stop.cancelled() => return,
                 _ = look.tick() => {}
             }
+            self.again.sweep(Instant::now());
             let looked = async {
                 if self.store.version().await? != self.directory.version() {
                     drop(self.refresh().await?);
