@@ -216,10 +216,12 @@ async fn create(
     };
     let work = async move {
         let checked = address::check(&ask.url, desk.webhooks.allow_private);
-        checked.map_err(|error| {
+        let url = checked.map_err(|error| {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             Problem::new(status, "bad-url", error.to_string())
         })?;
+        // What follows may be what opens it.
+        let to = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
         if let Some(room) = &ask.room {
             desk.house.store.room(room).await?;
         }
@@ -228,7 +230,7 @@ async fn create(
         let room = ask.room.clone();
         let new = NewWebhook::new(ask.url, events, room, secret.clone()).map_err(Error::from)?;
         let made = desk.house.store.create_webhook(new, unix_ms()).await?;
-        let details = json!({ "webhook": made.id, "url": made.url, "events": ask.events });
+        let details = json!({ "webhook": made.id, "to": to, "events": ask.events });
         let room = ask.room.unwrap_or_default();
         desk.log_room(&actor, "webhook-create", &room, details)
             .await;

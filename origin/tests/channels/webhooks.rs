@@ -204,6 +204,13 @@ async fn private_addresses_are_refused() {
         .operate(Method::POST, "/v1/admin/webhooks", body)
         .await;
     assert_eq!(refused.refusal(), (422, "bad-events"));
+    let body = json!({ "url": "https://example.org/ana/hook?token=t0ken", "events": ["gift"] });
+    let made = origin.operate(Method::POST, "/v1/admin/webhooks", body);
+    made.await.is(201);
+    let logged = origin.audit();
+    let details = &logged.last().unwrap()["details"];
+    assert_eq!(details["to"], "https://example.org");
+    assert!(!details.to_string().contains("t0ken") && !details.to_string().contains("hook?"));
     // A name that leads here is found out when it is looked up.
     let body = json!({ "url": "https://localhost:1/", "events": ["live"] });
     origin
