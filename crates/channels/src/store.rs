@@ -4,6 +4,7 @@
 //! locks a room and then a key of it.
 
 mod deliveries;
+mod forget;
 mod keys;
 mod rooms;
 mod webhooks;
@@ -14,6 +15,7 @@ use database::{Database, Migrations, OpenError, Operation, Row, Schema, Transact
 use crate::error::Error;
 
 const HEAD: &str = "SELECT waiting, dropped FROM channels_head FOR UPDATE";
+const FEWER: &str = "UPDATE channels_head SET waiting = $1";
 const COUNT_CHANGE: &str = "UPDATE channels_head SET version = version + 1";
 
 /// The tables, and how they came to be.
@@ -25,6 +27,7 @@ const SCHEMA: Schema = Schema {
             include_str!("../migrations/sqlite/0001_channels.sql"),
             include_str!("../migrations/sqlite/0002_stops.sql"),
             include_str!("../migrations/sqlite/0003_who_stopped.sql"),
+            include_str!("../migrations/sqlite/0004_senders.sql"),
         ],
     },
     postgres: Migrations {
@@ -33,6 +36,7 @@ const SCHEMA: Schema = Schema {
             include_str!("../migrations/postgres/0001_channels.sql"),
             include_str!("../migrations/postgres/0002_stops.sql"),
             include_str!("../migrations/postgres/0003_who_stopped.sql"),
+            include_str!("../migrations/postgres/0004_senders.sql"),
         ],
     },
 };

@@ -134,6 +134,8 @@ pub(super) struct Told {
     room: String,
     at_ms: u64,
     data: Value,
+    /// The user id of whose doing it is.
+    sender: Option<String>,
 }
 
 impl From<Told> for Event {
@@ -161,6 +163,7 @@ impl From<Told> for Event {
             kind: told.kind,
             room: told.room,
             at_ms: told.at_ms,
+            sender: told.sender,
         }
     }
 }
@@ -190,6 +193,7 @@ fn of_gift(announcement: &Announcement) -> Told {
                 "total": total,
                 "earned": earned,
             }),
+            sender: Some(gift.sender.id.clone()),
         },
         Announcement::Refunded { id, room, at_ms } => Told {
             id: format!("refund.{id}"),
@@ -197,6 +201,8 @@ fn of_gift(announcement: &Announcement) -> Told {
             room: room.clone(),
             at_ms: *at_ms,
             data: json!({ "state": "refunded", "id": id }),
+            // It names nobody.
+            sender: None,
         },
     }
 }
@@ -281,6 +287,10 @@ mod tests {
             id: "g1".to_owned(),
             item: "rose".to_owned(),
             count: 2,
+            sender: rooms::schema::User {
+                id: "u-1".to_owned(),
+                ..Default::default()
+            },
             ..Default::default()
         };
         let given = of_gift(&Announcement::Given {
@@ -294,6 +304,7 @@ mod tests {
         assert_eq!((given.id.as_str(), given.at_ms), ("gift.g1", 7));
         assert_eq!((given.kind, given.room.as_str()), (Events::GIFT, "demo"));
         assert_eq!(given.data["total"], 200);
+        assert_eq!(Event::from(given.clone()).sender.as_deref(), Some("u-1"));
         let long = Told {
             data: json!({ "id": "g1", "note": "x".repeat(BODY_BYTES_MAX) }),
             ..given.clone()

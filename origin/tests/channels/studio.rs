@@ -141,3 +141,20 @@ async fn who_stopped_a_room_says_who_starts_it() {
     own(&ana_token, "stop").await.is(200);
     own(&ana_token, "start").await.is(200);
 }
+
+#[tokio::test]
+async fn who_is_erased_owns_nothing() {
+    let origin = Origin::start().await;
+    let (ana, _) = origin.register("Ana").await;
+    let body = json!({ "name": "kitchen", "owner": ana });
+    let made = origin.operate(Method::POST, "/v1/admin/rooms", body).await;
+    made.is(201);
+    let user = format!("/v1/admin/users/{ana}");
+    origin
+        .operate(Method::DELETE, &user, Value::Null)
+        .await
+        .is(204);
+    let path = "/v1/admin/rooms/kitchen";
+    let room = origin.operate(Method::GET, path, Value::Null).await.is(200);
+    assert_eq!(room.body.get("owner"), None);
+}

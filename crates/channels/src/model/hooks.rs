@@ -52,6 +52,8 @@ pub struct Event {
     pub at_ms: u64,
     /// What is told, JSON.
     pub body: String,
+    /// The user id of whose doing it was: it goes with them when they are erased.
+    pub sender: Option<String>,
 }
 
 /// What became of an event.

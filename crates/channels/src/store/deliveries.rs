@@ -11,8 +11,8 @@ use crate::limits::{DELIVERIES_MAX, LEASE_MS, WEBHOOKS_MAX};
 use crate::model::{Delivery, Enqueued, Event, Queue};
 
 /// The bit of the event has to be among the webhook's; both databases know `&`.
-const INSERT: &str = "INSERT INTO channels_deliveries (webhook, event, body, at_ms, attempts, next_ms) \
-    SELECT id, $1, $2, $3, 0, $4 FROM channels_webhooks \
+const INSERT: &str = "INSERT INTO channels_deliveries (webhook, event, body, at_ms, attempts, next_ms, \
+    sender) SELECT id, $1, $2, $3, 0, $4, $7 FROM channels_webhooks \
     WHERE (events & $5) <> 0 AND (room IS NULL OR room = $6) ORDER BY id \
     ON CONFLICT (webhook, event) DO NOTHING";
 const DROP: &str = "DELETE FROM channels_deliveries WHERE seq IN \
@@ -70,6 +70,7 @@ impl Channels {
                         (*now_ms).into(),
                         event.kind.bits().into(),
                         event.room.as_str().into(),
+                        event.sender.as_deref().into(),
                     ];
                     new += tx.execute(INSERT, &values).await?;
                 }

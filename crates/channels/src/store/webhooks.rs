@@ -2,7 +2,7 @@
 
 use database::Row;
 
-use super::{Channels, count, head, owned};
+use super::{Channels, FEWER, count, head, owned};
 use crate::error::Error;
 use crate::key::random_id;
 use crate::limits::WEBHOOKS_MAX;
@@ -15,7 +15,6 @@ const ALL: &str = "SELECT id, url, events, room, created_ms FROM channels_webhoo
     ORDER BY created_ms, id";
 const DELETE: &str = "DELETE FROM channels_webhooks WHERE id = $1";
 const DELETE_WAITING: &str = "DELETE FROM channels_deliveries WHERE webhook = $1";
-const FEWER: &str = "UPDATE channels_head SET waiting = $1";
 
 impl Channels {
     /// Stores a webhook.

@@ -64,5 +64,6 @@ database::suite! {
         an_endpoint_hears_in_order_and_others_do_not_wait
         the_same_event_is_queued_once
         the_oldest_is_dropped
-        a_webhook_that_goes_takes_its_queue;
+        a_webhook_that_goes_takes_its_queue
+        who_is_erased_is_told_of_no_more;
 }

@@ -1,7 +1,9 @@
 //! Webhooks, and what they are still to hear.
 
 use channels::limits::{LEASE_MS, WEBHOOKS_MAX};
-use channels::{Channels, Delivery, Enqueued, Error, Event, Events, NewWebhook, SigningSecret};
+use channels::{
+    Channels, Delivery, Enqueued, Error, Event, Events, NewRoom, NewWebhook, SigningSecret,
+};
 
 use crate::{Kit, NOW, open};
 
@@ -21,6 +23,7 @@ fn event(id: &str, kind: Events, room: &str) -> Event {
         room: room.to_owned(),
         at_ms: NOW,
         body: format!("{{\"id\":\"{id}\"}}"),
+        sender: None,
     }
 }
 
@@ -154,4 +157,39 @@ pub(crate) async fn a_webhook_that_goes_takes_its_queue<K: Kit>(kit: K) {
         channels.webhooks().await.unwrap().len() as u64,
         WEBHOOKS_MAX
     );
+}
+
+pub(crate) async fn who_is_erased_is_told_of_no_more<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    let owned = |name: &str, owner: &str| {
+        NewRoom::new(name.to_owned(), String::new(), Some(owner.to_owned())).unwrap()
+    };
+    for (name, owner) in [("a", "u-ana"), ("b", "u-ben")] {
+        let made = channels.create_room(owned(name, owner), NOW).await;
+        made.unwrap();
+    }
+    for _ in 0..2 {
+        webhook(&channels, &["gift"], None).await;
+    }
+    for (id, sender) in [("1", Some("u-ana")), ("2", Some("u-ben")), ("3", None)] {
+        let told = Event {
+            sender: sender.map(str::to_owned),
+            ..event(id, Events::GIFT, "a")
+        };
+        channels.enqueue(told, NOW).await.unwrap();
+    }
+    let version = channels.version().await.unwrap();
+    for _ in 0..2 {
+        channels.forget("u-ana").await.unwrap();
+        assert_eq!(channels.queue().await.unwrap().waiting, 4);
+    }
+    assert!(channels.version().await.unwrap() > version, "others look");
+    let first = due(&channels, NOW).await;
+    assert!(
+        first.iter().all(|it| it.body.contains("\"2\"")),
+        "{first:?}"
+    );
+    let owner = async |name| channels.room(name).await.unwrap().owner;
+    assert_eq!(owner("a").await, None);
+    assert_eq!(owner("b").await.as_deref(), Some("u-ben"));
 }

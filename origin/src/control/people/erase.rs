@@ -26,6 +26,7 @@ pub(super) async fn erase(desk: &Desk, user: &UserId) -> Result<(), Problem> {
         }
     }
     desk.records.forget(user.as_str()).await?;
+    desk.house.store.forget(user.as_str()).await?;
     let _alone = desk.people.naming().await?;
     match desk.accounts.account(user).await {
         Ok(account) => {

@@ -59,6 +59,7 @@ impl Herald {
                 room: room.to_owned(),
                 at_ms: unix_ms(),
                 data: json!({ "started_at_ms": unix_ms_of(started) }),
+                sender: None,
             };
             mouth.heard.try_send(told).is_ok()
         });
