@@ -39,6 +39,8 @@ impl House {
                 Ok(set)
             }
             Err(error @ Error::Database(_)) => {
+                // Once more: somebody may have started it meanwhile.
+                let is_off = self.directory.switch_off(name, reason);
                 tracing::error!(room = name, is_off, %error, "a stop is not written");
                 self.cut(&closed);
                 self.metrics.closed.inc();
