@@ -272,8 +272,11 @@ pub(super) async fn set(
             }
         };
         // A stop that the store did not take is one, too.
-        let is_done = set.is_ok() || desk.house.is_off(&room);
-        if is_done {
+        let is_off = act == "room-stop" && desk.house.is_off(&room);
+        if set
+            .as_ref()
+            .map_or_else(|problem| problem.is_ours() && is_off, |_| true)
+        {
             let details = json!({ "reason": reason });
             desk.log_room(&actor, act, &room, details).await;
         }
