@@ -237,11 +237,10 @@ impl Rooms {
     }
 
     fn tick(&self) {
-        let now = clock::unix_ms();
         let mut connections = 0;
         let mut idle = Vec::new();
         for room in self.all() {
-            let figures = room.tick(now);
+            let figures = room.tick();
             connections += figures.connections;
             if room.is_over() {
                 idle.push(room);

@@ -1,6 +1,7 @@
-//! The one clock of an origin's drivers; cores are given what it says.
+//! The wall clock of an origin's drivers; cores are given what it says. What is compared with deadlines of
+//! a room is [`rooms::Clock`]'s.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch.
 pub(crate) fn unix_ms() -> u64 {
@@ -11,9 +12,4 @@ pub(crate) fn unix_ms() -> u64 {
 pub(crate) fn unix_ms_of(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Until `at_ms`, Unix milliseconds.
-pub(crate) fn until(at_ms: u64) -> Duration {
-    Duration::from_millis(at_ms.saturating_sub(unix_ms()))
 }

@@ -35,8 +35,8 @@ use crate::{
 ///
 /// The driver calls [`Self::handle`] with what edges say, [`Self::publish`] for what comes from
 /// elsewhere (the ledger, an API), [`Self::tick`] at [`Self::deadline`], and after each of them
-/// [`Self::poll_output`] until there is none. Time is Unix milliseconds; one that goes back is
-/// taken for the latest seen.
+/// [`Self::poll_output`] until there is none. Time is Unix milliseconds of a
+/// [`crate::Clock`]; one that goes back is taken for the latest seen.
 #[derive(Debug)]
 pub struct Hub {
     config: Config,

@@ -13,6 +13,7 @@
 //! each event that it misses; or it is told that it begins anew, and gets the state instead.**
 
 mod binary;
+mod clock;
 mod codec;
 mod config;
 mod edge;
@@ -29,6 +30,7 @@ mod validate;
 mod window;
 
 pub use self::{
+    clock::Clock,
     codec::{Codec, DecodeError},
     config::{Config, ConfigError},
     edge::{EdgeFigures, EdgeOutput, EdgeRoom, JoinError},

@@ -98,7 +98,7 @@ impl EventStream {
     fn collect(&mut self, member: &Member) -> (Vec<u8>, Option<Instant>) {
         let metrics = member.rooms().metrics();
         let mut out = Vec::new();
-        let told = member.tell(clock::unix_ms(), |bytes, position| {
+        let told = member.tell(|bytes, position| {
             if let Some(Position { epoch, seq }) = position {
                 out.extend_from_slice(format!("id: {epoch}.{seq}\n").as_bytes());
             }

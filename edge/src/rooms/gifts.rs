@@ -166,7 +166,7 @@ impl Entrance {
             return refused(StatusCode::UNAUTHORIZED, "sign-in", "sign in to give");
         }
         let now_ms = clock::unix_ms();
-        if !user.roles.intersects(Roles::IN_CHARGE) && self.room.is_silenced(&user.id, now_ms) {
+        if !user.roles.intersects(Roles::IN_CHARGE) && self.room.is_silenced(&user.id) {
             let detail = "who may not speak in this room may not give either";
             return refused(StatusCode::FORBIDDEN, "sanctioned", detail);
         }

@@ -61,17 +61,15 @@ pub(super) struct Told {
     pub(super) closing: Option<CloseCode>,
     /// There is more, and no room for it.
     pub(super) has_more: bool,
-    /// When something that is held back is due, Unix milliseconds.
-    due_ms: Option<u64>,
+    /// In how many milliseconds something that is held back is due.
+    due_in_ms: Option<u64>,
 }
 
 impl Told {
     /// When there is more, a millisecond from now at the soonest.
     pub(super) fn due(&self) -> Option<tokio::time::Instant> {
-        self.due_ms.map(|at_ms| {
-            let left_ms = at_ms.saturating_sub(clock::unix_ms());
-            tokio::time::Instant::now() + Duration::from_millis(left_ms.max(1))
-        })
+        self.due_in_ms
+            .map(|left_ms| tokio::time::Instant::now() + Duration::from_millis(left_ms.max(1)))
     }
 }
 
@@ -208,11 +206,7 @@ impl Member {
     /// after it for those who number what they send, and says whether there is room for another one.
     ///
     /// The room is locked once: thousands do this with every tick.
-    pub(super) fn tell(
-        &self,
-        now_ms: u64,
-        mut write: impl FnMut(&[u8], Option<Position>) -> bool,
-    ) -> Told {
+    pub(super) fn tell(&self, mut write: impl FnMut(&[u8], Option<Position>) -> bool) -> Told {
         let mut told = Told::default();
         if self.is_ended.load(Ordering::Acquire)
             && let Some(code) = self.ending.lock().take()
@@ -225,6 +219,7 @@ impl Member {
                 ..told
             };
         }
+        let now_ms = self.room.now_ms();
         self.room.read(|timeline| {
             let mut reader = self.reader.lock();
             while let Some(next) = reader.poll(timeline, now_ms) {
@@ -243,7 +238,8 @@ impl Member {
                     }
                 }
             }
-            told.due_ms = reader.due_at(timeline);
+            let due_ms = reader.due_at(timeline);
+            told.due_in_ms = due_ms.map(|at_ms| at_ms.saturating_sub(now_ms));
         });
         told
     }
@@ -261,7 +257,8 @@ impl Member {
     }
 
     /// Whether it does not take what it must, and has to go.
-    pub(super) fn is_slow(&self, now_ms: u64) -> bool {
+    pub(super) fn is_slow(&self) -> bool {
+        let now_ms = self.room.now_ms();
         self.room
             .read(|timeline| self.reader.lock().is_slow(timeline, now_ms))
     }

@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use rooms::schema::{
     CloseCode, Message, Outcome, Publish, RefusalCode, Relay, Roles, ServerMessage, ToEdge,
 };
-use rooms::{EdgeFigures, EdgeOutput, EdgeRoom, JoinError, Settings, Timeline};
+use rooms::{Clock, EdgeFigures, EdgeOutput, EdgeRoom, JoinError, Settings, Timeline};
 use tokio::sync::watch;
 use wasm_filters::contract::types::Attr;
 
@@ -59,6 +59,7 @@ pub(super) struct Room {
     rooms: Weak<Inner>,
     /// How long the hub knows a message that comes again.
     dedup_ms: u64,
+    clock: Clock,
     state: RwLock<State>,
     contact: watch::Sender<Contact>,
 }
@@ -75,7 +76,7 @@ struct State {
     attrs: Option<(Settings, Arc<[Attr]>)>,
 }
 
-/// The last [`PASSED_MAX`], by the message's id, with the Unix milliseconds at which they passed.
+/// The last [`PASSED_MAX`], by the message's id, with the room's time at which they passed.
 #[derive(Debug, Default)]
 struct Passed {
     by_id: HashMap<Arc<str>, (u64, Publish)>,
@@ -106,6 +107,7 @@ impl Room {
     pub(super) fn new(name: RoomName, rooms: &Arc<Inner>) -> Option<Arc<Self>> {
         let edge = rooms.settings.edge.to_string();
         let now = clock::unix_ms();
+        let clock = Clock::new(now, Instant::now());
         let room = EdgeRoom::new(
             &rooms.settings.room,
             edge,
@@ -117,6 +119,7 @@ impl Room {
             name,
             rooms: Arc::downgrade(rooms),
             dedup_ms: rooms.settings.room.dedup_ms,
+            clock,
             state: RwLock::new(State {
                 room: room.ok()?,
                 members: HashMap::new(),
@@ -153,15 +156,22 @@ impl Room {
         look(self.state.read().room.timeline())
     }
 
+    /// The room's time, Unix milliseconds, whatever is done to the wall's meanwhile: for everything that is
+    /// compared with its deadlines and with when its frames were made.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.clock.at(Instant::now())
+    }
+
     pub(super) fn link_up(&self) {
-        self.change(|state| state.room.link_up(clock::unix_ms()));
+        self.change(|state| state.room.link_up(self.now_ms()));
     }
 
     pub(super) fn hear(&self, message: ToEdge) {
-        self.change(|state| state.room.handle(clock::unix_ms(), message));
+        self.change(|state| state.room.handle(self.now_ms(), message));
     }
 
-    pub(super) fn tick(&self, now_ms: u64) -> EdgeFigures {
+    pub(super) fn tick(&self) -> EdgeFigures {
+        let now_ms = self.now_ms();
         let is_due = self.state.read().room.deadline() <= now_ms;
         if is_due {
             self.change(|state| state.room.tick(now_ms));
@@ -205,9 +215,7 @@ impl Room {
                 return Err(NotJoined::Closed);
             }
             let mine = state.room.connections_of_user(&user.id).to_vec();
-            state
-                .room
-                .join(clock::unix_ms(), member.connection(), &user)?;
+            state.room.join(self.now_ms(), member.connection(), &user)?;
             state
                 .members
                 .insert(member.connection(), Arc::clone(member));
@@ -235,7 +243,7 @@ impl Room {
     /// A connection goes. Whether it was the user's last one here.
     pub(super) fn leave(&self, connection: u64, user: &str) -> bool {
         self.change(|state| {
-            state.room.leave(clock::unix_ms(), connection);
+            state.room.leave(self.now_ms(), connection);
             state.members.remove(&connection);
             if state.members.is_empty() {
                 state.empty_since = Some(Instant::now());
@@ -246,13 +254,13 @@ impl Room {
 
     /// On behalf of a connection, or of none (0): of a filter.
     pub(super) fn publish(&self, connection: u64, publish: Publish) {
-        self.change(|state| state.room.publish(clock::unix_ms(), connection, publish));
+        self.change(|state| state.room.publish(self.now_ms(), connection, publish));
     }
 
     /// The filters let it pass: it is published, and will not be judged again.
     pub(super) fn publish_passed(&self, connection: u64, id: &str, publish: Publish) {
         self.change(|state| {
-            let now = clock::unix_ms();
+            let now = self.now_ms();
             state.passed.insert(id, now, publish.clone());
             state.room.publish(now, connection, publish);
         });
@@ -263,14 +271,14 @@ impl Room {
     pub(super) fn passed(&self, id: &str) -> Option<Publish> {
         let state = self.state.read();
         let (at_ms, publish) = state.passed.by_id.get(id)?;
-        let age_ms = clock::unix_ms().saturating_sub(*at_ms);
+        let age_ms = self.now_ms().saturating_sub(*at_ms);
         (age_ms < self.dedup_ms).then(|| publish.clone())
     }
 
     /// Shows a message to its author alone.
     pub(super) fn echo(&self, connection: u64, client_id: String, message: Message) {
         self.change(|state| {
-            let now = clock::unix_ms();
+            let now = self.now_ms();
             state.room.echo(now, connection, client_id, message);
         });
     }
@@ -299,7 +307,8 @@ impl Room {
 
     /// The room's settings, as the chat filter reads them.
     /// Whether somebody may not speak, for a time or at all, and knows it.
-    pub(super) fn is_silenced(&self, user: &str, now_ms: u64) -> bool {
+    pub(super) fn is_silenced(&self, user: &str) -> bool {
+        let now_ms = self.now_ms();
         let state = self.state.read();
         let room = state.room.timeline().room();
         room.sanction(user, now_ms).is_some()

@@ -176,7 +176,7 @@ async fn write_all<S: Socket>(
     let metrics = member.rooms().metrics();
     loop {
         let mut out = Vec::new();
-        let told = member.tell(clock::unix_ms(), |bytes, _| {
+        let told = member.tell(|bytes, _| {
             frame::append(&mut out, opcode, bytes);
             out.len() < WRITE_BYTES
         });
@@ -212,7 +212,7 @@ async fn write<S: Socket>(wire: &mut Wire<S>, member: &Arc<Member>, bytes: &[u8]
             Ok(Ok(())) => return None,
             Ok(Err(_)) => return Some(Ended::Client),
             Err(_) if began.elapsed() >= patience => return Some(Ended::Stalled),
-            Err(_) if member.is_slow(clock::unix_ms()) => {
+            Err(_) if member.is_slow() => {
                 return Some(Ended::Closed(CloseCode::Slow));
             }
             Err(_) => {}

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use bus::{EdgeName, RoomName};
 use bytes::Bytes;
 use rooms::schema::{FromEdge, Outcome, Publish, Review, Score, ToEdge};
-use rooms::{Hub, HubFigures, HubOutput, Saved};
+use rooms::{Clock, Hub, HubFigures, HubOutput, Saved};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::audit::Line;
 use super::{OPERATOR, Shared};
-use crate::clock::{unix_ms, until};
+use crate::clock::unix_ms;
 
 /// Inputs that are taken before what follows from them is sent.
 const BATCH_MAX: usize = 512;
@@ -93,6 +93,7 @@ impl RoomHub {
             () = stop.clone().cancelled_owned() => return,
         };
         let now = unix_ms();
+        let clock = Clock::new(now, Instant::now());
         let epoch = now.max(kept.epoch + 1);
         let config = &self.shared.settings.room;
         let hub = match Hub::new(config, epoch, kept.saved, now, rand::random()) {
@@ -108,6 +109,7 @@ impl RoomHub {
             name: self.name,
             shared: self.shared,
             hub,
+            clock,
             kept: None,
             retry_at: None,
             soft_at: Instant::now() + SOFT_SAVE_EVERY,
@@ -163,6 +165,7 @@ struct Running {
     name: RoomName,
     shared: Arc<Shared>,
     hub: Hub,
+    clock: Clock,
     /// Versions that are on disk: what must survive a crash, and what should.
     kept: Option<(u64, u64)>,
     retry_at: Option<Instant>,
@@ -190,9 +193,9 @@ impl Running {
                         }
                     }
                 }
-                () = tokio::time::sleep(until(self.hub.deadline())) => {}
+                () = tokio::time::sleep(self.until_deadline()) => {}
             }
-            let now = unix_ms();
+            let now = self.now();
             if now >= self.hub.deadline() {
                 self.hub.tick(now);
             }
@@ -203,8 +206,17 @@ impl Running {
         }
     }
 
+    /// The room's time, whatever is done to the wall's meanwhile.
+    fn now(&self) -> u64 {
+        self.clock.at(Instant::now())
+    }
+
+    fn until_deadline(&self) -> Duration {
+        self.clock.until(self.hub.deadline(), Instant::now())
+    }
+
     fn take(&mut self, input: Input) {
-        let now = unix_ms();
+        let now = self.now();
         match input {
             Input::Edge(message) => self.hub.handle(now, message),
             Input::Publish(publish, answer) => {
