@@ -20,7 +20,8 @@ pub struct Config {
     pub window_bytes: usize,
     /// Events of the window shown to who comes. 0 to 10,000; default 50.
     pub history_events: usize,
-    /// Publishes that are remembered as duplicates. 16 to 1,000,000; default 8,192.
+    /// Publishes that are remembered as duplicates: so many of people, and as many of what else is
+    /// published, gifts above all. 16 to 1,000,000; default 8,192.
     pub dedup_entries: usize,
     /// How long they are remembered, ms. 1,000 to a day; default 2 minutes.
     pub dedup_ms: u64,

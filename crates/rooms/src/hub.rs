@@ -31,6 +31,15 @@ use crate::{
     window::{self, Window},
 };
 
+/// Where something is published.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// By people, whose ids are their clients'.
+    Edge,
+    /// By the ledger, an API: nobody else has its ids.
+    Driver,
+}
+
 /// One room, for one epoch.
 ///
 /// The driver calls [`Self::handle`] with what edges say, [`Self::publish`] for what comes from
@@ -53,7 +62,10 @@ pub struct Hub {
     state_tick_ms: u64,
     heartbeat_ms: u64,
     saved: Saved,
-    dedup: Dedup,
+    /// Of what people say, and of what the driver publishes: ids of the one hide nothing of the other, nor
+    /// push it out.
+    said: Dedup,
+    told: Dedup,
     bucket: Bucket,
     combos: Combos,
     presence: Merged,
@@ -95,7 +107,8 @@ impl Hub {
             state_tick_ms: now_ms + config.state_tick_ms,
             heartbeat_ms: now_ms,
             saved,
-            dedup: Dedup::new(config.dedup_entries, config.dedup_ms),
+            said: Dedup::new(config.dedup_entries, config.dedup_ms),
+            told: Dedup::new(config.dedup_entries, config.dedup_ms),
             bucket: Bucket::default(),
             combos: Combos::default(),
             presence: Merged::new(config, now_ms, seed),
@@ -125,7 +138,7 @@ impl Hub {
             FromEdgeBody::Publish(publish) => {
                 let author = publish.author.clone();
                 let client_id = publish.client_id.clone();
-                let outcome = self.publish(now_ms, *publish);
+                let outcome = self.decide(now_ms, *publish, Source::Edge);
                 let is_open = matches!(&outcome, Outcome::Accepted { seq: Some(seq), .. }
                     if *seq > self.window.head());
                 let message = ToEdge::Ack {
@@ -154,17 +167,23 @@ impl Hub {
         }
     }
 
-    /// Accepts or refuses, in the order of the calls.
+    /// Accepts or refuses what the driver publishes, in the order of the calls.
     pub fn publish(&mut self, now_ms: u64, publish: Publish) -> Outcome {
+        self.decide(now_ms, publish, Source::Driver)
+    }
+
+    fn decide(&mut self, now_ms: u64, publish: Publish, source: Source) -> Outcome {
         let now_ms = self.advance(now_ms);
         if !validate::publish(&publish) {
             return self.refuse(RefusalCode::Malformed, None);
         }
-        self.dedup.expire(now_ms);
         let key = (publish.author, publish.client_id);
-        if let Some(answer) = self.dedup.answer(&key) {
+        let known = self.known(source);
+        known.expire(now_ms);
+        if let Some(answer) = known.answer(&key) {
+            let answer = answer.clone();
             self.counts.duplicates += 1;
-            return answer.clone();
+            return answer;
         }
         let outcome = match publish.body {
             Body::Message(message) => self.message(&key.0, message, publish.media_ms),
@@ -178,9 +197,17 @@ impl Hub {
             Body::Void => self.refuse(RefusalCode::Malformed, None),
         };
         if matches!(outcome, Outcome::Accepted { .. }) {
-            self.dedup.insert(now_ms, key, outcome.clone());
+            self.known(source).insert(now_ms, key, outcome.clone());
         }
         outcome
+    }
+
+    /// The answers that were given to whoever publishes.
+    fn known(&mut self, source: Source) -> &mut Dedup {
+        match source {
+            Source::Edge => &mut self.said,
+            Source::Driver => &mut self.told,
+        }
     }
 
     /// Points as whoever keeps gifts has them: after a crash some may have been counted twice or not at
@@ -200,7 +227,8 @@ impl Hub {
         if now_ms >= self.tick_ms {
             self.flush();
             self.tick_ms = now_ms + self.tick_span();
-            self.dedup.expire(now_ms);
+            self.said.expire(now_ms);
+            self.told.expire(now_ms);
         }
         if now_ms >= self.state_tick_ms {
             self.state_tick_ms = now_ms + self.config.state_tick_ms;
@@ -273,7 +301,7 @@ impl Hub {
             head: self.next_seq - 1,
             window_events: self.window.events() + self.open.len(),
             window_bytes: self.window.bytes() + self.open_bytes,
-            dedup_entries: self.dedup.len(),
+            dedup_entries: self.said.len() + self.told.len(),
             sanctions: self.saved.room.sanctions().len(),
             reviews: self.saved.room.reviews().len(),
             scores: self.saved.scores.len(),

@@ -494,6 +494,58 @@ fn no_edge_says_what_was_paid() {
     assert_eq!(room.hub.figures().malformed, 1);
 }
 
+/// Ids of gifts can be computed by who gives: saying something under one swallows no gift, nor is it answered
+/// as one.
+#[test]
+fn what_is_said_hides_no_gift_of_the_same_id() {
+    for says_first in [true, false] {
+        let mut room = Room::new();
+        let Publish {
+            author, client_id, ..
+        } = tapped(1);
+        let said = FromEdgeBody::Publish(Box::new(Publish {
+            body: message("m1", &author, Roles::NONE),
+            author,
+            client_id,
+            media_ms: None,
+        }));
+        if says_first {
+            room.hear(said.clone());
+        }
+        for _ in 0..2 {
+            room.hub.publish(room.now_ms, tapped(1));
+        }
+        if !says_first {
+            room.hear(said);
+        }
+        let frames = room.frames();
+        let bodies = frames.iter().flat_map(|frame| &frame.events);
+        let gifts = bodies.clone().filter(|it| matches!(it.body, Body::Gift(_)));
+        assert_eq!(gifts.count(), 1, "{frames:?}");
+        let said = bodies.filter(|it| matches!(it.body, Body::Message(_)));
+        assert_eq!(said.count(), 1, "{frames:?}");
+        assert_eq!(room.hub.figures().duplicates, 1);
+    }
+}
+
+/// However much is said meanwhile, a gift that comes again is the same.
+#[test]
+fn chatter_pushes_no_gift_out_of_what_is_known() {
+    let mut room = Room::new();
+    room.hub.publish(room.now_ms, tapped(1));
+    for number in 0..=Config::default().dedup_entries {
+        let publish = Publish {
+            author: user("mod"),
+            client_id: format!("said-{number}"),
+            media_ms: None,
+            body: message(&format!("m{number}"), "mod", Roles::MODERATOR),
+        };
+        room.hear(FromEdgeBody::Publish(Box::new(publish)));
+    }
+    room.hub.publish(room.now_ms, tapped(1));
+    assert_eq!(room.hub.figures().duplicates, 1);
+}
+
 #[test]
 fn quiet_rooms_say_where_they_stand() {
     let mut room = Room::new();
