@@ -440,7 +440,8 @@ impl World {
             let figures = hub.figures();
             assert!(figures.window_events <= self.config.window_events + FRAME_EVENTS_MAX);
             assert!(figures.window_bytes <= self.config.window_bytes + 2 * FRAME_BYTES_MAX);
-            assert!(figures.dedup_entries <= self.config.dedup_entries);
+            // Of people, and of the driver.
+            assert!(figures.dedup_entries <= 2 * self.config.dedup_entries);
             assert!(figures.sanctions <= SANCTIONS_MAX);
             assert!(figures.reviews <= REVIEWS_MAX);
             let listed = self.config.presence_exact_max.max(self.config.presence_top);
