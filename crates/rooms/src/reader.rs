@@ -314,7 +314,13 @@ impl Reader {
                         messages: None,
                     });
                 }
-                (Recovery::NotRecovered, history)
+                // Who was here before the hub began anew knows nothing of its life: while all of it is still
+                // there, all of it is news, gifts above all that are told again after a crash.
+                let begins_anew = had < epoch && window.first() == 1;
+                (
+                    Recovery::NotRecovered,
+                    if begins_anew { 1 } else { history },
+                )
             }
         };
         self.rest.waits_until_ms = None;

@@ -448,6 +448,36 @@ fn an_epoch_that_nobody_heard_of_is_waited_for_and_then_not() {
     );
 }
 
+/// More than is shown to who comes: a storm that is told again after a crash, before edges have heard of the
+/// new life.
+#[test]
+fn who_was_here_before_a_crash_gets_all_of_the_new_life() {
+    let config = config();
+    let mut timeline = timeline(&config);
+    let mut here = reader(None);
+    drain(&mut here, &timeline, 0);
+    timeline.append(frame(vec![message(1, 1)]));
+    drain(&mut here, &timeline, 0);
+    let storm = (1..=5).map(|seq| {
+        Arc::new(EventFrame {
+            epoch: 8,
+            ..(*frame(vec![message(seq, 1)])).clone()
+        })
+    });
+    let (room, state) = (RoomState::default(), StateWhole::default());
+    timeline.reset(8, 5, room, storm.collect(), state);
+    let mut back = reader(at(1));
+    for reader in [&mut here, &mut back] {
+        let told = drain(reader, &timeline, 0);
+        assert_eq!(told[0], "NotRecovered from 1 (None)");
+        assert_eq!(told.last().unwrap(), "5-5 (1 events, 0 dropped)");
+        assert_eq!(told.len(), 2 + 5, "{told:?}");
+    }
+    // Who was not gets the usual.
+    let told = drain(&mut reader(None), &timeline, 0);
+    assert_eq!(told[0], "Fresh from 4 (None)");
+}
+
 #[test]
 fn a_new_generation_welcomes_again() {
     let mut timeline = timeline(&config());
