@@ -398,7 +398,8 @@ impl Hubs {
         Ok(input)
     }
 
-    /// Publishes in a room, in order. What the hub refuses counts as published: it would refuse it again.
+    /// Publishes in a room, in order, and waits for its hub as long as there is one: nothing is given to the
+    /// same hub twice. What the hub refuses counts as published: it would refuse it again.
     pub(crate) async fn publish(
         &self,
         name: &RoomName,
@@ -414,28 +415,32 @@ impl Hubs {
         for publish in publishes {
             let (answer, answered) = oneshot::channel();
             let sent = input.send(Input::Publish(Box::new(publish), answer));
-            if !matches!(tokio::time::timeout(ANSWER_WITHIN, sent).await, Ok(Ok(()))) {
+            if sent.await.is_err() {
                 break;
             }
             answers.push(answered);
         }
+        // The hub that ends answers nobody: the rest may be published by the next one.
         let mut told = 0;
         for answered in answers {
-            match tokio::time::timeout(ANSWER_WITHIN, answered).await {
-                Ok(Ok(outcome)) => {
-                    if let Outcome::Refused { code, .. } = outcome {
-                        tracing::error!(room = %name, code = code.as_str(), "a hub refuses what was paid");
-                    }
-                    told += 1;
-                }
-                _ => break,
+            let Ok(outcome) = answered.await else { break };
+            if let Outcome::Refused { code, .. } = outcome {
+                tracing::error!(room = %name, code = code.as_str(), "a hub refuses what was paid");
             }
+            told += 1;
         }
         if told == count {
             Ok(())
         } else {
             Err(NotPublished::Busy { told })
         }
+    }
+
+    /// Publishes one thing, and waits a little for the hub.
+    pub(crate) async fn say(&self, name: &RoomName, publish: Publish) -> Result<(), NotPublished> {
+        let said = self.publish(name, vec![publish]);
+        let said = tokio::time::timeout(ANSWER_WITHIN, said).await;
+        said.unwrap_or(Err(NotPublished::Busy { told: 0 }))
     }
 
     /// What waits for a decision in open rooms. One that does not answer is left out.
@@ -469,10 +474,13 @@ impl Hubs {
         Ok(())
     }
 
-    /// Corrects the points of a room. One that is not there, or is too busy, is corrected the next time.
-    pub(crate) fn set_scores(&self, name: &RoomName, scores: Vec<Score>) {
-        if let Ok(input) = self.room(name) {
-            drop(input.try_send(Input::Scores(scores)));
+    /// Corrects the points of a room. Whether that is done with: a hub that is too busy is to be corrected
+    /// later, a room that is not there is not.
+    pub(crate) fn set_scores(&self, name: &RoomName, scores: Vec<Score>) -> bool {
+        match self.room(name) {
+            Ok(input) => input.try_send(Input::Scores(scores)).is_ok(),
+            Err(NoHub::Unknown) => true,
+            Err(NoHub::Busy) => false,
         }
     }
 

@@ -11,8 +11,8 @@ pub const VALUE_MAX: u64 = 1 << 40;
 /// Records that one read answers at most.
 pub const PAGE_MAX: usize = 200;
 
-/// Entries of a leaderboard.
-pub const ENTRIES_MAX: usize = 100;
+/// Entries of a leaderboard: as many as the hub of a room keeps points of.
+pub const ENTRIES_MAX: usize = 1_000;
 
 /// Days of earnings that one read answers at most.
 pub const DAYS_MAX: usize = 400;

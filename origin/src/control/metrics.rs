@@ -28,6 +28,10 @@ pub(crate) struct Metrics {
     pub(crate) announcements: IntCounterVec,
     /// `weir_gift_announcements_waiting`.
     pub(crate) announcements_waiting: IntGauge,
+    /// `weir_gift_rooms_left_out`.
+    pub(crate) rooms_left_out: IntGauge,
+    /// `weir_gift_scores_corrected_total`.
+    pub(crate) scores_corrected: IntCounter,
     /// `weir_control_refresh_reused_total`.
     pub(crate) refresh_reused: IntCounter,
     /// `weir_control_audit_failed_total`.
@@ -41,6 +45,7 @@ impl Metrics {
     ///
     /// # Errors
     /// A name that is already taken: a bug.
+    #[expect(clippy::too_many_lines, reason = "a table, one entry per metric")]
     pub(crate) fn new(r: &Registry) -> Result<Self, RegisterError> {
         Ok(Self {
             requests: metrics::counter_vec(
@@ -65,13 +70,23 @@ impl Metrics {
             announcements: metrics::counter_vec(
                 r,
                 "weir_gift_announcements_total",
-                "What rooms were to be told from the ledger's outbox (told, no-room, unread, unreadable, unhooked).",
+                "What rooms were to be told from the ledger's outbox (told, no-room, unread, unreadable, unrecorded, unhooked).",
                 &["outcome"],
             )?,
             announcements_waiting: metrics::gauge(
                 r,
                 "weir_gift_announcements_waiting",
-                "What was read from the outbox and could not be told yet.",
+                "What was read from the outbox and could not be told yet; more may wait in the outbox.",
+            )?,
+            rooms_left_out: metrics::gauge(
+                r,
+                "weir_gift_rooms_left_out",
+                "Rooms that are not told of gifts now, because their hub does not answer.",
+            )?,
+            scores_corrected: metrics::counter(
+                r,
+                "weir_gift_scores_corrected_total",
+                "Times that a room was given its points from the records: after a start, and after a refund.",
             )?,
             refresh_reused: metrics::counter(
                 r,
@@ -86,7 +101,7 @@ impl Metrics {
             chores_failed: metrics::counter(
                 r,
                 "weir_control_chores_failed_total",
-                "Times that keys could not be read or made, or old sign-ins not be removed.",
+                "Times that keys could not be read or made, held gifts not be given back, or what is old not be removed.",
             )?,
         })
     }

@@ -13,6 +13,7 @@ mod credits;
 mod guessing;
 mod harness;
 mod names;
+mod outbox;
 mod payments;
 mod person;
 mod refusals;

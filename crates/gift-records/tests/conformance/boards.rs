@@ -1,7 +1,7 @@
 //! Leaderboards and earnings.
 
 use database::testing::Kit;
-use gift_records::{DaySum, GiftRecord, Leaderboard, Period};
+use gift_records::{Applied, DaySum, GiftRecord, Leaderboard, Period};
 
 use crate::{DAY_MS, NOON, gift, give, noon, open, take_back};
 
@@ -50,6 +50,23 @@ pub(crate) async fn who_gave_most<K: Kit>(kit: K) {
     give(&records, 7, renamed).await;
     let board = records.leaderboard(Some("demo"), day, 1).await;
     assert_eq!(shown(&board.expect("a board")), "40 Ben 2 20");
+}
+
+/// From a board the points of a hub are corrected: all that it keeps, in any case no more.
+pub(crate) async fn a_board_has_all_that_a_hub_keeps<K: Kit>(kit: K) {
+    let records = open(&kit).await;
+    let all = (1..=1_001_u64).map(|seq| {
+        let points = 10_000 - seq;
+        let gift = gift(&seq.to_string(), "demo", &format!("u-{seq}"));
+        (seq, Applied::Given(GiftRecord { points, ..gift }))
+    });
+    let applied = records.apply_all(all.collect()).await;
+    assert_eq!(applied.expect("applied").applied, 1_001);
+    let board = records.leaderboard(Some("demo"), Period::All, 5_000).await;
+    let board = board.expect("a board").entries;
+    assert_eq!(board.len(), 1_000);
+    assert_eq!(board[0].user_id, "u-1");
+    assert_eq!(board[999].user_id, "u-1000");
 }
 
 pub(crate) async fn refunds_count_on_the_day_of_the_gift<K: Kit>(kit: K) {

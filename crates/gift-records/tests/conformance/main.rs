@@ -100,6 +100,7 @@ database::suite! {
         values_are_bounded;
     boards:
         who_gave_most
+        a_board_has_all_that_a_hub_keeps
         refunds_count_on_the_day_of_the_gift
         earnings_have_the_days_with_something
         old_boards_are_swept;

@@ -243,7 +243,7 @@ impl Desk {
     /// Tells a room something of the system's. A room that is not there needs no word.
     async fn tell(&self, room: &RoomName, kind: &str, payload: Value) {
         let publish = notice(kind, &format!("{kind}.{}", unix_ms()), &payload);
-        if let Err(error) = self.rooms.publish(room, vec![publish]).await {
+        if let Err(error) = self.rooms.say(room, publish).await {
             tracing::warn!(%room, kind, ?error, "a room was not told");
         }
     }

@@ -3,7 +3,7 @@
 //! What is told is removed from the outbox some time afterwards, so that a crash in between tells it
 //! again: what a hub accepted is on its way to edges for a moment.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,87 +11,48 @@ use ::gifts::Announcement;
 use bus::RoomName;
 use gift_records::{Applied, Period, Reached};
 use ledger::{Queued, Store as _};
+use rooms::SCORES_MAX;
 use rooms::schema::{Body, Publish, Score};
 use tokio_util::sync::CancellationToken;
 
 use super::boards::notice;
 use super::records::applied;
 use crate::control::Desk;
-use crate::rooms::NotPublished;
+use telling::Telling;
+use waiting::{BATCH, WAITING_MAX, Waiting};
 
-/// Messages that are read at once.
-const BATCH: usize = 256;
+mod telling;
+mod waiting;
+
 /// Without a word that there is something, it is looked for this often: another origin may have paid.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After something failed.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
-/// Messages of rooms that cannot be told now. Beyond it, everybody waits.
-const WAITING_MAX: usize = 4_096;
+/// Messages that are not in the records, or not in the queue of webhooks, at most: beyond it, everybody
+/// waits for their disk.
+const UNSETTLED_MAX: usize = 4_096;
+/// Places of a leaderboard that a room's hub is given anew: as many as it keeps.
+const SCORES: usize = SCORES_MAX;
+const _: () = assert!(SCORES <= gift_records::limits::ENTRIES_MAX);
 
-/// So long after a room was told, what it was told is still in the outbox: it is on its way from the hub to
-/// edges, which may have to find the hub again first, and a crash would lose it. A screen that is told again
-/// shows it once.
-const TOLD_FOR: Duration = Duration::from_secs(10);
-/// Places of a leaderboard that a room's hub is given anew.
-const SCORES: usize = 100;
-
-/// What was read and is not done with.
+/// Everything that was read and is not done with.
 #[derive(Debug, Default)]
-struct Waiting {
-    /// Not told yet, by room, in order.
-    rooms: BTreeMap<RoomName, Vec<(u64, Publish)>>,
+struct Outbox {
+    /// What rooms are to be told.
+    waiting: Waiting,
+    /// What they are being told.
+    telling: Telling,
     /// Not in the records yet.
     unrecorded: Vec<(u64, Applied)>,
     /// Not in the queue of webhooks yet.
     unhooked: Vec<(u64, Announcement)>,
-    /// Rooms whose hub may have counted something twice, or has something to take away.
-    uncounted: BTreeSet<RoomName>,
-    /// The last that was read.
-    read: u64,
-    /// The last that was in the records when this process began: up to there everything is a repetition.
-    repeated: u64,
-    /// When everything up to a number was told.
-    told: VecDeque<(Instant, u64)>,
-    /// The last that was removed from the outbox.
-    removed: u64,
 }
 
-impl Waiting {
-    fn len(&self) -> usize {
-        self.rooms.values().map(Vec::len).sum()
-    }
-
-    /// Everything up to there was told, and is in the records and the queue of webhooks.
-    fn done(&self) -> u64 {
-        let queues = self.rooms.values().filter_map(|queue| queue.first());
-        let untold = queues.map(|(seq, _)| *seq).min();
-        let unrecorded = self.unrecorded.first().map(|(seq, _)| *seq);
-        let unhooked = self.unhooked.first().map(|(seq, _)| *seq);
-        let first = [untold, unrecorded, unhooked].into_iter().flatten().min();
-        first.map_or(self.read, |seq| seq.saturating_sub(1))
-    }
-
-    /// Notes what is done by now; up to where everything was done long enough ago.
-    fn removable(&mut self, now: Instant) -> Option<u64> {
-        let done = self.done();
-        let noted = self.told.back().map_or(self.removed, |(_, seq)| *seq);
-        if done > noted {
-            self.told.push_back((now, done));
-        }
-        let mut removable = None;
-        while let Some((at, seq)) = self.told.front()
-            && now.duration_since(*at) >= TOLD_FOR
-        {
-            removable = Some(*seq);
-            self.told.pop_front();
-        }
-        removable
-    }
-
+impl Outbox {
     fn take_in(&mut self, desk: &Desk, messages: Vec<Queued>) {
         for message in messages {
-            self.read = self.read.max(message.seq);
-            let Some((room, publish, applied, announcement)) = understood(&message) else {
+            self.waiting.note_read(message.seq);
+            let Some((room, publish, announcement)) = understood(&message) else {
                 // Nobody would understand it later either.
                 desk.metrics
                     .announcements
@@ -103,42 +64,49 @@ impl Waiting {
                 );
                 continue;
             };
-            if message.seq <= self.repeated || matches!(applied, Applied::Refunded { .. }) {
-                self.uncounted.insert(room.clone());
+            let applied = applied(&announcement, message.batch);
+            if matches!(applied, Applied::Refunded { .. }) {
+                self.waiting.miscounted(room.clone());
             }
             self.unrecorded.push((message.seq, applied));
             self.unhooked.push((message.seq, announcement));
-            let queue = self.rooms.entry(room).or_default();
-            queue.push((message.seq, publish));
+            self.waiting.push(message.seq, room, publish);
         }
+    }
+
+    /// The first message that is not in the records, or not in the queue of webhooks.
+    fn unsettled(&self) -> Option<u64> {
+        let unrecorded = self.unrecorded.first().map(|(seq, _)| *seq);
+        let unhooked = self.unhooked.first().map(|(seq, _)| *seq);
+        [unrecorded, unhooked].into_iter().flatten().min()
+    }
+
+    fn has_space(&self) -> bool {
+        let unsettled = self.unrecorded.len().max(self.unhooked.len());
+        self.waiting.len() < WAITING_MAX && unsettled < UNSETTLED_MAX
     }
 }
 
 /// Runs until it is told to stop.
 pub(in crate::control) async fn dispatch(desk: Desk, stop: CancellationToken) {
-    let mut waiting = Waiting::default();
-    let mut knows_repeated = false;
+    let mut outbox = Outbox::default();
     loop {
-        if !knows_repeated && let Ok(cursor) = desk.records.cursor().await {
-            waiting.repeated = cursor;
-            knows_repeated = true;
-        }
-        let went_well = if knows_repeated {
-            turn(&desk, &mut waiting).await
-        } else {
-            Err(())
-        };
-        desk.metrics
-            .announcements_waiting
-            .set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+        let went_well = turn(&desk, &mut outbox).await;
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let left_out = outbox.waiting.left_out(Instant::now());
+        desk.metrics.rooms_left_out.set(count(left_out));
+        let waiting = outbox.waiting.len();
+        desk.metrics.announcements_waiting.set(count(waiting));
         let rest = async {
             match went_well {
                 // There may be more.
                 Ok(true) => {}
-                Ok(false) => {
-                    let told = desk.announced.notified();
-                    drop(tokio::time::timeout(LOOK_EVERY, told).await);
-                }
+                Ok(false) => tokio::select! {
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    () = desk.announced.notified() => {}
+                    // It may be told what came meanwhile.
+                    () = outbox.telling.answered() => {}
+                },
                 Err(()) => tokio::time::sleep(AGAIN_AFTER).await,
             }
         };
@@ -151,54 +119,90 @@ pub(in crate::control) async fn dispatch(desk: Desk, stop: CancellationToken) {
 }
 
 /// Reads, tells and records, and removes what is done with. Whether there may be more right now.
-async fn turn(desk: &Desk, waiting: &mut Waiting) -> Result<bool, ()> {
-    let mut is_full = false;
-    let untold = waiting.unrecorded.len().max(waiting.unhooked.len());
-    if waiting.len() < WAITING_MAX && untold < WAITING_MAX {
-        let read = desk.ledger.outbox_after(waiting.read, BATCH).await;
-        let messages = read.map_err(|error| {
-            desk.metrics
-                .announcements
-                .with_label_values(&["unread"])
-                .inc();
-            tracing::warn!(%error, "the outbox cannot be read; trying again");
-        })?;
-        is_full = messages.len() == BATCH;
-        waiting.take_in(desk, messages);
-    }
-    let unrecorded = waiting.unrecorded.clone();
-    let unhooked = waiting.unhooked.clone();
+async fn turn(desk: &Desk, outbox: &mut Outbox) -> Result<bool, ()> {
+    let has_more = read(desk, outbox).await? | read_again(desk, outbox).await?;
+    let unrecorded = outbox.unrecorded.clone();
+    let unhooked = outbox.unhooked.clone();
     // Beside each other: no screen waits for a disk a second time.
-    let (is_told, reached, is_hooked) = tokio::join!(
-        tell(desk, waiting),
+    let ((), reached, is_hooked) = tokio::join!(
+        outbox.telling.turn(desk, &mut outbox.waiting),
         record(desk, unrecorded),
         hook(desk, unhooked)
     );
     if is_hooked {
-        waiting.unhooked.clear();
+        outbox.unhooked.clear();
     }
     let is_recorded = reached.is_some();
     if let Some(reached) = reached {
-        waiting.unrecorded.clear();
-        correct(desk, waiting).await;
-        // After the gifts that reached them.
-        desk.tell_reached(reached).await;
-    }
-    if let Some(seq) = waiting.removable(Instant::now()) {
-        match desk.ledger.outbox_done(seq).await {
-            Ok(()) => waiting.removed = seq,
-            Err(error) => {
-                waiting.told.push_front((Instant::now(), seq));
-                tracing::warn!(%error, "the outbox cannot be written; trying again");
-                return Err(());
-            }
+        outbox.unrecorded.clear();
+        let rooms = outbox.waiting.take_uncounted();
+        for room in correct(desk, rooms).await {
+            outbox.waiting.miscounted(room);
         }
+        // After the gifts that reached them.
+        outbox.telling.reached(desk, reached);
     }
-    if is_told && is_recorded && is_hooked {
-        Ok(is_full)
+    remove(desk, outbox).await?;
+    if is_recorded && is_hooked {
+        Ok(has_more)
     } else {
         Err(())
     }
+}
+
+/// Reads what is new. Whether there may be more.
+async fn read(desk: &Desk, outbox: &mut Outbox) -> Result<bool, ()> {
+    if !outbox.has_space() {
+        return Ok(false);
+    }
+    let messages = read_after(desk, outbox.waiting.read()).await?;
+    let is_full = messages.len() == BATCH;
+    outbox.take_in(desk, messages);
+    if !is_full {
+        outbox.waiting.caught_up();
+    }
+    Ok(is_full)
+}
+
+/// Reads for one room what there was no space for. Whether there was one.
+async fn read_again(desk: &Desk, outbox: &mut Outbox) -> Result<bool, ()> {
+    let Some((room, after)) = outbox.waiting.behind(Instant::now()) else {
+        return Ok(false);
+    };
+    let messages = read_after(desk, after).await?;
+    let last = messages.last().map(|last| last.seq);
+    let last = last.filter(|_| messages.len() == BATCH);
+    let all = messages.iter().filter_map(|message| {
+        let (of, publish, _) = understood(message)?;
+        (of == room).then_some((message.seq, publish))
+    });
+    outbox.waiting.catch_up(&room, all.collect(), last);
+    Ok(true)
+}
+
+async fn read_after(desk: &Desk, seq: u64) -> Result<Vec<Queued>, ()> {
+    let read = desk.ledger.outbox_after(seq, BATCH).await;
+    read.map_err(|error| {
+        desk.metrics
+            .announcements
+            .with_label_values(&["unread"])
+            .inc();
+        tracing::warn!(%error, "the outbox cannot be read; trying again");
+    })
+}
+
+/// Removes what was done with long enough ago.
+async fn remove(desk: &Desk, outbox: &mut Outbox) -> Result<(), ()> {
+    let unsettled = outbox.unsettled();
+    let Some(seq) = outbox.waiting.removable(Instant::now(), unsettled) else {
+        return Ok(());
+    };
+    let removed = desk.ledger.outbox_done(seq).await;
+    let is_removed = removed.is_ok();
+    outbox.waiting.note_removed(Instant::now(), seq, is_removed);
+    removed.map_err(|error| {
+        tracing::warn!(%error, "the outbox cannot be written; trying again");
+    })
 }
 
 /// Takes them into the records; answers goals that they reached. `None`: not now.
@@ -238,9 +242,11 @@ async fn hook(desk: &Desk, messages: Vec<(u64, Announcement)>) -> bool {
     }
 }
 
-/// Gives rooms the points that the records have, where the hub's own may be wrong.
-async fn correct(desk: &Desk, waiting: &mut Waiting) {
-    for room in std::mem::take(&mut waiting.uncounted) {
+/// Gives rooms the points that the records have, where the hub's own may be wrong. Those of which it has to be
+/// tried again.
+async fn correct(desk: &Desk, mut rooms: BTreeSet<RoomName>) -> BTreeSet<RoomName> {
+    let mut later = BTreeSet::new();
+    while let Some(room) = rooms.pop_first() {
         let board = desk
             .records
             .leaderboard(Some(room.as_str()), Period::All, SCORES)
@@ -252,52 +258,26 @@ async fn correct(desk: &Desk, waiting: &mut Waiting) {
                     name: entry.name,
                     points: entry.points,
                 });
-                desk.rooms.set_scores(&room, scores.collect());
+                if desk.rooms.set_scores(&room, scores.collect()) {
+                    desk.metrics.scores_corrected.inc();
+                } else {
+                    later.insert(room);
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, %room, "a room's points cannot be read");
-                waiting.uncounted.insert(room);
-                return;
+                later.insert(room);
+                // Nor can the others'.
+                break;
             }
         }
     }
+    later.extend(rooms);
+    later
 }
 
-/// Tells all rooms at once, each in order. Whether all were told.
-async fn tell(desk: &Desk, waiting: &mut Waiting) -> bool {
-    let rooms = std::mem::take(&mut waiting.rooms);
-    let telling = rooms.into_iter().map(|(room, queue)| async move {
-        let publishes = queue.iter().map(|(_, publish)| publish.clone()).collect();
-        let told = desk.rooms.publish(&room, publishes).await;
-        (room, queue, told)
-    });
-    let mut is_told = true;
-    for (room, mut queue, told) in futures::future::join_all(telling).await {
-        let (count, outcome) = match told {
-            Ok(()) => (queue.len(), "told"),
-            // The money has moved; that the room is gone changes nothing of it.
-            Err(NotPublished::NoRoom) => (queue.len(), "no-room"),
-            Err(NotPublished::Busy { told }) => {
-                is_told = false;
-                (told, "told")
-            }
-        };
-        let counted = u64::try_from(count).unwrap_or(u64::MAX);
-        desk.metrics
-            .announcements
-            .with_label_values(&[outcome])
-            .inc_by(counted);
-        queue.drain(..count.min(queue.len()));
-        if !queue.is_empty() {
-            waiting.rooms.insert(room, queue);
-        }
-    }
-    is_told
-}
-
-fn understood(message: &Queued) -> Option<(RoomName, Publish, Applied, Announcement)> {
+fn understood(message: &Queued) -> Option<(RoomName, Publish, Announcement)> {
     let announcement: Announcement = serde_json::from_slice(&message.payload).ok()?;
-    let applied = applied(&announcement, message.batch);
     let (room, publish) = match announcement.clone() {
         Announcement::Given {
             gift,
@@ -316,7 +296,7 @@ fn understood(message: &Queued) -> Option<(RoomName, Publish, Applied, Announcem
         Announcement::Refunded { id, room, .. } => (room, refunded(&id)),
     };
     let room = RoomName::new(&room).ok()?;
-    Some((room, publish, applied, announcement))
+    Some((room, publish, announcement))
 }
 
 fn refunded(gift: &str) -> Publish {
