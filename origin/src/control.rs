@@ -61,8 +61,11 @@ const KEYS_EVERY: Duration = Duration::from_secs(60);
 const ROTATE_AFTER_MS: u64 = 30 * 24 * 3_600 * 1_000;
 /// Held gifts that nobody decided about in time are given back.
 const HOLDS_EVERY: Duration = Duration::from_secs(60);
-/// Sign-ins that have expired are removed.
+/// Sign-ins that have expired, and old leaderboards, are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+/// Leaderboards of days are kept for so many of them, today's included: a month to look back at, and a clock
+/// that is wrong by less takes none away that is still counted on.
+const BOARD_DAYS: u64 = 32;
 
 /// `[control]`, checked.
 #[derive(Clone, Debug)]
@@ -407,26 +410,39 @@ async fn keep(desk: Desk, stop: CancellationToken) {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
     loop {
-        let (what, done) = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return,
-            _ = keys.tick() => ("read and rotate the signing keys", renew_keys(&desk).await),
+            _ = keys.tick() => {
+                let renewed = renew_keys(&desk).await;
+                note(&desk, "read and rotate the signing keys", renewed);
+            }
             _ = holds.tick() => {
-                if let Err(problem) = gifts::staff::give_back_overdue(&desk).await {
-                    desk.metrics.chores_failed.inc();
-                    tracing::warn!(%problem, "held gifts cannot be given back; trying again later");
-                }
-                continue;
+                let given_back = gifts::staff::give_back_overdue(&desk).await;
+                note(&desk, "give back held gifts", given_back);
             }
             _ = sweep.tick() => {
-                let swept = desk.accounts.sweep(unix_ms()).await;
-                ("remove sign-ins that have expired", swept.map(drop))
+                let now = unix_ms();
+                // Each, whatever becomes of the other: they are on disks of their own.
+                note(&desk, "remove sign-ins that have expired", desk.accounts.sweep(now).await);
+                let boards = desk.records.sweep(boards_from(now)).await;
+                note(&desk, "remove leaderboards of old days", boards);
             }
-        };
-        if let Err(error) = done {
-            desk.metrics.chores_failed.inc();
-            tracing::warn!(%error, "cannot {what}; trying again later");
         }
     }
+}
+
+/// Says what could not be done.
+fn note<T>(desk: &Desk, what: &str, done: Result<T, impl std::fmt::Display>) {
+    if let Err(error) = done {
+        desk.metrics.chores_failed.inc();
+        tracing::warn!(%error, "cannot {what}; trying again later");
+    }
+}
+
+/// From when on leaderboards of days are kept, Unix milliseconds.
+fn boards_from(now_ms: u64) -> u64 {
+    let first = gift_records::Day::of(now_ms).minus(BOARD_DAYS - 1);
+    first.start_ms()
 }
 
 /// Reads the keys that other origins may have made; makes one when the newest is old, however often

@@ -76,6 +76,26 @@ fn kept(directory: &Path, room: &str, user: &str) -> Option<u64> {
     score.get(0)?.as_u64()
 }
 
+/// As if there had been the same gifts some days before the newest.
+fn give_earlier(directory: &Path, days: i64) {
+    let records = Connection::open(directory.join("control/gifts.db")).unwrap();
+    let sql = "INSERT INTO gift_records_points \
+               SELECT room, day - ?1, user_id, points FROM gift_records_points \
+               WHERE day = (SELECT max(day) FROM gift_records_points)";
+    assert!(records.execute(sql, [days]).unwrap() > 0);
+}
+
+/// Days with a leaderboard, before today.
+fn days(origin: &Origin) -> Vec<i64> {
+    let records = Connection::open(origin.file("control/gifts.db")).unwrap();
+    records.busy_timeout(PATIENCE).unwrap();
+    let sql = "SELECT DISTINCT (SELECT max(day) FROM gift_records_points) - day AS ago \
+               FROM gift_records_points WHERE day >= 0 AND ago > 0 ORDER BY ago";
+    let mut statement = records.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
 /// Nobody knows any more who is banned there: it is not opened until somebody has looked. Others do not wait
 /// for it, not even a little each time.
 #[tokio::test]
@@ -169,4 +189,30 @@ async fn points_are_the_records_after_a_restart() {
             assert_eq!(kept(directory, DEMO, &user), Some(30));
         })
         .await;
+}
+
+#[tokio::test]
+async fn leaderboards_of_old_days_are_removed() {
+    let mut origin = Origin::start().await;
+    let ana = rich(&origin, "Ana", 100).await;
+    give(&origin, &ana, DEMO, "gift-1").await;
+    until("it is recorded", async || {
+        recorded(&origin, DEMO).await == Some(10)
+    })
+    .await;
+    origin
+        .restart_after(async |directory| {
+            for ago in [1, 30, 40, 400] {
+                give_earlier(directory, ago);
+            }
+        })
+        .await;
+    until("old days are gone", async || days(&origin) == [1, 30]).await;
+    let today = "/v1/rooms/demo/leaderboard?period=day";
+    let today = origin.ask(get(today)).await.body["total"].clone();
+    assert!(
+        today == json!(10) || today == json!(0),
+        "but for midnight: {today}"
+    );
+    assert_eq!(recorded(&origin, DEMO).await, Some(10));
 }
