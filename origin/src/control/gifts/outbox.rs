@@ -144,7 +144,7 @@ async fn turn(desk: &Desk, outbox: &mut Outbox) -> Result<bool, ()> {
     }
     remove(desk, outbox).await?;
     if is_recorded && is_hooked {
-        Ok(has_more)
+        Ok(has_more || outbox.waiting.is_ready(Instant::now()))
     } else {
         Err(())
     }

@@ -95,6 +95,12 @@ impl Waiting {
         rooms.filter(|queue| queue.is_left_out(now)).count()
     }
 
+    /// Whether there is a room to be told something now, which a turn that just was has not told.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        let mut rooms = self.rooms.values();
+        rooms.any(|queue| !queue.is_left_out(now))
+    }
+
     /// The last that was read.
     pub(super) fn read(&self) -> u64 {
         self.read

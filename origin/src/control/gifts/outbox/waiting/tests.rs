@@ -106,6 +106,7 @@ fn a_room_that_does_not_answer_is_in_nobodys_way() {
         assert!(desk.waiting.len() <= ROOM_WAITING_MAX);
         assert_eq!(desk.waiting.left_out(desk.now), 1);
         assert!(desk.waiting.to_tell(desk.now).is_empty(), "nothing twice");
+        assert!(!desk.waiting.is_ready(desk.now), "nothing to do at once");
     }
     // Nothing of it is removed: it is read again from there.
     desk.now += TOLD_FOR;
@@ -113,6 +114,7 @@ fn a_room_that_does_not_answer_is_in_nobodys_way() {
     let telling = desk.expected("stuck").into_iter().take(60);
     desk.told.insert("stuck".to_owned(), telling.collect());
     desk.waiting.note_told(desk.now, &room("stuck"), Ok(()));
+    assert!(desk.waiting.is_ready(desk.now), "what came meanwhile");
     let mut turns = 0;
     while desk.told("stuck").len() < 6_000 {
         desk.read();
