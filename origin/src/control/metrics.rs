@@ -45,7 +45,6 @@ impl Metrics {
     ///
     /// # Errors
     /// A name that is already taken: a bug.
-    #[expect(clippy::too_many_lines, reason = "a table, one entry per metric")]
     pub(crate) fn new(r: &Registry) -> Result<Self, RegisterError> {
         Ok(Self {
             requests: metrics::counter_vec(

@@ -31,7 +31,7 @@ impl Telling {
     pub(super) async fn turn(&mut self, desk: &Desk, waiting: &mut Waiting) {
         self.note(desk, waiting);
         let mut asked = BTreeSet::new();
-        for (room, publishes) in waiting.to_tell(Instant::now()) {
+        for (room, publishes) in waiting.begin_telling(Instant::now()) {
             asked.insert(room.clone());
             let hubs = desk.rooms.clone();
             self.tasks.spawn(async move {

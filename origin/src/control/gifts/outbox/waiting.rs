@@ -143,7 +143,7 @@ impl Waiting {
     }
 
     /// Who is to be told what, now.
-    pub(super) fn to_tell(&mut self, now: Instant) -> Vec<(RoomName, Vec<Publish>)> {
+    pub(super) fn begin_telling(&mut self, now: Instant) -> Vec<(RoomName, Vec<Publish>)> {
         let mut all = Vec::new();
         for (room, queue) in &mut self.rooms {
             if queue.untold.is_empty() || queue.is_left_out(now) {

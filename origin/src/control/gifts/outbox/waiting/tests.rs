@@ -69,7 +69,7 @@ impl Desk {
 
     /// As a turn tells; who is `busy` answers nothing yet.
     fn tell(&mut self, busy: &[&str]) {
-        for (room, publishes) in self.waiting.to_tell(self.now) {
+        for (room, publishes) in self.waiting.begin_telling(self.now) {
             if busy.contains(&room.as_str()) {
                 continue;
             }
@@ -105,7 +105,10 @@ fn a_room_that_does_not_answer_is_in_nobodys_way() {
         assert_eq!(desk.told("demo"), desk.expected("demo"));
         assert!(desk.waiting.len() <= ROOM_WAITING_MAX);
         assert_eq!(desk.waiting.left_out(desk.now), 1);
-        assert!(desk.waiting.to_tell(desk.now).is_empty(), "nothing twice");
+        assert!(
+            desk.waiting.begin_telling(desk.now).is_empty(),
+            "nothing twice"
+        );
         assert!(!desk.waiting.is_ready(desk.now), "nothing to do at once");
     }
     // Nothing of it is removed: it is read again from there.
@@ -151,31 +154,31 @@ fn who_refuses_is_left_out_longer_and_longer() {
     desk.read();
     let busy = room("busy");
     for wait in [1, 2, 4, 8, 16, 32, 32] {
-        let asked = desk.waiting.to_tell(desk.now);
+        let asked = desk.waiting.begin_telling(desk.now);
         assert_eq!(asked.len(), 1, "before {wait}");
         let refused = Err(NotPublished::Busy { told: 0 });
         assert_eq!(desk.waiting.note_told(desk.now, &busy, refused), 0);
         desk.now += Duration::from_secs(wait) - Duration::from_millis(1);
-        assert!(desk.waiting.to_tell(desk.now).is_empty(), "{wait}");
+        assert!(desk.waiting.begin_telling(desk.now).is_empty(), "{wait}");
         assert_eq!(desk.waiting.left_out(desk.now), 1);
         desk.now += Duration::from_millis(1);
     }
     // Some of it was told; then the rest.
-    let _ = desk.waiting.to_tell(desk.now);
+    let _ = desk.waiting.begin_telling(desk.now);
     let refused = Err(NotPublished::Busy { told: 2 });
     assert_eq!(desk.waiting.note_told(desk.now, &busy, refused), 2);
     desk.now += LEFT_OUT_MAX;
-    let asked = desk.waiting.to_tell(desk.now);
+    let asked = desk.waiting.begin_telling(desk.now);
     assert_eq!(asked, [(busy.clone(), vec![publish(3)])]);
     assert_eq!(desk.waiting.note_told(desk.now, &busy, Ok(())), 1);
     // Who answers begins anew.
     desk.add("busy", 1);
     desk.read();
-    let _ = desk.waiting.to_tell(desk.now);
+    let _ = desk.waiting.begin_telling(desk.now);
     let refused = Err(NotPublished::Busy { told: 0 });
     desk.waiting.note_told(desk.now, &busy, refused);
     desk.now += LEFT_OUT_FOR;
-    assert_eq!(desk.waiting.to_tell(desk.now).len(), 1);
+    assert_eq!(desk.waiting.begin_telling(desk.now).len(), 1);
 }
 
 /// A process before this one may have told it all, with the records still behind.
@@ -190,7 +193,7 @@ fn what_was_there_at_the_start_is_corrected_and_only_when_it_was_told() {
     // Not its end yet.
     desk.add("demo", 1);
     desk.read();
-    let asked = desk.waiting.to_tell(desk.now);
+    let asked = desk.waiting.begin_telling(desk.now);
     assert_eq!(asked.len(), 2);
     desk.waiting.note_told(desk.now, &room("demo"), Ok(()));
     assert_eq!(desk.waiting.take_uncounted(), [room("demo")].into());
