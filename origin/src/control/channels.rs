@@ -12,6 +12,7 @@
 mod admission;
 mod again;
 mod directory;
+mod handover;
 mod keys;
 mod metrics;
 mod open;

@@ -56,7 +56,7 @@ pub(super) async fn recall_names(accounts: &Accounts, rooms: &Hubs) -> Result<()
 }
 
 /// Does something to its end, though whoever asked may go away: half of it would have to be undone.
-async fn detached<T: Send + 'static>(
+pub(super) async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
     let done = tokio::spawn(work).await;

@@ -147,6 +147,17 @@ impl Channels {
             .await
     }
 
+    /// A room that [`Self::change_room`] would change, for whoever has to do something else first.
+    ///
+    /// # Errors
+    /// As [`Self::change_room`].
+    pub async fn may_change(&self, name: &str, change: &Change) -> Result<Room, Error> {
+        change.check()?;
+        let room = self.room(name).await?;
+        changeable(&room, change)?;
+        Ok(room)
+    }
+
     /// Changes a title or an owner; answers the room as it was, and as it is.
     ///
     /// # Errors
@@ -157,9 +168,7 @@ impl Channels {
             Box::pin(async move {
                 head(tx).await?;
                 let before = room(tx, ROOM_LOCKED, name).await?;
-                if change.title.is_some() && before.source == Source::Config {
-                    return Err(Error::Configured);
-                }
+                changeable(&before, change)?;
                 let mut after = before.clone();
                 after.title = change.title.clone().unwrap_or(after.title);
                 after.owner = change.owner.clone().unwrap_or(after.owner);
@@ -210,6 +219,16 @@ impl Channels {
         .await
     }
 
+    /// A room that [`Self::delete_room`] would remove, for whoever has to do something else first.
+    ///
+    /// # Errors
+    /// As [`Self::delete_room`].
+    pub async fn may_delete(&self, name: &str, was_configured: bool) -> Result<Room, Error> {
+        let room = self.room(name).await?;
+        deletable(&room, was_configured)?;
+        Ok(room)
+    }
+
     /// Removes a room and its keys; answers it as it was. Webhooks of it are [`Self::delete_webhook`]'s.
     ///
     /// # Errors
@@ -219,9 +238,7 @@ impl Channels {
             Box::pin(async move {
                 head(tx).await?;
                 let before = room(tx, ROOM_LOCKED, name).await?;
-                if before.source == Source::Config && !was {
-                    return Err(Error::Configured);
-                }
+                deletable(&before, *was)?;
                 tx.execute(DELETE_KEYS, &[name.as_str().into()]).await?;
                 tx.execute(DELETE, &[name.as_str().into()]).await?;
                 tx.execute(COUNT_CHANGE, &[]).await?;
@@ -242,6 +259,22 @@ impl Channels {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A configuration has the titles of its rooms.
+fn changeable(room: &Room, change: &Change) -> Result<(), Error> {
+    if change.title.is_some() && room.source == Source::Config {
+        return Err(Error::Configured);
+    }
+    Ok(())
+}
+
+/// A configuration would make its rooms anew.
+fn deletable(room: &Room, was_configured: bool) -> Result<(), Error> {
+    if room.source == Source::Config && !was_configured {
+        return Err(Error::Configured);
+    }
+    Ok(())
 }
 
 /// Reads a room; with [`ROOM_LOCKED`] nobody else changes it meanwhile.

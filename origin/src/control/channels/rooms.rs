@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ::accounts::{Role, Room as Named, UserId};
-use ::channels::{Change, Error, NewRoom, Room, RoomState};
+use ::accounts::UserId;
+use ::channels::{Error, NewRoom, Room, RoomState};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::directory::Closed;
-use super::{Ask, RoomShown};
-use crate::caller::{Actor, BROADCASTER, IdempotencyKey};
+use super::{Ask, RoomShown, handover};
+use crate::caller::{Actor, IdempotencyKey};
 use crate::clock::unix_ms;
 use crate::control::Desk;
+use crate::control::people::detached;
 use crate::control::problem::{Checked, Problem};
 
 /// Rooms that are listed at once.
@@ -89,13 +90,6 @@ fn owner(id: Option<String>) -> Result<Option<UserId>, Problem> {
     Ok(id.transpose()?)
 }
 
-/// The role of whose room it is.
-fn role(room: &str) -> Result<(Named, Role), Problem> {
-    let room = Named::new(room).map_err(::accounts::Error::from)?;
-    let role = Role::new(BROADCASTER).map_err(::accounts::Error::from)?;
-    Ok((room, role))
-}
-
 pub(super) async fn create(
     State(desk): State<Desk>,
     Actor(actor): Actor,
@@ -114,7 +108,7 @@ pub(super) async fn create(
         let owner = owner(ask.owner)?;
         let named = owner.as_ref().map(ToString::to_string);
         let new = NewRoom::new(ask.name, ask.title, named).map_err(Error::from)?;
-        let given = role(new.name())?;
+        let given = handover::role(new.name())?;
         if let Some(owner) = &owner {
             // Before anything is there of the room.
             desk.accounts.account(owner).await?;
@@ -175,45 +169,14 @@ pub(super) async fn change(
         None => None,
         Some(id) => Some(owner(Some(id).filter(|id| !id.is_empty()))?),
     };
-    if let Some(Some(owner)) = &to {
-        desk.accounts.account(owner).await?;
-    }
-    let change = Change {
-        title: ask.title,
-        owner: to.as_ref().map(|to| to.as_ref().map(ToString::to_string)),
-    };
-    let (before, after) = desk.house.store.change_room(&room, change).await?;
-    if let Some(to) = to
-        && before.owner != after.owner
-    {
-        hand_over(&desk, &room, before.owner, to.as_ref()).await?;
-    }
-    desk.house.refresh_or_later().await;
-    desk.log_room(&actor, "room-change", &room, details).await;
-    Ok(Json(desk.house.shown(after)))
-}
-
-/// Gives the role to whose room it is now, and takes it from whose it was.
-async fn hand_over(
-    desk: &Desk,
-    room: &str,
-    from: Option<String>,
-    to: Option<&UserId>,
-) -> Result<(), Problem> {
-    if let Some(to) = to {
-        let (named, role) = role(room)?;
-        let now = unix_ms();
-        desk.accounts.grant(to, Some(named), role, now).await?;
-    }
-    if let Some(from) = from.and_then(|id| UserId::new(id).ok()) {
-        let (named, role) = role(room)?;
-        match desk.accounts.revoke(&from, Some(named), role).await {
-            // Who was erased has no roles.
-            Ok(_) | Err(::accounts::Error::Unknown) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
+    let title = ask.title;
+    detached(async move {
+        let changed = handover::change(&desk, &room, title, to).await?;
+        desk.house.refresh_or_later().await;
+        desk.log_room(&actor, "room-change", &room, details).await;
+        Ok(Json(desk.house.shown(changed)))
+    })
+    .await
 }
 
 pub(super) async fn remove(
@@ -221,13 +184,14 @@ pub(super) async fn remove(
     Actor(actor): Actor,
     Checked(Path(room)): Checked<Path<String>>,
 ) -> Result<StatusCode, Problem> {
-    let was_configured = !desk.house.configured.contains(&room);
-    let before = desk.house.store.delete_room(&room, was_configured).await?;
-    desk.house.refresh_or_later().await;
-    hand_over(&desk, &room, before.owner, None).await?;
-    desk.log_room(&actor, "room-delete", &room, Value::Null)
-        .await;
-    Ok(StatusCode::NO_CONTENT)
+    detached(async move {
+        handover::remove(&desk, &room).await?;
+        desk.house.refresh_or_later().await;
+        desk.log_room(&actor, "room-delete", &room, Value::Null)
+            .await;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 pub(super) async fn start(
@@ -254,8 +218,8 @@ pub(super) async fn set(
     room: String,
     (state, reason): (RoomState, String),
 ) -> Result<Json<RoomShown>, Problem> {
-    let house = Arc::clone(&desk.house);
-    let done = tokio::spawn(async move {
+    detached(async move {
+        let house = Arc::clone(&desk.house);
         let details = json!({ "reason": reason });
         // It is written first: who asks from now on is refused. Then who is there is cut off.
         let set = house.store.set_room(&room, state, reason).await?;
@@ -269,9 +233,6 @@ pub(super) async fn set(
         };
         desk.log_room(&actor, act, &room, details).await;
         Ok(Json(house.shown(set)))
-    });
-    done.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request was not done to its end");
-        Err(Problem::unavailable("unavailable", "it was not done"))
     })
+    .await
 }

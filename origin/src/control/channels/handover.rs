@@ -1,0 +1,82 @@
+//! Whose a room is, and who has power over it because of that.
+//!
+//! Roles are in the store of accounts, owners in that of rooms: no transaction has both. So the owner
+//! changes last. Whatever fails before, the room has the owner it had, and the same again does all of it.
+
+use ::accounts::{Error as AccountError, Role, Room as Named, UserId};
+use ::channels::{Change, Room};
+
+use crate::caller::BROADCASTER;
+use crate::clock::unix_ms;
+use crate::control::Desk;
+use crate::control::problem::Problem;
+
+/// The role of whose room it is.
+pub(super) fn role(room: &str) -> Result<(Named, Role), Problem> {
+    let room = Named::new(room).map_err(AccountError::from)?;
+    let role = Role::new(BROADCASTER).map_err(AccountError::from)?;
+    Ok((room, role))
+}
+
+/// Changes a title, or whose room it is: `to` is what becomes of the owner, if anything.
+pub(super) async fn change(
+    desk: &Desk,
+    room: &str,
+    title: Option<String>,
+    to: Option<Option<UserId>>,
+) -> Result<Room, Problem> {
+    let store = &desk.house.store;
+    let owner = to.as_ref();
+    let change = Change {
+        title,
+        owner: owner.map(|to| to.as_ref().map(ToString::to_string)),
+    };
+    // What would be refused is refused before anybody's role changes.
+    let before = store.may_change(room, &change).await?;
+    if let Some(to) = &to {
+        hand_over(desk, room, before.owner.as_deref(), to.as_ref()).await?;
+    }
+    let (replaced, after) = store.change_room(room, change).await?;
+    if let Some(to) = &to
+        && replaced.owner != before.owner
+    {
+        // Somebody else handed it over meanwhile, to whom it is no longer.
+        hand_over(desk, room, replaced.owner.as_deref(), to.as_ref()).await?;
+    }
+    Ok(after)
+}
+
+/// Gives the role to whose room it is to be, and takes it from whose it was. Again is the same.
+async fn hand_over(
+    desk: &Desk,
+    room: &str,
+    from: Option<&str>,
+    to: Option<&UserId>,
+) -> Result<(), Problem> {
+    if let Some(to) = to {
+        let (named, role) = role(room)?;
+        let now = unix_ms();
+        desk.accounts.grant(to, Some(named), role, now).await?;
+    }
+    let from = from.and_then(|id| UserId::new(id).ok());
+    let Some(from) = from.filter(|from| Some(from) != to) else {
+        return Ok(());
+    };
+    let (named, role) = role(room)?;
+    match desk.accounts.revoke(&from, Some(named), role).await {
+        // Who was erased has no roles.
+        Ok(_) | Err(AccountError::Unknown) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes a room, after all roles in it: a role in what is not there would be one in whatever is made
+/// under that name later.
+pub(super) async fn remove(desk: &Desk, room: &str) -> Result<(), Problem> {
+    let house = &desk.house;
+    let was_configured = !house.configured.contains(room);
+    let before = house.store.may_delete(room, was_configured).await?;
+    hand_over(desk, room, before.owner.as_deref(), None).await?;
+    house.store.delete_room(room, was_configured).await?;
+    Ok(())
+}
