@@ -352,6 +352,15 @@ impl Accounts {
         self.store.revoke(user.clone(), (room, role)).await
     }
 
+    /// Takes all roles in a room, whoever has them, and answers how many there were: for a room that goes,
+    /// so that whatever is called so later is nobody's. Access tokens have them until they end.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn revoke_room(&self, room: Room) -> Result<u64, Error> {
+        self.store.revoke_room(room).await
+    }
+
     /// Checks an access token. It asks no store: a blocked account's are good until they end.
     ///
     /// # Errors

@@ -141,3 +141,32 @@ async fn a_hand_over_that_fails_can_be_done_again() {
     hand_over().await.is(200);
     look(&ben_token).await.is(200);
 }
+
+#[tokio::test]
+async fn a_room_that_is_made_again_is_nobodys() {
+    let origin = Origin::start().await;
+    let (ben, ben_token) = origin.register("Ben").await;
+    origin.create("kitchen").await;
+    for role in ["broadcaster", "moderator"] {
+        let path = format!("/v1/admin/users/{ben}/roles/{role}?room=kitchen");
+        let granted = origin.operate(Method::PUT, &path, Value::Null).await;
+        granted.is(200);
+    }
+    let studio = "/v1/rooms/kitchen/studio";
+    let look = async || {
+        origin
+            .ask(Method::GET, studio, &ben_token, Value::Null)
+            .await
+    };
+    look().await.is(200);
+    let path = "/v1/admin/rooms/kitchen";
+    origin
+        .operate(Method::DELETE, path, Value::Null)
+        .await
+        .is(204);
+    origin.create("kitchen").await;
+    assert_eq!(look().await.refusal(), (403, "forbidden"));
+    let user = format!("/v1/admin/users/{ben}");
+    let user = origin.operate(Method::GET, &user, Value::Null).await;
+    assert_eq!(user.is(200).body["rooms"], json!({}));
+}

@@ -32,6 +32,10 @@ const GRANT: &str = "INSERT INTO accounts_roles (user_id, room, role, granted_ms
     VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, room, role) DO NOTHING";
 const REVOKE: &str = "DELETE FROM accounts_roles WHERE user_id = $1 AND room = $2 AND role = $3";
 const REVOKE_ALL: &str = "DELETE FROM accounts_roles WHERE user_id = $1";
+/// Who has a role in a room: locked in the order of their ids, as everybody's roles are below their row.
+const IN_ROOM: &str = "SELECT id FROM accounts_users WHERE id IN \
+    (SELECT user_id FROM accounts_roles WHERE room = $1) ORDER BY id FOR UPDATE";
+const REVOKE_ROOM: &str = "DELETE FROM accounts_roles WHERE room = $1";
 const SESSIONS: &str = "SELECT created_ms, rotated_ms, expires_ms FROM accounts_families \
     WHERE user_id = $1 ORDER BY created_ms";
 const END_SESSIONS: &str = "DELETE FROM accounts_families WHERE user_id = $1";
@@ -224,6 +228,17 @@ impl Store {
                 let values = [id(user), room.into(), role.as_str().into()];
                 tx.execute(REVOKE, &values).await?;
                 account(tx, user).await?.ok_or(Error::Unknown)
+            })
+        })
+        .await
+    }
+
+    /// Takes every role in a room from everybody; how many.
+    pub(crate) async fn revoke_room(&self, room: Room) -> Result<u64, Error> {
+        self.run(room, |tx, room| {
+            Box::pin(async move {
+                tx.query(IN_ROOM, &[room.as_str().into()]).await?;
+                Ok(tx.execute(REVOKE_ROOM, &[room.as_str().into()]).await?)
             })
         })
         .await

@@ -110,6 +110,7 @@ database::suite! {
         a_password_is_changed
         an_old_hash_is_replaced
         roles_and_grants_are_bounded
+        a_room_that_goes_takes_its_roles
         injections_are_text
         who_joins_is_signed_in
         logins_are_searched

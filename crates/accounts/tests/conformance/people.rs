@@ -196,6 +196,31 @@ pub(crate) async fn roles_and_grants_are_bounded<K: Kit>(kit: K) {
     assert_eq!(unknown, Err(Error::Unknown));
 }
 
+pub(crate) async fn a_room_that_goes_takes_its_roles<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    let mut ids = Vec::new();
+    for name in ["ana", "ben", "cleo"] {
+        let id = register(&accounts, name).await.id;
+        for (place, what) in [
+            (Some("kitchen"), "owner"),
+            (Some("kitchen"), "moderator"),
+            (Some("kitchen-2"), "owner"),
+            (None, "admin"),
+        ] {
+            let granted = accounts.grant(&id, place.map(room), role(what), NOW);
+            granted.await.expect("a grant");
+        }
+        ids.push(id);
+    }
+    assert_eq!(accounts.revoke_room(room("kitchen")).await, Ok(6));
+    for id in &ids {
+        let account = accounts.account(id).await.expect("an account");
+        assert!(account.has_role("admin") && account.has_grant("kitchen-2", "owner"));
+        assert_eq!(account.grants.len(), 1, "{account:?}");
+    }
+    assert_eq!(accounts.revoke_room(room("kitchen")).await, Ok(0));
+}
+
 pub(crate) async fn who_joins_is_signed_in<K: Kit>(kit: K) {
     let accounts = open(&kit).await;
     let joined = accounts.join(new("ana"), NOW).await.expect("an account");

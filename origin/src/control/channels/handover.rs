@@ -75,8 +75,9 @@ async fn hand_over(
 pub(super) async fn remove(desk: &Desk, room: &str) -> Result<(), Problem> {
     let house = &desk.house;
     let was_configured = !house.configured.contains(room);
-    let before = house.store.may_delete(room, was_configured).await?;
-    hand_over(desk, room, before.owner.as_deref(), None).await?;
+    house.store.may_delete(room, was_configured).await?;
+    let (named, _) = role(room)?;
+    desk.accounts.revoke_room(named).await?;
     house.store.delete_room(room, was_configured).await?;
     Ok(())
 }
