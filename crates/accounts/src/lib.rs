@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod sqlite;
 
 mod account;
+mod crowd;
 mod error;
 mod guard;
 mod keys;

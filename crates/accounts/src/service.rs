@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::account::{Account, PersonalData, State};
+use crate::crowd::{Crowd, Place};
 use crate::error::{Error, OpenError};
 use crate::guard::{Attempt, Guard, Source};
 use crate::keys::{KeySet, Rotation, StoredKey};
@@ -109,6 +110,7 @@ pub struct Accounts {
     store: Store,
     hasher: Hasher,
     guard: Mutex<Guard>,
+    crowd: Crowd,
     keys: RwLock<Arc<KeySet>>,
 }
 
@@ -129,6 +131,7 @@ impl Accounts {
             store,
             hasher,
             guard: Mutex::new(Guard::new()?),
+            crowd: Crowd::new(Hasher::places(options.hashes)),
             keys: RwLock::new(Arc::new(KeySet::new(&keys, options.tokens)?)),
         })
     }
@@ -163,8 +166,8 @@ impl Accounts {
     /// is given up before its answer counts as a failure.
     ///
     /// # Errors
-    /// [`Error::Credentials`], [`Error::Locked`], [`Error::Blocked`] (only with the right password),
-    /// [`Error::Busy`], or the store.
+    /// [`Error::Credentials`], [`Error::Locked`], [`Error::Crowded`], [`Error::Blocked`] (only with the
+    /// right password), [`Error::Busy`], or the store.
     pub async fn sign_in(&self, sign_in: SignIn, now_ms: u64) -> Result<SignedIn, Error> {
         let SignIn {
             login,
@@ -448,7 +451,11 @@ impl Accounts {
         let source = self.guard.lock().source(&login, client);
         let admitted = self.guard.lock().admit(source, now_ms);
         admitted.map_err(|wait_ms| Error::Locked { wait_ms })?;
-        let compared = self.compare(login, password).await;
+        // Who has to wait for guessing takes nothing from their neighbours.
+        let compared = match self.crowd.enter(source.network(), now_ms) {
+            Ok(place) => self.compare(login, password, place).await,
+            Err(wait_ms) => Err(Error::Crowded { wait_ms }),
+        };
         match &compared {
             Ok(Some(_)) => self.settle(source, Attempt::Right, now_ms),
             Ok(None) => self.settle(source, Attempt::Wrong, now_ms),
@@ -461,10 +468,11 @@ impl Accounts {
         &self,
         login: Login,
         password: Password,
+        place: Place,
     ) -> Result<Option<(UserId, String, Option<String>)>, Error> {
         let stored = self.store.password(login).await?;
         let hash = stored.as_ref().map(|(_, hash)| hash.clone());
-        let verdict = self.hasher.verify(password, hash).await?;
+        let verdict = self.hasher.verify(password, hash, Some(place)).await?;
         Ok(match (verdict, stored) {
             (Verdict::Right { rehashed }, Some((user, hash))) => Some((user, hash, rehashed)),
             _ => None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use accounts::limits::{GRANTS_MAX, ROLES_MAX};
+use accounts::limits::{GRANTS_MAX, ROLES_MAX, SIGN_IN_EVERY_MS, SIGN_INS_AT_ONCE};
 use accounts::{DisplayName, Error, Invalid, UserId};
 use database::testing::Kit;
 
@@ -81,6 +81,45 @@ pub(crate) async fn a_guesser_waits_and_the_owner_does_not<K: Kit>(kit: K) {
     sign_in(&accounts, "ana", NOW).await;
     let right = try_from(&accounts, ("ana", RIGHT, "203.0.113.1"), NOW + 1_000).await;
     assert!(right.is_ok(), "{right:?}");
+}
+
+/// With the right password, too, which the guard lets through for ever.
+pub(crate) async fn a_network_does_not_keep_others_waiting<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    register(&accounts, "ana").await;
+    register(&accounts, "ben").await;
+    let is_in = async |name, client| match try_from(&accounts, (name, RIGHT, client), NOW).await {
+        Ok(_) => true,
+        Err(Error::Crowded { .. }) => false,
+        Err(error) => panic!("{error}"),
+    };
+    let from = |client| is_in("ana", client);
+    let (ana, ben) = (|| from("192.0.2.1"), || is_in("ben", "192.0.2.9"));
+    let at_once = tokio::join!(
+        ana(),
+        ben(),
+        ana(),
+        ben(),
+        ana(),
+        ben(),
+        ana(),
+        ben(),
+        ana(),
+        ben()
+    );
+    let at_once = <[bool; 10]>::from(at_once);
+    assert_eq!(at_once.into_iter().filter(|is_in| *is_in).count(), 8);
+    assert!(from("198.51.100.1").await, "another network");
+    let mut more = 0;
+    while from("192.0.2.2").await {
+        more += 1;
+    }
+    assert_eq!(more, SIGN_INS_AT_ONCE - 8, "the pace of the network");
+    assert!(from("198.51.100.1").await, "another network");
+    // The password was right: nobody waits because of that.
+    let later = NOW + SIGN_IN_EVERY_MS;
+    let later = try_from(&accounts, ("ana", RIGHT, "192.0.2.1"), later).await;
+    later.expect("its pace");
 }
 
 pub(crate) async fn a_password_is_changed<K: Kit>(kit: K) {
