@@ -10,15 +10,14 @@ use super::again::Answer;
 use super::keys::{KeyAsk, Keys};
 use super::rooms::{StopAsk, set};
 use super::{RoomShown, keys};
-use crate::caller::{BROADCASTER, IdempotencyKey, Person, STAFF};
+use crate::caller::{BROADCASTER, IdempotencyKey, Person, STAFF, of_token};
 use crate::control::Desk;
 use crate::control::problem::{Checked, Problem};
 
 /// Lets the broadcaster of a room through, and staff. The account is asked, not the token: a role that
 /// was given or taken a moment ago counts.
 async fn broadcaster(desk: &Desk, person: &Person, room: &str) -> Result<(), Problem> {
-    let account = desk.accounts.account(&person.id).await;
-    let account = account.map_err(|_| Problem::signed_out())?;
+    let account = of_token(desk.accounts.account(&person.id).await)?;
     let is_staff = account.roles.iter().any(|role| role.as_str() == STAFF);
     let mut grants = account.grants.iter();
     let is_theirs =
