@@ -223,7 +223,7 @@ async fn remove(
 ) -> Result<StatusCode, Problem> {
     let id = user(id)?;
     detached(async move {
-        erase::erase(&desk, &id).await?;
+        erase::erase(&desk, &id, &actor).await?;
         desk.log(&actor, "erase", &id, Value::Null).await;
         Ok(StatusCode::NO_CONTENT)
     })

@@ -9,8 +9,8 @@ use crate::clock::unix_ms;
 use crate::control::Desk;
 use crate::control::problem::Problem;
 
-/// Erases somebody. Again is the same; 404 if there never was such an account.
-pub(super) async fn erase(desk: &Desk, user: &UserId) -> Result<(), Problem> {
+/// Erases somebody, as `actor` asked. Again is the same; 404 if there never was such an account.
+pub(super) async fn erase(desk: &Desk, user: &UserId, actor: &str) -> Result<(), Problem> {
     let _place = desk.people.erasing()?;
     match desk.accounts.sign_out_everywhere(user).await {
         Ok(_) => {}
@@ -18,7 +18,7 @@ pub(super) async fn erase(desk: &Desk, user: &UserId) -> Result<(), Problem> {
         Err(accounts::Error::Unknown) => desk.accounts.erase(user, unix_ms()).await?,
         Err(error) => return Err(error.into()),
     }
-    desk.rooms.erase(user.as_str()).await?;
+    desk.rooms.erase(user.as_str(), actor).await?;
     // What is held is given back: nobody could be asked about it.
     for gift in desk.records.export(user.as_str()).await? {
         if gift.state == gift_records::State::Held {
