@@ -25,7 +25,7 @@ mod store;
 mod text;
 mod token;
 
-pub use account::{Account, Grant, GrantData, PersonalData, SessionData, State};
+pub use account::{Account, Changed, Grant, GrantData, PersonalData, SessionData, State};
 pub use error::{Error, Fault, Invalid, OpenError};
 pub use keys::Rotation;
 pub use password::Password;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::account::{Account, PersonalData, State};
+use crate::account::{Account, Changed, PersonalData, State};
 use crate::crowd::{Crowd, Place};
 use crate::error::{Error, OpenError};
 use crate::guard::{Attempt, Guard, Source};
@@ -321,7 +321,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Unknown`], or the store.
-    pub async fn set_state(&self, user: &UserId, state: State) -> Result<Account, Error> {
+    pub async fn set_state(&self, user: &UserId, state: State) -> Result<Changed, Error> {
         self.store.set_state(user.clone(), state).await
     }
 
@@ -337,7 +337,7 @@ impl Accounts {
         room: Option<Room>,
         role: Role,
         now_ms: u64,
-    ) -> Result<Account, Error> {
+    ) -> Result<Changed, Error> {
         let what = (room, role);
         self.store.grant(user.clone(), what, now_ms).await
     }
@@ -351,7 +351,7 @@ impl Accounts {
         user: &UserId,
         room: Option<Room>,
         role: Role,
-    ) -> Result<Account, Error> {
+    ) -> Result<Changed, Error> {
         self.store.revoke(user.clone(), (room, role)).await
     }
 

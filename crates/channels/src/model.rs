@@ -43,6 +43,8 @@ pub struct Room {
     pub source: Source,
     /// Since when it is known.
     pub created_ms: u64,
+    /// How often its keys were all taken back: whoever published before is cut off.
+    pub cuts: u64,
 }
 
 /// A room to be made.

@@ -21,11 +21,17 @@ const SCHEMA: Schema = Schema {
     name: "channels",
     sqlite: Migrations {
         table: "channels_migrations",
-        steps: &[include_str!("../migrations/sqlite/0001_channels.sql")],
+        steps: &[
+            include_str!("../migrations/sqlite/0001_channels.sql"),
+            include_str!("../migrations/sqlite/0002_cuts.sql"),
+        ],
     },
     postgres: Migrations {
         table: "channels_migrations",
-        steps: &[include_str!("../migrations/postgres/0001_channels.sql")],
+        steps: &[
+            include_str!("../migrations/postgres/0001_channels.sql"),
+            include_str!("../migrations/postgres/0002_cuts.sql"),
+        ],
     },
 };
 

@@ -5,7 +5,7 @@ use database::{Row, Transaction, Value};
 use super::{
     ACTIVE, BLOCKED, Found, Page, Store, USER, add_role, id, locked, sessions, user, with_roles,
 };
-use crate::account::{Account, GrantData, PersonalData, SessionData, State};
+use crate::account::{Account, Changed, GrantData, PersonalData, SessionData, State};
 use crate::error::{Error, Invalid};
 use crate::limits::{GRANTS_MAX, PAGE_MAX, ROLES_MAX, SEARCH_MAX};
 use crate::refresh::Family;
@@ -144,7 +144,7 @@ impl Store {
     }
 
     /// Blocking ends all sessions.
-    pub(crate) async fn set_state(&self, user: UserId, state: State) -> Result<Account, Error> {
+    pub(crate) async fn set_state(&self, user: UserId, state: State) -> Result<Changed, Error> {
         self.run((user, state), |tx, (user, state)| {
             Box::pin(async move {
                 let (mut account, _) = locked(tx, user).await?;
@@ -156,8 +156,9 @@ impl Store {
                 if *state == State::Blocked {
                     tx.execute(END_SESSIONS, &[id(user)]).await?;
                 }
+                let is_new = account.state != *state;
                 account.state = *state;
-                Ok(account)
+                Ok(Changed { account, is_new })
             })
         })
         .await
@@ -192,7 +193,7 @@ impl Store {
         user: UserId,
         (room, role): (Option<Room>, Role),
         now_ms: u64,
-    ) -> Result<Account, Error> {
+    ) -> Result<Changed, Error> {
         self.run((user, room, role, now_ms), |tx, arguments| {
             Box::pin(async move {
                 let (user, room, role, now_ms) = arguments;
@@ -204,12 +205,12 @@ impl Store {
                     role.as_str().into(),
                     (*now_ms).into(),
                 ];
-                tx.execute(GRANT, &values).await?;
+                let is_new = tx.execute(GRANT, &values).await? > 0;
                 let account = account(tx, user).await?.ok_or(Error::Unknown)?;
                 if account.roles.len() > ROLES_MAX || account.grants.len() > GRANTS_MAX {
                     return Err(Invalid::Roles.into());
                 }
-                Ok(account)
+                Ok(Changed { account, is_new })
             })
         })
         .await
@@ -220,14 +221,15 @@ impl Store {
         &self,
         user: UserId,
         (room, role): (Option<Room>, Role),
-    ) -> Result<Account, Error> {
+    ) -> Result<Changed, Error> {
         self.run((user, room, role), |tx, (user, room, role)| {
             Box::pin(async move {
                 locked(tx, user).await?;
                 let room = room.as_ref().map_or("", Room::as_str);
                 let values = [id(user), room.into(), role.as_str().into()];
-                tx.execute(REVOKE, &values).await?;
-                account(tx, user).await?.ok_or(Error::Unknown)
+                let is_new = tx.execute(REVOKE, &values).await? > 0;
+                let account = account(tx, user).await?.ok_or(Error::Unknown)?;
+                Ok(Changed { account, is_new })
             })
         })
         .await

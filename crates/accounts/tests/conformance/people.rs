@@ -176,14 +176,14 @@ pub(crate) async fn roles_and_grants_are_bounded<K: Kit>(kit: K) {
     let accounts = open(&kit).await;
     let ana = register(&accounts, "ana").await.id;
     let before = sign_in(&accounts, "ana", NOW).await;
-    for _ in 0..2 {
-        accounts
-            .grant(&ana, None, role("admin"), NOW)
-            .await
-            .expect("a role");
+    for is_new in [true, false] {
+        let admin = accounts.grant(&ana, None, role("admin"), NOW).await;
+        assert_eq!(admin.expect("a role").is_new, is_new);
         let demo = Some(room("demo"));
-        let account = accounts.grant(&ana, demo, role("moderator"), NOW).await;
-        let account = account.expect("a grant");
+        let granted = accounts.grant(&ana, demo, role("moderator"), NOW).await;
+        let granted = granted.expect("a grant");
+        assert_eq!(granted.is_new, is_new);
+        let account = granted.account;
         assert!(account.has_role("admin") && !account.has_role("moderator"));
         assert!(account.has_grant("demo", "moderator") && !account.has_grant("other", "moderator"));
         assert_eq!((account.roles.len(), account.grants.len()), (1, 1));
@@ -224,12 +224,15 @@ pub(crate) async fn roles_and_grants_are_bounded<K: Kit>(kit: K) {
         .expect("a name");
     let next = refresh(&accounts, &next, NOW).await;
     accounts.verify(&next.tokens.access, NOW).expect("it fits");
-    let account = accounts
-        .revoke(&ana, Some(room("demo")), role("moderator"))
-        .await;
-    assert!(!account.expect("an account").has_grant("demo", "moderator"));
-    let account = accounts.revoke(&ana, None, role("admin")).await;
-    assert!(!account.expect("an account").has_role("admin"));
+    for is_new in [true, false] {
+        let demo = Some(room("demo"));
+        let revoked = accounts.revoke(&ana, demo, role("moderator")).await;
+        let revoked = revoked.expect("an account");
+        assert_eq!(revoked.is_new, is_new);
+        assert!(!revoked.account.has_grant("demo", "moderator"));
+    }
+    let revoked = accounts.revoke(&ana, None, role("admin")).await;
+    assert!(!revoked.expect("an account").account.has_role("admin"));
     let nobody = UserId::new(format!("u-{}", "0".repeat(32))).unwrap();
     let unknown = accounts.grant(&nobody, None, role("admin"), NOW).await;
     assert_eq!(unknown, Err(Error::Unknown));

@@ -1,5 +1,7 @@
 //! Rooms: made, read, changed, stopped, deleted.
 
+use std::collections::BTreeSet;
+
 use database::{Row, Transaction, Value};
 
 use super::{COUNT_CHANGE, Channels, count, head, owned};
@@ -18,15 +20,18 @@ const INSERT: &str = "INSERT INTO channels_rooms (name, title, owner, state, rea
 const CONFIGURE: &str = "INSERT INTO channels_rooms (name, title, owner, state, reason, source, \
     created_ms) VALUES ($1, $2, NULL, 0, '', 1, $3) \
     ON CONFLICT (name) DO UPDATE SET title = excluded.title, source = 1";
-const ROOM: &str = "SELECT name, title, owner, state, reason, source, created_ms \
+const ROOM: &str = "SELECT name, title, owner, state, reason, source, created_ms, cuts \
     FROM channels_rooms WHERE name = $1";
-const ROOM_LOCKED: &str = "SELECT name, title, owner, state, reason, source, created_ms \
+const ROOM_LOCKED: &str = "SELECT name, title, owner, state, reason, source, created_ms, cuts \
     FROM channels_rooms WHERE name = $1 FOR UPDATE";
-const AFTER: &str = "SELECT name, title, owner, state, reason, source, created_ms \
+const AFTER: &str = "SELECT name, title, owner, state, reason, source, created_ms, cuts \
     FROM channels_rooms WHERE name > $1 ORDER BY name LIMIT $2";
 const VERSION: &str = "SELECT version FROM channels_head";
 const CHANGE: &str = "UPDATE channels_rooms SET title = $2, owner = $3 WHERE name = $1";
 const SET_STATE: &str = "UPDATE channels_rooms SET state = $2, reason = $3 WHERE name = $1";
+const OWNED: &str = "SELECT name FROM channels_rooms WHERE owner = $1";
+const REVOKE_KEYS: &str = "UPDATE channels_keys SET revoked = 1 WHERE room = $1 AND revoked = 0";
+const CUT: &str = "UPDATE channels_rooms SET cuts = cuts + 1 WHERE name = $1";
 const DELETE_KEYS: &str = "DELETE FROM channels_keys WHERE room = $1";
 const DELETE: &str = "DELETE FROM channels_rooms WHERE name = $1";
 
@@ -185,7 +190,43 @@ impl Channels {
         .await
     }
 
-    /// Opens or stops a room. `reason` is shown to who is refused.
+    /// Takes back all keys of some rooms, and of those that somebody owns, and has whoever publishes there
+    /// cut off ([`Room::cuts`]). How many keys there were. Rooms that are not there have none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn revoke_keys(
+        &self,
+        rooms: Vec<String>,
+        owner: Option<String>,
+    ) -> Result<u64, Error> {
+        self.run((rooms, owner), |tx, (rooms, owner)| {
+            Box::pin(async move {
+                head(tx).await?;
+                let mut names: BTreeSet<String> = rooms.iter().cloned().collect();
+                if let Some(owner) = owner {
+                    for row in tx.query(OWNED, &[owner.as_str().into()]).await? {
+                        names.insert(row.text(0)?.to_owned());
+                    }
+                }
+                let mut revoked = 0;
+                for name in names {
+                    // After who publishes now: then they are there to be cut off.
+                    match locked(tx, &name).await {
+                        Err(Error::UnknownRoom) => continue,
+                        room => drop(room?),
+                    }
+                    revoked += tx.execute(REVOKE_KEYS, &[name.as_str().into()]).await?;
+                    tx.execute(CUT, &[name.as_str().into()]).await?;
+                }
+                tx.execute(COUNT_CHANGE, &[]).await?;
+                Ok(revoked)
+            })
+        })
+        .await
+    }
+
+    /// Opens or stops a room; answers it as it was, and as it is. `reason` is shown to who is refused.
     ///
     /// # Errors
     /// [`Error::UnknownRoom`].
@@ -194,7 +235,7 @@ impl Channels {
         name: &str,
         state: RoomState,
         reason: String,
-    ) -> Result<Room, Error> {
+    ) -> Result<(Room, Room), Error> {
         check_reason(&reason)?;
         self.run(
             (name.to_owned(), state, reason),
@@ -202,7 +243,7 @@ impl Channels {
                 Box::pin(async move {
                     head(tx).await?;
                     // After who publishes now: then they are there to be cut off.
-                    let mut now = room(tx, ROOM_LOCKED, name).await?;
+                    let before = room(tx, ROOM_LOCKED, name).await?;
                     let number = match state {
                         RoomState::Open => OPEN,
                         RoomState::Stopped => STOPPED,
@@ -210,9 +251,12 @@ impl Channels {
                     let values = [name.as_str().into(), number.into(), reason.as_str().into()];
                     tx.execute(SET_STATE, &values).await?;
                     tx.execute(COUNT_CHANGE, &[]).await?;
-                    now.state = *state;
-                    now.reason.clone_from(reason);
-                    Ok(now)
+                    let now = Room {
+                        state: *state,
+                        reason: reason.clone(),
+                        ..before.clone()
+                    };
+                    Ok((before, now))
                 })
             },
         )
@@ -316,5 +360,6 @@ fn read(row: &Row) -> Result<Room, Error> {
             _ => Source::Config,
         },
         created_ms: row.number(6)?,
+        cuts: row.number(7)?,
     })
 }

@@ -19,7 +19,8 @@ pub(crate) async fn a_room_is_made_changed_stopped_and_deleted<K: Kit>(kit: K) {
     assert_eq!(after.title, "A");
     let reason = "the kettle boils over".to_owned();
     let stopped = channels.set_room("a", RoomState::Stopped, reason).await;
-    assert_eq!(stopped.unwrap().state, RoomState::Stopped);
+    let (was, is) = stopped.unwrap();
+    assert_eq!((was.state, is.state), (RoomState::Open, RoomState::Stopped));
     let refused = channels.admit("a").await.unwrap_err();
     assert_eq!(
         refused.to_string(),

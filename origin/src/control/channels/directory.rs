@@ -26,6 +26,15 @@ pub(super) struct Closed {
     pub(super) why: String,
 }
 
+/// What is otherwise since the last time.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Rooms that are closed.
+    pub(super) closed: Vec<Closed>,
+    /// Rooms whose keys were all taken back: their publishers have to go.
+    pub(super) cut: Vec<String>,
+}
+
 impl Directory {
     /// Whether a room is open; `None`: it is not known.
     pub(crate) fn state(&self, name: &str) -> Option<RoomState> {
@@ -60,26 +69,28 @@ impl Directory {
         self.reload(store).await.map(drop)
     }
 
-    /// Reads the store; answers what is closed since the last time.
-    pub(super) async fn reload(&self, store: &Channels) -> Result<Vec<Closed>, Error> {
+    /// Reads the store; answers what is otherwise since the last time.
+    pub(super) async fn reload(&self, store: &Channels) -> Result<Changes, Error> {
         Ok(self.replace(store.snapshot().await?))
     }
 
     /// An older snapshot, of somebody who was slower, changes nothing.
-    fn replace(&self, snapshot: Snapshot) -> Vec<Closed> {
+    fn replace(&self, snapshot: Snapshot) -> Changes {
         let mut known = self.known.write();
         if snapshot.version < known.version {
-            return Vec::new();
+            return Changes::default();
         }
         known.version = snapshot.version;
         let named = |room: Room| (room.name.clone(), room);
         let rooms = snapshot.rooms.into_iter().map(named).collect();
         let before = std::mem::replace(&mut known.rooms, rooms);
-        let mut closed = Vec::new();
+        let (mut closed, mut cut) = (Vec::new(), Vec::new());
         for room in known.rooms.values() {
-            let was_stopped = before
-                .get(&room.name)
-                .is_some_and(|before| before.state == RoomState::Stopped);
+            let before = before.get(&room.name);
+            if before.is_some_and(|before| before.cuts != room.cuts) {
+                cut.push(room.name.clone());
+            }
+            let was_stopped = before.is_some_and(|before| before.state == RoomState::Stopped);
             if room.state == RoomState::Stopped && !was_stopped {
                 closed.push(Closed::stopped(&room.name, &room.reason));
             }
@@ -90,7 +101,7 @@ impl Directory {
             name,
             why: "the room was deleted".to_owned(),
         }));
-        closed
+        Changes { closed, cut }
     }
 }
 
@@ -119,6 +130,7 @@ mod tests {
             reason: "enough".to_owned(),
             source: Source::Api,
             created_ms: 1,
+            cuts: 0,
         };
         Snapshot {
             version,
@@ -130,29 +142,34 @@ mod tests {
     fn what_is_closed_is_said_once() {
         use RoomState::{Open, Stopped};
         let directory = Directory::default();
-        assert_eq!(
-            directory.replace(snapshot(1, &[("a", Open), ("b", Open)])),
-            []
-        );
-        let closed = directory.replace(snapshot(2, &[("a", Stopped), ("b", Open)]));
+        let replace = |snapshot| directory.replace(snapshot).closed;
+        assert_eq!(replace(snapshot(1, &[("a", Open), ("b", Open)])), []);
+        let closed = replace(snapshot(2, &[("a", Stopped), ("b", Open)]));
         assert_eq!(closed, [Closed::stopped("a", "enough")]);
         assert_eq!(directory.state("a"), Some(Stopped));
         assert_eq!(directory.stopped("a").as_deref(), Some("enough"));
-        assert_eq!(
-            directory.replace(snapshot(2, &[("a", Stopped), ("b", Open)])),
-            []
-        );
-        assert_eq!(
-            directory.replace(snapshot(1, &[])),
-            [],
-            "somebody was slower"
-        );
-        let closed = directory.replace(snapshot(3, &[("a", Open)]));
+        assert_eq!(replace(snapshot(2, &[("a", Stopped), ("b", Open)])), []);
+        assert_eq!(replace(snapshot(1, &[])), [], "somebody was slower");
+        let closed = replace(snapshot(3, &[("a", Open)]));
         assert_eq!(closed.len(), 1);
         assert_eq!(closed[0].why, "the room was deleted");
         assert_eq!(
             (directory.state("a"), directory.state("b")),
             (Some(Open), None)
         );
+    }
+
+    #[test]
+    fn whoever_published_with_keys_that_are_taken_back_is_cut_once() {
+        let directory = Directory::default();
+        let at = |version, cuts| {
+            let rooms = [("a", RoomState::Open), ("b", RoomState::Open)];
+            let mut snapshot = snapshot(version, &rooms);
+            snapshot.rooms[0].cuts = cuts;
+            directory.replace(snapshot).cut
+        };
+        assert!(at(1, 5).is_empty(), "nobody has published yet");
+        assert_eq!(at(2, 6), ["a"]);
+        assert!(at(3, 6).is_empty());
     }
 }

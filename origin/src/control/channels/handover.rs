@@ -18,13 +18,14 @@ pub(super) fn role(room: &str) -> Result<(Named, Role), Problem> {
     Ok((room, role))
 }
 
-/// Changes a title, or whose room it is: `to` is what becomes of the owner, if anything.
+/// Changes a title, or whose room it is: `to` is what becomes of the owner, if anything. Whether anything
+/// is otherwise, and the room.
 pub(super) async fn change(
     desk: &Desk,
     room: &str,
     title: Option<String>,
     to: Option<Option<UserId>>,
-) -> Result<Room, Problem> {
+) -> Result<(bool, Room), Problem> {
     let store = &desk.house.store;
     let owner = to.as_ref();
     let change = Change {
@@ -33,8 +34,9 @@ pub(super) async fn change(
     };
     // What would be refused is refused before anybody's role changes.
     let before = store.may_change(room, &change).await?;
+    let mut is_new = false;
     if let Some(to) = &to {
-        hand_over(desk, room, before.owner.as_deref(), to.as_ref()).await?;
+        is_new |= hand_over(desk, room, before.owner.as_deref(), to.as_ref()).await?;
     }
     let (replaced, after) = store.change_room(room, change).await?;
     if let Some(to) = &to
@@ -43,31 +45,37 @@ pub(super) async fn change(
         // Somebody else handed it over meanwhile, to whom it is no longer.
         hand_over(desk, room, replaced.owner.as_deref(), to.as_ref()).await?;
     }
-    Ok(after)
+    is_new |= replaced != after;
+    Ok((is_new, after))
 }
 
-/// Gives the role to whose room it is to be, and takes it from whose it was. Again is the same.
+/// Gives the role to whose room it is to be; takes it from whose it was, and with it the room's keys.
+/// Again is the same. Whether anybody's roles are otherwise.
 async fn hand_over(
     desk: &Desk,
     room: &str,
     from: Option<&str>,
     to: Option<&UserId>,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
+    let mut is_new = false;
     if let Some(to) = to {
         let (named, role) = role(room)?;
-        let now = unix_ms();
-        desk.accounts.grant(to, Some(named), role, now).await?;
+        let granted = desk.accounts.grant(to, Some(named), role, unix_ms());
+        is_new |= granted.await?.is_new;
     }
     let from = from.and_then(|id| UserId::new(id).ok());
     let Some(from) = from.filter(|from| Some(from) != to) else {
-        return Ok(());
+        return Ok(is_new);
     };
     let (named, role) = role(room)?;
     match desk.accounts.revoke(&from, Some(named), role).await {
+        Ok(revoked) => is_new |= revoked.is_new,
         // Who was erased has no roles.
-        Ok(_) | Err(AccountError::Unknown) => Ok(()),
-        Err(error) => Err(error.into()),
+        Err(AccountError::Unknown) => {}
+        Err(error) => return Err(error.into()),
     }
+    desk.house.lock_out(vec![room.to_owned()], None).await?;
+    Ok(is_new)
 }
 
 /// Removes a room, after all roles in it: a role in what is not there would be one in whatever is made

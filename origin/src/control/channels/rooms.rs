@@ -164,17 +164,29 @@ pub(super) async fn change(
     Checked(Path(room)): Checked<Path<String>>,
     Checked(Json(ask)): Checked<Json<RoomChange>>,
 ) -> Result<Json<RoomShown>, Problem> {
-    let details = json!({ "title": ask.title, "owner": ask.owner });
+    let mut details = json!({ "title": ask.title, "owner": ask.owner });
     let to = match ask.owner {
         None => None,
         Some(id) => Some(owner(Some(id).filter(|id| !id.is_empty()))?),
     };
     let title = ask.title;
     detached(async move {
-        let changed = handover::change(&desk, &room, title, to).await?;
-        desk.house.refresh_or_later().await;
-        desk.log_room(&actor, "room-change", &room, details).await;
-        Ok(Json(desk.house.shown(changed)))
+        let changed = handover::change(&desk, &room, title, to).await;
+        match &changed {
+            Ok((is_new, _)) if !is_new => {}
+            Err(problem) if !problem.is_ours() => {}
+            changed => {
+                if changed.is_err()
+                    && let Some(fields) = details.as_object_mut()
+                {
+                    // Some of it may be done.
+                    fields.insert("unfinished".to_owned(), true.into());
+                }
+                desk.house.refresh_or_later().await;
+                desk.log_room(&actor, "room-change", &room, details).await;
+            }
+        }
+        Ok(Json(desk.house.shown(changed?.1)))
     })
     .await
 }
@@ -185,11 +197,16 @@ pub(super) async fn remove(
     Checked(Path(room)): Checked<Path<String>>,
 ) -> Result<StatusCode, Problem> {
     detached(async move {
-        handover::remove(&desk, &room).await?;
+        let removed = handover::remove(&desk, &room).await;
+        let details = match &removed {
+            Ok(()) => Value::Null,
+            // Nobody may have a role in it any more.
+            Err(problem) if problem.is_ours() => json!({ "unfinished": true }),
+            Err(_) => return removed.map(|()| StatusCode::NO_CONTENT),
+        };
         desk.house.refresh_or_later().await;
-        desk.log_room(&actor, "room-delete", &room, Value::Null)
-            .await;
-        Ok(StatusCode::NO_CONTENT)
+        desk.log_room(&actor, "room-delete", &room, details).await;
+        removed.map(|()| StatusCode::NO_CONTENT)
     })
     .await
 }
@@ -222,7 +239,7 @@ pub(super) async fn set(
         let house = Arc::clone(&desk.house);
         let details = json!({ "reason": reason });
         // It is written first: who asks from now on is refused. Then who is there is cut off.
-        let set = house.store.set_room(&room, state, reason).await?;
+        let (before, set) = house.store.set_room(&room, state, reason).await?;
         if state == RoomState::Stopped {
             house.cut(&Closed::stopped(&set.name, &set.reason));
         }
@@ -231,7 +248,9 @@ pub(super) async fn set(
             RoomState::Open => "room-start",
             RoomState::Stopped => "room-stop",
         };
-        desk.log_room(&actor, act, &room, details).await;
+        if before != set {
+            desk.log_room(&actor, act, &room, details).await;
+        }
         Ok(Json(house.shown(set)))
     })
     .await

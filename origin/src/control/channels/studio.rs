@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 
 use super::again::Answer;
-use super::keys::{KeyAsk, Keys};
+use super::keys::{KeyAsk, Keys, Maker};
 use super::rooms::{StopAsk, set};
 use super::{RoomShown, keys};
 use crate::caller::{BROADCASTER, IdempotencyKey, Person, STAFF, of_token};
@@ -16,7 +16,7 @@ use crate::control::problem::{Checked, Problem};
 
 /// Lets the broadcaster of a room through, and staff. The account is asked, not the token: a role that
 /// was given or taken a moment ago counts.
-async fn broadcaster(desk: &Desk, person: &Person, room: &str) -> Result<(), Problem> {
+pub(super) async fn broadcaster(desk: &Desk, person: &Person, room: &str) -> Result<(), Problem> {
     let account = of_token(desk.accounts.account(&person.id).await)?;
     let is_staff = account.roles.iter().any(|role| role.as_str() == STAFF);
     let mut grants = account.grants.iter();
@@ -78,7 +78,7 @@ pub(super) async fn create_key(
     Checked(Json(ask)): Checked<Json<KeyAsk>>,
 ) -> Result<Answer, Problem> {
     broadcaster(&desk, &person, &room).await?;
-    keys::make(desk, person.id.to_string(), key, room, ask).await
+    keys::make(desk, Maker::Broadcaster(person), key, room, ask).await
 }
 
 pub(super) async fn remove_key(
@@ -87,5 +87,5 @@ pub(super) async fn remove_key(
     Checked(Path((room, id))): Checked<Path<(String, String)>>,
 ) -> Result<StatusCode, Problem> {
     broadcaster(&desk, &person, &room).await?;
-    keys::revoke(&desk, person.id.as_str(), &room, &id).await
+    keys::revoke(desk, person.id.to_string(), room, id).await
 }
