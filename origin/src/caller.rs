@@ -191,6 +191,15 @@ where
     }
 }
 
+/// What is known of somebody by their access token: that of who was erased is nobody's. A store that
+/// cannot be asked signs nobody out.
+pub(crate) fn of_token<T>(found: Result<T, accounts::Error>) -> Result<T, Problem> {
+    found.map_err(|error| match error {
+        accounts::Error::Unknown => Problem::signed_out(),
+        error => error.into(),
+    })
+}
+
 /// Who changes something, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Actor(pub(crate) String);
@@ -248,8 +257,7 @@ async fn actor(door: &Door, headers: &HeaderMap) -> Result<Actor, Problem> {
             }
             // A role that was taken away, or an account that was blocked, opens nothing here, whatever
             // the token says: what is done here is about money and people.
-            let account = accounts.account(&id).await;
-            let account = account.map_err(|_| Problem::signed_out())?;
+            let account = of_token(accounts.account(&id).await)?;
             let is_staff = account.roles.iter().map(Role::as_str).any(|it| it == STAFF);
             if !is_staff || account.state != accounts::State::Active {
                 return Err(Problem::forbidden("only staff may do this"));

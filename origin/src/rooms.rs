@@ -465,12 +465,12 @@ impl Hubs {
             .collect()
     }
 
-    /// An act of an operator.
-    pub(crate) async fn act(&self, name: &RoomName, act: Act) -> Result<(), Problem> {
+    /// An act of staff, or an operator.
+    pub(crate) async fn act(&self, name: &RoomName, actor: &str, act: Act) -> Result<(), Problem> {
         if !self.rooms.lock().contains_key(name) {
             return Err(Problem::unknown("unknown-room", "this room is not open"));
         }
-        api::operate(self, name, act, String::new(), None).await?;
+        api::operate(self, name, actor, (act, String::new()), None).await?;
         Ok(())
     }
 

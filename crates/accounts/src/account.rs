@@ -44,6 +44,16 @@ pub struct Account {
     pub signed_in_ms: Option<u64>,
 }
 
+/// An account, and whether an act has made anything otherwise: whoever writes acts down leaves out those
+/// that have not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// As it is now.
+    pub account: Account,
+    /// Whether it was otherwise before.
+    pub is_new: bool,
+}
+
 impl Account {
     /// Whether it has a platform-wide role.
     pub fn has_role(&self, role: &str) -> bool {

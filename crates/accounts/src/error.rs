@@ -70,6 +70,12 @@ pub enum Error {
         /// Milliseconds until the next attempt is looked at.
         wait_ms: u64,
     },
+    /// Too many sign-ins from this network, though they may all be right (429). Nothing was tried.
+    #[error("too many sign-ins from where you are: wait {wait_ms} ms")]
+    Crowded {
+        /// Milliseconds until the next attempt is looked at.
+        wait_ms: u64,
+    },
     /// More waits already than may (503). Nothing was tried.
     #[error("too much is waiting")]
     Busy,
@@ -97,7 +103,8 @@ impl Error {
             | Self::Blocked
             | Self::Unknown
             | Self::Taken
-            | Self::Locked { .. } => Fault::Caller,
+            | Self::Locked { .. }
+            | Self::Crowded { .. } => Fault::Caller,
             Self::Busy | Self::Database(_) => Fault::Store,
         }
     }
@@ -110,7 +117,7 @@ impl Error {
             Self::Unknown => 404,
             Self::Taken => 409,
             Self::Invalid(_) => 422,
-            Self::Locked { .. } => 429,
+            Self::Locked { .. } | Self::Crowded { .. } => 429,
             Self::Busy => 503,
             Self::Database(error) => error.status(),
         }

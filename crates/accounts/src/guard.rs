@@ -67,6 +67,13 @@ pub(crate) struct Source {
     network: u64,
 }
 
+impl Source {
+    /// From where, without names.
+    pub(crate) fn network(self) -> u64 {
+        self.network
+    }
+}
+
 /// What became of an attempt that was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {

@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod sqlite;
 
 mod account;
+mod crowd;
 mod error;
 mod guard;
 mod keys;
@@ -24,7 +25,7 @@ mod store;
 mod text;
 mod token;
 
-pub use account::{Account, Grant, GrantData, PersonalData, SessionData, State};
+pub use account::{Account, Changed, Grant, GrantData, PersonalData, SessionData, State};
 pub use error::{Error, Fault, Invalid, OpenError};
 pub use keys::Rotation;
 pub use password::Password;

@@ -51,6 +51,15 @@ pub const HASHES_LIMIT: usize = 64;
 /// beyond it is [`crate::Error::Busy`].
 pub const HASHES_WAITING_MAX: usize = 64;
 
+/// Of all places before the hash and in it, one network has one in so many: others are served.
+pub const PLACES_SHARE: usize = 8;
+
+/// Sign-ins of one network at once, right or wrong: a class of a school.
+pub const SIGN_INS_AT_ONCE: u64 = 30;
+
+/// One more sign-in of a network after each of these, in milliseconds.
+pub const SIGN_IN_EVERY_MS: u64 = 1_000;
+
 /// Lifetime of an access token unless configured otherwise, in seconds: a block or a lost role
 /// counts after this at the latest.
 pub const ACCESS_SECONDS_DEFAULT: u64 = 600;

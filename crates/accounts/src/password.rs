@@ -10,10 +10,11 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::crowd::Place;
 use crate::error::{Error, Invalid};
 use crate::limits::{
     HASH_LANES, HASH_MEMORY_KIB, HASH_PASSES, HASHES_LIMIT, HASHES_WAITING_MAX, PASSWORD_BYTES_MAX,
-    PASSWORD_BYTES_MIN,
+    PASSWORD_BYTES_MIN, PLACES_SHARE,
 };
 use crate::random;
 use crate::text::Login;
@@ -95,21 +96,32 @@ impl Hasher {
 
     /// A PHC string.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, Error> {
-        self.run(move |hasher| hasher.compute(&password)).await
+        self.run(None, move |hasher| hasher.compute(&password))
+            .await
     }
 
-    /// Compares; `None` is an account that is not there, and takes as long.
+    /// Places before the hash and in it that one network may have.
+    pub(crate) fn places(concurrent: usize) -> usize {
+        concurrent.saturating_add(HASHES_WAITING_MAX) / PLACES_SHARE
+    }
+
+    /// Compares; `None` is an account that is not there, and takes as long. `place` is given back when the
+    /// work ends.
     pub(crate) async fn verify(
         &self,
         password: Password,
         stored: Option<String>,
+        place: Option<Place>,
     ) -> Result<Verdict, Error> {
-        self.run(move |hasher| hasher.compare(&password, stored.as_deref()))
-            .await
+        self.run(place, move |hasher| {
+            hasher.compare(&password, stored.as_deref())
+        })
+        .await
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        place: Option<Place>,
         work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let line = Arc::clone(&self.line).try_acquire_owned();
@@ -119,7 +131,7 @@ impl Hasher {
         let hasher = self.clone();
         // The places are given back when the work ends, not when whoever asked goes away.
         let working = tokio::task::spawn_blocking(move || {
-            let _kept = (line, slot);
+            let _kept = (line, slot, place);
             work(&hasher)
         });
         working.await.map_err(Error::unavailable)?
@@ -216,11 +228,11 @@ mod tests {
             hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{hash}"
         );
-        let verify = |text| hasher.verify(password(text), Some(hash.clone()));
+        let verify = |text| hasher.verify(password(text), Some(hash.clone()), None);
         let right = Verdict::Right { rehashed: None };
         assert_eq!(verify("\u{c5}ngstrom!").await, Ok(right));
         assert_eq!(verify("\u{c5}ngstrom?").await, Ok(Verdict::Wrong));
-        let nobody = hasher.verify(password("\u{c5}ngstrom!"), None).await;
+        let nobody = hasher.verify(password("\u{c5}ngstrom!"), None, None).await;
         assert_eq!(nobody, Ok(Verdict::Wrong));
     }
 
@@ -232,17 +244,21 @@ mod tests {
         let salt = salt().unwrap();
         let stored = weak.hash_password(b"correct horse", &salt);
         let stored = stored.unwrap().to_string();
-        let verdict = hasher.verify(password("correct horse"), Some(stored)).await;
+        let verdict = hasher
+            .verify(password("correct horse"), Some(stored), None)
+            .await;
         let Ok(Verdict::Right {
             rehashed: Some(hash),
         }) = verdict
         else {
             panic!("{verdict:?}");
         };
-        let again = hasher.verify(password("correct horse"), Some(hash)).await;
+        let again = hasher
+            .verify(password("correct horse"), Some(hash), None)
+            .await;
         assert_eq!(again, Ok(Verdict::Right { rehashed: None }));
         let broken = hasher
-            .verify(password("correct horse"), Some("$x$".to_owned()))
+            .verify(password("correct horse"), Some("$x$".to_owned()), None)
             .await;
         assert_eq!(broken, Err(Error::damaged("password hash")));
     }
@@ -270,7 +286,7 @@ mod tests {
         for _ in 0..8 {
             for (best, stored) in best.iter_mut().zip([Some(hash.clone()), None]) {
                 let start = std::time::Instant::now();
-                let _ = hasher.verify(password("wrong horse"), stored).await;
+                let _ = hasher.verify(password("wrong horse"), stored, None).await;
                 *best = start.elapsed().min(*best);
             }
         }

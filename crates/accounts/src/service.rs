@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::account::{Account, PersonalData, State};
+use crate::account::{Account, Changed, PersonalData, State};
+use crate::crowd::{Crowd, Place};
 use crate::error::{Error, OpenError};
 use crate::guard::{Attempt, Guard, Source};
 use crate::keys::{KeySet, Rotation, StoredKey};
@@ -109,6 +110,7 @@ pub struct Accounts {
     store: Store,
     hasher: Hasher,
     guard: Mutex<Guard>,
+    crowd: Crowd,
     keys: RwLock<Arc<KeySet>>,
 }
 
@@ -129,6 +131,7 @@ impl Accounts {
             store,
             hasher,
             guard: Mutex::new(Guard::new()?),
+            crowd: Crowd::new(Hasher::places(options.hashes)),
             keys: RwLock::new(Arc::new(KeySet::new(&keys, options.tokens)?)),
         })
     }
@@ -163,8 +166,8 @@ impl Accounts {
     /// is given up before its answer counts as a failure.
     ///
     /// # Errors
-    /// [`Error::Credentials`], [`Error::Locked`], [`Error::Blocked`] (only with the right password),
-    /// [`Error::Busy`], or the store.
+    /// [`Error::Credentials`], [`Error::Locked`], [`Error::Crowded`], [`Error::Blocked`] (only with the
+    /// right password), [`Error::Busy`], or the store.
     pub async fn sign_in(&self, sign_in: SignIn, now_ms: u64) -> Result<SignedIn, Error> {
         let SignIn {
             login,
@@ -318,7 +321,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Unknown`], or the store.
-    pub async fn set_state(&self, user: &UserId, state: State) -> Result<Account, Error> {
+    pub async fn set_state(&self, user: &UserId, state: State) -> Result<Changed, Error> {
         self.store.set_state(user.clone(), state).await
     }
 
@@ -334,7 +337,7 @@ impl Accounts {
         room: Option<Room>,
         role: Role,
         now_ms: u64,
-    ) -> Result<Account, Error> {
+    ) -> Result<Changed, Error> {
         let what = (room, role);
         self.store.grant(user.clone(), what, now_ms).await
     }
@@ -348,8 +351,17 @@ impl Accounts {
         user: &UserId,
         room: Option<Room>,
         role: Role,
-    ) -> Result<Account, Error> {
+    ) -> Result<Changed, Error> {
         self.store.revoke(user.clone(), (room, role)).await
+    }
+
+    /// Takes all roles in a room, whoever has them, and answers how many there were: for a room that goes,
+    /// so that whatever is called so later is nobody's. Access tokens have them until they end.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn revoke_room(&self, room: Room) -> Result<u64, Error> {
+        self.store.revoke_room(room).await
     }
 
     /// Checks an access token. It asks no store: a blocked account's are good until they end.
@@ -439,7 +451,11 @@ impl Accounts {
         let source = self.guard.lock().source(&login, client);
         let admitted = self.guard.lock().admit(source, now_ms);
         admitted.map_err(|wait_ms| Error::Locked { wait_ms })?;
-        let compared = self.compare(login, password).await;
+        // Who has to wait for guessing takes nothing from their neighbours.
+        let compared = match self.crowd.enter(source.network(), now_ms) {
+            Ok(place) => self.compare(login, password, place).await,
+            Err(wait_ms) => Err(Error::Crowded { wait_ms }),
+        };
         match &compared {
             Ok(Some(_)) => self.settle(source, Attempt::Right, now_ms),
             Ok(None) => self.settle(source, Attempt::Wrong, now_ms),
@@ -452,10 +468,11 @@ impl Accounts {
         &self,
         login: Login,
         password: Password,
+        place: Place,
     ) -> Result<Option<(UserId, String, Option<String>)>, Error> {
         let stored = self.store.password(login).await?;
         let hash = stored.as_ref().map(|(_, hash)| hash.clone());
-        let verdict = self.hasher.verify(password, hash).await?;
+        let verdict = self.hasher.verify(password, hash, Some(place)).await?;
         Ok(match (verdict, stored) {
             (Verdict::Right { rehashed }, Some((user, hash))) => Some((user, hash, rehashed)),
             _ => None,

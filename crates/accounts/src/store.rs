@@ -31,11 +31,17 @@ pub(crate) const SCHEMA: Schema = Schema {
     name: "accounts",
     sqlite: Migrations {
         table: "accounts_migrations",
-        steps: &[include_str!("../migrations/sqlite/0001_accounts.sql")],
+        steps: &[
+            include_str!("../migrations/sqlite/0001_accounts.sql"),
+            include_str!("../migrations/sqlite/0002_rooms.sql"),
+        ],
     },
     postgres: Migrations {
         table: "accounts_migrations",
-        steps: &[include_str!("../migrations/postgres/0001_accounts.sql")],
+        steps: &[
+            include_str!("../migrations/postgres/0001_accounts.sql"),
+            include_str!("../migrations/postgres/0002_rooms.sql"),
+        ],
     },
 };
 

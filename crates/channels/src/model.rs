@@ -58,6 +58,8 @@ pub struct Room {
     pub created_ms: u64,
     /// Greater after each stop, and in a room that was deleted and made anew.
     pub stops: u64,
+    /// How often its keys were all taken back: whoever published before is cut off.
+    pub cuts: u64,
 }
 
 /// A room to be made.

@@ -28,6 +28,7 @@ const SCHEMA: Schema = Schema {
             include_str!("../migrations/sqlite/0002_stops.sql"),
             include_str!("../migrations/sqlite/0003_who_stopped.sql"),
             include_str!("../migrations/sqlite/0004_senders.sql"),
+            include_str!("../migrations/sqlite/0005_cuts.sql"),
         ],
     },
     postgres: Migrations {
@@ -37,6 +38,7 @@ const SCHEMA: Schema = Schema {
             include_str!("../migrations/postgres/0002_stops.sql"),
             include_str!("../migrations/postgres/0003_who_stopped.sql"),
             include_str!("../migrations/postgres/0004_senders.sql"),
+            include_str!("../migrations/postgres/0005_cuts.sql"),
         ],
     },
 };

@@ -4,6 +4,7 @@
 
 mod filter;
 mod gift;
+mod key;
 mod ledger;
 mod node;
 mod room;
@@ -19,6 +20,7 @@ pub(crate) use filter::{
     Rollback, Run, Shadow, Sign, Signing, Switch, Test, Waiting,
 };
 pub(crate) use gift::{GiftCommand, GiftList, GiftRefund};
+pub(crate) use key::{KeyCommand, KeyRotate};
 pub(crate) use ledger::{LedgerCommand, LedgerHistory, LedgerVerify, Saving};
 pub(crate) use node::{Purge, Status, Streams};
 pub(crate) use room::{RoomAct, RoomAudit, RoomCommand, RoomErase, RoomExport, RoomToken};
@@ -85,6 +87,9 @@ pub(crate) enum Command {
     /// The ledger: balances, history, audit, export
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// The keys that sign access tokens
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// What the nodes do
     Status(Status),
     /// What is being broadcast

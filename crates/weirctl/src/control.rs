@@ -1,6 +1,7 @@
-//! The control API of an origin: people, gifts and the ledger, below `/v1/admin`.
+//! The control API of an origin: people, gifts, the ledger and signing keys, below `/v1/admin`.
 
 pub(crate) mod gifts;
+pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod users;
 

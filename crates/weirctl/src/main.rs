@@ -82,6 +82,7 @@ async fn dispatch(command: &Command, target: &Target) -> Result<(), Failure> {
         Command::User(command) => control::users::run(target, output, command).await,
         Command::Gift(command) => control::gifts::run(target, output, command).await,
         Command::Ledger(command) => control::ledger::run(target, output, command).await,
+        Command::Key(command) => control::keys::run(target, output, command).await,
         Command::Status(wanted) => node::status::run(target, output, wanted).await,
         Command::Streams(wanted) => node::streams::run(target, output, wanted).await,
         Command::Purge(wanted) => node::purge::run(target, output, wanted).await,

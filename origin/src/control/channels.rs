@@ -12,7 +12,9 @@
 mod admission;
 mod again;
 mod directory;
+mod handover;
 mod keys;
+mod lockout;
 mod metrics;
 mod open;
 mod rooms;
@@ -44,12 +46,15 @@ pub use directory::Directory;
 
 pub(super) use again::{Again, Ask};
 pub(super) use keys::{KeyAsk, Keys, NewKeyShown};
+pub(super) use lockout::rooms_of;
 pub(super) use open::{Opened, Running};
 pub(super) use rooms::{RoomAsk, RoomChange, Rooms, StopAsk};
 
-use directory::Closed;
+use directory::{Changes, Closed};
 use metrics::Metrics;
 
+/// For a publisher who is cut off.
+const KEYS_TAKEN_BACK: &str = "the room's publish keys were taken back";
 /// How often other origins' changes are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Hubs that are told at once that their room is closed.
@@ -166,9 +171,15 @@ impl House {
     /// Reads the rooms anew, and cuts off what is closed since. Their hubs end meanwhile: one that is
     /// slow to save keeps nobody else from being cut off. Who waits for what is given waits for them.
     async fn refresh(&self) -> Result<JoinHandle<()>, Error> {
-        let closed = self.directory.reload(&self.store).await?;
+        let Changes { closed, cut } = self.directory.reload(&self.store).await?;
         let known = i64::try_from(self.directory.len()).unwrap_or(i64::MAX);
         self.metrics.known.set(known);
+        for name in &cut {
+            // Whoever watches may stay: somebody else may publish here.
+            let streams = self.streams.get();
+            let published = streams.is_some_and(|streams| streams.cut(name, KEYS_TAKEN_BACK));
+            tracing::info!(room = name, published, "the keys of a room are taken back");
+        }
         for closed in &closed {
             self.cut(closed);
         }

@@ -26,6 +26,8 @@ enum Who {
     Person,
     /// Staff, or who runs this.
     Staff,
+    /// Who runs this, on the admin listener.
+    Operator,
 }
 
 /// A route, as it is written down.
@@ -210,6 +212,7 @@ impl Route {
     fn tag(&self) -> &'static str {
         match self.who {
             Who::Staff => "staff",
+            Who::Operator => "operators",
             _ if self.path.contains("/studio") => "studio",
             _ => "viewers",
         }

@@ -10,6 +10,8 @@ mod me;
 mod register;
 mod session;
 
+use std::time::Duration;
+
 use accounts::limits::PAGE_MAX;
 use accounts::{Account, Accounts};
 use axum::Router;
@@ -109,6 +111,7 @@ impl From<accounts::Error> for Problem {
                 let status = StatusCode::TOO_MANY_REQUESTS;
                 Self::new(status, "locked", detail).after_ms(*wait_ms)
             }
+            Error::Crowded { wait_ms } => Self::too_many(detail, Duration::from_millis(*wait_ms)),
             Error::Busy => Self::unavailable("busy", detail),
             Error::Database(error) => Self::of_store("accounts", error),
             _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", detail),

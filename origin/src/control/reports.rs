@@ -51,7 +51,7 @@ async fn decide(desk: &Desk, actor: &str, room: &str, act: Act) -> Result<Status
     let unknown = || Problem::unknown("unknown-room", "there is no such room");
     let room = RoomName::new(room).map_err(|_| unknown())?;
     let details = serde_json::to_value(&act).unwrap_or_default();
-    desk.rooms.act(&room, act).await?;
+    desk.rooms.act(&room, actor, act).await?;
     let details = json!({ "room": room.as_str(), "act": details });
     desk.log_about(actor, "report-decided", "", details).await;
     Ok(StatusCode::NO_CONTENT)

@@ -20,8 +20,8 @@ use super::guests::{Opens, guest_id};
 use super::hub::{Input, Sight};
 use super::names::NameError;
 use super::person::Forgotten;
-use super::{ANSWER_WITHIN, Hubs, OPERATOR};
-use crate::caller::{Door, ROLES, staff_only};
+use super::{ANSWER_WITHIN, Hubs};
+use crate::caller::{Actor, Door, ROLES, staff_only};
 use crate::clock::unix_ms;
 use crate::problem::Problem;
 
@@ -95,24 +95,27 @@ struct ActRequest {
 /// An act of an operator: `{"act": {"type": "ban", "user": "..."}}`.
 async fn act(
     State(hubs): State<Hubs>,
+    Actor(actor): Actor,
     Path(room): Path<String>,
     request: Result<Json<ActRequest>, JsonRejection>,
 ) -> Result<Json<Outcome>, Problem> {
     let name = known(&hubs, &room)?;
     let Json(request) = request?;
-    let outcome = operate(&hubs, &name, request.act, request.reason, request.id).await?;
+    let act = (request.act, request.reason);
+    let outcome = operate(&hubs, &name, &actor, act, request.id).await?;
     Ok(Json(outcome))
 }
 
-/// An act of an operator; `id`: the same again is the same act.
+/// An act of somebody who may do everything, with its reason, as which it is logged; `id`: the same again
+/// is the same act.
 pub(super) async fn operate(
     hubs: &Hubs,
     name: &RoomName,
-    act: Act,
-    reason: String,
+    actor: &str,
+    (act, reason): (Act, String),
     id: Option<String>,
 ) -> Result<Outcome, Problem> {
-    let actor = OPERATOR.to_owned();
+    let actor = actor.to_owned();
     let publish = Publish {
         author: actor.clone(),
         client_id: id.unwrap_or_else(|| format!("{}-{}", unix_ms(), guest_id())),
@@ -239,9 +242,10 @@ async fn export(State(hubs): State<Hubs>, Path(user): Path<String>) -> Result<Re
 /// Takes away what a user wrote, and their name.
 async fn erase(
     State(hubs): State<Hubs>,
+    Actor(actor): Actor,
     Path(user): Path<String>,
 ) -> Result<Json<Forgotten>, Problem> {
-    hubs.erase(&user).await.map(Json)
+    hubs.erase(&user, &actor).await.map(Json)
 }
 
 fn known(hubs: &Hubs, room: &str) -> Result<RoomName, Problem> {

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::Shared;
 use super::audit::Line;
-use super::{OPERATOR, Shared};
 use crate::clock::unix_ms;
 
 /// Inputs that are taken before what follows from them is sent.
@@ -47,7 +47,11 @@ pub(super) enum Input {
     /// The room is to close.
     End,
     /// The points and the name of a user are not to be kept.
-    Forget(String, oneshot::Sender<()>),
+    Forget {
+        user: String,
+        actor: String,
+        answer: oneshot::Sender<()>,
+    },
 }
 
 /// A room, for operators.
@@ -227,8 +231,12 @@ impl Running {
             Input::End => self.is_ended = true,
             Input::Reviews(answer) => drop(answer.send(self.hub.room().reviews().to_vec())),
             Input::Look(answer) => drop(answer.send(self.sight())),
-            Input::Forget(user, answer) => {
-                self.hub.forget(now, &user, OPERATOR);
+            Input::Forget {
+                user,
+                actor,
+                answer,
+            } => {
+                self.hub.forget(now, &user, &actor);
                 // Answered when it has been saved.
                 self.forgotten.push(answer);
             }

@@ -35,8 +35,8 @@ impl Hubs {
     }
 
     /// Takes away what a user wrote, and their name as a guest: out of rooms, open or not, and out of
-    /// what is stored. Again is the same, and goes on where it ended.
-    pub(crate) async fn erase(&self, user: &str) -> Result<Forgotten, Problem> {
+    /// what is stored. Again is the same, and goes on where it ended. `actor` does it, for the log.
+    pub(crate) async fn erase(&self, user: &str, actor: &str) -> Result<Forgotten, Problem> {
         if user.is_empty() || user.len() > rooms::ID_BYTES_MAX {
             return Err(Problem::malformed("a user id has 1 to 128 bytes"));
         }
@@ -46,7 +46,7 @@ impl Hubs {
         let closed = closed.map_err(|error| unfinished(&error))?;
         let open: Vec<RoomName> = self.rooms.lock().keys().cloned().collect();
         for name in &open {
-            self.forget_in_open(name, user).await?;
+            self.forget_in_open(name, user, actor).await?;
         }
         let rooms = closed + open.len();
         let Some(archive) = &self.shared.archive else {
@@ -65,12 +65,21 @@ impl Hubs {
         })
     }
 
-    async fn forget_in_open(&self, name: &RoomName, user: &str) -> Result<(), Problem> {
+    async fn forget_in_open(
+        &self,
+        name: &RoomName,
+        user: &str,
+        actor: &str,
+    ) -> Result<(), Problem> {
         let user = user.to_owned();
         let act = Act::DeleteUser { user: user.clone() };
-        operate(self, name, act, String::new(), None).await?;
+        operate(self, name, actor, (act, String::new()), None).await?;
         let (answer, answered) = oneshot::channel();
-        let forget = Input::Forget(user, answer);
+        let forget = Input::Forget {
+            user,
+            actor: actor.to_owned(),
+            answer,
+        };
         let sent = self.room(name).map(|hub| hub.try_send(forget));
         if !matches!(sent, Ok(Ok(()))) {
             return Err(busy());

@@ -130,3 +130,84 @@ async fn a_key_publishes_where_filters_decide_about_the_others() {
     let said = { said }.exited().await;
     assert!(said.contains("cannot be authorised"), "{said}");
 }
+
+/// What an encoder is told, who shows a key that is none any more.
+async fn refused(origin: &Origin, key: &str) {
+    let said = Publisher::start(&origin.publish_url(key)).exited().await;
+    assert!(said.contains("no longer valid"), "{said}");
+}
+
+#[tokio::test]
+async fn keys_go_with_the_owner_and_who_publishes_is_cut() {
+    let origin = Origin::start().await;
+    let (ana, ana_token) = origin.register("Ana").await;
+    let (ben, ben_token) = origin.register("Ben").await;
+    let body = json!({ "name": "kitchen", "owner": ana });
+    let made = origin.operate(Method::POST, "/v1/admin/rooms", body).await;
+    made.is(201);
+    let keys = "/v1/rooms/kitchen/studio/keys";
+    let key = async |token: &str| {
+        let made = origin.ask(Method::POST, keys, token, json!({})).await;
+        made.is(201).text("/key").to_owned()
+    };
+    let hers = key(&ana_token).await;
+    let mut publisher = Publisher::start(&origin.publish_url(&hers));
+    origin.live("kitchen").await;
+    let (room, title) = ("/v1/admin/rooms/kitchen", json!({ "title": "Kitchen" }));
+    origin.operate(Method::PATCH, room, title).await.is(200);
+    let same = json!({ "owner": ana });
+    origin.operate(Method::PATCH, room, same).await.is(200);
+    assert!(publisher.is_running(), "it is hers still");
+    let to_ben = json!({ "owner": ben });
+    origin.operate(Method::PATCH, room, to_ben).await.is(200);
+    publisher.exited().await;
+    refused(&origin, &hers).await;
+    let his = key(&ben_token).await;
+    let mut publisher = Publisher::start(&origin.publish_url(&his));
+    origin.live("kitchen").await;
+    let block = format!("/v1/admin/users/{ben}/block");
+    let blocked = origin.operate(Method::POST, &block, Value::Null).await;
+    blocked.is(204);
+    publisher.exited().await;
+    refused(&origin, &his).await;
+    let unblock = format!("/v1/admin/users/{ben}/unblock");
+    let unblocked = origin.operate(Method::POST, &unblock, Value::Null).await;
+    unblocked.is(204);
+    refused(&origin, &his).await;
+}
+
+#[tokio::test]
+async fn keys_go_with_the_role_and_with_the_account() {
+    let origin = Origin::start().await;
+    let (ana, _) = origin.register("Ana").await;
+    let user = format!("/v1/admin/users/{ana}");
+    let role = |room: &str| format!("{user}/roles/broadcaster?room={room}");
+    let mut keys = Vec::new();
+    for room in ["kitchen", "cellar", "roof", "garden"] {
+        let owner = (room == "roof").then_some(&ana);
+        let body = json!({ "name": room, "owner": owner });
+        let made = origin.operate(Method::POST, "/v1/admin/rooms", body).await;
+        made.is(201);
+        keys.push(origin.key(room, json!({})).await.text("/key").to_owned());
+    }
+    for room in ["kitchen", "cellar"] {
+        let granted = origin.operate(Method::PUT, &role(room), Value::Null).await;
+        granted.is(200);
+    }
+    let path = role("kitchen");
+    let revoked = origin.operate(Method::DELETE, &path, Value::Null).await;
+    revoked.is(200);
+    refused(&origin, &keys[0]).await;
+    let active = async |room: &str| {
+        let path = format!("/v1/admin/rooms/{room}/keys");
+        let list = origin.operate(Method::GET, &path, Value::Null).await;
+        list.is(200).body["keys"].as_array().unwrap().len()
+    };
+    assert_eq!((active("cellar").await, active("roof").await), (1, 1));
+    let erased = origin.operate(Method::DELETE, &user, Value::Null).await;
+    erased.is(204);
+    for key in &keys[1..3] {
+        refused(&origin, key).await;
+    }
+    assert_eq!(active("garden").await, 1, "somebody else's");
+}

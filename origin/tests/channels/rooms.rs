@@ -123,3 +123,32 @@ async fn there_is_chat_in_an_open_room_alone() {
     let later = look().await.is(200).body["epoch"].as_u64().unwrap();
     assert!(later > epoch, "a new life of the room");
 }
+
+#[tokio::test]
+async fn what_changes_nothing_is_not_written_down() {
+    let origin = Origin::start().await;
+    let (ana, _) = origin.register("Ana").await;
+    origin.create("kitchen").await;
+    let path = "/v1/admin/rooms/kitchen";
+    let (stop, start) = (format!("{path}/stop"), format!("{path}/start"));
+    for (method, path, body) in [
+        (
+            Method::PATCH,
+            path,
+            json!({ "title": "Kitchen", "owner": ana }),
+        ),
+        (Method::POST, stop.as_str(), json!({ "reason": "enough" })),
+        (Method::POST, start.as_str(), Value::Null),
+    ] {
+        for _ in 0..3 {
+            let asked = origin.operate(method.clone(), path, body.clone()).await;
+            asked.is(200);
+        }
+    }
+    let lines = origin.audit();
+    let acts: Vec<_> = lines.iter().map(|it| it["act"].as_str().unwrap()).collect();
+    assert_eq!(
+        acts,
+        ["room-create", "room-change", "room-stop", "room-start"]
+    );
+}

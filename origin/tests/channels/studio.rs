@@ -158,3 +158,76 @@ async fn who_is_erased_owns_nothing() {
     let room = origin.operate(Method::GET, path, Value::Null).await.is(200);
     assert_eq!(room.body.get("owner"), None);
 }
+
+/// Whoever was to have it has too many roles: the room stays whose it was, until the same again does all.
+#[tokio::test]
+async fn a_hand_over_that_fails_can_be_done_again() {
+    let origin = Origin::start().await;
+    let (ana, ana_token) = origin.register("Ana").await;
+    let (ben, ben_token) = origin.register("Ben").await;
+    let body = json!({ "name": "kitchen", "owner": ana });
+    let made = origin.operate(Method::POST, "/v1/admin/rooms", body).await;
+    made.is(201);
+    let role = |role: String| format!("/v1/admin/users/{ben}/roles/{role}");
+    for n in 0..32 {
+        let path = role(format!("vip?room=r{n}"));
+        origin
+            .operate(Method::PUT, &path, Value::Null)
+            .await
+            .is(200);
+    }
+    let studio = "/v1/rooms/kitchen/studio";
+    let look = async |token: &str| origin.ask(Method::GET, studio, token, Value::Null).await;
+    let hand_over = async || {
+        let to_ben = json!({ "owner": ben });
+        let path = "/v1/admin/rooms/kitchen";
+        origin.operate(Method::PATCH, path, to_ben).await
+    };
+    assert_eq!(hand_over().await.status, 422);
+    assert_eq!(look(&ana_token).await.is(200).text("/owner"), ana);
+    let path = role("vip?room=r0".to_owned());
+    origin
+        .operate(Method::DELETE, &path, Value::Null)
+        .await
+        .is(200);
+    assert_eq!(hand_over().await.is(200).text("/owner"), ben);
+    assert_eq!(look(&ana_token).await.refusal(), (403, "forbidden"));
+    look(&ben_token).await.is(200);
+    // A role that went astray comes back with the same again.
+    let path = role("broadcaster?room=kitchen".to_owned());
+    origin
+        .operate(Method::DELETE, &path, Value::Null)
+        .await
+        .is(200);
+    hand_over().await.is(200);
+    look(&ben_token).await.is(200);
+}
+
+#[tokio::test]
+async fn a_room_that_is_made_again_is_nobodys() {
+    let origin = Origin::start().await;
+    let (ben, ben_token) = origin.register("Ben").await;
+    origin.create("kitchen").await;
+    for role in ["broadcaster", "moderator"] {
+        let path = format!("/v1/admin/users/{ben}/roles/{role}?room=kitchen");
+        let granted = origin.operate(Method::PUT, &path, Value::Null).await;
+        granted.is(200);
+    }
+    let studio = "/v1/rooms/kitchen/studio";
+    let look = async || {
+        origin
+            .ask(Method::GET, studio, &ben_token, Value::Null)
+            .await
+    };
+    look().await.is(200);
+    let path = "/v1/admin/rooms/kitchen";
+    origin
+        .operate(Method::DELETE, path, Value::Null)
+        .await
+        .is(204);
+    origin.create("kitchen").await;
+    assert_eq!(look().await.refusal(), (403, "forbidden"));
+    let user = format!("/v1/admin/users/{ben}");
+    let user = origin.operate(Method::GET, &user, Value::Null).await;
+    assert_eq!(user.is(200).body["rooms"], json!({}));
+}

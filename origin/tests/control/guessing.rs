@@ -121,3 +121,35 @@ async fn who_is_blocked_is_told_only_with_the_password() {
     let me = origin.ask(get("/v1/me").bearer(&ana.access)).await;
     assert_eq!(me.refusal(), (403, "blocked"));
 }
+
+/// Not guesses: the right password, again and again, keeps nobody elsewhere waiting.
+#[tokio::test]
+async fn a_network_that_signs_in_too_often_waits_alone() {
+    let origin = Arc::new(Origin::start().await);
+    for name in ["Ana", "Ben"] {
+        origin.register(name).await;
+    }
+    let asked = (0..40).map(|n| {
+        let origin = Arc::clone(&origin);
+        let login = if n % 2 == 0 { "ana" } else { "ben" };
+        tokio::spawn(async move { origin.sign_in(login, PASSWORD, "203.0.113.1").await })
+    });
+    let mut crowded = 0;
+    for answer in asked.collect::<Vec<_>>() {
+        let answer = answer.await.unwrap();
+        match answer.status.as_u16() {
+            200 => {}
+            // Five of one account at once may be guesses.
+            _ if answer.refusal() == (429, "locked") => {}
+            _ => {
+                assert_eq!(answer.refusal(), (429, "too-many"));
+                assert!(answer.headers.contains_key("retry-after"));
+                crowded += 1;
+            }
+        }
+    }
+    assert!(crowded > 0, "nobody waits");
+    origin.sign_in("ana", PASSWORD, HOME).await.is(200);
+    let counted = "weir_control_requests_total{outcome=\"too-many\",route=\"/v1/session\"} ";
+    assert_eq!(origin.metric(counted).await, Some(f64::from(crowded)));
+}

@@ -15,6 +15,8 @@ use origin::app::{Addresses, App};
 use origin::config;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -225,6 +227,26 @@ impl Origin {
         let mut statement = connection.prepare(sql).unwrap();
         let rows = statement.query_map([], |row| row.get(0)).unwrap();
         rows.map(Result::unwrap).collect()
+    }
+
+    /// Lets nobody write to the accounts, until what it gives is dropped.
+    pub(crate) fn hold(&self) -> rusqlite::Connection {
+        let connection = rusqlite::Connection::open(self.file("control/accounts.db")).unwrap();
+        connection.busy_timeout(PATIENCE).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        connection
+    }
+
+    /// On the admin listener, without waiting for an answer.
+    pub(crate) async fn ask_and_leave(&self, call: Call) {
+        let mut text = format!("{} {} HTTP/1.1\r\nhost: origin\r\n", call.method, call.path);
+        for (name, value) in &call.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text.push_str("\r\n");
+        let mut stream = TcpStream::connect(self.addresses.admin).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
     }
 
     /// What an edge passes on.

@@ -100,3 +100,19 @@ async fn bodies_are_read_strictly() {
     let metric = "weir_control_requests_total{outcome=\"malformed\",route=\"/v1/accounts\"}";
     assert_eq!(origin.metric(metric).await, Some(6.0));
 }
+
+/// Whoever is signed in stays so, while nobody can say who they are.
+#[tokio::test]
+async fn a_store_that_fails_signs_nobody_out() {
+    let origin = Origin::start().await;
+    let (ana, boss) = (origin.register("Ana").await, origin.staff("Boss").await);
+    origin.sql("ALTER TABLE accounts_users RENAME TO accounts_elsewhere");
+    for (path, who) in [
+        ("/v1/admin/rooms", &boss),
+        ("/v1/rooms/demo/studio", &ana),
+        ("/v1/me", &ana),
+    ] {
+        let answer = origin.ask(get(path).bearer(&who.access)).await;
+        assert_eq!(answer.refusal(), (503, "unavailable"), "{path}");
+    }
+}

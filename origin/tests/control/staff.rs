@@ -3,7 +3,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Call, HOME, Origin, PASSWORD, Someone, WRONG, call, get, operator, post};
+use crate::harness::{
+    Call, HOME, LOOK, Origin, PASSWORD, PATIENCE, Someone, WRONG, call, get, operator, post,
+};
 
 fn path(id: &str, what: &str) -> String {
     format!("/v1/admin/users/{id}{what}")
@@ -184,4 +186,74 @@ async fn sign_ins_are_ended_and_all_is_written_down() {
     assert!(lines[1..].iter().all(|it| it["user"] == ana.id.as_str()));
     let text = serde_json::to_string(&lines).unwrap();
     assert!(!text.contains(WRONG) && !text.contains("Ana"), "{text}");
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_not_written_down() {
+    let origin = Origin::start().await;
+    let ana = origin.register("Ana").await;
+    let credit = || {
+        let body = json!({ "amount": 1, "note": "for a friend" });
+        let call = operator(Method::POST, &path(&ana.id, "/credits")).json(body);
+        call.field("idempotency-key", "a")
+    };
+    for (method, what) in [
+        (Method::PUT, "/roles/vip"),
+        (Method::DELETE, "/roles/vip"),
+        (Method::POST, "/sign-out"),
+        (Method::POST, "/block"),
+        (Method::POST, "/unblock"),
+    ] {
+        for _ in 0..3 {
+            let call = operator(method.clone(), &path(&ana.id, what));
+            let answer = origin.operate(call).await;
+            assert!(answer.status.is_success(), "{what}: {answer:?}");
+        }
+    }
+    for _ in 0..3 {
+        origin.operate(credit()).await.is(201);
+    }
+    for _ in 0..3 {
+        let call = operator(Method::DELETE, &path(&ana.id, ""));
+        origin.operate(call).await.is(204);
+    }
+    let lines = origin.audit();
+    let acts: Vec<_> = lines.iter().map(|it| it["act"].as_str().unwrap()).collect();
+    let expected = [
+        "grant", "revoke", "sign-out", "block", "unblock", "credit", "erase",
+    ];
+    assert_eq!(acts, expected);
+}
+
+/// Whoever asks goes away while it is done: it is done, and it is written down.
+#[tokio::test]
+async fn who_goes_away_is_in_the_log() {
+    let origin = Origin::start().await;
+    let ana = origin.register("Ana").await;
+    for (method, what) in [
+        (Method::POST, "/block"),
+        (Method::POST, "/unblock"),
+        (Method::PUT, "/roles/vip"),
+        (Method::DELETE, "/roles/vip"),
+    ] {
+        let before = if what == "/block" {
+            0
+        } else {
+            origin.audit().len()
+        };
+        let held = origin.hold();
+        let call = operator(method.clone(), &path(&ana.id, what));
+        origin.ask_and_leave(call).await;
+        // So that it has seen who went, if it looks.
+        for _ in 0..50 {
+            let page = operator(Method::GET, "/v1/openapi.json");
+            origin.operate(page).await.is(200);
+        }
+        drop(held);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while origin.audit().len() == before {
+            assert!(tokio::time::Instant::now() < deadline, "{method} {what}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
 }

@@ -4,11 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use http::Method;
 use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
-use crate::harness::{HOME, Origin, PASSWORD, Someone, get};
+use crate::harness::{HOME, Origin, PASSWORD, Someone, get, operator, post};
 
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -152,4 +153,42 @@ async fn a_key_is_replaced_when_it_is_old_however_often_the_origin_starts() {
     origin.restart().await;
     origin.ask(get("/v1/me").bearer(&next.access)).await.is(200);
     assert_eq!(origin.sql(count), two);
+}
+
+/// Whoever has a stolen key makes staff of anybody: only who runs this replaces it, and at once.
+#[tokio::test]
+async fn a_stolen_key_is_replaced_by_who_runs_this() {
+    let origin = Origin::start().await;
+    let (ana, boss) = (origin.register("Ana").await, origin.staff("Boss").await);
+    let path = "/v1/admin/keys/rotate";
+    let rotate = |compromised: bool| {
+        let call = operator(Method::POST, path);
+        call.json(json!({ "compromised": compromised }))
+    };
+    let by_staff = rotate(true).bearer(&boss.access);
+    assert_eq!(origin.ask(by_staff).await.status, 404);
+    let me = get("/v1/me").bearer(&ana.access);
+    // A planned one goes on with the present key, and comes once.
+    for is_new in [true, false] {
+        let planned = origin.operate(rotate(false)).await.is(200);
+        assert_eq!(planned.body["is_new"], is_new);
+        origin.ask(me.clone()).await.is(200);
+    }
+    let replaced = origin.operate(rotate(true)).await.is(200);
+    assert_eq!(replaced.body["is_new"], true);
+    assert_eq!(origin.ask(me).await.refusal(), (401, "signed-out"));
+    let body = json!({ "refresh_token": ana.refresh });
+    let next = origin.ask(post("/v1/session/refresh", body)).await.is(200);
+    let me = get("/v1/me").bearer(next.text("/access_token"));
+    origin.ask(me).await.is(200);
+    let kid = decoded(next.text("/access_token"), 0)["kid"].clone();
+    assert_ne!(kid, decoded(&ana.access, 0)["kid"]);
+    let lines = origin.audit();
+    let rotations: Vec<_> = lines
+        .iter()
+        .filter(|it| it["act"] == "keys-rotate")
+        .map(|it| (it["actor"].clone(), it["details"]["compromised"].clone()))
+        .collect();
+    let by_operator = |compromised: bool| (json!("operator"), json!(compromised));
+    assert_eq!(rotations, [by_operator(false), by_operator(true)]);
 }

@@ -5,7 +5,7 @@ use database::{Row, Transaction, Value};
 use super::{
     ACTIVE, BLOCKED, Found, Page, Store, USER, add_role, id, locked, sessions, user, with_roles,
 };
-use crate::account::{Account, GrantData, PersonalData, SessionData, State};
+use crate::account::{Account, Changed, GrantData, PersonalData, SessionData, State};
 use crate::error::{Error, Invalid};
 use crate::limits::{GRANTS_MAX, PAGE_MAX, ROLES_MAX, SEARCH_MAX};
 use crate::refresh::Family;
@@ -32,6 +32,10 @@ const GRANT: &str = "INSERT INTO accounts_roles (user_id, room, role, granted_ms
     VALUES ($1, $2, $3, $4) ON CONFLICT (user_id, room, role) DO NOTHING";
 const REVOKE: &str = "DELETE FROM accounts_roles WHERE user_id = $1 AND room = $2 AND role = $3";
 const REVOKE_ALL: &str = "DELETE FROM accounts_roles WHERE user_id = $1";
+/// Who has a role in a room: locked in the order of their ids, as everybody's roles are below their row.
+const IN_ROOM: &str = "SELECT id FROM accounts_users WHERE id IN \
+    (SELECT user_id FROM accounts_roles WHERE room = $1) ORDER BY id FOR UPDATE";
+const REVOKE_ROOM: &str = "DELETE FROM accounts_roles WHERE room = $1";
 const SESSIONS: &str = "SELECT created_ms, rotated_ms, expires_ms FROM accounts_families \
     WHERE user_id = $1 ORDER BY created_ms";
 const END_SESSIONS: &str = "DELETE FROM accounts_families WHERE user_id = $1";
@@ -140,7 +144,7 @@ impl Store {
     }
 
     /// Blocking ends all sessions.
-    pub(crate) async fn set_state(&self, user: UserId, state: State) -> Result<Account, Error> {
+    pub(crate) async fn set_state(&self, user: UserId, state: State) -> Result<Changed, Error> {
         self.run((user, state), |tx, (user, state)| {
             Box::pin(async move {
                 let (mut account, _) = locked(tx, user).await?;
@@ -152,8 +156,9 @@ impl Store {
                 if *state == State::Blocked {
                     tx.execute(END_SESSIONS, &[id(user)]).await?;
                 }
+                let is_new = account.state != *state;
                 account.state = *state;
-                Ok(account)
+                Ok(Changed { account, is_new })
             })
         })
         .await
@@ -188,7 +193,7 @@ impl Store {
         user: UserId,
         (room, role): (Option<Room>, Role),
         now_ms: u64,
-    ) -> Result<Account, Error> {
+    ) -> Result<Changed, Error> {
         self.run((user, room, role, now_ms), |tx, arguments| {
             Box::pin(async move {
                 let (user, room, role, now_ms) = arguments;
@@ -200,12 +205,12 @@ impl Store {
                     role.as_str().into(),
                     (*now_ms).into(),
                 ];
-                tx.execute(GRANT, &values).await?;
+                let is_new = tx.execute(GRANT, &values).await? > 0;
                 let account = account(tx, user).await?.ok_or(Error::Unknown)?;
                 if account.roles.len() > ROLES_MAX || account.grants.len() > GRANTS_MAX {
                     return Err(Invalid::Roles.into());
                 }
-                Ok(account)
+                Ok(Changed { account, is_new })
             })
         })
         .await
@@ -216,14 +221,26 @@ impl Store {
         &self,
         user: UserId,
         (room, role): (Option<Room>, Role),
-    ) -> Result<Account, Error> {
+    ) -> Result<Changed, Error> {
         self.run((user, room, role), |tx, (user, room, role)| {
             Box::pin(async move {
                 locked(tx, user).await?;
                 let room = room.as_ref().map_or("", Room::as_str);
                 let values = [id(user), room.into(), role.as_str().into()];
-                tx.execute(REVOKE, &values).await?;
-                account(tx, user).await?.ok_or(Error::Unknown)
+                let is_new = tx.execute(REVOKE, &values).await? > 0;
+                let account = account(tx, user).await?.ok_or(Error::Unknown)?;
+                Ok(Changed { account, is_new })
+            })
+        })
+        .await
+    }
+
+    /// Takes every role in a room from everybody; how many.
+    pub(crate) async fn revoke_room(&self, room: Room) -> Result<u64, Error> {
+        self.run(room, |tx, room| {
+            Box::pin(async move {
+                tx.query(IN_ROOM, &[room.as_str().into()]).await?;
+                Ok(tx.execute(REVOKE_ROOM, &[room.as_str().into()]).await?)
             })
         })
         .await

@@ -12,7 +12,7 @@ pub(crate) async fn a_newer_schema_is_refused<K: Kit>(kit: K) {
     let accounts = open(&kit).await;
     accounts.close().await;
     drop(accounts);
-    kit.sql("UPDATE accounts_migrations SET version = 99");
+    kit.sql("UPDATE accounts_migrations SET version = 99 WHERE version = 2");
     let refused = store(&kit).await;
     assert!(
         matches!(

@@ -107,9 +107,11 @@ database::suite! {
         login_names_are_unique
         enumeration_tells_nothing
         a_guesser_waits_and_the_owner_does_not
+        a_network_does_not_keep_others_waiting
         a_password_is_changed
         an_old_hash_is_replaced
         roles_and_grants_are_bounded
+        a_room_that_goes_takes_its_roles
         injections_are_text
         who_joins_is_signed_in
         logins_are_searched

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use accounts::limits::{GRANTS_MAX, ROLES_MAX};
+use accounts::limits::{GRANTS_MAX, ROLES_MAX, SIGN_IN_EVERY_MS, SIGN_INS_AT_ONCE};
 use accounts::{DisplayName, Error, Invalid, UserId};
 use database::testing::Kit;
 
@@ -83,6 +83,45 @@ pub(crate) async fn a_guesser_waits_and_the_owner_does_not<K: Kit>(kit: K) {
     assert!(right.is_ok(), "{right:?}");
 }
 
+/// With the right password, too, which the guard lets through for ever.
+pub(crate) async fn a_network_does_not_keep_others_waiting<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    register(&accounts, "ana").await;
+    register(&accounts, "ben").await;
+    let is_in = async |name, client| match try_from(&accounts, (name, RIGHT, client), NOW).await {
+        Ok(_) => true,
+        Err(Error::Crowded { .. }) => false,
+        Err(error) => panic!("{error}"),
+    };
+    let from = |client| is_in("ana", client);
+    let (ana, ben) = (|| from("192.0.2.1"), || is_in("ben", "192.0.2.9"));
+    let at_once = tokio::join!(
+        ana(),
+        ben(),
+        ana(),
+        ben(),
+        ana(),
+        ben(),
+        ana(),
+        ben(),
+        ana(),
+        ben()
+    );
+    let at_once = <[bool; 10]>::from(at_once);
+    assert_eq!(at_once.into_iter().filter(|is_in| *is_in).count(), 8);
+    assert!(from("198.51.100.1").await, "another network");
+    let mut more = 0;
+    while from("192.0.2.2").await {
+        more += 1;
+    }
+    assert_eq!(more, SIGN_INS_AT_ONCE - 8, "the pace of the network");
+    assert!(from("198.51.100.1").await, "another network");
+    // The password was right: nobody waits because of that.
+    let later = NOW + SIGN_IN_EVERY_MS;
+    let later = try_from(&accounts, ("ana", RIGHT, "192.0.2.1"), later).await;
+    later.expect("its pace");
+}
+
 pub(crate) async fn a_password_is_changed<K: Kit>(kit: K) {
     let accounts = open(&kit).await;
     let ana = register(&accounts, "ana").await.id;
@@ -137,14 +176,14 @@ pub(crate) async fn roles_and_grants_are_bounded<K: Kit>(kit: K) {
     let accounts = open(&kit).await;
     let ana = register(&accounts, "ana").await.id;
     let before = sign_in(&accounts, "ana", NOW).await;
-    for _ in 0..2 {
-        accounts
-            .grant(&ana, None, role("admin"), NOW)
-            .await
-            .expect("a role");
+    for is_new in [true, false] {
+        let admin = accounts.grant(&ana, None, role("admin"), NOW).await;
+        assert_eq!(admin.expect("a role").is_new, is_new);
         let demo = Some(room("demo"));
-        let account = accounts.grant(&ana, demo, role("moderator"), NOW).await;
-        let account = account.expect("a grant");
+        let granted = accounts.grant(&ana, demo, role("moderator"), NOW).await;
+        let granted = granted.expect("a grant");
+        assert_eq!(granted.is_new, is_new);
+        let account = granted.account;
         assert!(account.has_role("admin") && !account.has_role("moderator"));
         assert!(account.has_grant("demo", "moderator") && !account.has_grant("other", "moderator"));
         assert_eq!((account.roles.len(), account.grants.len()), (1, 1));
@@ -185,15 +224,43 @@ pub(crate) async fn roles_and_grants_are_bounded<K: Kit>(kit: K) {
         .expect("a name");
     let next = refresh(&accounts, &next, NOW).await;
     accounts.verify(&next.tokens.access, NOW).expect("it fits");
-    let account = accounts
-        .revoke(&ana, Some(room("demo")), role("moderator"))
-        .await;
-    assert!(!account.expect("an account").has_grant("demo", "moderator"));
-    let account = accounts.revoke(&ana, None, role("admin")).await;
-    assert!(!account.expect("an account").has_role("admin"));
+    for is_new in [true, false] {
+        let demo = Some(room("demo"));
+        let revoked = accounts.revoke(&ana, demo, role("moderator")).await;
+        let revoked = revoked.expect("an account");
+        assert_eq!(revoked.is_new, is_new);
+        assert!(!revoked.account.has_grant("demo", "moderator"));
+    }
+    let revoked = accounts.revoke(&ana, None, role("admin")).await;
+    assert!(!revoked.expect("an account").account.has_role("admin"));
     let nobody = UserId::new(format!("u-{}", "0".repeat(32))).unwrap();
     let unknown = accounts.grant(&nobody, None, role("admin"), NOW).await;
     assert_eq!(unknown, Err(Error::Unknown));
+}
+
+pub(crate) async fn a_room_that_goes_takes_its_roles<K: Kit>(kit: K) {
+    let accounts = open(&kit).await;
+    let mut ids = Vec::new();
+    for name in ["ana", "ben", "cleo"] {
+        let id = register(&accounts, name).await.id;
+        for (place, what) in [
+            (Some("kitchen"), "owner"),
+            (Some("kitchen"), "moderator"),
+            (Some("kitchen-2"), "owner"),
+            (None, "admin"),
+        ] {
+            let granted = accounts.grant(&id, place.map(room), role(what), NOW);
+            granted.await.expect("a grant");
+        }
+        ids.push(id);
+    }
+    assert_eq!(accounts.revoke_room(room("kitchen")).await, Ok(6));
+    for id in &ids {
+        let account = accounts.account(id).await.expect("an account");
+        assert!(account.has_role("admin") && account.has_grant("kitchen-2", "owner"));
+        assert_eq!(account.grants.len(), 1, "{account:?}");
+    }
+    assert_eq!(accounts.revoke_room(room("kitchen")).await, Ok(0));
 }
 
 pub(crate) async fn who_joins_is_signed_in<K: Kit>(kit: K) {

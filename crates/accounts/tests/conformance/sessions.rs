@@ -111,8 +111,14 @@ pub(crate) async fn a_block_ends_everything<K: Kit>(kit: K) {
     let accounts = open(&kit).await;
     let ana = register(&accounts, "ana").await.id;
     let signed_in = sign_in(&accounts, "ana", NOW).await;
-    let account = accounts.set_state(&ana, State::Blocked).await;
-    assert_eq!(account.expect("an account").state, State::Blocked);
+    for is_new in [true, false] {
+        let blocked = accounts.set_state(&ana, State::Blocked).await;
+        let blocked = blocked.expect("an account");
+        assert_eq!(
+            (blocked.account.state, blocked.is_new),
+            (State::Blocked, is_new)
+        );
+    }
     let out = accounts.refresh(signed_in.tokens.refresh, NOW).await;
     assert_eq!(out, Err(Error::RefreshToken));
     // Only who knows the password is told.

@@ -1,5 +1,7 @@
 //! Rooms: made, read, changed, stopped, deleted.
 
+use std::collections::BTreeSet;
+
 use database::{Row, Transaction, Value};
 
 use super::{COUNT_CHANGE, Channels, count, head, owned};
@@ -20,11 +22,11 @@ const INSERT: &str = "INSERT INTO channels_rooms (name, title, owner, state, rea
 const CONFIGURE: &str = "INSERT INTO channels_rooms (name, title, owner, state, reason, source, \
     created_ms, stops) VALUES ($1, $2, NULL, 0, '', 1, $3, (SELECT version + 1 FROM channels_head)) \
     ON CONFLICT (name) DO UPDATE SET title = excluded.title, source = 1";
-const ROOM: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by \
+const ROOM: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by, cuts \
     FROM channels_rooms WHERE name = $1";
-const ROOM_LOCKED: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by \
+const ROOM_LOCKED: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by, cuts \
     FROM channels_rooms WHERE name = $1 FOR UPDATE";
-const AFTER: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by \
+const AFTER: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by, cuts \
     FROM channels_rooms WHERE name > $1 ORDER BY name LIMIT $2";
 const VERSION: &str = "SELECT version FROM channels_head";
 const CHANGE: &str = "UPDATE channels_rooms SET title = $2, owner = $3 WHERE name = $1";
@@ -32,6 +34,9 @@ const SET_OPEN: &str =
     "UPDATE channels_rooms SET state = 0, reason = '', stopped_by = 0 WHERE name = $1";
 const SET_STOPPED: &str = "UPDATE channels_rooms SET state = 1, reason = $2, stopped_by = $3, \
     stops = (SELECT version + 1 FROM channels_head) WHERE name = $1";
+const OWNED: &str = "SELECT name FROM channels_rooms WHERE owner = $1";
+const REVOKE_KEYS: &str = "UPDATE channels_keys SET revoked = 1 WHERE room = $1 AND revoked = 0";
+const CUT: &str = "UPDATE channels_rooms SET cuts = cuts + 1 WHERE name = $1";
 const DELETE_KEYS: &str = "DELETE FROM channels_keys WHERE room = $1";
 const DELETE: &str = "DELETE FROM channels_rooms WHERE name = $1";
 
@@ -152,6 +157,17 @@ impl Channels {
             .await
     }
 
+    /// A room that [`Self::change_room`] would change, for whoever has to do something else first.
+    ///
+    /// # Errors
+    /// As [`Self::change_room`].
+    pub async fn may_change(&self, name: &str, change: &Change) -> Result<Room, Error> {
+        change.check()?;
+        let room = self.room(name).await?;
+        changeable(&room, change)?;
+        Ok(room)
+    }
+
     /// Changes a title or an owner; answers the room as it was, and as it is.
     ///
     /// # Errors
@@ -162,9 +178,7 @@ impl Channels {
             Box::pin(async move {
                 head(tx).await?;
                 let before = room(tx, ROOM_LOCKED, name).await?;
-                if change.title.is_some() && before.source == Source::Config {
-                    return Err(Error::Configured);
-                }
+                changeable(&before, change)?;
                 let mut after = before.clone();
                 after.title = change.title.clone().unwrap_or(after.title);
                 after.owner = change.owner.clone().unwrap_or(after.owner);
@@ -181,11 +195,47 @@ impl Channels {
         .await
     }
 
-    /// Opens a room.
+    /// Takes back all keys of some rooms, and of those that somebody owns, and has whoever publishes there
+    /// cut off ([`Room::cuts`]). How many keys there were. Rooms that are not there have none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn revoke_keys(
+        &self,
+        rooms: Vec<String>,
+        owner: Option<String>,
+    ) -> Result<u64, Error> {
+        self.run((rooms, owner), |tx, (rooms, owner)| {
+            Box::pin(async move {
+                head(tx).await?;
+                let mut names: BTreeSet<String> = rooms.iter().cloned().collect();
+                if let Some(owner) = owner {
+                    for row in tx.query(OWNED, &[owner.as_str().into()]).await? {
+                        names.insert(row.text(0)?.to_owned());
+                    }
+                }
+                let mut revoked = 0;
+                for name in names {
+                    // After who publishes now: then they are there to be cut off.
+                    match locked(tx, &name).await {
+                        Err(Error::UnknownRoom) => continue,
+                        room => drop(room?),
+                    }
+                    revoked += tx.execute(REVOKE_KEYS, &[name.as_str().into()]).await?;
+                    tx.execute(CUT, &[name.as_str().into()]).await?;
+                }
+                tx.execute(COUNT_CHANGE, &[]).await?;
+                Ok(revoked)
+            })
+        })
+        .await
+    }
+
+    /// Opens a room; answers it as it was, and as it is.
     ///
     /// # Errors
     /// [`Error::UnknownRoom`], [`Error::StoppedByStaff`].
-    pub async fn open_room(&self, name: &str, by: By) -> Result<Room, Error> {
+    pub async fn open_room(&self, name: &str, by: By) -> Result<(Room, Room), Error> {
         self.run((name.to_owned(), by), |tx, (name, by)| {
             Box::pin(async move {
                 head(tx).await?;
@@ -195,25 +245,32 @@ impl Channels {
                 }
                 tx.execute(SET_OPEN, &[name.as_str().into()]).await?;
                 tx.execute(COUNT_CHANGE, &[]).await?;
-                room(tx, ROOM, name).await
+                Ok((before, room(tx, ROOM, name).await?))
             })
         })
         .await
     }
 
-    /// Stops a room. `reason` is shown to who is refused. What staff stopped stays as they said.
+    /// Stops a room; answers it as it was, and as it is. `reason` is shown to who is refused. What staff
+    /// stopped stays as they said.
     ///
     /// # Errors
     /// [`Error::UnknownRoom`].
-    pub async fn stop_room(&self, name: &str, by: By, reason: String) -> Result<Room, Error> {
+    pub async fn stop_room(
+        &self,
+        name: &str,
+        by: By,
+        reason: String,
+    ) -> Result<(Room, Room), Error> {
         check_reason(&reason)?;
         self.run((name.to_owned(), by, reason), |tx, (name, by, reason)| {
             Box::pin(async move {
                 head(tx).await?;
                 // After who publishes now: then they are there to be cut off.
                 let before = locked(tx, name).await?;
-                if before.stopped_by == Some(By::Staff) && *by != By::Staff {
-                    return Ok(before);
+                let is_staffs = before.stopped_by == Some(By::Staff) && *by != By::Staff;
+                if is_staffs || (before.stopped_by == Some(*by) && before.reason == *reason) {
+                    return Ok((before.clone(), before));
                 }
                 let values = [
                     name.as_str().into(),
@@ -222,10 +279,20 @@ impl Channels {
                 ];
                 tx.execute(SET_STOPPED, &values).await?;
                 tx.execute(COUNT_CHANGE, &[]).await?;
-                room(tx, ROOM, name).await
+                Ok((before, room(tx, ROOM, name).await?))
             })
         })
         .await
+    }
+
+    /// A room that [`Self::delete_room`] would remove, for whoever has to do something else first.
+    ///
+    /// # Errors
+    /// As [`Self::delete_room`].
+    pub async fn may_delete(&self, name: &str, was_configured: bool) -> Result<Room, Error> {
+        let room = self.room(name).await?;
+        deletable(&room, was_configured)?;
+        Ok(room)
     }
 
     /// Removes a room and its keys; answers it as it was. Webhooks of it are [`Self::delete_webhook`]'s.
@@ -237,9 +304,7 @@ impl Channels {
             Box::pin(async move {
                 head(tx).await?;
                 let before = room(tx, ROOM_LOCKED, name).await?;
-                if before.source == Source::Config && !was {
-                    return Err(Error::Configured);
-                }
+                deletable(&before, *was)?;
                 tx.execute(DELETE_KEYS, &[name.as_str().into()]).await?;
                 tx.execute(DELETE, &[name.as_str().into()]).await?;
                 tx.execute(COUNT_CHANGE, &[]).await?;
@@ -260,6 +325,22 @@ impl Channels {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A configuration has the titles of its rooms.
+fn changeable(room: &Room, change: &Change) -> Result<(), Error> {
+    if change.title.is_some() && room.source == Source::Config {
+        return Err(Error::Configured);
+    }
+    Ok(())
+}
+
+/// A configuration would make its rooms anew.
+fn deletable(room: &Room, was_configured: bool) -> Result<(), Error> {
+    if room.source == Source::Config && !was_configured {
+        return Err(Error::Configured);
+    }
+    Ok(())
 }
 
 /// Reads a room; with [`ROOM_LOCKED`] nobody else changes it meanwhile.
@@ -303,5 +384,6 @@ fn read(row: &Row) -> Result<Room, Error> {
         created_ms: row.number(6)?,
         stops: row.number(7)?,
         stopped_by: By::of_number(row.number(8)?),
+        cuts: row.number(9)?,
     })
 }

@@ -1,7 +1,7 @@
 //! Keys to publish with.
 
 use channels::limits::{KEYS_KEPT_MAX, KEYS_MAX};
-use channels::{By, Error, KeyState, NewKey, PublishKey, Refused};
+use channels::{By, Change, Error, KeyState, NewKey, PublishKey, Refused};
 
 use crate::{Kit, NOW, key, open, room};
 
@@ -68,6 +68,38 @@ pub(crate) async fn one_that_is_good_once_is_used_once<K: Kit>(kit: K) {
         refused(channels.find_key(shown.expose(), NOW).await),
         Refused::Used
     );
+}
+
+pub(crate) async fn keys_of_rooms_and_their_owner_are_taken_back<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    let mut shown = Vec::new();
+    for name in ["a", "b", "c"] {
+        room(&channels, name).await;
+        shown.push(key(&channels, name, None, false).await.0);
+    }
+    let change = Change {
+        title: None,
+        owner: Some(Some("u-1".to_owned())),
+    };
+    channels.change_room("b", change).await.unwrap();
+    let (found, _) = channels.find_key(shown[0].expose(), NOW).await.unwrap();
+    let version = channels.version().await.unwrap();
+    let rooms = vec!["a".to_owned(), "nowhere".to_owned()];
+    let owner = Some("u-1".to_owned());
+    let revoked = channels.revoke_keys(rooms.clone(), owner.clone()).await;
+    assert_eq!(revoked, Ok(2));
+    assert!(channels.version().await.unwrap() > version);
+    for shown in &shown[..2] {
+        let answer = channels.find_key(shown.expose(), NOW).await;
+        assert_eq!(refused(answer), Refused::Revoked);
+    }
+    let late = channels.use_key(&found, NOW).await;
+    assert_eq!(refused(late), Refused::Revoked, "found before");
+    channels.find_key(shown[2].expose(), NOW).await.unwrap();
+    assert_eq!(channels.revoke_keys(rooms, owner).await, Ok(0));
+    let cuts = channels.snapshot().await.unwrap().rooms;
+    let cuts: Vec<u64> = cuts.iter().map(|room| room.cuts).collect();
+    assert_eq!(cuts, [2, 2, 0]);
 }
 
 pub(crate) async fn keys_are_bounded_and_old_ones_forgotten<K: Kit>(kit: K) {

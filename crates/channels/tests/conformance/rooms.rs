@@ -19,7 +19,8 @@ pub(crate) async fn a_room_is_made_changed_stopped_and_deleted<K: Kit>(kit: K) {
     assert_eq!(after.title, "A");
     let reason = "the kettle boils over".to_owned();
     let stopped = channels.stop_room("a", By::Staff, reason).await;
-    assert_eq!(stopped.unwrap().state, RoomState::Stopped);
+    let (was, is) = stopped.unwrap();
+    assert_eq!((was.state, is.state), (RoomState::Open, RoomState::Stopped));
     let refused = channels.admit("a").await.unwrap_err();
     assert_eq!(
         refused.to_string(),
@@ -90,10 +91,10 @@ pub(crate) async fn a_stop_that_was_missed_can_be_seen<K: Kit>(kit: K) {
     let mut stops = room(&channels, "a").await.stops;
     let mut grown = |room: &Room| std::mem::replace(&mut stops, room.stops) < room.stops;
     let stop = async || channels.stop_room("a", By::Staff, String::new()).await;
-    assert!(grown(&stop().await.unwrap()));
+    assert!(grown(&stop().await.unwrap().1));
     let open = channels.open_room("a", By::Staff).await;
-    assert!(!grown(&open.unwrap()));
-    assert!(grown(&stop().await.unwrap()));
+    assert!(!grown(&open.unwrap().1));
+    assert!(grown(&stop().await.unwrap().1));
     channels.delete_room("a", false).await.unwrap();
     assert!(grown(&room(&channels, "a").await));
     let seen = channels.snapshot().await.unwrap().rooms;
@@ -112,12 +113,13 @@ pub(crate) async fn whom_staff_stopped_staff_open<K: Kit>(kit: K) {
         (By::Broadcaster, By::Staff),
         (By::Staff, By::Staff),
     ] {
-        let stopped = channels
-            .stop_room("a", stops, "tea".to_owned())
-            .await
-            .unwrap();
-        assert_eq!(stopped.stopped_by, Some(stops));
-        let opened = channels.open_room("a", opens).await.unwrap();
+        let stop = || channels.stop_room("a", stops, "tea".to_owned());
+        let (before, stopped) = stop().await.unwrap();
+        assert_eq!((before.stopped_by, stopped.stopped_by), (None, Some(stops)));
+        let (before, again) = stop().await.unwrap();
+        assert_eq!((&before, &again), (&stopped, &stopped), "nothing changed");
+        let (before, opened) = channels.open_room("a", opens).await.unwrap();
+        assert_eq!(before, stopped);
         assert_eq!((opened.state, opened.stopped_by), (RoomState::Open, None));
         assert_eq!(opened.reason, "");
     }
@@ -127,10 +129,10 @@ pub(crate) async fn whom_staff_stopped_staff_open<K: Kit>(kit: K) {
         .await;
     own.unwrap();
     let theirs = channels.stop_room("a", By::Staff, "fire".to_owned()).await;
-    let theirs = theirs.unwrap();
+    let (_, theirs) = theirs.unwrap();
     for by in [By::Broadcaster, By::Moderator] {
         let again = channels.stop_room("a", by, "tea".to_owned()).await;
-        assert_eq!(again.as_ref(), Ok(&theirs));
+        assert_eq!(again, Ok((theirs.clone(), theirs.clone())));
         assert_eq!(
             channels.open_room("a", by).await,
             Err(Error::StoppedByStaff)

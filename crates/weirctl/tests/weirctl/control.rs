@@ -168,6 +168,7 @@ fn reply(double: &Double, method: &Method, uri: &Uri) -> Response {
             StatusCode::NO_CONTENT.into_response()
         }
         ("POST", "/alice/credits") => credit(double),
+        ("POST", "/v1/admin/keys/rotate") => json(json!({ "signs_from_ms": 1, "is_new": true })),
         ("POST", "/v1/admin/gifts/g1/approve" | "/v1/admin/gifts/g1/reject") => {
             StatusCode::NO_CONTENT.into_response()
         }
@@ -449,4 +450,20 @@ async fn history_to_its_end() {
         .await
         .ok();
     assert_eq!(text.lines().count(), 2, "a document a page: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_keys_are_replaced() {
+    let desk = Desk::new().await;
+    let text = desk.run("key rotate").await.ok();
+    assert!(text.contains("signs in 10 minutes"), "{text}");
+    let text = desk.run("key rotate --compromised").await.ok();
+    assert!(text.contains("count no longer"), "{text}");
+    let text = desk.run("key rotate --json").await.ok();
+    let read: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, json!({ "signs_from_ms": 1, "is_new": true }));
+    let asked = desk.asked().await;
+    assert_eq!(asked[0].line, "POST /v1/admin/keys/rotate");
+    let bodies: Vec<_> = asked.iter().map(|it| &it.body["compromised"]).collect();
+    assert_eq!(bodies, [false, true, false]);
 }

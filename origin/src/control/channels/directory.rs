@@ -36,6 +36,15 @@ pub(super) struct Closed {
     pub(super) why: String,
 }
 
+/// What is otherwise since the last time.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Rooms that are closed.
+    pub(super) closed: Vec<Closed>,
+    /// Rooms whose keys were all taken back: their publishers have to go.
+    pub(super) cut: Vec<String>,
+}
+
 impl Directory {
     /// Whether a room is open; `None`: it is not known.
     pub(crate) fn state(&self, name: &str) -> Option<RoomState> {
@@ -99,16 +108,16 @@ impl Directory {
         self.reload(store).await.map(drop)
     }
 
-    /// Reads the store; answers what is closed since the last time.
-    pub(super) async fn reload(&self, store: &Channels) -> Result<Vec<Closed>, Error> {
+    /// Reads the store; answers what is otherwise since the last time.
+    pub(super) async fn reload(&self, store: &Channels) -> Result<Changes, Error> {
         Ok(self.replace(store.snapshot().await?))
     }
 
     /// An older snapshot, of somebody who was slower, changes nothing.
-    fn replace(&self, snapshot: Snapshot) -> Vec<Closed> {
+    fn replace(&self, snapshot: Snapshot) -> Changes {
         let mut known = self.known.write();
         if snapshot.version < known.version {
-            return Vec::new();
+            return Changes::default();
         }
         known.version = snapshot.version;
         let named = |room: Room| (room.name.clone(), room);
@@ -119,10 +128,14 @@ impl Directory {
             let room = rooms.get(name);
             room.is_some_and(|room| room.state == RoomState::Open && room.stops <= off.stops)
         });
-        let mut closed = Vec::new();
+        let (mut closed, mut cut) = (Vec::new(), Vec::new());
         for room in rooms.values() {
             let is_stopped = room.state == RoomState::Stopped;
-            match before.get(&room.name) {
+            let before = before.get(&room.name);
+            if before.is_some_and(|before| before.cuts != room.cuts) {
+                cut.push(room.name.clone());
+            }
+            match before {
                 // Open again is not open still: who came before the stop has to go.
                 Some(was) if room.stops > was.stops && room.created_ms != was.created_ms => {
                     closed.push(Closed::deleted(&room.name));
@@ -135,7 +148,7 @@ impl Directory {
         let gone = before.keys();
         let gone = gone.filter(|name| !rooms.contains_key(*name));
         closed.extend(gone.map(|name| Closed::deleted(name)));
-        closed
+        Changes { closed, cut }
     }
 }
 
@@ -174,6 +187,7 @@ mod tests {
             created_ms: 1,
             stops: *stops,
             stopped_by: None,
+            cuts: 0,
         };
         Snapshot {
             version,
@@ -185,24 +199,18 @@ mod tests {
     fn what_is_closed_is_said_once() {
         use RoomState::{Open, Stopped};
         let directory = Directory::default();
-        assert_eq!(
-            directory.replace(snapshot(1, &[("a", Open, 1), ("b", Open, 1)])),
-            []
-        );
-        let closed = directory.replace(snapshot(2, &[("a", Stopped, 2), ("b", Open, 1)]));
+        let replace = |snapshot| directory.replace(snapshot).closed;
+        assert_eq!(replace(snapshot(1, &[("a", Open, 1), ("b", Open, 1)])), []);
+        let closed = replace(snapshot(2, &[("a", Stopped, 2), ("b", Open, 1)]));
         assert_eq!(closed, [Closed::stopped("a", "enough")]);
         assert_eq!(directory.state("a"), Some(Stopped));
         assert_eq!(directory.stopped("a").as_deref(), Some("enough"));
         assert_eq!(
-            directory.replace(snapshot(2, &[("a", Stopped, 2), ("b", Open, 1)])),
+            replace(snapshot(2, &[("a", Stopped, 2), ("b", Open, 1)])),
             []
         );
-        assert_eq!(
-            directory.replace(snapshot(1, &[])),
-            [],
-            "somebody was slower"
-        );
-        let closed = directory.replace(snapshot(3, &[("a", Open, 2)]));
+        assert_eq!(replace(snapshot(1, &[])), [], "somebody was slower");
+        let closed = replace(snapshot(3, &[("a", Open, 2)]));
         assert_eq!(closed.len(), 1);
         assert_eq!(closed[0].why, "the room was deleted");
         assert_eq!(
@@ -244,14 +252,28 @@ mod tests {
         use RoomState::Open;
         let directory = Directory::default();
         let before = snapshot(1, &[("a", Open, 1), ("b", Open, 1), ("c", Open, 1)]);
-        assert_eq!(directory.replace(before), []);
+        assert_eq!(directory.replace(before).closed, []);
         let mut after = snapshot(9, &[("a", Open, 3), ("b", Open, 4), ("c", Open, 1)]);
         after.rooms[1].created_ms = 2;
-        let mut closed = directory.replace(after);
+        let mut closed = directory.replace(after).closed;
         closed.sort_by(|one, other| one.name.cmp(&other.name));
         assert_eq!(
             closed,
             [Closed::stopped("a", "enough"), Closed::deleted("b")]
         );
+    }
+
+    #[test]
+    fn whoever_published_with_keys_that_are_taken_back_is_cut_once() {
+        let directory = Directory::default();
+        let at = |version, cuts| {
+            let rooms = [("a", RoomState::Open, 1), ("b", RoomState::Open, 1)];
+            let mut snapshot = snapshot(version, &rooms);
+            snapshot.rooms[0].cuts = cuts;
+            directory.replace(snapshot).cut
+        };
+        assert!(at(1, 5).is_empty(), "nobody has published yet");
+        assert_eq!(at(2, 6), ["a"]);
+        assert!(at(3, 6).is_empty());
     }
 }

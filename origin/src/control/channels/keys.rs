@@ -10,11 +10,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Ask;
 use super::again::Answer;
-use crate::caller::{Actor, IdempotencyKey};
+use super::{Ask, studio};
+use crate::caller::{Actor, IdempotencyKey, Person};
 use crate::clock::unix_ms;
 use crate::control::Desk;
+use crate::control::people::detached;
 use crate::control::problem::{Checked, Problem};
 
 /// The longest life of a key that expires: a year.
@@ -90,17 +91,36 @@ pub(super) async fn create(
     Checked(Path(room)): Checked<Path<String>>,
     Checked(Json(ask)): Checked<Json<KeyAsk>>,
 ) -> Result<Answer, Problem> {
-    make(desk, actor, key, room, ask).await
+    make(desk, Maker::Staff(actor), key, room, ask).await
+}
+
+/// Who makes a key.
+#[derive(Debug)]
+pub(super) enum Maker {
+    /// Of any room.
+    Staff(String),
+    /// Of a room that is theirs: so it was when they asked.
+    Broadcaster(Person),
+}
+
+impl Maker {
+    fn actor(&self) -> String {
+        match self {
+            Self::Staff(actor) => actor.clone(),
+            Self::Broadcaster(person) => person.id.to_string(),
+        }
+    }
 }
 
 /// Makes a key, for whoever may.
 pub(super) async fn make(
     desk: Desk,
-    actor: String,
+    maker: Maker,
     IdempotencyKey(key): IdempotencyKey,
     room: String,
     ask: KeyAsk,
 ) -> Result<Answer, Problem> {
+    let actor = maker.actor();
     let (house, who) = (Arc::clone(&desk.house), actor.clone());
     let asked = Ask {
         actor: &who,
@@ -120,6 +140,14 @@ pub(super) async fn make(
         let key = PublishKey::random()?;
         let new = NewKey::new(&key, ask.label, expires_ms, ask.once).map_err(Error::from)?;
         let made = desk.house.store.create_key(&room, new, now).await?;
+        if let Maker::Broadcaster(person) = &maker {
+            // Whoever lost the room meanwhile lost its keys before this one was there.
+            let still = studio::broadcaster(&desk, person, &room).await;
+            if let Err(problem) = still {
+                desk.house.store.revoke_key(&room, &made.id).await?;
+                return Err(problem);
+            }
+        }
         let details = json!({ "key": made.id, "expires_at_ms": expires_ms, "once": made.once });
         desk.log_room(&actor, "key-create", &room, details).await;
         let shown = NewKeyShown {
@@ -153,18 +181,21 @@ pub(super) async fn remove(
     Actor(actor): Actor,
     Checked(Path((room, id))): Checked<Path<(String, String)>>,
 ) -> Result<StatusCode, Problem> {
-    revoke(&desk, &actor, &room, &id).await
+    revoke(desk, actor, room, id).await
 }
 
 /// Takes a key back, for whoever may.
 pub(super) async fn revoke(
-    desk: &Desk,
-    actor: &str,
-    room: &str,
-    id: &str,
+    desk: Desk,
+    actor: String,
+    room: String,
+    id: String,
 ) -> Result<StatusCode, Problem> {
-    desk.house.store.revoke_key(room, id).await?;
-    let details = json!({ "key": id });
-    desk.log_room(actor, "key-delete", room, details).await;
-    Ok(StatusCode::NO_CONTENT)
+    detached(async move {
+        desk.house.store.revoke_key(&room, &id).await?;
+        let details = json!({ "key": id });
+        desk.log_room(&actor, "key-delete", &room, details).await;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }

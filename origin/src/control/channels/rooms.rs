@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ::accounts::{Role, Room as Named, UserId};
-use ::channels::{By, Change, Error, NewRoom, Room};
+use ::accounts::UserId;
+use ::channels::{By, Error, NewRoom, Room};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
@@ -12,10 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Ask, RoomShown};
-use crate::caller::{Actor, BROADCASTER, IdempotencyKey};
+use super::{Ask, RoomShown, handover};
+use crate::caller::{Actor, IdempotencyKey};
 use crate::clock::unix_ms;
 use crate::control::Desk;
+use crate::control::people::detached;
 use crate::control::problem::{Checked, Problem};
 
 /// Rooms that are listed at once.
@@ -88,13 +89,6 @@ fn owner(id: Option<String>) -> Result<Option<UserId>, Problem> {
     Ok(id.transpose()?)
 }
 
-/// The role of whose room it is.
-fn role(room: &str) -> Result<(Named, Role), Problem> {
-    let room = Named::new(room).map_err(::accounts::Error::from)?;
-    let role = Role::new(BROADCASTER).map_err(::accounts::Error::from)?;
-    Ok((room, role))
-}
-
 pub(super) async fn create(
     State(desk): State<Desk>,
     Actor(actor): Actor,
@@ -113,7 +107,7 @@ pub(super) async fn create(
         let owner = owner(ask.owner)?;
         let named = owner.as_ref().map(ToString::to_string);
         let new = NewRoom::new(ask.name, ask.title, named).map_err(Error::from)?;
-        let given = role(new.name())?;
+        let given = handover::role(new.name())?;
         if let Some(owner) = &owner {
             // Before anything is there of the room.
             desk.accounts.account(owner).await?;
@@ -169,50 +163,31 @@ pub(super) async fn change(
     Checked(Path(room)): Checked<Path<String>>,
     Checked(Json(ask)): Checked<Json<RoomChange>>,
 ) -> Result<Json<RoomShown>, Problem> {
-    let details = json!({ "title": ask.title, "owner": ask.owner });
+    let mut details = json!({ "title": ask.title, "owner": ask.owner });
     let to = match ask.owner {
         None => None,
         Some(id) => Some(owner(Some(id).filter(|id| !id.is_empty()))?),
     };
-    if let Some(Some(owner)) = &to {
-        desk.accounts.account(owner).await?;
-    }
-    let change = Change {
-        title: ask.title,
-        owner: to.as_ref().map(|to| to.as_ref().map(ToString::to_string)),
-    };
-    let (before, after) = desk.house.store.change_room(&room, change).await?;
-    if let Some(to) = to
-        && before.owner != after.owner
-    {
-        hand_over(&desk, &room, before.owner, to.as_ref()).await?;
-    }
-    desk.house.refresh_or_later().await;
-    desk.log_room(&actor, "room-change", &room, details).await;
-    Ok(Json(desk.house.shown(after)))
-}
-
-/// Gives the role to whose room it is now, and takes it from whose it was.
-async fn hand_over(
-    desk: &Desk,
-    room: &str,
-    from: Option<String>,
-    to: Option<&UserId>,
-) -> Result<(), Problem> {
-    if let Some(to) = to {
-        let (named, role) = role(room)?;
-        let now = unix_ms();
-        desk.accounts.grant(to, Some(named), role, now).await?;
-    }
-    if let Some(from) = from.and_then(|id| UserId::new(id).ok()) {
-        let (named, role) = role(room)?;
-        match desk.accounts.revoke(&from, Some(named), role).await {
-            // Who was erased has no roles.
-            Ok(_) | Err(::accounts::Error::Unknown) => {}
-            Err(error) => return Err(error.into()),
+    let title = ask.title;
+    detached(async move {
+        let changed = handover::change(&desk, &room, title, to).await;
+        match &changed {
+            Ok((is_new, _)) if !is_new => {}
+            Err(problem) if !problem.is_ours() => {}
+            changed => {
+                if changed.is_err()
+                    && let Some(fields) = details.as_object_mut()
+                {
+                    // Some of it may be done.
+                    fields.insert("unfinished".to_owned(), true.into());
+                }
+                desk.house.refresh_or_later().await;
+                desk.log_room(&actor, "room-change", &room, details).await;
+            }
         }
-    }
-    Ok(())
+        Ok(Json(desk.house.shown(changed?.1)))
+    })
+    .await
 }
 
 pub(super) async fn remove(
@@ -220,13 +195,19 @@ pub(super) async fn remove(
     Actor(actor): Actor,
     Checked(Path(room)): Checked<Path<String>>,
 ) -> Result<StatusCode, Problem> {
-    let was_configured = !desk.house.configured.contains(&room);
-    let before = desk.house.store.delete_room(&room, was_configured).await?;
-    desk.house.refresh_or_later().await;
-    hand_over(&desk, &room, before.owner, None).await?;
-    desk.log_room(&actor, "room-delete", &room, Value::Null)
-        .await;
-    Ok(StatusCode::NO_CONTENT)
+    detached(async move {
+        let removed = handover::remove(&desk, &room).await;
+        let details = match &removed {
+            Ok(()) => Value::Null,
+            // Nobody may have a role in it any more.
+            Err(problem) if problem.is_ours() => json!({ "unfinished": true }),
+            Err(_) => return removed.map(|()| StatusCode::NO_CONTENT),
+        };
+        desk.house.refresh_or_later().await;
+        desk.log_room(&actor, "room-delete", &room, details).await;
+        removed.map(|()| StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 pub(super) async fn start(
@@ -260,7 +241,7 @@ pub(super) async fn set(
     room: String,
     to: Switch,
 ) -> Result<Json<RoomShown>, Problem> {
-    let done = tokio::spawn(async move {
+    detached(async move {
         let (act, reason, set) = match to {
             Switch::Open(by) => {
                 let set = desk.house.open(&room, by).await;
@@ -271,19 +252,17 @@ pub(super) async fn set(
                 ("room-stop", reason, set)
             }
         };
-        // A stop that the store did not take is one, too.
-        let is_off = act == "room-stop" && desk.house.is_off(&room);
-        if set
-            .as_ref()
-            .map_or_else(|problem| problem.is_ours() && is_off, |_| true)
-        {
+        let is_changed = match &set {
+            Ok((before, after)) => before != after,
+            // A stop that the store did not take is one, too.
+            Err(problem) => problem.is_ours() && act == "room-stop" && desk.house.is_off(&room),
+        };
+        if is_changed {
             let details = json!({ "reason": reason });
             desk.log_room(&actor, act, &room, details).await;
         }
-        Ok(Json(desk.house.shown(set?)))
-    });
-    done.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request was not done to its end");
-        Err(Problem::unavailable("unavailable", "it was not done"))
+        let (_, after) = set?;
+        Ok(Json(desk.house.shown(after)))
     })
+    .await
 }

@@ -7,18 +7,17 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 
 use super::again::Answer;
-use super::keys::{KeyAsk, Keys};
+use super::keys::{KeyAsk, Keys, Maker};
 use super::rooms::{StopAsk, Switch, set};
 use super::{RoomShown, keys};
-use crate::caller::{BROADCASTER, IdempotencyKey, MODERATOR, Person, STAFF};
+use crate::caller::{BROADCASTER, IdempotencyKey, MODERATOR, Person, STAFF, of_token};
 use crate::control::Desk;
 use crate::control::problem::{Checked, Problem};
 
 /// Lets the broadcaster of a room through, and staff. The account is asked, not the token: a role that
 /// was given or taken a moment ago counts.
-async fn broadcaster(desk: &Desk, person: &Person, room: &str) -> Result<(), Problem> {
-    let account = desk.accounts.account(&person.id).await;
-    let account = account.map_err(|_| Problem::signed_out())?;
+pub(super) async fn broadcaster(desk: &Desk, person: &Person, room: &str) -> Result<(), Problem> {
+    let account = of_token(desk.accounts.account(&person.id).await)?;
     let is_staff = account.roles.iter().any(|role| role.as_str() == STAFF);
     let mut grants = account.grants.iter();
     let is_theirs =
@@ -33,10 +32,7 @@ async fn broadcaster(desk: &Desk, person: &Person, room: &str) -> Result<(), Pro
 
 /// As whom somebody may stop a room: moderators may, too, and nothing else here.
 async fn standing(desk: &Desk, person: &Person, room: &str) -> Result<By, Problem> {
-    let account = match desk.accounts.account(&person.id).await {
-        Err(::accounts::Error::Unknown) => return Err(Problem::signed_out()),
-        account => account?,
-    };
+    let account = of_token(desk.accounts.account(&person.id).await)?;
     let here = account.grants.iter();
     let has_here = |wanted| {
         let mut here = here.clone();
@@ -102,7 +98,7 @@ pub(super) async fn create_key(
     Checked(Json(ask)): Checked<Json<KeyAsk>>,
 ) -> Result<Answer, Problem> {
     broadcaster(&desk, &person, &room).await?;
-    keys::make(desk, person.id.to_string(), key, room, ask).await
+    keys::make(desk, Maker::Broadcaster(person), key, room, ask).await
 }
 
 pub(super) async fn remove_key(
@@ -111,5 +107,5 @@ pub(super) async fn remove_key(
     Checked(Path((room, id))): Checked<Path<(String, String)>>,
 ) -> Result<StatusCode, Problem> {
     broadcaster(&desk, &person, &room).await?;
-    keys::revoke(&desk, person.id.as_str(), &room, &id).await
+    keys::revoke(desk, person.id.to_string(), room, id).await
 }

@@ -11,8 +11,8 @@ const OFF_HERE: &str = "on this origin the room is off, until it is started or t
     stop it again";
 
 impl House {
-    /// Lets publishers and viewers in again.
-    pub(super) async fn open(&self, name: &str, by: By) -> Result<Room, Problem> {
+    /// Lets publishers and viewers in again; answers the room as it was, and as it is.
+    pub(super) async fn open(&self, name: &str, by: By) -> Result<(Room, Room), Problem> {
         let set = self.store.open_room(name, by).await?;
         self.directory.switch_on(name);
         self.refresh_or_later().await;
@@ -21,7 +21,12 @@ impl House {
 
     /// Cuts everybody off, at once; then it is written, for other origins and for later. A store that is
     /// slow or broken is why somebody else has to hurry, not why the picture goes on.
-    pub(super) async fn stop(&self, name: &str, by: By, reason: &str) -> Result<Room, Problem> {
+    pub(super) async fn stop(
+        &self,
+        name: &str,
+        by: By,
+        reason: &str,
+    ) -> Result<(Room, Room), Problem> {
         check_reason(reason).map_err(Error::from)?;
         let closed = Closed::stopped(name, reason);
         // Who asks from now on is refused. Then who is there is cut off.

@@ -1,7 +1,7 @@
 //! The routes: one line for each. To add one, add a line; the test says which are missing.
 
 use super::Route;
-use super::Who::{self, Anyone, Person, Staff};
+use super::Who::{self, Anyone, Operator, Person, Staff};
 use super::shapes::{
     AccountAsk, AmountAsk, Anything, Balance, Board, CreditGiven, Earnings, GiftAsk, GiftGiven,
     Goal, GoalAsk, Items, NameAsk, PasswordAsk, PasswordChange, Record, Records, RefundAsk,
@@ -10,6 +10,7 @@ use super::shapes::{
 use crate::control::channels::{
     KeyAsk, Keys, NewKeyShown, RoomAsk, RoomChange, RoomShown, Rooms, StopAsk,
 };
+use crate::control::signing::{Ask as RotationAsk, Rotated};
 use crate::control::webhooks::{HookAsk, HookMade, Hooks};
 
 const fn get(path: &'static str, who: Who, says: &'static str) -> Route {
@@ -147,6 +148,7 @@ fn staff() -> Vec<Route> {
         delete("/admin/users/{id}/roles/{role}", Staff, "Takes a role").query(&["room"]).gives::<User>(200),
         post("/admin/users/{id}/password", Staff, "Sets a password; all sign-ins end").asks::<PasswordAsk>(),
         get("/admin/users/{id}/export", Staff, "All that is kept of somebody").gives::<Anything>(200),
+        post("/admin/keys/rotate", Operator, "Replaces the key that signs access tokens").asks::<RotationAsk>().gives::<Rotated>(200),
         post("/admin/users/{id}/credits", Staff, "Gives coins, or takes them back").asks::<AmountAsk>().gives::<CreditGiven>(201).again(),
     ]
 }

@@ -1,18 +1,20 @@
 //! What staff do with people: `/v1/admin/users`. All that changes something is written down.
 
 use accounts::{Account, Login, Password, Role, Room, State as AccountState, UserId};
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::StatusCode;
+use http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{credits, detached, erase, export};
-use crate::caller::{Actor, ROLES, STAFF};
+use crate::caller::{Actor, BROADCASTER, ROLES, STAFF};
 use crate::clock::unix_ms;
 use crate::control::Desk;
+use crate::control::channels::rooms_of;
 use crate::control::problem::{Checked, Problem};
 use crate::control::wallet;
 
@@ -97,43 +99,81 @@ async fn look(
     Ok(Json(shown))
 }
 
-async fn block(
-    state: State<Desk>,
-    actor: Actor,
-    id: Checked<Path<String>>,
-) -> Result<StatusCode, Problem> {
-    set_state(state, actor, id, ("block", AccountState::Blocked)).await
+/// What is done with somebody: to its end, and written down, though whoever asked may go away.
+struct Case {
+    desk: Desk,
+    actor: String,
+    id: UserId,
 }
 
-async fn unblock(
-    state: State<Desk>,
-    actor: Actor,
-    id: Checked<Path<String>>,
-) -> Result<StatusCode, Problem> {
-    set_state(state, actor, id, ("unblock", AccountState::Active)).await
+/// The part of a path that all of them have.
+#[derive(Deserialize)]
+struct Of {
+    id: String,
 }
 
-async fn set_state(
-    State(desk): State<Desk>,
-    Actor(actor): Actor,
-    Checked(Path(id)): Checked<Path<String>>,
-    (act, to): (&str, AccountState),
-) -> Result<StatusCode, Problem> {
-    let id = user(id)?;
-    desk.accounts.set_state(&id, to).await?;
-    desk.log(&actor, act, &id, Value::Null).await;
-    Ok(StatusCode::NO_CONTENT)
+impl FromRequestParts<Desk> for Case {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
+        let Actor(actor) = Actor::from_request_parts(parts, desk).await?;
+        let of = Checked::<Path<Of>>::from_request_parts(parts, desk).await?;
+        let Checked(Path(Of { id })) = of;
+        Ok(Self {
+            desk: desk.clone(),
+            actor,
+            id: user(id)?,
+        })
+    }
 }
 
-async fn sign_out(
-    State(desk): State<Desk>,
-    Actor(actor): Actor,
-    Checked(Path(id)): Checked<Path<String>>,
-) -> Result<StatusCode, Problem> {
-    let id = user(id)?;
-    desk.accounts.sign_out_everywhere(&id).await?;
-    desk.log(&actor, "sign-out", &id, Value::Null).await;
-    Ok(StatusCode::NO_CONTENT)
+impl Case {
+    async fn log(&self, act: &str, details: Value) {
+        self.desk.log(&self.actor, act, &self.id, details).await;
+    }
+
+    /// The same, if it made anything otherwise: whoever repeats what changes nothing pushes nothing out of
+    /// the log.
+    async fn log_if(&self, is_new: bool, act: &str, details: Value) {
+        if is_new {
+            self.log(act, details).await;
+        }
+    }
+}
+
+/// With the account the keys of its rooms go: whoever knew them knows them still. They do not come back
+/// when it is unblocked.
+async fn block(case: Case) -> Result<StatusCode, Problem> {
+    detached(async move {
+        let desk = &case.desk;
+        let blocked = desk.accounts.set_state(&case.id, AccountState::Blocked);
+        let blocked = blocked.await?;
+        let rooms = rooms_of(&blocked.account);
+        let keys = desk.house.lock_out(rooms, Some(&case.id)).await;
+        let is_new = blocked.is_new || keys.as_ref().is_ok_and(|keys| *keys > 0);
+        case.log_if(is_new, "block", Value::Null).await;
+        keys.map(|_| StatusCode::NO_CONTENT)
+    })
+    .await
+}
+
+async fn unblock(case: Case) -> Result<StatusCode, Problem> {
+    detached(async move {
+        let accounts = &case.desk.accounts;
+        let unblocked = accounts.set_state(&case.id, AccountState::Active).await?;
+        case.log_if(unblocked.is_new, "unblock", Value::Null).await;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}
+
+async fn sign_out(case: Case) -> Result<StatusCode, Problem> {
+    detached(async move {
+        let ended = case.desk.accounts.sign_out_everywhere(&case.id).await?;
+        case.log_if(ended > 0, "sign-out", Value::Null).await;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,32 +197,48 @@ fn role(role: String, room: Option<String>) -> Result<(Role, Option<Room>), Prob
     Ok((role, room.map_err(accounts::Error::from)?))
 }
 
+/// The other part of a path.
+#[derive(Deserialize)]
+struct What {
+    role: String,
+}
+
 async fn grant(
-    State(desk): State<Desk>,
-    Actor(actor): Actor,
-    Checked(Path((id, name))): Checked<Path<(String, String)>>,
+    case: Case,
+    Checked(Path(What { role: name })): Checked<Path<What>>,
     Checked(Query(InRoom { room })): Checked<Query<InRoom>>,
 ) -> Result<Json<Value>, Problem> {
-    let id = user(id)?;
     let details = json!({ "role": name, "room": room });
     let (role, room) = role(name, room)?;
-    let account = desk.accounts.grant(&id, room, role, unix_ms()).await?;
-    desk.log(&actor, "grant", &id, details).await;
-    Ok(Json(super::shown(&account)))
+    detached(async move {
+        let accounts = &case.desk.accounts;
+        let granted = accounts.grant(&case.id, room, role, unix_ms()).await?;
+        case.log_if(granted.is_new, "grant", details).await;
+        Ok(Json(super::shown(&granted.account)))
+    })
+    .await
 }
 
 async fn revoke(
-    State(desk): State<Desk>,
-    Actor(actor): Actor,
-    Checked(Path((id, name))): Checked<Path<(String, String)>>,
+    case: Case,
+    Checked(Path(What { role: name })): Checked<Path<What>>,
     Checked(Query(InRoom { room })): Checked<Query<InRoom>>,
 ) -> Result<Json<Value>, Problem> {
-    let id = user(id)?;
     let details = json!({ "role": name, "room": room });
+    let lost = room.clone().filter(|_| name == BROADCASTER);
     let (role, room) = role(name, room)?;
-    let account = desk.accounts.revoke(&id, room, role).await?;
-    desk.log(&actor, "revoke", &id, details).await;
-    Ok(Json(super::shown(&account)))
+    detached(async move {
+        let desk = &case.desk;
+        let revoked = desk.accounts.revoke(&case.id, room, role).await?;
+        let keys = match lost {
+            Some(room) => desk.house.lock_out(vec![room], None).await,
+            None => Ok(0),
+        };
+        let is_new = revoked.is_new || keys.as_ref().is_ok_and(|keys| *keys > 0);
+        case.log_if(is_new, "revoke", details).await;
+        keys.map(|_| Json(super::shown(&revoked.account)))
+    })
+    .await
 }
 
 /// It holds a password: it is not shown.
@@ -193,38 +249,33 @@ struct NewPassword {
 }
 
 async fn password(
-    State(desk): State<Desk>,
-    Actor(actor): Actor,
-    Checked(Path(id)): Checked<Path<String>>,
+    case: Case,
     Checked(Json(ask)): Checked<Json<NewPassword>>,
 ) -> Result<StatusCode, Problem> {
-    let id = user(id)?;
     let password = Password::new(&ask.password).map_err(accounts::Error::from)?;
-    desk.accounts.set_password(&id, password).await?;
-    desk.log(&actor, "password", &id, Value::Null).await;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn all(
-    State(desk): State<Desk>,
-    Actor(actor): Actor,
-    Checked(Path(id)): Checked<Path<String>>,
-) -> Result<Response, Problem> {
-    let id = user(id)?;
-    let document = export::answer(&desk, &id).await?;
-    desk.log(&actor, "export", &id, Value::Null).await;
-    Ok(document)
-}
-
-async fn remove(
-    State(desk): State<Desk>,
-    Actor(actor): Actor,
-    Checked(Path(id)): Checked<Path<String>>,
-) -> Result<StatusCode, Problem> {
-    let id = user(id)?;
     detached(async move {
-        erase::erase(&desk, &id).await?;
-        desk.log(&actor, "erase", &id, Value::Null).await;
+        let accounts = &case.desk.accounts;
+        accounts.set_password(&case.id, password).await?;
+        case.log("password", Value::Null).await;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}
+
+/// It changes nothing, and is written down nevertheless: somebody has read all about a person.
+async fn all(case: Case) -> Result<Response, Problem> {
+    detached(async move {
+        let document = export::answer(&case.desk, &case.id).await?;
+        case.log("export", Value::Null).await;
+        Ok(document)
+    })
+    .await
+}
+
+async fn remove(case: Case) -> Result<StatusCode, Problem> {
+    detached(async move {
+        let is_new = erase::erase(&case.desk, &case.id, &case.actor).await?;
+        case.log_if(is_new, "erase", Value::Null).await;
         Ok(StatusCode::NO_CONTENT)
     })
     .await

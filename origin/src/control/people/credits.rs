@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::admin::user;
+use super::detached;
 use crate::caller::{Actor, IdempotencyKey};
 use crate::control::Desk;
 use crate::control::coins::{Movement, move_coins};
@@ -41,23 +42,27 @@ pub(super) async fn credit(
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         return Err(Problem::new(status, "bad-note", detail));
     }
-    // Who was erased gets nothing.
-    desk.accounts.account(&id).await?;
     let transfer = format!("credit/{}", named(&[&actor, id.as_str(), &key]));
-    let movement = Movement {
-        id: &transfer,
-        user: &id,
-        amount,
-        // The ledger is never changed: what was noted, which may be about a person, is in the log.
-        reference: &format!("note/{}", hex(digest(&SHA256, note.as_bytes()).as_ref())),
-    };
-    move_coins(&desk, &movement).await?;
-    // A repeated request is written down again: the first may have ended before its line.
-    let details = json!({ "transfer": transfer, "amount": amount, "note": note });
-    desk.log(&actor, "credit", &id, details).await;
-    let funds = wallet::funds(&desk, id.as_str()).await?;
-    let answer = json!({ "transfer": transfer, "balance": funds.get("balance") });
-    Ok((StatusCode::CREATED, Json(answer)))
+    detached(async move {
+        // Who was erased gets nothing.
+        desk.accounts.account(&id).await?;
+        let movement = Movement {
+            id: &transfer,
+            user: &id,
+            amount,
+            // The ledger is never changed: what was noted, which may be about a person, is in the log.
+            reference: &format!("note/{}", hex(digest(&SHA256, note.as_bytes()).as_ref())),
+        };
+        // The same again is no other line.
+        if move_coins(&desk, &movement).await? {
+            let details = json!({ "transfer": transfer, "amount": amount, "note": note });
+            desk.log(&actor, "credit", &id, details).await;
+        }
+        let funds = wallet::funds(&desk, id.as_str()).await?;
+        let answer = json!({ "transfer": transfer, "balance": funds.get("balance") });
+        Ok((StatusCode::CREATED, Json(answer)))
+    })
+    .await
 }
 
 /// One name for several texts.

@@ -7,18 +7,28 @@ use accounts::UserId;
 
 use crate::clock::unix_ms;
 use crate::control::Desk;
+use crate::control::channels::rooms_of;
 use crate::control::problem::Problem;
 
-/// Erases somebody. Again is the same; 404 if there never was such an account.
-pub(super) async fn erase(desk: &Desk, user: &UserId) -> Result<(), Problem> {
+/// Erases somebody, as `actor` asked. Again is the same; 404 if there never was such an account. Whether
+/// they were there.
+pub(super) async fn erase(desk: &Desk, user: &UserId, actor: &str) -> Result<bool, Problem> {
     let _place = desk.people.erasing()?;
-    match desk.accounts.sign_out_everywhere(user).await {
-        Ok(_) => {}
+    let (is_there, rooms) = match desk.accounts.account(user).await {
+        Ok(account) => (true, rooms_of(&account)),
         // Erased before, or never there: only the first has anything in rooms.
-        Err(accounts::Error::Unknown) => desk.accounts.erase(user, unix_ms()).await?,
+        Err(accounts::Error::Unknown) => {
+            desk.accounts.erase(user, unix_ms()).await?;
+            (false, Vec::new())
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match desk.accounts.sign_out_everywhere(user).await {
+        Ok(_) | Err(accounts::Error::Unknown) => {}
         Err(error) => return Err(error.into()),
     }
-    desk.rooms.erase(user.as_str()).await?;
+    desk.house.lock_out(rooms.clone(), Some(user)).await?;
+    desk.rooms.erase(user.as_str(), actor).await?;
     // What is held is given back: nobody could be asked about it.
     for gift in desk.records.export(user.as_str()).await? {
         if gift.state == gift_records::State::Held {
@@ -36,5 +46,10 @@ pub(super) async fn erase(desk: &Desk, user: &UserId) -> Result<(), Problem> {
         Err(accounts::Error::Unknown) => {}
         Err(error) => return Err(error.into()),
     }
-    Ok(desk.accounts.erase(user, unix_ms()).await?)
+    desk.accounts.erase(user, unix_ms()).await?;
+    if is_there {
+        // Until now they could make a key.
+        desk.house.lock_out(rooms, Some(user)).await?;
+    }
+    Ok(is_there)
 }

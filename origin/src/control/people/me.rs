@@ -10,17 +10,14 @@ use serde_json::Value;
 
 use super::session::without_cookie;
 use super::{detached, erase, export, shown};
-use crate::caller::{Address, Person, Secure};
+use crate::caller::{Address, Person, Secure, of_token};
 use crate::clock::unix_ms;
 use crate::control::Desk;
 use crate::control::problem::{Checked, Problem};
 
 /// The account of who asks, if it is there and may be used: a token is good for some time after that.
 async fn present(desk: &Desk, person: &Person) -> Result<Account, Problem> {
-    let account = match desk.accounts.account(&person.id).await {
-        Err(accounts::Error::Unknown) => return Err(Problem::signed_out()),
-        account => account?,
-    };
+    let account = of_token(desk.accounts.account(&person.id).await)?;
     match account.state {
         AccountState::Active => Ok(account),
         AccountState::Blocked => Err(accounts::Error::Blocked.into()),
@@ -98,11 +95,8 @@ pub(super) async fn sign_out_everywhere(
     person: Person,
     Secure(is_secure): Secure,
 ) -> Result<Response, Problem> {
-    match desk.accounts.sign_out_everywhere(&person.id).await {
-        Ok(_) => Ok(without_cookie(StatusCode::NO_CONTENT, is_secure)),
-        Err(accounts::Error::Unknown) => Err(Problem::signed_out()),
-        Err(error) => Err(error.into()),
-    }
+    of_token(desk.accounts.sign_out_everywhere(&person.id).await)?;
+    Ok(without_cookie(StatusCode::NO_CONTENT, is_secure))
 }
 
 pub(super) async fn all(State(desk): State<Desk>, person: Person) -> Result<Response, Problem> {
@@ -132,6 +126,6 @@ pub(super) async fn leave(
         .accounts
         .confirm(&person.id, password, client, unix_ms());
     confirmed.await?;
-    detached(async move { erase::erase(&desk, &person.id).await }).await?;
+    detached(async move { erase::erase(&desk, &person.id, person.id.as_str()).await }).await?;
     Ok(without_cookie(StatusCode::NO_CONTENT, is_secure))
 }
