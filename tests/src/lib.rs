@@ -17,4 +17,5 @@ pub mod playlist;
 pub mod publisher;
 pub mod rooms;
 pub mod shop;
+pub mod storm;
 pub mod wait;

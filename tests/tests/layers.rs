@@ -97,6 +97,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 24] = [
             "cache-policy",
             "chat-archive",
             "cmaf",
+            "database",
             "edge",
             "filter-registry",
             "hls",

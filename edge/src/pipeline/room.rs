@@ -449,8 +449,3 @@ async fn pump(session: &mut Session, rooms: &Rooms, guest: Guest, codec: Codec) 
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-}

@@ -1,0 +1,174 @@
+//! People who give without end, each tap repeated until it is answered, and what has come of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value as Json, json};
+use tokio::task::JoinHandle;
+
+use crate::origin::STREAM;
+use crate::rooms::{Person, ask};
+use crate::shop::{Customer, Shop, seen};
+use crate::wait;
+
+/// What each has at first.
+const COINS: u64 = 10_000_000;
+/// For what comes after the storm, on a machine that is busy.
+const WITHIN: Duration = Duration::from_secs(60);
+/// Between two attempts at one tap, as a page does.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// What a giver was told: gifts, and what they cost.
+type Told = BTreeMap<String, u64>;
+
+/// A storm of gifts, and one screen that sees it.
+#[derive(Debug)]
+pub struct Storm {
+    givers: Vec<Customer>,
+    screen: Person,
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+    patience: Duration,
+    taps: Vec<JoinHandle<anyhow::Result<Told>>>,
+}
+
+impl Storm {
+    /// Begins one with so many givers, who spread their taps over all edges. Everything is answered again
+    /// within `patience`, whatever is done to the nodes.
+    pub async fn begin(shop: &Shop, givers: u64, patience: Duration) -> anyhow::Result<Self> {
+        let mut rich = Vec::new();
+        for number in 0..givers {
+            rich.push(shop.rich(&format!("giver-{number}"), COINS).await?);
+        }
+        let edges = shop.club.edges.iter();
+        let urls: Vec<String> = edges
+            .map(|edge| format!("{}/api/rooms/{STREAM}/gifts", edge.http_url()))
+            .collect();
+        let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let screen = shop.club.enter(0, None).await?;
+        let taps = rich.iter().map(|giver| {
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            tokio::spawn(tap(urls.clone(), giver.clone(), patience, stop, answered))
+        });
+        Ok(Self {
+            taps: taps.collect(),
+            givers: rich,
+            screen,
+            stop,
+            answered,
+            patience,
+        })
+    }
+
+    /// Until so many more gifts are answered.
+    pub async fn goes_on(&self, gifts: u64) -> anyhow::Result<()> {
+        let until = self.answered.load(Ordering::SeqCst) + gifts;
+        wait::until("gifts are answered", self.patience, async || {
+            let is_failed = self.taps.iter().any(JoinHandle::is_finished);
+            let enough = self.answered.load(Ordering::SeqCst) >= until;
+            Ok((enough || is_failed).then_some(()))
+        })
+        .await
+    }
+
+    /// Ends it. To the last coin, wallets, the ledger, the records and the screen agree with what givers
+    /// were told, or this fails. How many gifts there were.
+    pub async fn end(mut self, shop: &Shop) -> anyhow::Result<usize> {
+        self.stop.store(true, Ordering::SeqCst);
+        let mut told = Vec::new();
+        for tap in std::mem::take(&mut self.taps) {
+            told.push(tap.await??);
+        }
+        for (giver, told) in self.givers.iter().zip(&told) {
+            let left = i64::try_from(COINS - told.values().sum::<u64>())?;
+            let has = shop.coins(giver).await?;
+            ensure!(has == left, "{} has {has}, and was told {left}", giver.id);
+        }
+        shop.verify().await?;
+        let paid: u64 = told.iter().flat_map(BTreeMap::values).sum();
+        let house = shop.balance("coin:filter:gifts").await?;
+        ensure!(
+            house == i64::try_from(paid)?,
+            "the house has {house} of {paid}"
+        );
+        // The records and the boards have the same.
+        let board = format!("/api/rooms/{STREAM}/leaderboard");
+        wait::until("all gifts are recorded", WITHIN, async || {
+            let giver = self.givers.first().context("nobody")?;
+            let (_, board) = shop.call(0, giver, ("GET", &board), None).await?;
+            let total = board.pointer("/total").and_then(Json::as_u64);
+            ensure!(total <= Some(paid), "{board}");
+            Ok((total == Some(paid)).then_some(()))
+        })
+        .await?;
+        // What was paid was shown to who stayed in the room: the last of each giver, and then all of them.
+        let ids: BTreeSet<String> = told.iter().flat_map(BTreeMap::keys).cloned().collect();
+        is_shown(&mut self.screen, &ids).await?;
+        Ok(ids.len())
+    }
+}
+
+/// Taps one after the other, until it is to stop.
+async fn tap(
+    urls: Vec<String>,
+    giver: Customer,
+    patience: Duration,
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+) -> anyhow::Result<Told> {
+    let mut told = Told::new();
+    let bearer = format!("Bearer {}", giver.token);
+    for number in 0usize.. {
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+        let body = json!({ "client_id": format!("tap-{number}"), "item": "rose", "count": 1 });
+        let url = urls.get(number % urls.len()).context("no edge")?;
+        let headers = [("authorization", bearer.as_str())];
+        let deadline = Instant::now() + patience;
+        let answer = loop {
+            match ask("POST", url, &headers, Some(&body)).await {
+                Ok((200 | 201, answer)) => break answer,
+                // Whoever is away answers nobody: the same tap again, until somebody does.
+                Ok((502 | 503, _)) | Err(_) => {
+                    ensure!(Instant::now() < deadline, "a tap is not answered");
+                    tokio::time::sleep(AGAIN_AFTER).await;
+                }
+                Ok((status, answer)) => bail!("{status} {answer}"),
+            }
+        };
+        let id = answer.pointer("/id").and_then(Json::as_str);
+        let total = answer.pointer("/total").and_then(Json::as_u64);
+        let (id, total) = id.zip(total).with_context(|| format!("{answer}"))?;
+        told.insert(id.to_owned(), total);
+        answered.fetch_add(1, Ordering::SeqCst);
+    }
+    Ok(told)
+}
+
+/// Waits until a screen has shown these gifts, and none but these.
+async fn is_shown(screen: &mut Person, ids: &BTreeSet<String>) -> anyhow::Result<()> {
+    let shown = |screen: &Person| -> BTreeSet<String> {
+        seen(screen).into_iter().map(|gift| gift.id).collect()
+    };
+    let began = Instant::now();
+    while shown(screen).len() < ids.len() && began.elapsed() < WITHIN {
+        // Whatever comes next: chatter of the room, if nothing else.
+        let more = screen.more(screen.heard.len());
+        if tokio::time::timeout(WITHIN, more).await.is_err() {
+            break;
+        }
+    }
+    let shown = shown(screen);
+    let missing: Vec<_> = ids.difference(&shown).collect();
+    let (count, of) = (shown.len(), ids.len());
+    ensure!(
+        missing.is_empty(),
+        "{count} of {of} are shown; missing {missing:?}"
+    );
+    ensure!(count == of, "something is shown that was not paid");
+    Ok(())
+}
