@@ -7,6 +7,9 @@ use reqwest::Url;
 /// and would leave what this edge opens.
 pub fn below(base: &str, path_and_query: &str) -> Option<Url> {
     let path = path_and_query.split('?').next().unwrap_or_default();
+    if !path.starts_with('/') {
+        return None;
+    }
     let root = Url::parse(base).ok()?;
     let url = Url::parse(&format!("{}{path_and_query}", base.trim_end_matches('/'))).ok()?;
     let is_as_asked = url.path().strip_prefix(root.path().trim_end_matches('/')) == Some(path);

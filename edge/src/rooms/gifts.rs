@@ -445,10 +445,8 @@ mod tests {
             orders.keep(an_order("g"));
             orders.settle("g", &answer(status, "{}"));
             assert_eq!(orders.find("g").is_some(), stays, "{status}");
-            assert_eq!(
-                orders.kept.lock().order.len(),
-                orders.kept.lock().by_id.len()
-            );
+            let kept = orders.kept.lock();
+            assert_eq!(kept.order.len(), kept.by_id.len());
         }
     }
 
