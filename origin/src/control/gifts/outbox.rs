@@ -121,8 +121,9 @@ pub(in crate::control) async fn dispatch(desk: Desk, stop: CancellationToken) {
 /// Reads, tells and records, and removes what is done with. Whether there may be more right now.
 async fn turn(desk: &Desk, outbox: &mut Outbox) -> Result<bool, ()> {
     let has_more = read(desk, outbox).await? | read_again(desk, outbox).await?;
-    let unrecorded = outbox.unrecorded.clone();
-    let unhooked = outbox.unhooked.clone();
+    let unrecorded = first(&outbox.unrecorded);
+    let unhooked = first(&outbox.unhooked);
+    let (recorded, hooked) = (unrecorded.len(), unhooked.len());
     // Beside each other: no screen waits for a disk a second time.
     let ((), reached, is_hooked) = tokio::join!(
         outbox.telling.turn(desk, &mut outbox.waiting),
@@ -130,24 +131,33 @@ async fn turn(desk: &Desk, outbox: &mut Outbox) -> Result<bool, ()> {
         hook(desk, unhooked)
     );
     if is_hooked {
-        outbox.unhooked.clear();
+        outbox.unhooked.drain(..hooked);
     }
     let is_recorded = reached.is_some();
     if let Some(reached) = reached {
-        outbox.unrecorded.clear();
-        let rooms = outbox.waiting.take_uncounted();
-        for room in correct(desk, rooms).await {
-            outbox.waiting.miscounted(room);
+        outbox.unrecorded.drain(..recorded);
+        // Before all is in the records, they have less than the hubs.
+        if outbox.unrecorded.is_empty() {
+            let rooms = outbox.waiting.take_uncounted();
+            for room in correct(desk, rooms).await {
+                outbox.waiting.miscounted(room);
+            }
         }
         // After the gifts that reached them.
         outbox.telling.reached(desk, reached);
     }
     remove(desk, outbox).await?;
     if is_recorded && is_hooked {
-        Ok(has_more || outbox.waiting.is_ready(Instant::now()))
+        let is_settled = outbox.unsettled().is_none();
+        Ok(has_more || !is_settled || outbox.waiting.is_ready(Instant::now()))
     } else {
         Err(())
     }
+}
+
+/// So many that they are written within the time of one operation, however many wait.
+fn first<T: Clone>(messages: &[T]) -> Vec<T> {
+    messages.iter().take(BATCH).cloned().collect()
 }
 
 /// Reads what is new. Whether there may be more.
