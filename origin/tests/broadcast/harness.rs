@@ -1,27 +1,15 @@
 //! An origin in this process, a publisher beside it, a client.
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use bytes::Bytes;
 use hls::media::MediaPlaylist;
-use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use origin::app::{Addresses, App};
-use origin::config;
-use tokio::time::{Instant, sleep, timeout};
+use http::{HeaderMap, Method, StatusCode};
+use origin::app::Addresses;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) const KEY: &str = "key-of-the-demo-stream";
-/// For what a loaded machine does in its own time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(25);
+use crate::support::{Client, run};
+pub(crate) use crate::support::{KEY, PATIENCE, Publisher, eventually};
 
 /// Rungs of a small ladder: name, height, kbit/s.
 pub(crate) type Ladder<'a> = &'a [(&'a str, u32, u32)];
@@ -42,7 +30,7 @@ pub(crate) fn configuration(ladder: Ladder<'_>, more: &str) -> String {
 
 pub(crate) struct Origin {
     addresses: Addresses,
-    client: Client<HttpConnector, Empty<Bytes>>,
+    client: Client,
     stop: CancellationToken,
 }
 
@@ -90,14 +78,10 @@ impl Origin {
     }
 
     async fn from(text: &str) -> Self {
-        let settings = config::parse(Path::new("test.toml"), text).unwrap();
-        let app = App::bind(settings).await.unwrap();
-        let addresses = app.addresses().unwrap();
-        let stop = CancellationToken::new();
-        tokio::spawn(app.run(stop.clone()));
+        let (addresses, stop, _) = run(text).await;
         Self {
             addresses,
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: Client::new(),
             stop,
         }
     }
@@ -112,7 +96,7 @@ impl Origin {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        url(self.addresses.http, path)
+        format!("http://{}{path}", self.addresses.http)
     }
 
     pub(crate) async fn request(
@@ -121,17 +105,14 @@ impl Origin {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(self.url(path));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Empty::new()).unwrap();
-        let answer = timeout(PATIENCE, self.client.request(request)).await;
-        let (head, body) = answer.expect("an answer in time").unwrap().into_parts();
+        let to = (self.addresses.http, path);
+        let headers = headers.iter().copied();
+        let answer = self.client.send(method, to, headers, Bytes::new()).await;
+        let (head, body) = answer.into_parts();
         Answer {
             status: head.status,
             headers: head.headers,
-            body: body.collect().await.unwrap().to_bytes(),
+            body,
         }
     }
 
@@ -162,84 +143,11 @@ impl Origin {
     }
 
     pub(crate) async fn metric(&self, line: &str) -> Option<f64> {
-        let url = url(self.addresses.admin, "/metrics");
-        let answer = self.client.get(url.parse().unwrap()).await.unwrap();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(body.to_vec()).unwrap();
-        let found = text.lines().find_map(|own| own.strip_prefix(line));
-        found.and_then(|value| value.trim().parse().ok())
+        self.client.metric(self.addresses.admin, line).await
     }
-}
-
-fn url(address: SocketAddr, path: &str) -> String {
-    format!("http://{address}{path}")
-}
-
-/// Looks again and again until there is something.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "no {what} in {PATIENCE:?}");
-        sleep(LOOK).await;
-    }
-}
-
-/// A publishing ffmpeg; it is killed when dropped.
-pub(crate) struct Publisher {
-    child: Child,
 }
 
 impl Publisher {
-    /// A moving picture of 640x360 at 30 fps with the given GOP, and a tone.
-    pub(crate) fn start(url: &str, gop_frames: u32) -> Self {
-        Self::with(url, gop_frames, &["-c:a", "aac", "-b:a", "64k", "-ac", "2"])
-    }
-
-    /// The same with other output options.
-    pub(crate) fn with(url: &str, gop_frames: u32, options: &[&str]) -> Self {
-        let gop = gop_frames.to_string();
-        let mut command = Command::new("ffmpeg");
-        command
-            .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-re"])
-            .args(["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30"])
-            .args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"])
-            .args([
-                "-c:v",
-                "libx264",
-                "-preset",
-                "ultrafast",
-                "-tune",
-                "zerolatency",
-            ])
-            .args(["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0"])
-            .args(["-pix_fmt", "yuv420p", "-b:v", "600k", "-bf", "0"])
-            .args(options)
-            .args(["-f", "flv", url]);
-        Self::spawn(command)
-    }
-
-    pub(crate) fn spawn(mut command: Command) -> Self {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Self {
-            child: command.spawn().expect("ffmpeg is installed"),
-        }
-    }
-
-    /// Waits for it to exit by itself; whether it was content.
-    pub(crate) async fn exited(&mut self) -> bool {
-        eventually("exit of the publisher", async || {
-            self.child.try_wait().unwrap()
-        })
-        .await
-        .success()
-    }
-
     /// Makes it silent without ending it.
     pub(crate) fn stop(&self) {
         kill("-STOP", self.child.id());
@@ -248,13 +156,6 @@ impl Publisher {
     /// Ends it as Ctrl-C would.
     pub(crate) fn interrupt(&self) {
         kill("-INT", self.child.id());
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 

@@ -18,3 +18,6 @@ mod process;
 mod refusal;
 mod requests;
 mod restart;
+
+#[path = "../support/mod.rs"]
+mod support;

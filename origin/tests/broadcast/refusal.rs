@@ -11,7 +11,8 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 async fn a_wrong_key_is_refused_before_media() {
     let origin = Origin::start(&[("360p", 360, 700)], "").await;
     let mut publisher = Publisher::start(&origin.publish_url("not-the-key"), 30);
-    assert!(!publisher.exited().await, "ffmpeg was content");
+    let (was_content, said) = publisher.exited().await;
+    assert!(!was_content, "{said}");
     let closed = "origin_ingest_connections_closed_total{reason=\"wrong_key\"}";
     assert_eq!(origin.metric(closed).await, Some(1.0));
     let media = origin
@@ -29,7 +30,8 @@ async fn another_codec_is_refused() {
     let origin = Origin::start(&[("360p", 360, 700)], "").await;
     let mp3 = ["-c:a", "libmp3lame", "-ar", "44100"];
     let mut publisher = Publisher::with(&origin.publish_url(KEY), 30, &mp3);
-    assert!(!publisher.exited().await, "ffmpeg was content");
+    let (was_content, said) = publisher.exited().await;
+    assert!(!was_content, "{said}");
     eventually("end by the stream", async || {
         let closed = "origin_ingest_connections_closed_total{reason=\"ended\"}";
         origin.metric(closed).await
@@ -72,7 +74,8 @@ async fn without_ffmpeg_the_broadcast_is_ended() {
     let more = "[transcode]\nffmpeg = \"/nonexistent/ffmpeg\"\nfailures_max = 2\n";
     let origin = Origin::start(&[("240p", 240, 300)], more).await;
     let mut publisher = Publisher::start(&origin.publish_url(KEY), 30);
-    assert!(!publisher.exited().await, "ffmpeg was content");
+    let (was_content, said) = publisher.exited().await;
+    assert!(!was_content, "{said}");
     let list = origin.get("/api/streams").await;
     assert!(!list.text().contains("demo"), "{}", list.text());
 }
