@@ -6,11 +6,11 @@ use http::Method;
 use rooms::schema::{
     Body, FromEdge, FromEdgeBody, Message, Publish, Review, ReviewKind, ToEdge, User,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use settings::Secret;
 use tokio::time::timeout;
 
-use crate::harness::{LINK, Origin, PATIENCE, eventually};
+use crate::harness::{LINK, Origin, PASSWORD, PATIENCE, call, eventually, get, operator, post};
 
 async fn heard(inbox: &mut EdgeInbox) -> EdgeEvent {
     timeout(PATIENCE, inbox.recv())
@@ -64,17 +64,11 @@ async fn edges_are_told_that_there_is_no_room() {
     let is_gone = |message: &ToEdge| matches!(message, ToEdge::NoRoom);
     hears((&bus, &mut inbox), true, is_there).await;
     let stop = "/v1/admin/rooms/kitchen/stop";
-    origin
-        .operate(Method::POST, stop, Value::Null)
-        .await
-        .is(200);
+    origin.operate(operator(Method::POST, stop)).await.is(200);
     hears((&bus, &mut inbox), false, is_gone).await;
     hears((&bus, &mut inbox), true, is_gone).await;
     let start = "/v1/admin/rooms/kitchen/start";
-    origin
-        .operate(Method::POST, start, Value::Null)
-        .await
-        .is(200);
+    origin.operate(operator(Method::POST, start)).await.is(200);
     hears((&bus, &mut inbox), true, is_there).await;
 }
 
@@ -114,49 +108,34 @@ fn held(author: &str) -> FromEdge {
 #[tokio::test]
 async fn the_log_of_a_room_says_who_acted() {
     let origin = Origin::start().await;
-    let (boss, _) = origin.register("Boss").await;
-    let path = format!("/v1/admin/users/{boss}/roles/staff");
-    let granted = origin.operate(Method::PUT, &path, Value::Null).await;
-    granted.is(200);
-    let body = json!({ "login": "boss", "password": "correct horse" });
-    let signed_in = origin.ask(Method::POST, "/v1/session", "", body).await;
-    let signed_in = signed_in.is(200);
-    let staff = signed_in.text("/access_token");
-    let (ana, ana_token) = origin.register("Ana").await;
+    let (boss, ana) = (origin.staff("Boss").await, origin.register("Ana").await);
     let (bus, mut inbox) = linked(&origin).await;
     hears((&bus, &mut inbox), true, is_there).await;
     let room = RoomName::new("kitchen").unwrap();
     bus.send(&room, held("somebody").to_binary()).unwrap();
-    let reports = "/v1/admin/reports";
+    let reports = get("/v1/admin/reports").bearer(&boss.access);
     eventually("a review", async || {
-        let open = origin.ask(Method::GET, reports, staff, Value::Null).await;
+        let open = origin.ask(reports.clone()).await;
         let first = open.is(200).body["reports"][0]["review"]["id"].clone();
         (first == "r1").then_some(())
     })
     .await;
-    let dismiss = "/v1/admin/reports/kitchen/r1/dismiss";
-    let dismissed = origin.ask(Method::POST, dismiss, staff, Value::Null).await;
+    let dismiss = call(Method::POST, "/v1/admin/reports/kitchen/r1/dismiss");
+    let dismissed = origin.ask(dismiss.bearer(&boss.access)).await;
     dismissed.is(204);
-    let password = json!({ "password": "correct horse" });
-    let gone = origin.ask(Method::POST, "/v1/me/erase", &ana_token, password);
-    gone.await.is(204);
-    let (ban, by_operator) = (
-        json!({ "type": "ban", "user": "x" }),
-        "/v1/rooms/kitchen/acts",
-    );
-    let banned = origin.operate(Method::POST, by_operator, json!({ "act": ban }));
-    banned.await.is(200);
-    let log = "/v1/rooms/kitchen/audit";
-    let lines = origin.operate(Method::GET, log, Value::Null).await.is(200);
-    let lines = lines.body["lines"].as_array().unwrap().clone();
+    let erase = post("/v1/me/erase", json!({ "password": PASSWORD }));
+    origin.ask(erase.bearer(&ana.access)).await.is(204);
+    let ban = json!({ "act": { "type": "ban", "user": "x" } });
+    let ban = operator(Method::POST, "/v1/rooms/kitchen/acts").json(ban);
+    origin.operate(ban).await.is(200);
+    let log = operator(Method::GET, "/v1/rooms/kitchen/audit");
+    let log = origin.operate(log).await.is(200);
+    let lines = log.body["lines"].as_array().unwrap();
     let by = |act: &str| {
-        let mut lines = lines.iter().filter(|line| line["act"]["type"] == act);
-        lines
-            .next()
-            .unwrap_or_else(|| panic!("no {act} in {lines:?}"))["actor"]
-            .clone()
+        let line = lines.iter().find(|line| line["act"]["type"] == act);
+        line.unwrap_or_else(|| panic!("no {act} in {lines:?}"))["actor"].clone()
     };
-    assert_eq!(by("dismiss"), boss);
-    assert_eq!(by("delete_user"), ana);
+    assert_eq!(by("dismiss"), boss.id);
+    assert_eq!(by("delete_user"), ana.id);
     assert_eq!(by("ban"), "operator");
 }

@@ -1,22 +1,19 @@
 //! The document of the API, and whether what it says is there.
 
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::Origin;
+use crate::harness::{Origin, call, get, operator};
 
 #[tokio::test]
 async fn whatever_is_documented_is_answered() {
     let origin = Origin::start().await;
     let document = origin
-        .operate(Method::GET, "/v1/openapi.json", Value::Null)
+        .operate(operator(Method::GET, "/v1/openapi.json"))
         .await
         .is(200);
     assert_eq!(document.text("/servers/0/url"), "/v1");
-    let public = origin
-        .ask(Method::GET, "/v1/openapi.json", "", Value::Null)
-        .await
-        .is(200);
+    let public = origin.ask(get("/v1/openapi.json")).await.is(200);
     assert_eq!(public.text("/servers/0/url"), "/api");
     assert_eq!(public.body["paths"], document.body["paths"]);
     for (path, methods) in document.body["paths"].as_object().unwrap() {
@@ -28,9 +25,13 @@ async fn whatever_is_documented_is_answered() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let path = format!("/v1{filled}");
             let answer = if path.starts_with("/v1/admin/") {
-                origin.operate(method.clone(), &path, json!({})).await
+                origin
+                    .operate(operator(method.clone(), &path).json(json!({})))
+                    .await
             } else {
-                origin.ask(method.clone(), &path, "", json!({})).await
+                origin
+                    .ask(call(method.clone(), &path).json(json!({})))
+                    .await
             };
             let status = answer.status.as_u16();
             assert_ne!(status, 405, "{method} {path}");

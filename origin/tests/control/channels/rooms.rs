@@ -1,9 +1,9 @@
 //! Rooms: made, listed, changed, deleted.
 
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::Origin;
+use crate::harness::{Origin, operator};
 
 #[tokio::test]
 async fn a_room_is_made_and_shown() {
@@ -14,20 +14,20 @@ async fn a_room_is_made_and_shown() {
         (&made.body["live"], &made.body["source"]),
         (&json!(false), &json!("api"))
     );
-    let again = origin.operate(
-        Method::POST,
-        "/v1/admin/rooms",
-        json!({ "name": "kitchen" }),
-    );
+    let again = origin
+        .operate(operator(Method::POST, "/v1/admin/rooms").json(json!({ "name": "kitchen" })));
     assert_eq!(again.await.refusal(), (409, "room-taken"));
-    let configured = origin.operate(Method::POST, "/v1/admin/rooms", json!({ "name": "demo" }));
+    let configured =
+        origin.operate(operator(Method::POST, "/v1/admin/rooms").json(json!({ "name": "demo" })));
     assert_eq!(configured.await.refusal(), (409, "room-taken"));
-    let bad = origin.operate(Method::POST, "/v1/admin/rooms", json!({ "name": "a/b" }));
+    let bad =
+        origin.operate(operator(Method::POST, "/v1/admin/rooms").json(json!({ "name": "a/b" })));
     assert_eq!(bad.await.refusal(), (422, "bad-name"));
-    let unknown = origin.operate(Method::POST, "/v1/admin/rooms", json!({ "names": "a" }));
+    let unknown =
+        origin.operate(operator(Method::POST, "/v1/admin/rooms").json(json!({ "names": "a" })));
     assert_eq!(unknown.await.refusal(), (400, "malformed"));
     let list = origin
-        .operate(Method::GET, "/v1/admin/rooms?limit=1", Value::Null)
+        .operate(operator(Method::GET, "/v1/admin/rooms?limit=1"))
         .await
         .is(200);
     assert_eq!(
@@ -37,30 +37,27 @@ async fn a_room_is_made_and_shown() {
     assert_eq!(list.text("/rooms/0/source"), "config");
     assert_eq!(list.text("/rooms/0/title"), "A test");
     let rest = origin
-        .operate(Method::GET, "/v1/admin/rooms?after=demo", Value::Null)
+        .operate(operator(Method::GET, "/v1/admin/rooms?after=demo"))
         .await
         .is(200);
     assert_eq!(rest.text("/rooms/0/name"), "kitchen");
     let change = json!({ "title": "Kitchen" });
     let path = "/v1/admin/rooms/kitchen";
     let changed = origin
-        .operate(Method::PATCH, path, change.clone())
+        .operate(operator(Method::PATCH, path).json(change.clone()))
         .await
         .is(200);
     assert_eq!(changed.text("/title"), "Kitchen");
     let refused = origin
-        .operate(Method::PATCH, "/v1/admin/rooms/demo", change)
+        .operate(operator(Method::PATCH, "/v1/admin/rooms/demo").json(change))
         .await;
     assert_eq!(refused.refusal(), (409, "configured"));
     let refused = origin
-        .operate(Method::DELETE, "/v1/admin/rooms/demo", Value::Null)
+        .operate(operator(Method::DELETE, "/v1/admin/rooms/demo"))
         .await;
     assert_eq!(refused.refusal(), (409, "configured"));
-    origin
-        .operate(Method::DELETE, path, Value::Null)
-        .await
-        .is(204);
-    let gone = origin.operate(Method::GET, path, Value::Null).await;
+    origin.operate(operator(Method::DELETE, path)).await.is(204);
+    let gone = origin.operate(operator(Method::GET, path)).await;
     assert_eq!(gone.refusal(), (404, "unknown-room"));
     let acts: Vec<_> = origin
         .audit()
@@ -75,21 +72,25 @@ async fn the_same_again_is_the_same_room() {
     let mut origin = Origin::start().await;
     let (path, body) = ("/v1/admin/rooms", json!({ "name": "kitchen" }));
     let first = origin
-        .operate_once(Method::POST, path, body.clone(), Some("k"))
+        .operate(operator(Method::POST, path).json(body.clone()).once("k"))
         .await
         .is(201);
     let again = origin
-        .operate_once(Method::POST, path, body, Some("k"))
+        .operate(operator(Method::POST, path).json(body).once("k"))
         .await
         .is(201);
     assert_eq!(first.body, again.body);
     let other = origin
-        .operate_once(Method::POST, path, json!({ "name": "b" }), Some("k"))
+        .operate(
+            operator(Method::POST, path)
+                .json(json!({ "name": "b" }))
+                .once("k"),
+        )
         .await;
     assert_eq!(other.refusal(), (409, "idempotency-reused"));
     origin.restart().await;
     let kept = origin
-        .operate(Method::GET, "/v1/admin/rooms/kitchen", Value::Null)
+        .operate(operator(Method::GET, "/v1/admin/rooms/kitchen"))
         .await;
     assert_eq!(
         kept.is(200).body["created_at_ms"],
@@ -103,7 +104,7 @@ async fn there_is_chat_in_an_open_room_alone() {
     // The hub's own page: it opens the room if it is known.
     let look = async || {
         origin
-            .operate(Method::GET, "/v1/rooms/kitchen", Value::Null)
+            .operate(operator(Method::GET, "/v1/rooms/kitchen"))
             .await
     };
     assert_eq!(look().await.status.as_u16(), 404);
@@ -111,15 +112,12 @@ async fn there_is_chat_in_an_open_room_alone() {
     let epoch = look().await.is(200).body["epoch"].as_u64().unwrap();
     let stop = "/v1/admin/rooms/kitchen/stop";
     origin
-        .operate(Method::POST, stop, json!({ "reason": "enough" }))
+        .operate(operator(Method::POST, stop).json(json!({ "reason": "enough" })))
         .await
         .is(200);
     assert_eq!(look().await.status.as_u16(), 404);
     let start = "/v1/admin/rooms/kitchen/start";
-    origin
-        .operate(Method::POST, start, Value::Null)
-        .await
-        .is(200);
+    origin.operate(operator(Method::POST, start)).await.is(200);
     let later = look().await.is(200).body["epoch"].as_u64().unwrap();
     assert!(later > epoch, "a new life of the room");
 }
@@ -127,22 +125,17 @@ async fn there_is_chat_in_an_open_room_alone() {
 #[tokio::test]
 async fn what_changes_nothing_is_not_written_down() {
     let origin = Origin::start().await;
-    let (ana, _) = origin.register("Ana").await;
+    let ana = origin.register("Ana").await;
     origin.create("kitchen").await;
     let path = "/v1/admin/rooms/kitchen";
     let (stop, start) = (format!("{path}/stop"), format!("{path}/start"));
-    for (method, path, body) in [
-        (
-            Method::PATCH,
-            path,
-            json!({ "title": "Kitchen", "owner": ana }),
-        ),
-        (Method::POST, stop.as_str(), json!({ "reason": "enough" })),
-        (Method::POST, start.as_str(), Value::Null),
+    for call in [
+        operator(Method::PATCH, path).json(json!({ "title": "Kitchen", "owner": ana.id })),
+        operator(Method::POST, &stop).json(json!({ "reason": "enough" })),
+        operator(Method::POST, &start),
     ] {
         for _ in 0..3 {
-            let asked = origin.operate(method.clone(), path, body.clone()).await;
-            asked.is(200);
+            origin.operate(call.clone()).await.is(200);
         }
     }
     let lines = origin.audit();

@@ -14,7 +14,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::harness::{DEMO_KEY, Origin, Publisher, eventually};
+use crate::harness::{KEY, Origin, Publisher, Setup, eventually, operator};
 
 const PRIVATE: &str = "[control.webhooks]\nallow_private = true\n";
 
@@ -68,7 +68,7 @@ async fn hear(State(receiver): State<Receiver>, headers: HeaderMap, body: String
 async fn webhook(origin: &Origin, address: SocketAddr, events: &[&str]) -> (String, String) {
     let body = json!({ "url": format!("http://{address}/hook"), "events": events });
     let made = origin
-        .operate(Method::POST, "/v1/admin/webhooks", body)
+        .operate(operator(Method::POST, "/v1/admin/webhooks").json(body))
         .await
         .is(201);
     (made.text("/id").to_owned(), made.text("/secret").to_owned())
@@ -76,13 +76,13 @@ async fn webhook(origin: &Origin, address: SocketAddr, events: &[&str]) -> (Stri
 
 #[tokio::test]
 async fn live_and_ended_are_told_signed_and_in_order() {
-    let origin = Origin::with(PRIVATE).await;
+    let origin = Setup::new().encoder().with(PRIVATE).start().await;
     // The first attempt fails: what follows waits for it.
     let (receiver, address) = Receiver::start(&[500]).await;
     let (id, secret) = webhook(&origin, address, &["live", "ended"]).await;
     let (deaf, elsewhere) = Receiver::start(&[]).await;
     webhook(&origin, elsewhere, &["gift"]).await;
-    let publisher = Publisher::start(&origin.publish_url(DEMO_KEY));
+    let publisher = Publisher::start(&origin.publish_url(KEY), 30);
     origin.live("demo").await;
     drop(publisher);
     let heard = receiver.hears(3).await;
@@ -116,11 +116,11 @@ async fn live_and_ended_are_told_signed_and_in_order() {
     .await;
     let path = format!("/v1/admin/webhooks/{id}");
     origin
-        .operate(Method::DELETE, &path, Value::Null)
+        .operate(operator(Method::DELETE, &path))
         .await
         .is(204);
     let list = origin
-        .operate(Method::GET, "/v1/admin/webhooks", Value::Null)
+        .operate(operator(Method::GET, "/v1/admin/webhooks"))
         .await
         .is(200);
     assert_eq!(list.body["webhooks"].as_array().unwrap().len(), 1);
@@ -137,15 +137,15 @@ async fn a_broadcast_has_ended_before_the_next_one_is_live() {
     std::fs::set_permissions(&ffmpeg, Permissions::from_mode(0o700)).unwrap();
     // Something to encode.
     let rung = "[[ladder]]\nname = \"240p\"\nheight = 240\nvideo_bitrate_kbps = 300\n";
-    let more = format!("ffmpeg = \"{}\"\n---\n{rung}{PRIVATE}", ffmpeg.display());
-    let origin = Origin::with(&more).await;
+    let setup = Setup::new().encoder_with(&format!("ffmpeg = \"{}\"\n", ffmpeg.display()));
+    let origin = setup.with(rung).with(PRIVATE).start().await;
     let (receiver, address) = Receiver::start(&[]).await;
     webhook(&origin, address, &["live", "ended"]).await;
-    let url = origin.publish_url(DEMO_KEY);
-    let first = Publisher::start(&url);
+    let url = origin.publish_url(KEY);
+    let first = Publisher::start(&url, 30);
     origin.live("demo").await;
     drop(first);
-    let _second = Publisher::start(&url);
+    let _second = Publisher::start(&url, 30);
     let heard = receiver.hears(3).await;
     let kinds: Vec<_> = heard
         .iter()
@@ -158,13 +158,13 @@ async fn a_broadcast_has_ended_before_the_next_one_is_live() {
 
 #[tokio::test]
 async fn what_could_not_be_delivered_is_after_a_restart() {
-    let mut origin = Origin::with(PRIVATE).await;
+    let mut origin = Setup::new().encoder().with(PRIVATE).start().await;
     // Nobody listens there, for now.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     webhook(&origin, address, &["live"]).await;
-    let publisher = Publisher::start(&origin.publish_url(DEMO_KEY));
+    let publisher = Publisher::start(&origin.publish_url(KEY), 30);
     eventually("an attempt", async || {
         let failed = "weir_webhook_attempts_total{outcome=\"failed\"}";
         (origin.metric(failed).await >= Some(1.0)).then_some(())
@@ -186,7 +186,7 @@ async fn what_could_not_be_delivered_is_after_a_restart() {
 
 #[tokio::test]
 async fn private_addresses_are_refused() {
-    let origin = Origin::start().await;
+    let origin = Setup::new().encoder().start().await;
     for url in [
         "http://example.org/",
         "https://127.0.0.1/",
@@ -195,17 +195,17 @@ async fn private_addresses_are_refused() {
     ] {
         let body = json!({ "url": url, "events": ["live"] });
         let refused = origin
-            .operate(Method::POST, "/v1/admin/webhooks", body)
+            .operate(operator(Method::POST, "/v1/admin/webhooks").json(body))
             .await;
         assert_eq!(refused.refusal(), (422, "bad-url"), "{url}");
     }
     let body = json!({ "url": "https://example.org/", "events": ["dead"] });
     let refused = origin
-        .operate(Method::POST, "/v1/admin/webhooks", body)
+        .operate(operator(Method::POST, "/v1/admin/webhooks").json(body))
         .await;
     assert_eq!(refused.refusal(), (422, "bad-events"));
     let body = json!({ "url": "https://example.org/ana/hook?token=t0ken", "events": ["gift"] });
-    let made = origin.operate(Method::POST, "/v1/admin/webhooks", body);
+    let made = origin.operate(operator(Method::POST, "/v1/admin/webhooks").json(body));
     made.await.is(201);
     let logged = origin.audit();
     let details = &logged.last().unwrap()["details"];
@@ -214,10 +214,10 @@ async fn private_addresses_are_refused() {
     // A name that leads here is found out when it is looked up.
     let body = json!({ "url": "https://localhost:1/", "events": ["live"] });
     origin
-        .operate(Method::POST, "/v1/admin/webhooks", body)
+        .operate(operator(Method::POST, "/v1/admin/webhooks").json(body))
         .await
         .is(201);
-    let _publisher = Publisher::start(&origin.publish_url(DEMO_KEY));
+    let _publisher = Publisher::start(&origin.publish_url(KEY), 30);
     eventually("an attempt", async || {
         let failed = "weir_webhook_attempts_total{outcome=\"failed\"}";
         (origin.metric(failed).await >= Some(1.0)).then_some(())

@@ -1,25 +1,25 @@
 //! `/ledger/verify`: all is well, and what it says when it is not.
 
+use std::path::Path;
+
 use http::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::harness::{OPERATOR, World};
+use super::book::{fill, filled, read, verify};
+use crate::harness::{Origin, control_file, operator};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_ledger_and_a_filled_one_add_up() {
-    let world = World::new();
-    let origin = world.origin().await;
-    let told = origin.json("/ledger/verify").await;
+    let mut origin = Origin::start().await;
+    let told = read(&origin, "/verify").await;
     assert_eq!(told, json!({ "running_since_ms": null, "last": null }));
-    let report = origin.verify().await;
+    let report = verify(&origin).await;
     assert_eq!(report["ok"], true, "{report}");
     assert_eq!(report["transfers"], 0);
-    origin.stop().await;
 
-    world.fill().await;
-    let origin = world.origin().await;
-    let report = origin.verify().await;
+    origin.restart_after(fill).await;
+    let report = verify(&origin).await;
     assert_eq!(report["ok"], true, "{report}");
     assert_eq!(report["differences"], json!([]));
     let counts = ["accounts", "batches", "transfers", "messages_pending"];
@@ -29,37 +29,35 @@ async fn an_empty_ledger_and_a_filled_one_add_up() {
         assert_eq!(of["sum"], 0, "{report}");
     }
     // What the last one found is kept.
-    let told = origin.json("/ledger/verify").await;
+    let told = read(&origin, "/verify").await;
     assert_eq!(told["last"], report);
     assert_eq!(told["running_since_ms"], Value::Null);
-    assert_eq!(origin.metric("weir_control_ledger_differences").await, 0.0);
+    let differences = origin.metric("weir_control_ledger_differences").await;
+    assert_eq!(differences, Some(0.0));
     // Head, accounts, batches, transfers.
     let rows = origin.metric("weir_control_ledger_verify_rows").await;
-    assert_eq!(rows, 14.0);
+    assert_eq!(rows, Some(14.0));
     let verified = "weir_control_ledger_verified_timestamp_seconds";
-    assert!(origin.metric(verified).await > 0.0);
+    assert!(origin.metric(verified).await > Some(0.0));
     let running = "weir_control_ledger_verify_started_timestamp_seconds";
-    assert_eq!(origin.metric(running).await, 0.0);
+    assert_eq!(origin.metric(running).await, Some(0.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_edited_the_database_is_found_out() {
-    let world = World::new();
-    world.fill().await;
-    let origin = world.origin().await;
-    assert_eq!(origin.verify().await["ok"], true);
-    origin.stop().await;
+    let mut origin = filled().await;
+    assert_eq!(verify(&origin).await["ok"], true);
 
-    let database = Connection::open(world.file("ledger.db")).unwrap();
-    let changed = database.execute(
-        "UPDATE accounts SET balance = balance + 7 WHERE id LIKE '%:u-1'",
-        [],
-    );
-    assert_eq!(changed, Ok(1));
-    drop(database);
-
-    let origin = world.origin().await;
-    let report = origin.verify().await;
+    let edit = async |directory: &Path| {
+        let database = Connection::open(control_file(directory, "ledger.db")).unwrap();
+        let changed = database.execute(
+            "UPDATE accounts SET balance = balance + 7 WHERE id LIKE '%:u-1'",
+            [],
+        );
+        assert_eq!(changed, Ok(1));
+    };
+    origin.restart_after(edit).await;
+    let report = verify(&origin).await;
     assert_eq!(report["ok"], false);
     let differences = report["differences"].as_array().unwrap();
     let balance = differences.iter().find_map(|found| found.get("balance"));
@@ -73,27 +71,25 @@ async fn who_edited_the_database_is_found_out() {
     assert_eq!(sum.unwrap_or_else(|| panic!("{report}"))["sum"], 7);
     let differences = differences.len() as f64;
     let metric = origin.metric("weir_control_ledger_differences").await;
-    assert_eq!(metric, differences);
+    assert_eq!(metric, Some(differences));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_at_a_time() {
-    let world = World::new();
-    world.fill().await;
-    let origin = world.origin().await;
-    let verify = async || {
-        let answer = origin.admin(Method::POST, "/ledger/verify", Some(OPERATOR));
-        let answer = answer.await;
+    let origin = filled().await;
+    let ask = async || {
+        let call = operator(Method::POST, "/v1/admin/ledger/verify");
+        let answer = origin.operate(call).await;
         match answer.status.as_u16() {
-            200 => answer.json()["ok"] == true,
+            200 => answer.body["ok"] == true,
             _ => {
-                assert_eq!(answer.refusal(), (409, "running".to_owned()));
+                assert_eq!(answer.refusal(), (409, "running"));
                 false
             }
         }
     };
     // Whichever come while one runs are refused, and all others are told the same.
-    let verified = futures::future::join_all((0..8).map(|_| verify())).await;
+    let verified = futures::future::join_all((0..8).map(|_| ask())).await;
     assert!(verified.contains(&true));
-    assert!(verify().await, "the place is free again");
+    assert!(ask().await, "the place is free again");
 }

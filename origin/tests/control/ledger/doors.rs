@@ -8,42 +8,41 @@ use accounts::{DisplayName, Login, NewAccount, Password, Role, SignIn};
 use http::Method;
 use settings::KeyPath;
 
-use crate::harness::World;
+use super::book::{fill, filled};
+use crate::harness::{Setup, call, stranger};
 
 const PATHS: [(Method, &str); 7] = [
-    (Method::GET, "/ledger/summary"),
-    (Method::GET, "/ledger/verify"),
-    (Method::POST, "/ledger/verify"),
-    (Method::GET, "/ledger/accounts/nobody"),
-    (Method::GET, "/ledger/accounts/nobody/history"),
-    (Method::GET, "/ledger/transfers/none"),
-    (Method::GET, "/ledger/export"),
+    (Method::GET, "/v1/admin/ledger/summary"),
+    (Method::GET, "/v1/admin/ledger/verify"),
+    (Method::POST, "/v1/admin/ledger/verify"),
+    (Method::GET, "/v1/admin/ledger/accounts/nobody"),
+    (Method::GET, "/v1/admin/ledger/accounts/nobody/history"),
+    (Method::GET, "/v1/admin/ledger/transfers/none"),
+    (Method::GET, "/v1/admin/ledger/export"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_without_the_operators_token() {
-    let world = World::new();
-    world.fill().await;
-    let origin = world.origin().await;
+    let origin = filled().await;
     for (method, path) in PATHS {
-        for shown in [None, Some("wrong-token-0123456789")] {
-            let answer = origin.admin(method.clone(), path, shown).await;
-            let expected = (401, "unauthorized".to_owned());
-            assert_eq!(answer.refusal(), expected, "{path}");
+        let call = call(method, path);
+        for call in [call.clone(), call.clone().bearer("wrong-token-0123456789")] {
+            let answer = origin.operate(call).await;
+            assert_eq!(answer.refusal(), (401, "unauthorized"), "{path}");
         }
-        let answer = origin.stranger(path).await;
-        assert_eq!(answer.refusal(), (401, "not-an-edge".to_owned()), "{path}");
-        let answer = origin.through_edge(method, path, "no.access.token").await;
-        assert_eq!(answer.refusal(), (401, "signed-out".to_owned()), "{path}");
+        let answer = origin.ask(stranger(path)).await;
+        assert_eq!(answer.refusal(), (401, "not-an-edge"), "{path}");
+        let answer = origin.ask(call.bearer("no.access.token")).await;
+        assert_eq!(answer.refusal(), (401, "signed-out"), "{path}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_through_edges_and_no_other_people() {
-    let world = World::new();
-    world.fill().await;
+    let setup = Setup::new();
+    fill(setup.directory()).await;
     let people = AccountsConfig {
-        path: world.file("accounts.db"),
+        path: setup.file("accounts.db"),
         ..AccountsConfig::default()
     };
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -75,16 +74,18 @@ async fn staff_through_edges_and_no_other_people() {
     people.close().await;
     drop(people);
 
-    let origin = world.origin().await;
+    let origin = setup.start().await;
+    let [staff, viewer] = [&tokens[0], &tokens[1]];
     for (method, path) in PATHS {
-        let viewer = origin.through_edge(method.clone(), path, &tokens[1]).await;
-        assert_eq!(viewer.refusal(), (403, "forbidden".to_owned()), "{path}");
-        let staff = origin.through_edge(method, path, &tokens[0]).await;
+        let call = call(method, path);
+        let answer = origin.ask(call.clone().bearer(viewer)).await;
+        assert_eq!(answer.refusal(), (403, "forbidden"), "{path}");
+        let answer = origin.ask(call.bearer(staff)).await;
         let expected = if path.ends_with("none") || path.contains("nobody") {
             404
         } else {
             200
         };
-        assert_eq!(staff.status.as_u16(), expected, "{path}: {}", staff.text);
+        assert_eq!(answer.status.as_u16(), expected, "{path}: {answer:?}");
     }
 }

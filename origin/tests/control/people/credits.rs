@@ -6,19 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::harness::{Call, Origin, Someone, get, operator, post};
-
-fn credit(id: &str, amount: impl Into<Value>, key: &str) -> Call {
-    let body = json!({ "amount": amount.into(), "note": "for a friend" });
-    let call = operator(Method::POST, &format!("/v1/admin/users/{id}/credits"));
-    call.json(body).field("idempotency-key", key)
-}
-
-async fn balance(origin: &Origin, who: &Someone) -> i64 {
-    let wallet = get("/v1/wallet").bearer(&who.access);
-    let wallet = origin.ask(wallet).await.is(200);
-    wallet.body["balance"].as_i64().unwrap()
-}
+use crate::harness::{Call, Origin, Setup, Someone, credit, get, operator, post};
 
 #[tokio::test]
 async fn the_same_again_is_the_same_credit() {
@@ -36,7 +24,7 @@ async fn the_same_again_is_the_same_credit() {
     let given = origin.ask(by_staff).await.is(201);
     assert_ne!(given.body["transfer"], first.body["transfer"]);
     origin.operate(credit(&staff.id, 500, "a")).await.is(201);
-    assert_eq!(balance(&origin, &ana).await, 800);
+    assert_eq!(origin.balance(&ana).await, 800);
     let history = get("/v1/wallet/history").bearer(&ana.access);
     let history = origin.ask(history).await.is(200).body;
     let lines = history["items"].as_array().unwrap().iter();
@@ -70,7 +58,7 @@ async fn at_once_the_same_is_one_credit() {
     for asked in asked.collect::<Vec<_>>() {
         asked.await.unwrap();
     }
-    assert_eq!(balance(&origin, &ana).await, 7);
+    assert_eq!(origin.balance(&ana).await, 7);
 }
 
 #[tokio::test]
@@ -90,11 +78,11 @@ async fn amounts_have_limits() {
         let answer = origin.operate(credit(&ana.id, amount.clone(), "a")).await;
         assert_eq!(answer.refusal(), (status, code), "{amount}");
     }
-    assert_eq!(balance(&origin, &ana).await, 0);
+    assert_eq!(origin.balance(&ana).await, 0);
     origin.operate(credit(&ana.id, i64::MAX, "b")).await.is(201);
     let more = origin.operate(credit(&ana.id, 1, "c")).await;
     assert_eq!(more.refusal(), (422, "refused"));
-    assert_eq!(balance(&origin, &ana).await, i64::MAX);
+    assert_eq!(origin.balance(&ana).await, i64::MAX);
     // Where they come from has its limit, too.
     let ben = origin.register("Ben").await;
     let more = origin.operate(credit(&ben.id, 1, "d")).await;
@@ -103,7 +91,7 @@ async fn amounts_have_limits() {
         .operate(credit(&ana.id, -i64::MAX, "e"))
         .await
         .is(201);
-    assert_eq!(balance(&origin, &ana).await, 0);
+    assert_eq!(origin.balance(&ana).await, 0);
 }
 
 #[tokio::test]
@@ -114,7 +102,7 @@ async fn what_is_not_complete_is_refused() {
     let with = |note: &str| {
         let body = json!({ "amount": 1, "note": note });
         let call = operator(Method::POST, &path).json(body);
-        call.field("idempotency-key", "a")
+        call.once("a")
     };
     let keyless = with("x").without("idempotency-key");
     assert_eq!(origin.operate(keyless).await.refusal(), (400, "malformed"));
@@ -126,6 +114,8 @@ async fn what_is_not_complete_is_refused() {
     let answer = origin.operate(nobody).await;
     assert_eq!(answer.refusal(), (404, "unknown-account"));
 }
+
+const LENIENT: &str = "[control.gifts]\nhold_self_gifts = false\n";
 
 /// What an edge hands over: a filter planned it.
 fn order(id: &str, sender: &str, coins: u64) -> Value {
@@ -207,7 +197,7 @@ async fn gifts_for_the_own_room_are_held_unless_they_may_be() {
     let guest = origin.ask(gift("g2", &ben, 10)).await.is(201);
     assert_eq!(guest.body["state"], "given");
 
-    let lenient = Origin::with("[control.gifts]\nhold_self_gifts = false\n").await;
+    let lenient = Setup::new().with(LENIENT).start().await;
     let ana = lenient.register("Ana").await;
     lenient.operate(credit(&ana.id, 100, "a")).await.is(201);
     make_broadcaster(&lenient, &ana).await;

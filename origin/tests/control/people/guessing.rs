@@ -150,6 +150,6 @@ async fn a_network_that_signs_in_too_often_waits_alone() {
     }
     assert!(crowded > 0, "nobody waits");
     origin.sign_in("ana", PASSWORD, HOME).await.is(200);
-    let counted = "weir_control_requests_total{outcome=\"too-many\",route=\"/v1/session\"} ";
+    let counted = "weir_control_requests_total{outcome=\"too-many\",route=\"/v1/session\"}";
     assert_eq!(origin.metric(counted).await, Some(f64::from(crowded)));
 }

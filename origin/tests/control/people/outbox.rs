@@ -2,13 +2,15 @@
 //! what the records have.
 
 use std::path::Path;
+use std::time::Instant;
 
 use http::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
-use crate::harness::{LOOK, Origin, PATIENCE, Someone, get, operator, post};
+use crate::harness::{
+    Origin, PATIENCE, Setup, Someone, control_file, credit, eventually, get, operator, post,
+};
 
 const STUCK: &str = "stuck";
 const DEMO: &str = "demo";
@@ -18,10 +20,8 @@ const BOTH: &str = "[[streams]]\nname = \"stuck\"\npublish_key = \"key-of-the-st
 /// Somebody with so many coins.
 async fn rich(origin: &Origin, name: &str, coins: u64) -> Someone {
     let someone = origin.register(name).await;
-    let path = format!("/v1/admin/users/{}/credits", someone.id);
-    let credit = operator(Method::POST, &path).field("idempotency-key", name);
-    let body = json!({ "amount": coins, "note": "for the tests" });
-    origin.operate(credit.json(body)).await.is(201);
+    let given = origin.operate(credit(&someone.id, coins, name)).await;
+    given.is(201);
     someone
 }
 
@@ -48,11 +48,7 @@ async fn give(origin: &Origin, giver: &Someone, room: &str, id: &str) {
 }
 
 async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "{what}");
-        sleep(LOOK).await;
-    }
+    eventually(what, async || is_so().await.then_some(())).await;
 }
 
 /// Events of a room; none while its hub does not answer.
@@ -78,7 +74,7 @@ fn kept(directory: &Path, room: &str, user: &str) -> Option<u64> {
 
 /// As if there had been the same gifts some days before the newest.
 fn give_earlier(directory: &Path, days: i64) {
-    let records = Connection::open(directory.join("control/gifts.db")).unwrap();
+    let records = Connection::open(control_file(directory, "gifts.db")).unwrap();
     let sql = "INSERT INTO gift_records_points \
                SELECT room, day - ?1, user_id, points FROM gift_records_points \
                WHERE day = (SELECT max(day) FROM gift_records_points)";
@@ -87,8 +83,7 @@ fn give_earlier(directory: &Path, days: i64) {
 
 /// Days with a leaderboard, before today.
 fn days(origin: &Origin) -> Vec<i64> {
-    let records = Connection::open(origin.file("control/gifts.db")).unwrap();
-    records.busy_timeout(PATIENCE).unwrap();
+    let records = origin.database("gifts.db");
     let sql = "SELECT DISTINCT (SELECT max(day) FROM gift_records_points) - day AS ago \
                FROM gift_records_points WHERE day >= 0 AND ago > 0 ORDER BY ago";
     let mut statement = records.prepare(sql).unwrap();
@@ -100,7 +95,7 @@ fn days(origin: &Origin) -> Vec<i64> {
 /// for it, not even a little each time.
 #[tokio::test]
 async fn a_room_that_cannot_be_read_is_in_nobodys_way() {
-    let mut origin = Origin::with(BOTH).await;
+    let mut origin = Setup::new().with(BOTH).start().await;
     let ana = rich(&origin, "Ana", 10_000).await;
     let state = format!("rooms/state/{STUCK}.room");
     origin
@@ -110,12 +105,15 @@ async fn a_room_that_cannot_be_read_is_in_nobodys_way() {
         .await;
     give(&origin, &ana, STUCK, "stuck-1").await;
     let left_out = async || origin.metric("weir_gift_rooms_left_out").await;
-    until("it is left out", async || left_out().await == Some(1.0)).await;
+    until("room that is left out", async || {
+        left_out().await == Some(1.0)
+    })
+    .await;
     let began = Instant::now();
     for number in 1..=20 {
         give(&origin, &ana, DEMO, &format!("demo-{number}")).await;
         give(&origin, &ana, STUCK, &format!("stuck-{}", number + 1)).await;
-        until("others are told", async || {
+        until("word to the other room", async || {
             head(&origin, DEMO).await >= Some(number)
         })
         .await;
@@ -123,7 +121,7 @@ async fn a_room_that_cannot_be_read_is_in_nobodys_way() {
     // Each would wait five seconds for the one that does not answer.
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
     for (room, points) in [(DEMO, 200), (STUCK, 210)] {
-        until("all is recorded", async || {
+        until("record of all", async || {
             recorded(&origin, room).await == Some(points)
         })
         .await;
@@ -131,12 +129,15 @@ async fn a_room_that_cannot_be_read_is_in_nobodys_way() {
     let waiting = origin.metric("weir_gift_announcements_waiting").await;
     assert_eq!(waiting, Some(21.0));
     // Somebody has looked: it is told everything, once.
-    std::fs::remove_file(origin.file(&state)).unwrap();
-    until("it is told", async || {
+    std::fs::remove_file(origin.directory().join(&state)).unwrap();
+    until("word to the room", async || {
         head(&origin, STUCK).await == Some(21)
     })
     .await;
-    until("none is left out", async || left_out().await == Some(0.0)).await;
+    until("end of who is left out", async || {
+        left_out().await == Some(0.0)
+    })
+    .await;
     assert_eq!(head(&origin, DEMO).await, Some(20));
     let inputs = origin.metric("weir_room_duplicates_total").await;
     assert_eq!(inputs, Some(0.0), "nothing was given to a hub twice");
@@ -148,13 +149,11 @@ async fn a_room_that_cannot_be_read_is_in_nobodys_way() {
 async fn points_are_the_records_after_a_restart() {
     let mut origin = Origin::start().await;
     let ana = rich(&origin, "Ana", 10_000).await;
-    let busy = Connection::open(origin.file("control/gifts.db")).unwrap();
-    busy.busy_timeout(PATIENCE).unwrap();
-    busy.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let busy = origin.hold("gifts.db");
     for number in 1..=3 {
         give(&origin, &ana, DEMO, &format!("gift-{number}")).await;
     }
-    until("the room is told", async || {
+    until("word to the room", async || {
         head(&origin, DEMO).await == Some(3)
     })
     .await;
@@ -169,15 +168,15 @@ async fn points_are_the_records_after_a_restart() {
             drop(busy);
         })
         .await;
-    until("the room is told again", async || {
+    until("word to the room after the restart", async || {
         head(&origin, DEMO).await >= Some(3)
     })
     .await;
-    until("all is recorded", async || {
+    until("record of all", async || {
         recorded(&origin, DEMO).await == Some(30)
     })
     .await;
-    until("its points are corrected", async || {
+    until("correction of its points", async || {
         let corrected = "weir_gift_scores_corrected_total";
         origin.metric(corrected).await >= Some(1.0)
     })
@@ -196,7 +195,7 @@ async fn leaderboards_of_old_days_are_removed() {
     let mut origin = Origin::start().await;
     let ana = rich(&origin, "Ana", 100).await;
     give(&origin, &ana, DEMO, "gift-1").await;
-    until("it is recorded", async || {
+    until("record of it", async || {
         recorded(&origin, DEMO).await == Some(10)
     })
     .await;
@@ -207,7 +206,7 @@ async fn leaderboards_of_old_days_are_removed() {
             }
         })
         .await;
-    until("old days are gone", async || days(&origin) == [1, 30]).await;
+    until("end of old days", async || days(&origin) == [1, 30]).await;
     let today = "/v1/rooms/demo/leaderboard?period=day";
     let today = origin.ask(get(today)).await.body["total"].clone();
     assert!(

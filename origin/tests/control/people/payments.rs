@@ -8,7 +8,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::harness::{Call, Origin, SECRETS, Someone, call, get, operator};
+use crate::harness::{Call, Origin, SECRETS, call, operator};
 
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -26,12 +26,6 @@ fn signed(secret: &str, time: u64, body: &Value) -> Call {
 
 fn paid(id: &str, user: &str, coins: u64) -> Value {
     json!({ "id": id, "user": user, "coins": coins })
-}
-
-async fn balance(origin: &Origin, who: &Someone) -> i64 {
-    let wallet = get("/v1/wallet").bearer(&who.access);
-    let wallet = origin.ask(wallet).await.is(200);
-    wallet.body["balance"].as_i64().unwrap()
 }
 
 #[tokio::test]
@@ -54,13 +48,13 @@ async fn a_payment_counts_once() {
     for answer in asked.collect::<Vec<_>>() {
         assert_eq!(answer.await.unwrap(), first.body);
     }
-    assert_eq!(balance(&origin, &ana).await, 500);
+    assert_eq!(origin.balance(&ana).await, 500);
     let other = paid("p-1", &ana.id, 501);
     let other = origin.ask(signed(SECRETS[0], now(), &other)).await;
     assert_eq!(other.refusal(), (409, "conflict"));
     let second = paid("p-2", &ana.id, 1);
     origin.ask(signed(SECRETS[1], now(), &second)).await.is(200);
-    assert_eq!(balance(&origin, &ana).await, 501);
+    assert_eq!(origin.balance(&ana).await, 501);
     let payments = origin.audit();
     assert_eq!(payments.len(), 2, "{payments:?}");
     assert_eq!(payments[0]["details"]["coins"], 500);
@@ -114,7 +108,7 @@ async fn what_is_not_signed_well_counts_nothing() {
         origin.ask(unknown).await.refusal(),
         (404, "unknown-provider")
     );
-    assert_eq!(balance(&origin, &ana).await, 0);
+    assert_eq!(origin.balance(&ana).await, 0);
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn bodies_are_read_strictly() {
     assert_eq!(answer.refusal(), (413, "too-large"));
     let long = json!({ "amount": 1, "note": "x".repeat(40_000) });
     let call = operator(Method::POST, &credit).json(long);
-    let answer = origin.operate(call.field("idempotency-key", "a")).await;
+    let answer = origin.operate(call.once("a")).await;
     assert_eq!(answer.refusal(), (413, "too-large"));
     let metric = "weir_control_requests_total{outcome=\"malformed\",route=\"/v1/accounts\"}";
     assert_eq!(origin.metric(metric).await, Some(6.0));

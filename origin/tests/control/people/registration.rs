@@ -6,7 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use tokio::sync::Barrier;
 
-use crate::harness::{Call, Origin, PASSWORD, Someone, WRONG, get, post};
+use crate::harness::{Call, Origin, PASSWORD, Setup, Someone, WRONG, get, post};
+
+const CLOSED: &str = "[control.accounts]\nregistration = false\n";
 
 fn ask(login: &str, name: &str) -> Call {
     let body = json!({ "login": login, "name": name, "password": PASSWORD });
@@ -85,20 +87,20 @@ async fn what_is_taken_or_bad_is_told() {
 #[tokio::test]
 async fn the_same_again_is_the_same_account() {
     let origin = Origin::start().await;
-    let keyed = |key: &str| ask("ana", "Ana").field("idempotency-key", key);
+    let keyed = |key: &str| ask("ana", "Ana").once(key);
     let first = origin.ask(keyed("a")).await.is(201);
     let again = origin.ask(keyed("a")).await.is(201);
     assert_eq!(first.body["user"], again.body["user"]);
     assert_ne!(first.body["refresh_token"], again.body["refresh_token"]);
     assert_eq!(origin.ask(keyed("b")).await.refusal(), (409, "name-taken"));
     let body = json!({ "login": "ana", "name": "Ana", "password": WRONG });
-    let other = post("/v1/accounts", body).field("idempotency-key", "a");
+    let other = post("/v1/accounts", body).once("a");
     assert_eq!(origin.ask(other).await.refusal(), (409, "name-taken"));
-    let blank = ask("ben", "Ben").field("idempotency-key", "a b");
+    let blank = ask("ben", "Ben").once("a b");
     assert_eq!(origin.ask(blank).await.refusal(), (400, "malformed"));
     // A key alone is no proof: whoever has the account already is not signed in by it.
     let body = json!({ "login": "ana", "name": "Cleo", "password": PASSWORD });
-    let taken = post("/v1/accounts", body).field("idempotency-key", "c");
+    let taken = post("/v1/accounts", body).once("c");
     for _ in 0..2 {
         assert_eq!(
             origin.ask(taken.clone()).await.refusal(),
@@ -116,7 +118,7 @@ async fn at_once_the_same_is_one_account() {
         let (origin, barrier) = (Arc::clone(&origin), Arc::clone(&barrier));
         tokio::spawn(async move {
             barrier.wait().await;
-            let call = ask("ana", "Ana").field("idempotency-key", "a");
+            let call = ask("ana", "Ana").once("a");
             Someone::of(&origin.ask(call).await.is(201)).id
         })
     });
@@ -175,7 +177,7 @@ async fn a_network_has_only_so_many() {
 
 #[tokio::test]
 async fn registration_can_be_closed() {
-    let origin = Origin::with("[control.accounts]\nregistration = false\n").await;
+    let origin = Setup::new().with(CLOSED).start().await;
     let refused = origin.ask(ask("ana", "Ana")).await;
     assert_eq!(refused.refusal(), (403, "closed"));
 }

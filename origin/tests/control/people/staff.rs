@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Call, HOME, LOOK, Origin, PASSWORD, PATIENCE, Someone, WRONG, call, get, operator, post,
+    Call, HOME, Origin, PASSWORD, Someone, WRONG, call, credit, eventually, get, operator, post,
 };
 
 fn path(id: &str, what: &str) -> String {
@@ -192,11 +192,6 @@ async fn sign_ins_are_ended_and_all_is_written_down() {
 async fn what_changes_nothing_is_not_written_down() {
     let origin = Origin::start().await;
     let ana = origin.register("Ana").await;
-    let credit = || {
-        let body = json!({ "amount": 1, "note": "for a friend" });
-        let call = operator(Method::POST, &path(&ana.id, "/credits")).json(body);
-        call.field("idempotency-key", "a")
-    };
     for (method, what) in [
         (Method::PUT, "/roles/vip"),
         (Method::DELETE, "/roles/vip"),
@@ -211,7 +206,7 @@ async fn what_changes_nothing_is_not_written_down() {
         }
     }
     for _ in 0..3 {
-        origin.operate(credit()).await.is(201);
+        origin.operate(credit(&ana.id, 1, "a")).await.is(201);
     }
     for _ in 0..3 {
         let call = operator(Method::DELETE, &path(&ana.id, ""));
@@ -241,19 +236,18 @@ async fn who_goes_away_is_in_the_log() {
         } else {
             origin.audit().len()
         };
-        let held = origin.hold();
+        let held = origin.hold("accounts.db");
         let call = operator(method.clone(), &path(&ana.id, what));
-        origin.ask_and_leave(call).await;
+        origin.operate_and_leave(call).await;
         // So that it has seen who went, if it looks.
         for _ in 0..50 {
             let page = operator(Method::GET, "/v1/openapi.json");
             origin.operate(page).await.is(200);
         }
         drop(held);
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while origin.audit().len() == before {
-            assert!(tokio::time::Instant::now() < deadline, "{method} {what}");
-            tokio::time::sleep(LOOK).await;
-        }
+        eventually(&format!("line of {method} {what}"), async || {
+            (origin.audit().len() != before).then_some(())
+        })
+        .await;
     }
 }

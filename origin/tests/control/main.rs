@@ -1,6 +1,7 @@
 //! The control API over HTTP, on SQLite: an edge asks for people, staff and operators for themselves.
 //!
-//! Waiting is for answers and barriers, never for a time.
+//! One binary, because linking costs more than running. Waiting is for answers, barriers and
+//! conditions, never for a time.
 
 #![expect(
     clippy::expect_used,
@@ -9,15 +10,9 @@
     reason = "a test's helpers fail the test; clippy.toml excuses only functions marked #[test]"
 )]
 
-mod credits;
-mod guessing;
+mod channels;
 mod harness;
-mod names;
-mod outbox;
-mod payments;
-mod person;
-mod refusals;
-mod registration;
-mod sessions;
-mod staff;
-mod tokens;
+mod ledger;
+mod people;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,9 @@
+//! Rooms by API, with publishers and receivers that are real: ffmpeg, and HTTP servers.
+
+mod keys;
+mod members;
+mod openapi;
+mod rooms;
+mod stop;
+mod studio;
+mod webhooks;
