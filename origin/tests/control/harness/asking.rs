@@ -1,8 +1,10 @@
 //! Requests as edges and operators make them, and the answers.
 
 use bytes::Bytes;
+use futures::future::join_all;
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::Value;
+use tokio::sync::Barrier;
 
 use super::people::HOME;
 use super::setup::{LINK, OPERATOR};
@@ -97,6 +99,16 @@ pub(crate) fn post(path: &str, body: Value) -> Call {
 /// A request of an operator, on the admin listener.
 pub(crate) fn operator(method: Method, path: &str) -> Call {
     call(method, path).bearer(OPERATOR)
+}
+
+/// Asks so many times, all at the same instant; the answers in their order.
+pub(crate) async fn at_once<T>(count: usize, ask: impl AsyncFn(usize) -> T) -> Vec<T> {
+    let barrier = Barrier::new(count);
+    let one = async |n| {
+        barrier.wait().await;
+        ask(n).await
+    };
+    join_all((0..count).map(one)).await
 }
 
 impl Call {

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::book::{fill, filled, read, verify};
-use crate::harness::{Origin, control_file, operator};
+use crate::harness::{Origin, at_once, control_file, operator};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_ledger_and_a_filled_one_add_up() {
@@ -89,7 +89,7 @@ async fn one_at_a_time() {
         }
     };
     // Whichever come while one runs are refused, and all others are told the same.
-    let verified = futures::future::join_all((0..8).map(|_| ask())).await;
+    let verified = at_once(8, async |_| ask().await).await;
     assert!(verified.contains(&true));
     assert!(ask().await, "the place is free again");
 }

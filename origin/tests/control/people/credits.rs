@@ -1,12 +1,9 @@
 //! Coins that staff give and take back, and what becomes of those that are given on.
 
-use std::sync::Arc;
-
 use http::Method;
 use serde_json::{Value, json};
-use tokio::sync::Barrier;
 
-use crate::harness::{Call, Origin, Setup, Someone, credit, get, operator, post};
+use crate::harness::{Call, Origin, Setup, Someone, at_once, credit, get, operator, post};
 
 #[tokio::test]
 async fn the_same_again_is_the_same_credit() {
@@ -44,20 +41,12 @@ async fn the_same_again_is_the_same_credit() {
 
 #[tokio::test]
 async fn at_once_the_same_is_one_credit() {
-    let origin = Arc::new(Origin::start().await);
+    let origin = Origin::start().await;
     let ana = origin.register("Ana").await;
-    let barrier = Arc::new(Barrier::new(8));
-    let asked = (0..8).map(|_| {
-        let (origin, barrier) = (Arc::clone(&origin), Arc::clone(&barrier));
-        let call = credit(&ana.id, 7, "a");
-        tokio::spawn(async move {
-            barrier.wait().await;
-            origin.operate(call).await.is(201);
-        })
-    });
-    for asked in asked.collect::<Vec<_>>() {
-        asked.await.unwrap();
-    }
+    at_once(8, async |_| {
+        origin.operate(credit(&ana.id, 7, "a")).await.is(201);
+    })
+    .await;
     assert_eq!(origin.balance(&ana).await, 7);
 }
 

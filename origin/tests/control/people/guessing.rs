@@ -1,12 +1,10 @@
 //! Who guesses passwords learns nothing, and waits; whose account it is does not.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::Barrier;
 
-use crate::harness::{Answer, Call, HOME, Origin, PASSWORD, WRONG, get, post};
+use crate::harness::{Answer, Call, HOME, Origin, PASSWORD, WRONG, at_once, get, post};
 
 #[tokio::test]
 async fn an_unknown_login_is_a_wrong_password() {
@@ -81,24 +79,15 @@ async fn a_guesser_waits_and_the_owner_does_not() {
 /// A thousand at once are not all looked at.
 #[tokio::test]
 async fn guesses_at_once_are_counted_each() {
-    let origin = Arc::new(Origin::start().await);
+    let origin = Origin::start().await;
     origin.register("Ana").await;
-    let count = 20;
-    let barrier = Arc::new(Barrier::new(count));
-    let guesses = (0..count).map(|_| {
-        let (origin, barrier) = (Arc::clone(&origin), Arc::clone(&barrier));
-        tokio::spawn(async move {
-            barrier.wait().await;
-            origin
-                .sign_in("ana", WRONG, "203.0.113.1")
-                .await
-                .status
-                .as_u16()
-        })
+    let statuses = at_once(20, async |_| {
+        let answer = origin.sign_in("ana", WRONG, "203.0.113.1").await;
+        answer.status.as_u16()
     });
     let mut looked_at = 0;
-    for status in guesses.collect::<Vec<_>>() {
-        match status.await.unwrap() {
+    for status in statuses.await {
+        match status {
             401 => looked_at += 1,
             status => assert_eq!(status, 429),
         }
@@ -125,18 +114,16 @@ async fn who_is_blocked_is_told_only_with_the_password() {
 /// Not guesses: the right password, again and again, keeps nobody elsewhere waiting.
 #[tokio::test]
 async fn a_network_that_signs_in_too_often_waits_alone() {
-    let origin = Arc::new(Origin::start().await);
+    let origin = Origin::start().await;
     for name in ["Ana", "Ben"] {
         origin.register(name).await;
     }
-    let asked = (0..40).map(|n| {
-        let origin = Arc::clone(&origin);
+    let answers = at_once(40, async |n| {
         let login = if n % 2 == 0 { "ana" } else { "ben" };
-        tokio::spawn(async move { origin.sign_in(login, PASSWORD, "203.0.113.1").await })
+        origin.sign_in(login, PASSWORD, "203.0.113.1").await
     });
     let mut crowded = 0;
-    for answer in asked.collect::<Vec<_>>() {
-        let answer = answer.await.unwrap();
+    for answer in answers.await {
         match answer.status.as_u16() {
             200 => {}
             // Five of one account at once may be guesses.

@@ -1,14 +1,12 @@
 //! Webhooks of the reference provider.
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::Method;
 use ring::hmac;
 use serde_json::{Value, json};
-use tokio::sync::Barrier;
 
-use crate::harness::{Call, Origin, SECRETS, call, operator};
+use crate::harness::{Call, Origin, SECRETS, at_once, call, operator};
 
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -30,23 +28,18 @@ fn paid(id: &str, user: &str, coins: u64) -> Value {
 
 #[tokio::test]
 async fn a_payment_counts_once() {
-    let origin = Arc::new(Origin::start().await);
+    let origin = Origin::start().await;
     let ana = origin.register("Ana").await;
     let body = paid("p-1", &ana.id, 500);
     let first = origin.ask(signed(SECRETS[0], now(), &body)).await.is(200);
     assert_eq!(first.body, json!({ "transfer": "payment/reference/p-1" }));
-    let barrier = Arc::new(Barrier::new(6));
-    let asked = (0..6).map(|n| {
-        let (origin, barrier) = (Arc::clone(&origin), Arc::clone(&barrier));
+    let answers = at_once(6, async |n| {
         // Signed again, by any secret, as providers that deliver again do.
         let call = signed(SECRETS[n % 2], now() - n as u64, &body);
-        tokio::spawn(async move {
-            barrier.wait().await;
-            origin.ask(call).await.is(200).body
-        })
+        origin.ask(call).await.is(200).body
     });
-    for answer in asked.collect::<Vec<_>>() {
-        assert_eq!(answer.await.unwrap(), first.body);
+    for answer in answers.await {
+        assert_eq!(answer, first.body);
     }
     assert_eq!(origin.balance(&ana).await, 500);
     let other = paid("p-1", &ana.id, 501);

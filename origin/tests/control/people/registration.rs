@@ -1,12 +1,10 @@
 //! Who registers is signed in; the same request again is the same account.
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use tokio::sync::Barrier;
 
-use crate::harness::{Call, Origin, PASSWORD, Setup, Someone, WRONG, get, post};
+use crate::harness::{Call, Origin, PASSWORD, Setup, Someone, WRONG, at_once, get, post};
 
 const CLOSED: &str = "[control.accounts]\nregistration = false\n";
 
@@ -111,42 +109,25 @@ async fn the_same_again_is_the_same_account() {
 
 #[tokio::test]
 async fn at_once_the_same_is_one_account() {
-    let origin = Arc::new(Origin::start().await);
-    let count = 6;
-    let barrier = Arc::new(Barrier::new(count));
-    let asked = (0..count).map(|_| {
-        let (origin, barrier) = (Arc::clone(&origin), Arc::clone(&barrier));
-        tokio::spawn(async move {
-            barrier.wait().await;
-            let call = ask("ana", "Ana").once("a");
-            Someone::of(&origin.ask(call).await.is(201)).id
-        })
-    });
-    let mut ids = Vec::new();
-    for id in asked.collect::<Vec<_>>() {
-        ids.push(id.await.unwrap());
-    }
+    let origin = Origin::start().await;
+    let mut ids = at_once(6, async |_| {
+        let call = ask("ana", "Ana").once("a");
+        Someone::of(&origin.ask(call).await.is(201)).id
+    })
+    .await;
     ids.dedup();
     assert_eq!(ids.len(), 1, "{ids:?}");
 }
 
 #[tokio::test]
 async fn at_once_different_ones_are_one_of_a_name() {
-    let origin = Arc::new(Origin::start().await);
+    let origin = Origin::start().await;
     let count = 6;
-    let barrier = Arc::new(Barrier::new(count));
-    let asked = (0..count).map(|n| {
-        let (origin, barrier) = (Arc::clone(&origin), Arc::clone(&barrier));
-        tokio::spawn(async move {
-            barrier.wait().await;
-            let answer = origin.ask(ask(&format!("ana{n}"), "Ana")).await;
-            (answer.status.as_u16() != 201).then(|| answer.text("/code").to_owned())
-        })
+    let refused = at_once(count, async |n| {
+        let answer = origin.ask(ask(&format!("ana{n}"), "Ana")).await;
+        (answer.status != 201).then(|| answer.text("/code").to_owned())
     });
-    let mut refused = Vec::new();
-    for code in asked.collect::<Vec<_>>() {
-        refused.extend(code.await.unwrap());
-    }
+    let refused: Vec<_> = refused.await.into_iter().flatten().collect();
     assert_eq!(refused, vec!["name-taken"; count - 1]);
 }
 

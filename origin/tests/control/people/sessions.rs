@@ -1,12 +1,11 @@
 //! Tokens come, rotate and end.
 
-use std::sync::Arc;
-
 use http::Method;
 use serde_json::json;
-use tokio::sync::Barrier;
 
-use crate::harness::{Answer, Call, HOME, Origin, PASSWORD, Someone, WRONG, call, get, post};
+use crate::harness::{
+    Answer, Call, HOME, Origin, PASSWORD, Someone, WRONG, at_once, call, get, post,
+};
 
 fn refresh(token: &str) -> Call {
     post("/v1/session/refresh", json!({ "refresh_token": token }))
@@ -37,21 +36,13 @@ async fn a_token_is_refreshed_and_an_answer_may_be_lost() {
 
 #[tokio::test]
 async fn many_refreshes_at_once_are_one() {
-    let origin = Arc::new(Origin::start().await);
+    let origin = Origin::start().await;
     let first = origin.register("Ana").await;
-    let barrier = Arc::new(Barrier::new(8));
-    let asked = (0..8).map(|_| {
-        let (origin, barrier) = (Arc::clone(&origin), Arc::clone(&barrier));
+    let mut tokens = at_once(8, async |_| {
         let call = refresh(&first.refresh);
-        tokio::spawn(async move {
-            barrier.wait().await;
-            Someone::of(&origin.ask(call).await.is(200)).refresh
-        })
-    });
-    let mut tokens = Vec::new();
-    for token in asked.collect::<Vec<_>>() {
-        tokens.push(token.await.unwrap());
-    }
+        Someone::of(&origin.ask(call).await.is(200)).refresh
+    })
+    .await;
     tokens.dedup();
     assert_eq!(tokens.len(), 1);
 }
