@@ -8,7 +8,7 @@ mod people;
 mod rooms;
 mod setup;
 
-pub(crate) use asking::{Answer, Call, at_once, call, get, operator, post, stranger};
+pub(crate) use asking::{Answer, Call, at_once, call, edge, get, operator, post, stranger};
 pub(crate) use origin::Origin;
 pub(crate) use people::{HOME, PASSWORD, Someone, WRONG, credit};
 pub(crate) use setup::{LINK, SECRETS, Setup, control_file};

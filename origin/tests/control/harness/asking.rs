@@ -61,7 +61,7 @@ impl Answer {
     }
 }
 
-/// A request as an edge passes it on.
+/// A request as edges and operators make them.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(super) method: Method,
@@ -80,6 +80,7 @@ pub(crate) fn stranger(path: &str) -> Call {
     }
 }
 
+/// A request as an edge passes it on.
 pub(crate) fn call(method: Method, path: &str) -> Call {
     let call = Call {
         method,
@@ -94,6 +95,11 @@ pub(crate) fn get(path: &str) -> Call {
 
 pub(crate) fn post(path: &str, body: Value) -> Call {
     call(Method::POST, path).json(body)
+}
+
+/// What an edge asks itself: it says of nobody that they asked it.
+pub(crate) fn edge(path: &str, body: Value) -> Call {
+    post(path, body).without("weir-address")
 }
 
 /// A request of an operator, on the admin listener.

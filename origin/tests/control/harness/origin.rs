@@ -107,7 +107,7 @@ impl Origin {
         format!("rtmp://{}/live/{key}", self.addresses.rtmp.unwrap())
     }
 
-    /// On the public listener: what an edge passes on.
+    /// On the public listener.
     pub(crate) async fn ask(&self, call: Call) -> Answer {
         self.send(self.addresses.http, call).await
     }

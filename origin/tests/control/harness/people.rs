@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Origin, get, operator, post};
+use super::{Answer, Call, Origin, edge, get, operator, post};
 
 pub(crate) const PASSWORD: &str = "correct horse";
 pub(crate) const WRONG: &str = "battery staple";
@@ -58,7 +58,7 @@ impl Origin {
     }
 
     pub(crate) async fn guest(&self, name: &str) -> Answer {
-        self.ask(post("/v1/guests", json!({ "name": name }))).await
+        self.ask(edge("/v1/guests", json!({ "name": name }))).await
     }
 
     /// The coins that somebody has.

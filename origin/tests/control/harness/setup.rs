@@ -94,7 +94,8 @@ impl Setup {
              state_dir = \"{directory}/rooms\"\nreserved_names = [\"Queen\"]\n\
              [rooms.archive]\nenabled = true\ndirectory = \"{directory}/chat\"\n\
              keys_file = \"{directory}/keys\"\n\
-             [control]\nenabled = true\n[control.store]\ndirectory = \"{directory}/control\"\n{store}\
+             [control]\nenabled = true\n\
+             [control.store]\ndirectory = \"{directory}/control\"\n{store}\
              [control.payments]\nsecrets = [\"{new}\", \"{old}\"]\n{more}"
         )
     }

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Call, Origin, Setup, Someone, at_once, credit, get, operator, post};
+use crate::harness::{Call, Origin, Setup, Someone, at_once, credit, edge, get, operator};
 
 #[tokio::test]
 async fn the_same_again_is_the_same_credit() {
@@ -127,7 +127,7 @@ fn order(id: &str, sender: &str, coins: u64) -> Value {
 }
 
 fn gift(id: &str, sender: &Someone, coins: u64) -> Call {
-    post("/v1/rooms/demo/gifts", order(id, &sender.id, coins))
+    edge("/v1/rooms/demo/gifts", order(id, &sender.id, coins))
 }
 
 async fn wallet(origin: &Origin, who: &Someone) -> (i64, i64) {
@@ -208,13 +208,13 @@ async fn a_plan_that_no_room_shows_costs_nothing() {
     orders[1]["plan"]["combo"] = combo;
     orders[2]["sender"]["name"] = json!("x".repeat(129));
     for order in orders {
-        let answer = origin.ask(post("/v1/rooms/demo/gifts", order)).await;
+        let answer = origin.ask(edge("/v1/rooms/demo/gifts", order)).await;
         assert_eq!(answer.refusal(), (422, "bad-plan"));
     }
     let mut nowhere = order("g1", &ana.id, 10);
     nowhere["room"] = json!("de!mo");
     nowhere["recipient"] = json!("room:de!mo");
-    let answer = origin.ask(post("/v1/rooms/de!mo/gifts", nowhere)).await;
+    let answer = origin.ask(edge("/v1/rooms/de!mo/gifts", nowhere)).await;
     assert_eq!(answer.refusal(), (422, "bad-plan"));
     assert_eq!(wallet(&origin, &ana).await, (100, 0));
 }

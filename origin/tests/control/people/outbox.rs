@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Origin, PATIENCE, Setup, Someone, control_file, credit, eventually, get, operator, post,
+    Origin, PATIENCE, Setup, Someone, control_file, credit, edge, eventually, get, operator,
 };
 
 const STUCK: &str = "stuck";
@@ -25,7 +25,7 @@ async fn rich(origin: &Origin, name: &str, coins: u64) -> Someone {
     someone
 }
 
-/// Gives, as an edge passes it on: ten coins.
+/// Gives, as an edge does: ten coins.
 async fn give(origin: &Origin, giver: &Someone, room: &str, id: &str) {
     let order = json!({
         "id": id,
@@ -44,7 +44,7 @@ async fn give(origin: &Origin, giver: &Someone, room: &str, id: &str) {
         },
     });
     let path = format!("/v1/rooms/{room}/gifts");
-    origin.ask(post(&path, order)).await.is(201);
+    origin.ask(edge(&path, order)).await.is(201);
 }
 
 async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
