@@ -1,11 +1,12 @@
-//! Headless Chromium, driven by `browser/watch.mjs`: it watches a page for a while and prints what
-//! it saw as JSON.
+//! Headless Chromium, driven by the scripts in `browser/`, which print what they saw as JSON.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::ffi::OsStr;
+use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::process::Command;
 
 /// Debian's Chromium.
 pub const CHROMIUM: &str = "/usr/bin/chromium";
@@ -76,33 +77,38 @@ impl Watched {
 /// Opens `url` on the edge at `port` over forced QUIC, trusting the certificate with the SPKI hash
 /// `spki`, and watches for `seconds`.
 pub async fn watch(url: &str, port: u16, spki: &str, seconds: u32) -> anyhow::Result<Watched> {
-    let directory = script_directory();
+    let arguments = [url, &port.to_string(), spki, &seconds.to_string()];
+    run("watch.mjs", arguments).await
+}
+
+/// Runs one of the scripts, and reads what it prints.
+async fn run<T: DeserializeOwned>(
+    script: &str,
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> anyhow::Result<T> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     ensure!(
         directory.join("node_modules/playwright-core").exists(),
         "no playwright-core: run `npm ci` in {}",
         directory.display()
     );
-    let mut command = Command::new("node");
-    command
-        .arg("watch.mjs")
-        .arg(url)
-        .arg(port.to_string())
-        .arg(spki)
-        .arg(seconds.to_string())
-        .current_dir(&directory);
-    let output = tokio::process::Command::from(command)
+    let output = Command::new("node")
+        .arg(script)
+        .args(arguments)
+        .env("CHROMIUM", CHROMIUM)
+        .current_dir(&directory)
         .kill_on_drop(true)
         .output()
         .await
         .context("running node")?;
     let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "watch.mjs: {stderr}");
+    ensure!(
+        output.status.success(),
+        "{script}: {}: {stderr}",
+        output.status
+    );
     let stdout = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(&stdout).with_context(|| format!("watch.mjs printed {stdout}{stderr}"))
-}
-
-fn script_directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("browser")
+    serde_json::from_str(&stdout).with_context(|| format!("{script} printed {stdout}{stderr}"))
 }
 
 /// What `browser/filters.mjs` did on an edge's page of filters.
@@ -135,22 +141,17 @@ pub async fn roll_back(
     (from, to): (&str, &str),
     shots: &Path,
 ) -> anyhow::Result<RolledBack> {
-    let mut command = Command::new("node");
-    command
-        .current_dir(script_directory())
-        .args(["filters.mjs", admin_url, token, filter, from])
-        .arg(shots.join("before.png"))
-        .arg(to)
-        .arg(shots.join("after.png"))
-        .env("CHROMIUM", CHROMIUM);
-    let output = tokio::process::Command::from(command).output().await?;
-    ensure!(
-        output.status.success(),
-        "filters.mjs: {}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let [before, after] = ["before.png", "after.png"].map(|name| shots.join(name));
+    let arguments: [&OsStr; 7] = [
+        admin_url.as_ref(),
+        token.as_ref(),
+        filter.as_ref(),
+        from.as_ref(),
+        before.as_ref(),
+        to.as_ref(),
+        after.as_ref(),
+    ];
+    run("filters.mjs", arguments).await
 }
 
 /// What `browser/chat.mjs` saw of a room.
@@ -200,25 +201,9 @@ pub async fn talk(
     spkis: &str,
     shots: &Path,
 ) -> anyhow::Result<Talked> {
-    let mut command = Command::new("node");
-    command
-        .current_dir(script_directory())
-        .arg("chat.mjs")
-        .args(watch)
-        .args([studio, spkis])
-        .arg(shots)
-        .env("CHROMIUM", CHROMIUM);
-    let output = tokio::process::Command::from(command)
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    ensure!(
-        output.status.success(),
-        "chat.mjs: {}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let [one, other] = watch;
+    let arguments = [one, other, studio, spkis].map(OsStr::new);
+    run("chat.mjs", arguments.into_iter().chain([shots.as_os_str()])).await
 }
 
 /// What `browser/gifts.mjs` saw of accounts, gifts and coins.
@@ -280,23 +265,11 @@ pub async fn give(
     spkis: &str,
     shots: &Path,
 ) -> anyhow::Result<Gave> {
-    let mut command = Command::new("node");
-    command
-        .current_dir(script_directory())
-        .arg("gifts.mjs")
-        .args(edges)
-        .args([room, password, spkis])
-        .arg(shots)
-        .env("CHROMIUM", CHROMIUM);
-    let output = tokio::process::Command::from(command)
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    ensure!(
-        output.status.success(),
-        "gifts.mjs: {}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let [one, other] = edges;
+    let arguments = [one, other, room, password, spkis].map(OsStr::new);
+    run(
+        "gifts.mjs",
+        arguments.into_iter().chain([shots.as_os_str()]),
+    )
+    .await
 }
