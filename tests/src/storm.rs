@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 use tokio::task::JoinHandle;
 
@@ -18,6 +19,8 @@ use crate::wait;
 const COINS: u64 = 10_000_000;
 /// For what comes after the storm, on a machine that is busy.
 const WITHIN: Duration = Duration::from_secs(60);
+/// Gifts that a failure names.
+const NAMED_MAX: usize = 5;
 /// Between two attempts at one tap, as a page does.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
@@ -28,7 +31,7 @@ type Told = BTreeMap<String, u64>;
 #[derive(Debug)]
 pub struct Storm {
     givers: Vec<Customer>,
-    screen: Person,
+    screen: Screen,
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     patience: Duration,
@@ -48,7 +51,7 @@ impl Storm {
             .map(|edge| format!("{}/api/rooms/{STREAM}/gifts", edge.http_url()))
             .collect();
         let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let screen = shop.club.enter(0, None).await?;
+        let screen = Screen::of(shop.club.enter(0, None).await?);
         let taps = rich.iter().map(|giver| {
             let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
             tokio::spawn(tap(urls.clone(), giver.clone(), patience, stop, answered))
@@ -76,10 +79,10 @@ impl Storm {
 
     /// Ends it. To the last coin, wallets, the ledger, the records and the screen agree with what givers
     /// were told, or this fails. How many gifts there were.
-    pub async fn end(mut self, shop: &Shop) -> anyhow::Result<usize> {
+    pub async fn end(self, shop: &Shop) -> anyhow::Result<usize> {
         self.stop.store(true, Ordering::SeqCst);
         let mut told = Vec::new();
-        for tap in std::mem::take(&mut self.taps) {
+        for tap in self.taps {
             told.push(tap.await??);
         }
         for (giver, told) in self.givers.iter().zip(&told) {
@@ -104,9 +107,9 @@ impl Storm {
             Ok((total == Some(paid)).then_some(()))
         })
         .await?;
-        // What was paid was shown to who stayed in the room: the last of each giver, and then all of them.
+        // What was paid was shown to who stayed in the room, and nothing else was.
         let ids: BTreeSet<String> = told.iter().flat_map(BTreeMap::keys).cloned().collect();
-        is_shown(&mut self.screen, &ids).await?;
+        self.screen.has_shown(&ids).await?;
         Ok(ids.len())
     }
 }
@@ -149,26 +152,46 @@ async fn tap(
     Ok(told)
 }
 
-/// Waits until a screen has shown these gifts, and none but these.
-async fn is_shown(screen: &mut Person, ids: &BTreeSet<String>) -> anyhow::Result<()> {
-    let shown = |screen: &Person| -> BTreeSet<String> {
-        seen(screen).into_iter().map(|gift| gift.id).collect()
-    };
-    let began = Instant::now();
-    while shown(screen).len() < ids.len() && began.elapsed() < WITHIN {
-        // Whatever comes next: chatter of the room, if nothing else.
-        let more = screen.more(screen.heard.len());
-        if tokio::time::timeout(WITHIN, more).await.is_err() {
-            break;
-        }
+/// A screen that takes whatever comes, and the gifts that it has shown.
+#[derive(Debug)]
+struct Screen {
+    shown: Arc<Mutex<BTreeSet<String>>>,
+    reading: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Screen {
+    fn of(mut person: Person) -> Self {
+        let shown = Arc::<Mutex<BTreeSet<String>>>::default();
+        let to = Arc::clone(&shown);
+        let reading = tokio::spawn(async move {
+            loop {
+                person.more(0).await?;
+                to.lock()
+                    .extend(seen(&person).into_iter().map(|gift| gift.id));
+                person.heard.clear();
+            }
+        });
+        Self { shown, reading }
     }
-    let shown = shown(screen);
-    let missing: Vec<_> = ids.difference(&shown).collect();
-    let (count, of) = (shown.len(), ids.len());
-    ensure!(
-        missing.is_empty(),
-        "{count} of {of} are shown; missing {missing:?}"
-    );
-    ensure!(count == of, "something is shown that was not paid");
-    Ok(())
+
+    /// Waits until it has shown these gifts; fails if it shows another one.
+    async fn has_shown(&self, ids: &BTreeSet<String>) -> anyhow::Result<()> {
+        wait::until("what was paid is shown", WITHIN, async || {
+            ensure!(!self.reading.is_finished(), "the screen's connection ended");
+            let shown = self.shown.lock();
+            let others: Vec<_> = shown.difference(ids).take(NAMED_MAX).collect();
+            ensure!(others.is_empty(), "shown and not paid: {others:?}");
+            let missing: Vec<_> = ids.difference(&shown).take(NAMED_MAX).collect();
+            let (count, of) = (shown.len(), ids.len());
+            ensure!(missing.is_empty(), "{count} of {of}; missing: {missing:?}");
+            Ok(Some(()))
+        })
+        .await
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
 }
