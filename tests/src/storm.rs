@@ -156,34 +156,46 @@ async fn tap(
 #[derive(Debug)]
 struct Screen {
     shown: Arc<Mutex<BTreeSet<String>>>,
-    reading: JoinHandle<anyhow::Result<()>>,
+    reading: JoinHandle<()>,
+    /// Why it reads no more.
+    ended: Arc<Mutex<Option<String>>>,
 }
 
 impl Screen {
     fn of(mut person: Person) -> Self {
         let shown = Arc::<Mutex<BTreeSet<String>>>::default();
-        let to = Arc::clone(&shown);
+        let ended = Arc::<Mutex<Option<String>>>::default();
+        let (to, why) = (Arc::clone(&shown), Arc::clone(&ended));
         let reading = tokio::spawn(async move {
             loop {
-                person.more(0).await?;
-                to.lock()
-                    .extend(seen(&person).into_iter().map(|gift| gift.id));
+                if let Err(error) = person.more(0).await {
+                    why.lock().replace(format!("{error:#}"));
+                    return;
+                }
+                let ids = seen(&person).into_iter().map(|gift| gift.id);
+                to.lock().extend(ids);
                 person.heard.clear();
             }
         });
-        Self { shown, reading }
+        Self {
+            shown,
+            reading,
+            ended,
+        }
     }
 
     /// Waits until it has shown these gifts; fails if it shows another one.
     async fn has_shown(&self, ids: &BTreeSet<String>) -> anyhow::Result<()> {
         wait::until("what was paid is shown", WITHIN, async || {
-            ensure!(!self.reading.is_finished(), "the screen's connection ended");
-            let shown = self.shown.lock();
+            let (shown, ended) = (self.shown.lock(), self.ended.lock());
             let others: Vec<_> = shown.difference(ids).take(NAMED_MAX).collect();
             ensure!(others.is_empty(), "shown and not paid: {others:?}");
             let missing: Vec<_> = ids.difference(&shown).take(NAMED_MAX).collect();
             let (count, of) = (shown.len(), ids.len());
-            ensure!(missing.is_empty(), "{count} of {of}; missing: {missing:?}");
+            ensure!(
+                missing.is_empty(),
+                "{count} of {of}; missing: {missing:?}; ended: {ended:?}"
+            );
             Ok(Some(()))
         })
         .await
