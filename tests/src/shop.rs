@@ -47,8 +47,14 @@ impl Shop {
     pub async fn open_with(edges: usize, control: Table) -> anyhow::Result<Self> {
         // A screen that is welcomed anew is shown all of a short evening.
         let limits = Table::from_iter([("history_events".to_owned(), 2_000.into())]);
-        let doors = Settings::default().set("rooms", "limits", limits);
-        let mut origin = doors.clone().set("control", "enabled", true);
+        // What is told again after a crash comes at once. A page that is sent away for being slow comes back
+        // and goes on; the screens of tests stay.
+        let mut patient = limits.clone();
+        patient.insert("control_lag_bytes_max".to_owned(), (1 << 20).into());
+        let doors = Settings::default().set("rooms", "limits", patient);
+        let mut origin = Settings::default()
+            .set("rooms", "limits", limits)
+            .set("control", "enabled", true);
         for (key, table) in control {
             origin = origin.set("control", &key, table);
         }
