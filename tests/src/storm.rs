@@ -135,8 +135,9 @@ async fn tap(
         let answer = loop {
             match ask("POST", url, &headers, Some(&body)).await {
                 Ok((200 | 201, answer)) => break answer,
-                // Whoever is away answers nobody: the same tap again, until somebody does.
-                Ok((502 | 503, _)) | Err(_) => {
+                // Whoever is away answers nobody, and a filter may be late on a machine that compiles: the
+                // same tap again, as a page does, until somebody answers.
+                Ok((429 | 502 | 503, _)) | Err(_) => {
                     ensure!(Instant::now() < deadline, "a tap is not answered");
                     tokio::time::sleep(AGAIN_AFTER).await;
                 }
