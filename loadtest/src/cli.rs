@@ -1,6 +1,7 @@
 //! The command line.
 
 mod chat;
+mod conform;
 mod gifts;
 
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ enum Command {
     Herd(HerdArgs),
     /// Watch a stream the way a player does, without a picture.
     Play(PlayArgs),
+    /// Check a running stream against the rules for LL-HLS servers; exit code 1 if any is broken.
+    Conform(conform::ConformArgs),
     /// Fill a chat room, and check what each connection gets.
     Chat(chat::ChatArgs),
     /// Give in a room at a fixed rate, and check that each gift is on every screen once.
@@ -146,13 +149,23 @@ struct BenchArgs {
     out: PathBuf,
 }
 
+/// What a command prints, and whether it found nothing wrong.
+struct Output {
+    text: String,
+    good: bool,
+}
+
 /// Parses the arguments and runs the command.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli) {
         Ok(output) => {
-            print(&output);
-            ExitCode::SUCCESS
+            print(&output.text);
+            if output.good {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             print_error(&error);
@@ -161,7 +174,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<String> {
+fn run(cli: &Cli) -> anyhow::Result<Output> {
     let mut builder = if cli.common.threads > 1 {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.worker_threads(cli.common.threads);
@@ -171,7 +184,8 @@ fn run(cli: &Cli) -> anyhow::Result<String> {
     };
     let runtime = builder.enable_all().build()?;
     runtime.block_on(async {
-        match &cli.command {
+        let text = match &cli.command {
+            Command::Conform(args) => return conform::probe(&cli.common, args).await,
             Command::Http(args) => http(&cli.common, args).await,
             Command::Herd(args) => stampede(&cli.common, args).await,
             Command::Play(args) => watch(&cli.common, args).await,
@@ -179,7 +193,8 @@ fn run(cli: &Cli) -> anyhow::Result<String> {
             Command::Gifts(args) => gifts::give(&cli.common, args).await,
             Command::Register(args) => gifts::enrol(&cli.common, args).await,
             Command::Bench(args) => compare(&cli.common, args).await,
-        }
+        }?;
+        Ok(Output { text, good: true })
     })
 }
 

@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod chat;
 pub mod client;
+pub mod conform;
 pub mod cpu;
 pub mod gifts;
 pub mod herd;

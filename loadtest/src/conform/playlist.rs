@@ -1,0 +1,338 @@
+//! A tolerant reader of Media Playlists: keeps what it understands and notes what it does not, so
+//! that checks can say what is wrong. Tags: RFC 8216bis section 4.4.
+
+/// An attribute list (section 4.2). Values are without their quotes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Attributes(Vec<(String, String)>);
+
+impl Attributes {
+    /// Reads `NAME=VALUE,NAME="VALUE"`.
+    pub fn parse(text: &str) -> Self {
+        let mut rest = text;
+        let mut found = Vec::new();
+        while let Some((name, after)) = rest.split_once('=') {
+            let (value, after) = match after.strip_prefix('"') {
+                Some(quoted) => {
+                    let (value, after) = quoted.split_once('"').unwrap_or((quoted, ""));
+                    (value, after.strip_prefix(',').unwrap_or(after))
+                }
+                None => after.split_once(',').unwrap_or((after, "")),
+            };
+            found.push((name.trim().to_owned(), value.trim().to_owned()));
+            rest = after;
+        }
+        Self(found)
+    }
+
+    /// The value of `name`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
+        Some(value)
+    }
+
+    /// A number; `None` also when it is none.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// A whole number; `None` also when it is none.
+    pub fn integer(&self, name: &str) -> Option<u64> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// Whether the value of `name` is YES.
+    pub fn yes(&self, name: &str) -> bool {
+        self.get(name) == Some("YES")
+    }
+}
+
+/// `EXT-X-PART` (section 4.4.4.9).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Part {
+    /// Its URI, as written.
+    pub uri: String,
+    /// Seconds.
+    pub duration: f64,
+    /// INDEPENDENT=YES.
+    pub independent: bool,
+    /// GAP=YES.
+    pub gap: bool,
+    /// BYTERANGE.
+    pub byte_range: Option<String>,
+}
+
+/// A Media Segment, or the tail of a playlist that is not one yet.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Segment {
+    /// Media Sequence Number.
+    pub msn: u64,
+    /// EXTINF, in seconds.
+    pub duration: f64,
+    /// Its URI; empty in the tail.
+    pub uri: String,
+    /// Its Partial Segments, as far as listed.
+    pub parts: Vec<Part>,
+    /// EXT-X-PROGRAM-DATE-TIME, in seconds since 1970.
+    pub date: Option<f64>,
+    /// EXT-X-DISCONTINUITY.
+    pub discontinuity: bool,
+    /// EXT-X-GAP.
+    pub gap: bool,
+    /// EXT-X-BYTERANGE.
+    pub byte_range: bool,
+    /// URI of the EXT-X-MAP that applies.
+    pub map: Option<String>,
+    /// Tags that stand behind the first part, and must not.
+    pub misplaced: Vec<String>,
+}
+
+/// What a Media Playlist says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Playlist {
+    /// EXT-X-VERSION.
+    pub version: Option<u64>,
+    /// EXT-X-TARGETDURATION.
+    pub target_duration: Option<f64>,
+    /// PART-TARGET of EXT-X-PART-INF.
+    pub part_target: Option<f64>,
+    /// EXT-X-SERVER-CONTROL.
+    pub control: Attributes,
+    /// EXT-X-MEDIA-SEQUENCE; 0 when absent.
+    pub media_sequence: u64,
+    /// EXT-X-DISCONTINUITY-SEQUENCE.
+    pub discontinuity_sequence: Option<u64>,
+    /// EXT-X-SKIP.
+    pub skip: Option<Attributes>,
+    /// Whole Media Segments.
+    pub segments: Vec<Segment>,
+    /// What follows the last of them.
+    pub open: Segment,
+    /// EXT-X-PRELOAD-HINT.
+    pub hints: Vec<Attributes>,
+    /// EXT-X-RENDITION-REPORT.
+    pub reports: Vec<Attributes>,
+    /// EXT-X-DATERANGE, whole lines.
+    pub date_ranges: Vec<String>,
+    /// EXT-X-PLAYLIST-TYPE.
+    pub kind: Option<String>,
+    /// EXT-X-ENDLIST.
+    pub ended: bool,
+    /// Lines that cannot be read, and tags that may stand once only.
+    pub faults: Vec<String>,
+    /// All lines.
+    pub lines: Vec<String>,
+}
+
+impl Playlist {
+    /// Reads what can be read.
+    pub fn parse(text: &str) -> Self {
+        let mut reader = Reader::default();
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect();
+        if lines.first().map(String::as_str) != Some("#EXTM3U") {
+            reader.fault("does not begin with #EXTM3U");
+        }
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            reader.line(line);
+        }
+        let mut playlist = reader.playlist;
+        playlist.open = reader.segment;
+        playlist.open.map = reader.map;
+        let skipped = playlist
+            .skip
+            .as_ref()
+            .and_then(|skip| skip.integer("SKIPPED-SEGMENTS"));
+        let first = playlist.media_sequence + skipped.unwrap_or(0);
+        let mut msn = first;
+        for segment in &mut playlist.segments {
+            segment.msn = msn;
+            msn += 1;
+        }
+        playlist.open.msn = msn;
+        playlist.lines = lines;
+        playlist
+    }
+
+    /// The part to ask for next: Media Sequence Number and index.
+    pub fn next(&self) -> (u64, usize) {
+        (self.open.msn, self.open.parts.len())
+    }
+
+    /// The last part listed.
+    pub fn last(&self) -> Option<(u64, usize)> {
+        let mut all = std::iter::once(&self.open).chain(self.segments.iter().rev());
+        let segment = all.find(|segment| !segment.parts.is_empty())?;
+        Some((segment.msn, segment.parts.len() - 1))
+    }
+
+    /// The segments, and the tail.
+    pub fn all(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter().chain(std::iter::once(&self.open))
+    }
+
+    /// The segment with this number, if it is whole.
+    pub fn segment(&self, msn: u64) -> Option<&Segment> {
+        self.segments.iter().find(|segment| segment.msn == msn)
+    }
+
+    /// The part at this place.
+    pub fn part(&self, (msn, index): (u64, usize)) -> Option<&Part> {
+        self.all()
+            .find(|segment| segment.msn == msn)?
+            .parts
+            .get(index)
+    }
+
+    /// Seconds from the end of each whole segment to the end of the playlist.
+    pub fn distances(&self) -> Vec<f64> {
+        let mut behind: f64 = self.open.parts.iter().map(|part| part.duration).sum();
+        let mut distances: Vec<f64> = Vec::with_capacity(self.segments.len());
+        for segment in self.segments.iter().rev() {
+            distances.push(behind);
+            behind += segment.duration;
+        }
+        distances.reverse();
+        distances
+    }
+
+    /// Seconds that all of it plays.
+    pub fn length(&self) -> f64 {
+        let open: f64 = self.open.parts.iter().map(|part| part.duration).sum();
+        open + self
+            .segments
+            .iter()
+            .map(|segment| segment.duration)
+            .sum::<f64>()
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    playlist: Playlist,
+    segment: Segment,
+    map: Option<String>,
+    seen: Vec<&'static str>,
+}
+
+impl Reader {
+    fn fault(&mut self, text: &str) {
+        self.playlist.faults.push(text.to_owned());
+    }
+
+    /// A tag that may stand once only.
+    fn once(&mut self, tag: &'static str) {
+        if self.seen.contains(&tag) {
+            self.fault(&format!("{tag} twice"));
+        }
+        self.seen.push(tag);
+    }
+
+    fn number<T: std::str::FromStr>(&mut self, line: &str, text: &str) -> Option<T> {
+        let number = text.trim().parse().ok();
+        if number.is_none() {
+            self.fault(line);
+        }
+        number
+    }
+
+    fn line(&mut self, line: &str) {
+        if !line.starts_with('#') {
+            self.segment.uri = line.to_owned();
+            self.segment.map.clone_from(&self.map);
+            let whole = std::mem::take(&mut self.segment);
+            self.playlist.segments.push(whole);
+            return;
+        }
+        let (tag, value) = line.split_once(':').unwrap_or((line, ""));
+        match tag {
+            "#EXTINF" => {
+                let text = value.split(',').next().unwrap_or("");
+                self.segment.duration = self.number(line, text).unwrap_or(0.0);
+            }
+            "#EXT-X-PART" => self.part(line, &Attributes::parse(value)),
+            "#EXT-X-GAP" => self.segment.gap = true,
+            "#EXT-X-BYTERANGE" => self.segment.byte_range = true,
+            "#EXT-X-DISCONTINUITY" | "#EXT-X-MAP" | "#EXT-X-KEY" | "#EXT-X-PROGRAM-DATE-TIME" => {
+                self.segment_tag(line, tag, value);
+            }
+            _ => self.playlist_tag(line, tag, value),
+        }
+    }
+
+    fn part(&mut self, line: &str, attributes: &Attributes) {
+        let (Some(uri), Some(duration)) = (attributes.get("URI"), attributes.number("DURATION"))
+        else {
+            return self.fault(line);
+        };
+        self.segment.parts.push(Part {
+            uri: uri.to_owned(),
+            duration,
+            independent: attributes.yes("INDEPENDENT"),
+            gap: attributes.yes("GAP"),
+            byte_range: attributes.get("BYTERANGE").map(str::to_owned),
+        });
+    }
+
+    fn segment_tag(&mut self, line: &str, tag: &str, value: &str) {
+        if !self.segment.parts.is_empty() {
+            self.segment.misplaced.push(line.to_owned());
+        }
+        match tag {
+            "#EXT-X-DISCONTINUITY" => self.segment.discontinuity = true,
+            "#EXT-X-MAP" => self.map = Attributes::parse(value).get("URI").map(str::to_owned),
+            "#EXT-X-PROGRAM-DATE-TIME" => {
+                self.segment.date = super::date::seconds(value);
+                if self.segment.date.is_none() {
+                    self.fault(line);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn playlist_tag(&mut self, line: &str, tag: &str, value: &str) {
+        match tag {
+            "#EXT-X-VERSION" => {
+                self.once("#EXT-X-VERSION");
+                self.playlist.version = self.number(line, value);
+            }
+            "#EXT-X-TARGETDURATION" => {
+                self.once("#EXT-X-TARGETDURATION");
+                let whole: Option<u32> = self.number(line, value);
+                self.playlist.target_duration = whole.map(f64::from);
+            }
+            "#EXT-X-MEDIA-SEQUENCE" => {
+                self.once("#EXT-X-MEDIA-SEQUENCE");
+                self.playlist.media_sequence = self.number(line, value).unwrap_or(0);
+            }
+            "#EXT-X-DISCONTINUITY-SEQUENCE" => {
+                self.once("#EXT-X-DISCONTINUITY-SEQUENCE");
+                self.playlist.discontinuity_sequence = self.number(line, value);
+            }
+            "#EXT-X-PART-INF" => {
+                self.once("#EXT-X-PART-INF");
+                self.playlist.part_target = Attributes::parse(value).number("PART-TARGET");
+            }
+            "#EXT-X-SERVER-CONTROL" => {
+                self.once("#EXT-X-SERVER-CONTROL");
+                self.playlist.control = Attributes::parse(value);
+            }
+            "#EXT-X-SKIP" => {
+                self.once("#EXT-X-SKIP");
+                self.playlist.skip = Some(Attributes::parse(value));
+            }
+            "#EXT-X-PRELOAD-HINT" => self.playlist.hints.push(Attributes::parse(value)),
+            "#EXT-X-RENDITION-REPORT" => self.playlist.reports.push(Attributes::parse(value)),
+            "#EXT-X-DATERANGE" => self.playlist.date_ranges.push(line.to_owned()),
+            "#EXT-X-PLAYLIST-TYPE" => self.playlist.kind = Some(value.to_owned()),
+            "#EXT-X-ENDLIST" => self.playlist.ended = true,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "playlist_tests.rs"]
+mod tests;

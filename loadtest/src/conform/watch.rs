@@ -1,0 +1,100 @@
+//! Watching one Media Playlist, and fetching what it lists.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::multivariant::{Listed, resolve};
+use super::playlist::{Part, Playlist};
+use super::probe::Prober;
+use super::record::{Answer, Fetched, Load, Watch};
+
+/// Pause after an answer that brought nothing, so that a broken server is not hammered.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// The most failures that are kept.
+const FAILED_MAX: usize = 50;
+
+/// How many segments are fetched with their parts.
+const SEGMENTS: usize = 2;
+
+/// Reloads the playlist by Blocking Playlist Reload (section 6.3.7) as long as `going`.
+pub(super) async fn follow(prober: &Prober, listed: Listed, going: impl Fn() -> bool) -> Watch {
+    let mut watch = Watch {
+        listed,
+        loads: Vec::new(),
+        failed: Vec::new(),
+        media: Vec::new(),
+    };
+    let mut wanted = None;
+    while going() && watch.failed.len() < FAILED_MAX {
+        let query = wanted.map_or_else(String::new, |(msn, part)| {
+            format!("_HLS_msn={msn}&_HLS_part={part}")
+        });
+        let (answer, playlist) = prober.playlist(&watch.listed.path, &query).await;
+        if !answer.good() {
+            watch.failed.push(answer);
+            // The place may be what the server does not like.
+            wanted = None;
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        let next = playlist.next();
+        let went_on = wanted.is_none_or(|wanted| next > wanted);
+        watch.loads.push(Load {
+            wanted,
+            answer,
+            playlist,
+        });
+        if !went_on {
+            tokio::time::sleep(PAUSE).await;
+        }
+        wanted = Some(next);
+    }
+    watch
+}
+
+/// Fetches the last segments that are listed whole and with parts.
+pub(super) async fn media(prober: &Prober, watch: &Watch) -> Vec<Fetched> {
+    let base = &watch.listed.path;
+    let Some(load) = watch.loads.last() else {
+        return Vec::new();
+    };
+    let mut fetched = Vec::new();
+    for segment in last(&load.playlist) {
+        let parts = join_all(segment.parts.iter().map(|it| part(prober, base, it))).await;
+        let init = match &segment.map {
+            Some(uri) => prober.get(&resolve(base, uri), &[]).await,
+            None => Answer::default(),
+        };
+        let whole = prober.get(&resolve(base, &segment.uri), &[]).await;
+        fetched.push(Fetched {
+            segment: segment.clone(),
+            init,
+            parts,
+            whole,
+        });
+    }
+    fetched
+}
+
+/// The last segments that were media with parts, and parts of files of their own: byte ranges of
+/// one file are the file, which is no part.
+fn last(playlist: &Playlist) -> Vec<&super::playlist::Segment> {
+    let mut segments: Vec<_> = playlist
+        .segments
+        .iter()
+        .filter(|it| !it.parts.is_empty() && !it.gap && !it.byte_range && it.map.is_some())
+        .filter(|it| {
+            it.parts
+                .iter()
+                .all(|part| !part.gap && part.byte_range.is_none())
+        })
+        .collect();
+    segments.split_off(segments.len().saturating_sub(SEGMENTS))
+}
+
+/// Fetches a part.
+pub(super) async fn part(prober: &Prober, base: &str, part: &Part) -> Answer {
+    prober.get(&resolve(base, &part.uri), &[]).await
+}
