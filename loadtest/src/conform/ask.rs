@@ -51,39 +51,46 @@ pub(super) async fn all(prober: &Prober, listed: &Listed, tell: fn(&str)) -> Que
     }
 }
 
-/// Asks for what left the playlist a moment ago.
+/// Asks for what left the playlist: the part that left it first of those that still have to be
+/// there, and the segment that left it last.
 pub(super) async fn removed(prober: &Prober, watch: &Watch) -> Vec<Asked> {
     let mut asked = Vec::new();
-    let mut want = Vec::new();
-    let pairs = watch.loads.windows(2).rev();
-    for pair in pairs {
-        let [before, after] = pair else { continue };
-        let (old, new) = (&before.playlist, &after.playlist);
-        for segment in &old.segments {
-            let place = (segment.msn, 0);
-            let now = new.segment(segment.msn);
-            let uri = match now {
-                None if segment.msn < new.media_sequence => {
-                    Some((Why::RemovedSegment, &segment.uri))
-                }
-                Some(now) if now.parts.is_empty() => segment
-                    .parts
-                    .last()
-                    .map(|part| (Why::RemovedPart, &part.uri)),
-                _ => None,
-            };
-            if let Some((why, uri)) =
-                uri.filter(|(why, _)| !want.iter().any(|(it, _, _)| it == why))
-            {
-                want.push((why, place, resolve(&watch.listed.path, uri)));
-            }
-        }
-    }
-    for (why, place, path) in want {
+    for (why, place, path) in gone(watch, prober.now()) {
         let answer = prober.get(&path, &[]).await;
         asked.push(of(why, place, answer));
     }
     asked
+}
+
+/// What [`removed`] asks for at `now`.
+fn gone(watch: &Watch, now: Duration) -> Vec<(Why, Place, String)> {
+    let (mut part, mut segment) = (None, None);
+    let path = |uri: &str| resolve(&watch.listed.path, uri);
+    for pair in watch.loads.windows(2) {
+        let [before, after] = pair else { continue };
+        let (old, new) = (&before.playlist, &after.playlist);
+        // Asking takes time, too.
+        let must_live = 3.0 * new.target_duration.unwrap_or(0.0) - 0.5;
+        let is_young = (now.saturating_sub(after.answer.arrived())).as_secs_f64() < must_live;
+        for it in &old.segments {
+            let trimmed = new.segment(it.msn).is_none_or(|now| now.parts.is_empty());
+            if let Some(last) = it
+                .parts
+                .last()
+                .filter(|_| trimmed && is_young && part.is_none())
+            {
+                part = Some((
+                    Why::RemovedPart,
+                    (it.msn, it.parts.len() - 1),
+                    path(&last.uri),
+                ));
+            }
+            if it.msn < new.media_sequence {
+                segment = Some((Why::RemovedSegment, (it.msn, 0), path(&it.uri)));
+            }
+        }
+    }
+    part.into_iter().chain(segment).collect()
 }
 
 fn of(why: Why, place: Place, answer: Answer) -> Asked {
@@ -244,5 +251,47 @@ impl Ask<'_> {
             }
         }
         asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stream::playlist;
+    use super::*;
+
+    #[test]
+    fn what_has_left_and_must_still_be_there() {
+        let listed = Listed {
+            path: "/live/hi/index.m3u8".to_owned(),
+            uri: String::new(),
+            bandwidth: None,
+        };
+        let load = |published: u64| Load {
+            wanted: None,
+            answer: Answer {
+                asked: Duration::from_millis(250) * u32::try_from(published).unwrap(),
+                ..Answer::default()
+            },
+            playlist: Playlist::parse(&playlist(published, "hi", false)),
+        };
+        let watch = Watch {
+            listed,
+            loads: (60..80).map(load).collect(),
+            failed: Vec::new(),
+            media: Vec::new(),
+        };
+        let gone = gone(&watch, Duration::from_secs(20));
+        let paths: Vec<_> = gone
+            .iter()
+            .map(|(why, _, path)| (*why, path.as_str()))
+            .collect();
+        // In seconds: the parts of 113 left at 17.25, those of 114 at 18.25; 106 left at 19.
+        assert_eq!(
+            paths,
+            [
+                (Why::RemovedPart, "/live/hi/s114.3.m4s"),
+                (Why::RemovedSegment, "/live/hi/s106.m4s")
+            ]
+        );
     }
 }

@@ -166,6 +166,11 @@ pub(super) struct Prober {
 }
 
 impl Prober {
+    /// The time, since the beginning.
+    pub(super) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// Asks for `path`, with these fields.
     pub(super) async fn get(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let asked = self.began.elapsed();

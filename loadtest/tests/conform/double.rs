@@ -247,7 +247,8 @@ async fn playlist(shared: &Shared, rendition: &str, query: &str) -> Reply {
         let far = parts > published + LIMIT;
         let blocks = match part {
             _ if far => fault != Fault::FarIsAnswered,
-            Some(_) => fault != Fault::PartDoesNotBlock,
+            // What is behind a whole segment is another rule.
+            Some(part) => fault != Fault::PartDoesNotBlock || part >= PARTS,
             None => fault != Fault::MsnDoesNotBlock,
         };
         if blocks && far {
@@ -283,7 +284,7 @@ fn spoil(fault: Fault, text: String, rendition: &str, skip: bool) -> String {
         Fault::HintIsWrong => text.replace("PART,URI=\"", "PART,URI=\"never-"),
         Fault::NoReport => without("audio/index"),
         Fault::OldReport => text.replace("LAST-MSN=1", "LAST-MSN="),
-        Fault::LongPart => text.replace("DURATION=0.25", "DURATION=0.252"),
+        Fault::LongPart => text.replace("DURATION=0.25", "DURATION=0.2505"),
         Fault::NotIndependent => text.replace(".1.m4s\"\n", ".1.m4s\",INDEPENDENT=YES\n"),
         Fault::OtherGrid if rendition == "audio" => text.replace("T10:", "T11:"),
         _ => text,

@@ -68,11 +68,24 @@ async fn each_fault_is_found_and_nothing_else() {
         (Fault::PartsDie, &["B1-08-part-lives"]),
         (Fault::OtherGrid, &["B1-15-grid"]),
     ];
-    let reports = join_all(faults.map(|(fault, _)| probe(fault, Protocol::H1))).await;
+    // Boxed: two dozen of them are more than the stack of a test holds.
+    let probes = faults
+        .iter()
+        .map(|(fault, _)| Box::pin(probe(*fault, Protocol::H1)));
+    let reports = join_all(probes).await;
     let mut wrong = Vec::new();
     for ((fault, expected), report) in faults.iter().zip(&reports) {
         if report.failures() != *expected {
-            wrong.push(format!("{fault:?}: {:?}\n{report}", report.failures()));
+            let lines = report.to_string();
+            let lines: Vec<_> = lines
+                .lines()
+                .filter(|line| !line.starts_with("pass"))
+                .collect();
+            wrong.push(format!(
+                "{fault:?}: {:?}\n{}",
+                report.failures(),
+                lines.join("\n")
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

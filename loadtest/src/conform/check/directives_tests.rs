@@ -96,6 +96,11 @@ fn held_until_it_is_there() {
     let failed = answer("/live/hi/index.m3u8?_HLS_msn=1", 404, Vec::new(), at(BEGIN));
     broken.watches[0].failed.push(failed);
     wrong(check, "B1-18-answered", &broken);
+    let failed = &mut broken.watches[0].failed[0];
+    (failed.status, failed.took) = (503, Duration::from_secs(1));
+    wrong(check, "B1-18-answered", &broken);
+    broken.watches[0].failed[0].took = Duration::from_secs(3);
+    passed(check, "B1-18-answered", &broken);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::fixture::{answer, asked, field, passed, record, right, wrong};
+use super::super::fixture::{answer, asked, field, passed, passes, record, right, wrong};
 use super::*;
 
 fn with(why: Why, status: u16, body: &[u8], fields: &[(&'static str, &str)]) -> Record {
@@ -114,6 +114,8 @@ fn other_sites_and_types() {
     );
     let mut old = record();
     old.modern = Err("HTTP/1.1 only".to_owned());
+    passes(check, &old);
+    old.server = "https://test".to_owned();
     wrong(check, "B1-28-protocol", &old);
     passed(check, "B1-28-protocol", &record());
 }
