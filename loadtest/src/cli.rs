@@ -3,6 +3,7 @@
 mod chat;
 mod conform;
 mod gifts;
+mod play;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use loadtest::client::{Client, Protocol, Target, Trust};
-use loadtest::{bench, herd, load, play, safety};
+use loadtest::{bench, herd, load, safety};
 
 /// Load generator, prober and headless player for LL-HLS over HTTP/1.1, HTTP/2 and HTTP/3.
 #[derive(Debug, Parser)]
@@ -45,7 +46,7 @@ enum Command {
     /// Ask for the same URLs from many clients in the same instant.
     Herd(HerdArgs),
     /// Watch a stream the way a player does, without a picture.
-    Play(PlayArgs),
+    Play(play::PlayArgs),
     /// Check a running stream against the rules for LL-HLS servers; exit code 1 if any is broken.
     Conform(conform::ConformArgs),
     /// Fill a chat room, and check what each connection gets.
@@ -99,18 +100,6 @@ struct HerdArgs {
     /// Give up after so many seconds.
     #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
     patience: f64,
-}
-
-#[derive(Debug, Args)]
-struct PlayArgs {
-    /// A Multivariant or a Media Playlist.
-    url: String,
-    /// h1, h2 or h3.
-    #[arg(long, default_value = "h3")]
-    protocol: Protocol,
-    /// For how long.
-    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
-    duration: f64,
 }
 
 #[derive(Debug, Args)]
@@ -188,7 +177,7 @@ fn run(cli: &Cli) -> anyhow::Result<Output> {
             Command::Conform(args) => return conform::probe(&cli.common, args).await,
             Command::Http(args) => http(&cli.common, args).await,
             Command::Herd(args) => stampede(&cli.common, args).await,
-            Command::Play(args) => watch(&cli.common, args).await,
+            Command::Play(args) => play::watch(&cli.common, args).await,
             Command::Chat(args) => chat::chat(&cli.common, args).await,
             Command::Gifts(args) => gifts::give(&cli.common, args).await,
             Command::Register(args) => gifts::enrol(&cli.common, args).await,
@@ -240,17 +229,6 @@ async fn stampede(common: &Common, args: &HerdArgs) -> anyhow::Result<String> {
     }
     let patience = seconds(args.patience)?;
     common.show(&herd::run(&clients, &paths, args.clients, patience).await?)
-}
-
-async fn watch(common: &Common, args: &PlayArgs) -> anyhow::Result<String> {
-    safety::check_target(&args.url, common.allow_remote).await?;
-    let plan = play::Plan {
-        url: args.url.clone(),
-        protocol: args.protocol,
-        trust: common.trust(),
-        duration: seconds(args.duration)?,
-    };
-    common.show(&play::run(&plan).await?)
 }
 
 async fn compare(common: &Common, args: &BenchArgs) -> anyhow::Result<String> {

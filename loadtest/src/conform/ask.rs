@@ -66,12 +66,12 @@ pub(super) async fn removed(prober: &Prober, watch: &Watch) -> Vec<Asked> {
 fn gone(watch: &Watch, now: Duration) -> Vec<(Why, Place, String)> {
     let (mut part, mut segment) = (None, None);
     let path = |uri: &str| resolve(&watch.listed.path, uri);
-    for pair in watch.loads.windows(2) {
-        let [before, after] = pair else { continue };
+    for (before, after) in watch.pairs() {
         let (old, new) = (&before.playlist, &after.playlist);
         // Asking takes time, too.
         let must_live = 3.0 * new.target_duration.unwrap_or(0.0) - 0.5;
-        let is_young = (now.saturating_sub(after.answer.arrived())).as_secs_f64() < must_live;
+        let gone_for = now.saturating_sub(after.answer.arrived()).as_secs_f64();
+        let is_young = gone_for < must_live;
         for it in &old.segments {
             let trimmed = new.segment(it.msn).is_none_or(|now| now.parts.is_empty());
             if let Some(last) = it
@@ -85,7 +85,7 @@ fn gone(watch: &Watch, now: Duration) -> Vec<(Why, Place, String)> {
                     path(&last.uri),
                 ));
             }
-            if it.msn < new.media_sequence {
+            if it.msn < new.media_sequence && gone_for < old.length() {
                 segment = Some((Why::RemovedSegment, (it.msn, 0), path(&it.uri)));
             }
         }
@@ -165,7 +165,7 @@ impl Ask<'_> {
         let far = format!("_HLS_msn={}", open + 100);
         asked.push(self.one(Why::FarSegment, last, &far).await);
         let far = format!("_HLS_msn={open}&_HLS_part={}", next + 1_000);
-        asked.push(self.one(Why::FarPart, last, &far).await);
+        asked.push(self.one(Why::FarPart, (open, next), &far).await);
         if let Some(whole) = now.segments.last().filter(|it| !it.parts.is_empty()) {
             let (msn, part) = (whole.msn, whole.parts.len());
             let query = format!("_HLS_msn={msn}&_HLS_part={part}");

@@ -3,6 +3,7 @@
 mod cache;
 mod delta;
 mod directives;
+mod ended;
 mod exchange;
 #[cfg(test)]
 mod fixture;
@@ -24,13 +25,14 @@ const ROUNDING: f64 = 0.002;
 
 /// Every finding, by id.
 pub fn all(record: &Record) -> Vec<Finding> {
-    let groups: [fn(&Record) -> Vec<Finding>; 13] = [
+    let groups: [fn(&Record) -> Vec<Finding>; 14] = [
         tags::check,
         parts::check,
         window::check,
         renditions::check,
         timing::check,
         directives::check,
+        ended::check,
         delta::check,
         hints::check,
         exchange::check,

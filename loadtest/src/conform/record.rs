@@ -102,7 +102,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// When the first load came that fulfils `is`.
+    /// Each state with the one before. Behind ENDLIST another session begins, which owes nothing to
+    /// the one before.
+    pub fn pairs(&self) -> impl DoubleEndedIterator<Item = (&Load, &Load)> {
+        let pairs = self.loads.iter().zip(self.loads.iter().skip(1));
+        pairs.filter(|(before, after)| after.playlist.ended || !before.playlist.ended)
+    }
+
+    /// The first load that fulfils `is`.
     pub fn first(&self, is: impl Fn(&Playlist) -> bool) -> Option<&Load> {
         self.loads.iter().find(|load| is(&load.playlist))
     }

@@ -46,10 +46,12 @@ pub(super) async fn follow(prober: &Prober, listed: Listed, going: impl Fn() -> 
             answer,
             playlist,
         });
-        if !went_on {
-            tokio::time::sleep(PAUSE).await;
-        }
         wanted = Some(next);
+        if !went_on {
+            // As players do, who would otherwise ask for the same in circles.
+            tokio::time::sleep(PAUSE).await;
+            wanted = None;
+        }
     }
     watch
 }

@@ -1,6 +1,8 @@
 //! A small server of the canned stream, over HTTP/1.1 and HTTP/2 without TLS. It can be told to
 //! break one rule.
 
+mod fault;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::stream::{self, FIRST, PARTS};
+use fault::spoil;
+
+pub(crate) use fault::Fault;
 
 /// What a part lasts.
 const PART: Duration = Duration::from_millis(250);
@@ -26,56 +31,6 @@ const BEGIN: u64 = 60;
 
 /// Advance Part Limit: 3 / PART-TARGET.
 const LIMIT: u64 = 12;
-
-/// Which rule is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    None,
-    /// `_HLS_msn` alone is answered at once.
-    MsnDoesNotBlock,
-    /// Blocking requests with a part are answered at once.
-    PartDoesNotBlock,
-    /// What is far ahead is answered as if it were there.
-    FarIsAnswered,
-    /// `_HLS_part` alone is answered.
-    PartAlone,
-    /// Segments of the past are 404.
-    PastIsMissing,
-    /// `_HLS_skip` is ignored.
-    NoSkip,
-    /// A delta update skips too much.
-    SkipsTooMuch,
-    /// A delta update loses the EXT-X-MAP.
-    DeltaWithoutMap,
-    /// Hinted parts are 404.
-    HintIsMissing,
-    /// The hint names another part.
-    HintIsWrong,
-    /// No rendition report for the audio.
-    NoReport,
-    /// Rendition reports are old.
-    OldReport,
-    /// DURATION is longer than PART-TARGET.
-    LongPart,
-    /// Segments have other samples than their parts.
-    OtherBytes,
-    /// A part has a time that leaves a hole.
-    Hole,
-    /// INDEPENDENT at a part that is not.
-    NotIndependent,
-    /// Errors have no CORS field.
-    NoCors,
-    /// Playlists are never gzip.
-    NoGzip,
-    /// Blocking playlists are kept too shortly.
-    ShortLived,
-    /// The higher rung is more urgent than the lower.
-    Urgent,
-    /// Parts leave the server with the playlist.
-    PartsDie,
-    /// The dates of the audio are those of a second later.
-    OtherGrid,
-}
 
 /// The server.
 pub(crate) struct Double {
@@ -231,7 +186,7 @@ async fn playlist(shared: &Shared, rendition: &str, query: &str) -> Reply {
     if msn.is_none() && part.is_some() && fault != Fault::PartAlone {
         return refused();
     }
-    let mut max_age = 0;
+    let (mut max_age, mut most) = (0, u64::MAX);
     if let Some(msn) = msn {
         max_age = if fault == Fault::ShortLived { 1 } else { 6 };
         let whole = msn.saturating_sub(FIRST) * PARTS;
@@ -245,10 +200,15 @@ async fn playlist(shared: &Shared, rendition: &str, query: &str) -> Reply {
             _ => 0,
         };
         let far = parts > published + LIMIT;
+        // What is behind a whole segment is another rule, and so is the past.
+        let is_early = fault == Fault::PartDoesNotBlock
+            && part.is_some_and(|part| part < PARTS)
+            && parts + 2 > published
+            && !far;
+        most = if is_early { parts - 1 } else { u64::MAX };
         let blocks = match part {
             _ if far => fault != Fault::FarIsAnswered,
-            // What is behind a whole segment is another rule.
-            Some(part) => fault != Fault::PartDoesNotBlock || part >= PARTS,
+            Some(_) => !is_early,
             None => fault != Fault::MsnDoesNotBlock,
         };
         if blocks && far {
@@ -258,37 +218,12 @@ async fn playlist(shared: &Shared, rendition: &str, query: &str) -> Reply {
         }
     }
     let skip = directive("_HLS_skip").is_some() && fault != Fault::NoSkip;
-    let text = stream::playlist(shared.published(), rendition, skip);
+    let text = stream::playlist(shared.published().min(most), rendition, skip);
     reply(
         200,
         spoil(fault, text, rendition, skip).into_bytes(),
         max_age,
     )
-}
-
-fn spoil(fault: Fault, text: String, rendition: &str, skip: bool) -> String {
-    let without = |piece: &str| {
-        let lines = text.lines().filter(|line| !line.contains(piece));
-        lines.map(|line| format!("{line}\n")).collect::<String>()
-    };
-    match fault {
-        Fault::SkipsTooMuch if skip => {
-            // The first two segments that are kept are gone, too.
-            let text = text.replace("SKIPPED-SEGMENTS=6", "SKIPPED-SEGMENTS=8");
-            let (head, tail) = text.split_once("#EXT-X-PROGRAM-DATE-TIME").unwrap();
-            let tail = tail.splitn(3, "\ns").last().unwrap();
-            let (_, tail) = tail.split_once('\n').unwrap();
-            format!("{head}{tail}")
-        }
-        Fault::DeltaWithoutMap if skip => without("#EXT-X-MAP"),
-        Fault::HintIsWrong => text.replace("PART,URI=\"", "PART,URI=\"never-"),
-        Fault::NoReport => without("audio/index"),
-        Fault::OldReport => text.replace("LAST-MSN=1", "LAST-MSN="),
-        Fault::LongPart => text.replace("DURATION=0.25", "DURATION=0.2505"),
-        Fault::NotIndependent => text.replace(".1.m4s\"\n", ".1.m4s\",INDEPENDENT=YES\n"),
-        Fault::OtherGrid if rendition == "audio" => text.replace("T10:", "T11:"),
-        _ => text,
-    }
 }
 
 async fn media(shared: &Shared, name: &str) -> Reply {

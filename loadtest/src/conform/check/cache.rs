@@ -29,10 +29,9 @@ fn target(record: &Record) -> f64 {
 fn blocking(record: &Record) -> Finding {
     let expected = "blocking playlists may be kept for 6 x TARGETDURATION";
     let mut check = Check::should(record, "B1-32-blocking", "B.1", expected);
-    for answer in super::playlists(record)
-        .into_iter()
-        .filter(|it| super::is_blocking(it))
-    {
+    // Directives mean nothing in a playlist that has ended.
+    let live = |it: &&Answer| super::is_blocking(it) && !it.text().contains("#EXT-X-ENDLIST");
+    for answer in super::playlists(record).into_iter().filter(live) {
         let right = answer
             .max_age()
             .is_some_and(|age| age >= 6.0 * target(record));

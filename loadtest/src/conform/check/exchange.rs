@@ -169,5 +169,4 @@ fn media_types(record: &Record) -> Finding {
 }
 
 #[cfg(test)]
-#[path = "exchange_tests.rs"]
 mod tests;

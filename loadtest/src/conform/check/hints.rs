@@ -54,8 +54,7 @@ fn right_uri(record: &Record) -> Finding {
     let expected = "the next part has the URI that was hinted";
     let mut check = Check::must(record, "B1-13-hint-uri", "4.4.5.3", expected);
     for watch in &record.watches {
-        for pair in watch.loads.windows(2) {
-            let [before, after] = pair else { continue };
+        for (before, after) in watch.pairs() {
             let mut hints = before.playlist.hints.iter();
             let hint = hints.find(|it| it.get("TYPE") == Some("PART"));
             let Some(hinted) = hint.and_then(|it| it.get("URI")) else {

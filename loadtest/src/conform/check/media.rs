@@ -240,5 +240,4 @@ fn durations(record: &Record, read: &[Read<'_>]) -> Finding {
 }
 
 #[cfg(test)]
-#[path = "media_tests.rs"]
 mod tests;

@@ -42,7 +42,8 @@ fn others<'a>(record: &'a Record, watch: &'a Watch) -> impl Iterator<Item = &'a 
 fn reports(record: &Record) -> Finding {
     let expected = "one EXT-X-RENDITION-REPORT for each other Media Playlist";
     let mut check = Check::must(record, "B1-14-reports", "B.1", expected);
-    for (watch, load) in record.loads() {
+    let live = record.loads().filter(|(_, load)| !load.playlist.ended);
+    for (watch, load) in live {
         for other in others(record, watch) {
             let count = report(watch, load, other).len();
             check.look(count == 1, &load.answer, || {
@@ -122,8 +123,9 @@ fn in_step(record: &Record) -> Finding {
     };
     for other in others(record, main) {
         let mut late: Vec<(f64, &Load)> = Vec::new();
-        for load in main.loads.iter().skip(1) {
-            let Some(last) = load.playlist.last() else {
+        for (before, load) in main.pairs() {
+            let last = load.playlist.last();
+            let Some(last) = last.filter(|_| last > before.playlist.last()) else {
                 continue;
             };
             let Some(there) = other.first(|it| it.last() >= Some(last)) else {

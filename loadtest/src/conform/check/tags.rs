@@ -62,11 +62,9 @@ fn constant(record: &Record) -> Finding {
         (it.target_duration, it.part_target, hold_back)
     };
     for watch in &record.watches {
-        for pair in watch.loads.windows(2) {
-            if let [before, after] = pair {
-                let (was, is) = (of(&before.playlist), of(&after.playlist));
-                check.look(was == is, &after.answer, || format!("{was:?}, then {is:?}"));
-            }
+        for (before, after) in watch.pairs() {
+            let (was, is) = (of(&before.playlist), of(&after.playlist));
+            check.look(was == is, &after.answer, || format!("{was:?}, then {is:?}"));
         }
     }
     check.done("the playlist came only once")
@@ -173,11 +171,10 @@ fn version_high(record: &Record) -> Finding {
 }
 
 fn live(record: &Record) -> Finding {
-    let expected = "a stream that runs has no PLAYLIST-TYPE and no ENDLIST";
+    let expected = "a live stream has no PLAYLIST-TYPE";
     let check = Check::must(record, "B1-17-live", "4.4.3.5", expected);
     each(check, record, |it| {
-        let got = format!("PLAYLIST-TYPE {:?}, ENDLIST {}", it.kind, it.ended);
-        Some((it.kind.is_none() && !it.ended, got))
+        Some((it.kind.is_none(), format!("PLAYLIST-TYPE {:?}", it.kind)))
     })
 }
 

@@ -20,7 +20,9 @@ fn gaps(watch: &Watch, count: impl Fn(&Load) -> u64) -> Vec<(f64, &Load)> {
             before = Some(load);
             continue;
         };
-        if count(load) > count(was) {
+        if was.playlist.ended || load.playlist.ended {
+            before = Some(load);
+        } else if count(load) > count(was) {
             let apart = load.answer.arrived().saturating_sub(was.answer.arrived());
             gaps.push((apart.as_secs_f64(), load));
             before = Some(load);

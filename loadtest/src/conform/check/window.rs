@@ -95,8 +95,7 @@ fn length(record: &Record) -> Finding {
     let expected = "segments leave only while 3 x TARGETDURATION remain";
     let mut check = Check::must(record, "B1-08-length", "6.2.2", expected);
     for watch in &record.watches {
-        for pair in watch.loads.windows(2) {
-            let [before, after] = pair else { continue };
+        for (before, after) in watch.pairs() {
             let it = &after.playlist;
             if it.media_sequence > before.playlist.media_sequence {
                 let least = 3.0 * it.target_duration.unwrap_or(0.0);
@@ -113,8 +112,7 @@ fn sequence(record: &Record) -> Finding {
     let expected = "EXT-X-MEDIA-SEQUENCE and the end of the playlist never go back";
     let mut check = Check::must(record, "B1-09-media-sequence", "6.2.2", expected);
     for watch in &record.watches {
-        for pair in watch.loads.windows(2) {
-            let [before, after] = pair else { continue };
+        for (before, after) in watch.pairs() {
             let of = |it: &Playlist| (it.media_sequence, it.next());
             let (was, is) = (of(&before.playlist), of(&after.playlist));
             check.look(is.0 >= was.0 && is.1 >= was.1, &after.answer, || {
@@ -129,8 +127,7 @@ fn stable(record: &Record) -> Finding {
     let expected = "a segment keeps its number, URI, EXTINF and date";
     let mut check = Check::must(record, "B1-09-stable", "6.2.1", expected);
     for watch in &record.watches {
-        for pair in watch.loads.windows(2) {
-            let [before, after] = pair else { continue };
+        for (before, after) in watch.pairs() {
             for segment in &after.playlist.segments {
                 let Some(was) = before.playlist.segment(segment.msn) else {
                     continue;
@@ -151,8 +148,7 @@ fn discontinuity_sequence(record: &Record) -> Finding {
     let expected = "EXT-X-DISCONTINUITY-SEQUENCE counts the discontinuities that left";
     let mut check = Check::must(record, "B1-09-discontinuity", "6.2.2", expected);
     for watch in &record.watches {
-        for pair in watch.loads.windows(2) {
-            let [before, after] = pair else { continue };
+        for (before, after) in watch.pairs() {
             let (old, new) = (&before.playlist, &after.playlist);
             let left = old
                 .segments

@@ -1,0 +1,130 @@
+//! Line by line.
+
+use super::super::date;
+use super::{Attributes, Part, Playlist, Segment};
+
+/// The playlist so far, and the segment whose URI has not come yet.
+#[derive(Default)]
+pub(super) struct Reader {
+    pub(super) playlist: Playlist,
+    pub(super) segment: Segment,
+    pub(super) map: Option<String>,
+    seen: Vec<&'static str>,
+}
+
+impl Reader {
+    pub(super) fn fault(&mut self, text: &str) {
+        self.playlist.faults.push(text.to_owned());
+    }
+
+    /// A tag that may stand once only.
+    fn once(&mut self, tag: &'static str) {
+        if self.seen.contains(&tag) {
+            self.fault(&format!("{tag} twice"));
+        }
+        self.seen.push(tag);
+    }
+
+    fn number<T: std::str::FromStr>(&mut self, line: &str, text: &str) -> Option<T> {
+        let number = text.trim().parse().ok();
+        if number.is_none() {
+            self.fault(line);
+        }
+        number
+    }
+
+    pub(super) fn line(&mut self, line: &str) {
+        if !line.starts_with('#') {
+            self.segment.uri = line.to_owned();
+            self.segment.map.clone_from(&self.map);
+            let whole = std::mem::take(&mut self.segment);
+            self.playlist.segments.push(whole);
+            return;
+        }
+        let (tag, value) = line.split_once(':').unwrap_or((line, ""));
+        match tag {
+            "#EXTINF" => {
+                let text = value.split(',').next().unwrap_or("");
+                self.segment.duration = self.number(line, text).unwrap_or(0.0);
+            }
+            "#EXT-X-PART" => self.part(line, &Attributes::parse(value)),
+            "#EXT-X-GAP" => self.segment.gap = true,
+            "#EXT-X-BYTERANGE" => self.segment.byte_range = true,
+            "#EXT-X-DISCONTINUITY" | "#EXT-X-MAP" | "#EXT-X-KEY" | "#EXT-X-PROGRAM-DATE-TIME" => {
+                self.segment_tag(line, tag, value);
+            }
+            _ => self.playlist_tag(line, tag, value),
+        }
+    }
+
+    fn part(&mut self, line: &str, attributes: &Attributes) {
+        let (Some(uri), Some(duration)) = (attributes.get("URI"), attributes.number("DURATION"))
+        else {
+            return self.fault(line);
+        };
+        self.segment.parts.push(Part {
+            uri: uri.to_owned(),
+            duration,
+            independent: attributes.yes("INDEPENDENT"),
+            gap: attributes.yes("GAP"),
+            byte_range: attributes.get("BYTERANGE").map(str::to_owned),
+        });
+    }
+
+    fn segment_tag(&mut self, line: &str, tag: &str, value: &str) {
+        if !self.segment.parts.is_empty() {
+            self.segment.misplaced.push(line.to_owned());
+        }
+        match tag {
+            "#EXT-X-DISCONTINUITY" => self.segment.discontinuity = true,
+            "#EXT-X-MAP" => self.map = Attributes::parse(value).get("URI").map(str::to_owned),
+            "#EXT-X-PROGRAM-DATE-TIME" => {
+                self.segment.date = date::seconds(value);
+                if self.segment.date.is_none() {
+                    self.fault(line);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn playlist_tag(&mut self, line: &str, tag: &str, value: &str) {
+        match tag {
+            "#EXT-X-VERSION" => {
+                self.once("#EXT-X-VERSION");
+                self.playlist.version = self.number(line, value);
+            }
+            "#EXT-X-TARGETDURATION" => {
+                self.once("#EXT-X-TARGETDURATION");
+                let whole: Option<u32> = self.number(line, value);
+                self.playlist.target_duration = whole.map(f64::from);
+            }
+            "#EXT-X-MEDIA-SEQUENCE" => {
+                self.once("#EXT-X-MEDIA-SEQUENCE");
+                self.playlist.media_sequence = self.number(line, value).unwrap_or(0);
+            }
+            "#EXT-X-DISCONTINUITY-SEQUENCE" => {
+                self.once("#EXT-X-DISCONTINUITY-SEQUENCE");
+                self.playlist.discontinuity_sequence = self.number(line, value);
+            }
+            "#EXT-X-PART-INF" => {
+                self.once("#EXT-X-PART-INF");
+                self.playlist.part_target = Attributes::parse(value).number("PART-TARGET");
+            }
+            "#EXT-X-SERVER-CONTROL" => {
+                self.once("#EXT-X-SERVER-CONTROL");
+                self.playlist.control = Attributes::parse(value);
+            }
+            "#EXT-X-SKIP" => {
+                self.once("#EXT-X-SKIP");
+                self.playlist.skip = Some(Attributes::parse(value));
+            }
+            "#EXT-X-PRELOAD-HINT" => self.playlist.hints.push(Attributes::parse(value)),
+            "#EXT-X-RENDITION-REPORT" => self.playlist.reports.push(Attributes::parse(value)),
+            "#EXT-X-DATERANGE" => self.playlist.date_ranges.push(line.to_owned()),
+            "#EXT-X-PLAYLIST-TYPE" => self.playlist.kind = Some(value.to_owned()),
+            "#EXT-X-ENDLIST" => self.playlist.ended = true,
+            _ => {}
+        }
+    }
+}
