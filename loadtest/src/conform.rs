@@ -14,7 +14,7 @@
 //! delta updates · 26 order of directives · 27 hinted parts · 28 protocols and priorities · 29 one server ·
 //! 30 gzip · 31 caches · 32 lifetimes · 33 what pages need
 //!
-//! [`probe`] records what it observes in a [`record::Record`]; [`check`] judges that, purely.
+//! [`run`] records what it observes in a [`record::Record`]; [`check`] judges that, purely.
 
 mod ask;
 pub mod check;
