@@ -15,7 +15,7 @@ use tests::storm::Storm;
 use tokio::task::block_in_place;
 use toml::Table;
 
-/// Kills; more by `GIFT_KILLS=1000 cargo nextest run -p tests --test gifts_crash`.
+/// Kills; more by `GIFT_KILLS=1000 cargo test -p tests --test gifts_crash` (nextest ends what takes so long).
 const KILLS: u64 = 50;
 /// The same with PostgreSQL, by the same variable.
 const KILLS_POSTGRES: u64 = 15;

@@ -1,6 +1,6 @@
 //! Reviews: what waits for moderators, and what becomes of it.
 
-use super::{Hub, author_only};
+use super::{Hub, verdict::author_only};
 use crate::schema::{Act, Body, Message, Outcome, RefusalCode, Review, ReviewKind};
 
 impl Hub {

@@ -3,8 +3,11 @@ use super::*;
 mod reviews;
 
 use crate::{
-    limits::{LEADERBOARD_MAX, SANCTIONS_MAX},
-    schema::{Attr, Combo, Gift, Notice, SettingsPatch, User},
+    limits::{FRAME_EVENTS_MAX, LEADERBOARD_MAX, SANCTIONS_MAX},
+    schema::{
+        Act, Attr, Combo, Gift, Message, Moderation, Notice, RefusalCode, Roles, SettingsPatch,
+        User,
+    },
 };
 
 const START_MS: u64 = 1_000_000;
