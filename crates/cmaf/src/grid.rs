@@ -63,6 +63,9 @@ pub enum GridError {
     /// Below 1 or above 240 frames a second.
     #[error("a frame rate of {0}/{1} is outside 1 to {FRAME_RATE_MAX}")]
     FrameRate(u32, u32),
+    /// The stream has shorter parts than a frame of this source.
+    #[error("a frame does not fit the stream's parts of {0:?}")]
+    PartTarget(Duration),
 }
 
 /// The durations of all playlists of a stream, constant for its life.
@@ -116,6 +119,32 @@ impl GridPlan {
             .ok_or(GridError::FrameRate(numerator, denominator))
     }
 
+    /// Chooses for a source that goes on with a stream of this PART-TARGET, which never changes: the most
+    /// frames whose video and audio fit it, 85 % of it at best.
+    ///
+    /// # Errors
+    /// As [`Self::choose`]; and [`GridError::PartTarget`] if not even one frame fits.
+    pub fn choose_within(input: &GridInput, part_target: Duration) -> Result<Self, GridError> {
+        Self::choose(input)?;
+        let target_ticks = u64::try_from(part_target.as_millis()).unwrap_or(u64::MAX) * 90;
+        let mut best: Option<((u8, u32), Self)> = None;
+        for (frames, per_segment) in all_candidates(input) {
+            let span = PartSpan::new(input, frames);
+            if span.longest_ticks > target_ticks {
+                continue;
+            }
+            let (score, plan) = Self::with_target(input, (frames, per_segment), span, part_target);
+            if best
+                .as_ref()
+                .is_none_or(|(best, _)| (score, frames) > *best)
+            {
+                best = Some(((score, frames), plan));
+            }
+        }
+        best.map(|(_, plan)| plan)
+            .ok_or(GridError::PartTarget(part_target))
+    }
+
     /// Nominal duration of one frame.
     #[must_use]
     pub fn frame_duration(&self) -> MediaTime {
@@ -129,6 +158,12 @@ impl GridPlan {
         MediaTime::from_millis(segment_ms_max() as i64)
     }
 
+    /// PART-TARGET on the media timeline.
+    #[must_use]
+    pub fn part_target_time(&self) -> MediaTime {
+        MediaTime::from_millis(i64::try_from(self.part_target.as_millis()).unwrap_or(i64::MAX))
+    }
+
     /// Shortest part that is not the last of its segment.
     pub(crate) fn part_min(&self) -> MediaTime {
         let millis = self.part_target.as_millis() as i64 * PART_PERCENT_MIN as i64;
@@ -139,14 +174,23 @@ impl GridPlan {
     /// audio, 1 for video alone, 0 for neither.
     fn with_frames(input: &GridInput, frames: u32, frames_per_segment: u32) -> (u8, Self) {
         let span = PartSpan::new(input, frames);
-        let part_target_ms = span.longest_ticks.div_ceil(90);
+        let part_target = Duration::from_millis(span.longest_ticks.div_ceil(90));
+        Self::with_target(input, (frames, frames_per_segment), span, part_target)
+    }
+
+    fn with_target(
+        input: &GridInput,
+        (frames, frames_per_segment): (u32, u32),
+        span: PartSpan,
+        part_target: Duration,
+    ) -> (u8, Self) {
+        let part_target_ms = u64::try_from(part_target.as_millis()).unwrap_or(u64::MAX);
         let enough = |ticks: u64| ticks * 100 >= part_target_ms * 90 * PART_PERCENT_MIN;
         let score = match (enough(span.video_ticks_min), enough(span.audio_ticks_min)) {
             (true, true) => 2,
             (true, false) => 1,
             (false, _) => 0,
         };
-        let part_target = Duration::from_millis(part_target_ms);
         let plan = Self {
             target_duration: TARGET_DURATION,
             part_target,
@@ -200,17 +244,33 @@ fn segment_ms_max() -> u64 {
 
 /// Frames per part and per segment worth trying, best liked first.
 fn candidates(input: &GridInput) -> Vec<(u32, u32)> {
+    let liked = frames_liked(input);
+    candidates_of(input, (liked * 3).div_ceil(4)..=liked * 5 / 4)
+}
+
+/// All that a given PART-TARGET of any other source may leave room for.
+fn all_candidates(input: &GridInput) -> Vec<(u32, u32)> {
+    candidates_of(input, 1..=frames_liked(input) * 2)
+}
+
+/// About a third of a second.
+fn frames_liked(input: &GridInput) -> u32 {
+    let rate = input.frame_rate;
+    let parts_rate = u64::from(rate.denominator) * u64::from(SECOND_PARTS);
+    ((u64::from(rate.numerator) * 2 + parts_rate) / (parts_rate * 2)).max(1) as u32
+}
+
+fn candidates_of(input: &GridInput, frames: std::ops::RangeInclusive<u32>) -> Vec<(u32, u32)> {
     let rate = input.frame_rate;
     let (numerator, denominator) = (u64::from(rate.numerator), u64::from(rate.denominator));
-    let parts_rate = denominator * u64::from(SECOND_PARTS);
-    let liked = ((numerator * 2 + parts_rate) / (parts_rate * 2)).max(1) as u32;
+    let liked = frames_liked(input);
     let segment_frames_max = (segment_ms_max() * numerator / (denominator * 1_000)).max(1) as u32;
     let gop = input
         .gop_frames
         .filter(|&gop| gop > 0 && gop <= segment_frames_max);
     let gops_frames = gop.map(|gop| segment_frames_max / gop * gop);
 
-    let mut near: Vec<u32> = ((liked * 3).div_ceil(4)..=liked * 5 / 4).collect();
+    let mut near: Vec<u32> = frames.collect();
     near.sort_by_key(|&frames| (frames.abs_diff(liked), frames));
     let whole = |frames: u32| match gops_frames {
         Some(total) => total.is_multiple_of(frames),

@@ -106,7 +106,8 @@ pub enum PackageError {
 /// 4. After every call that takes `&mut self`, [`poll`](Self::poll) until it gives None. Outputs
 ///    of one track are in order; tracks are interleaved.
 /// 5. [`discontinuity`](Self::discontinuity) when the source or the encoder starts anew; go on
-///    with 2 or 3. [`end`](Self::end) when the show is over.
+///    with 2 or 3. While there is no source, [`absent`](Self::absent) once per PART-TARGET, and
+///    [`resume`](Self::resume) with what the next one is. [`end`](Self::end) when the show is over.
 ///
 /// A part is written when the first sample behind it has arrived, as only then the duration of
 /// its last sample is known. A part of a follower also needs its boundary, that is the leader. If
@@ -126,6 +127,10 @@ pub struct Packager {
     /// Presentation minus decode time at the leader's keyframes; boundaries are presentation times.
     leader_delay: MediaTime,
     segments: u64,
+    part_target: MediaTime,
+    segment_max: MediaTime,
+    /// What the open segment of [`Self::absent`] lists; zero when there is none.
+    absent: MediaTime,
     outputs: VecDeque<Output>,
     ended: bool,
 }
@@ -163,9 +168,77 @@ impl Packager {
             end: MediaTime::ZERO,
             leader_delay: MediaTime::ZERO,
             segments: 0,
+            part_target: plan.part_target_time(),
+            segment_max: plan.segment_max(),
+            absent: MediaTime::ZERO,
             outputs: VecDeque::new(),
             ended: false,
         })
+    }
+
+    /// Goes on with another source on the same timeline: same tracks and kinds in the same order,
+    /// numbers and time behind what was packaged. Poll until there is nothing left before.
+    ///
+    /// The first segment of the new source has [`InitOutput::discontinuity`] set, if there was one before
+    /// it. A track without configuration, because the new source has nothing for it, is listed as gaps.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`]; [`PackageError::WrongKind`] too if a track was of another kind before,
+    /// and [`PackageError::UnknownTrack`] if there were more or fewer tracks.
+    pub fn resume(mut self, plan: &GridPlan, tracks: Vec<TrackSpec>) -> Result<Self, PackageError> {
+        self.check()?;
+        self.close()?;
+        let mut next = Self::new(plan, tracks)?;
+        if next.followers.len() != self.followers.len() {
+            let tracks = next.followers.len().max(self.followers.len());
+            return Err(PackageError::UnknownTrack(TrackId(tracks)));
+        }
+        for writer in self.writers() {
+            let id = writer.id();
+            let own = next.writer_mut(id).ok_or(PackageError::UnknownTrack(id))?;
+            if own.kind() != writer.kind() {
+                return Err(PackageError::WrongKind(id));
+            }
+            own.go_on_after(writer);
+        }
+        next.leader.go_on_after(&self.leader);
+        next.end = self.end;
+        next.segments = self.segments;
+        next.absent = self.absent;
+        next.outputs = self.outputs;
+        Ok(next)
+    }
+
+    /// There is nothing to package: lists one gap of PART-TARGET in every track, in segments of their own
+    /// of about TARGETDURATION. The next sample of the leader ends the absence. Nothing happens before
+    /// the first segment.
+    ///
+    /// # Errors
+    /// On misuse: see [`PackageError`].
+    pub fn absent(&mut self) -> Result<(), PackageError> {
+        self.check()?;
+        self.close_run()?;
+        if self.segments == 0 {
+            return Ok(());
+        }
+        let span = (self.end, self.part_target);
+        let mut outputs = std::mem::take(&mut self.outputs);
+        for writer in self.writers_mut() {
+            writer.gap(span, &mut outputs);
+        }
+        self.outputs = outputs;
+        self.end = self.end + self.part_target;
+        self.absent = self.absent + self.part_target;
+        if self.absent + self.part_target > self.segment_max {
+            self.close_absence()?;
+        }
+        Ok(())
+    }
+
+    /// End of what is listed on the stream's timeline.
+    #[must_use]
+    pub fn position(&self) -> MediaTime {
+        self.end
     }
 
     /// Sets a track's decoder configuration. The same one again changes nothing; another one while
@@ -266,10 +339,21 @@ impl Packager {
     }
 
     fn writer(&self, track: TrackId) -> Option<&TrackWriter> {
+        self.writers().find(|writer| writer.id() == track)
+    }
+
+    fn writers(&self) -> impl Iterator<Item = &TrackWriter> {
         let followers = self.followers.iter().map(Follower::writer);
-        followers
-            .chain([&self.leader_writer])
-            .find(|writer| writer.id() == track)
+        std::iter::once(&self.leader_writer).chain(followers)
+    }
+
+    fn writers_mut(&mut self) -> impl Iterator<Item = &mut TrackWriter> {
+        let followers = self.followers.iter_mut().map(Follower::writer_mut);
+        std::iter::once(&mut self.leader_writer).chain(followers)
+    }
+
+    fn writer_mut(&mut self, track: TrackId) -> Option<&mut TrackWriter> {
+        self.writers_mut().find(|writer| writer.id() == track)
     }
 
     fn follower(&mut self, track: TrackId) -> Option<&mut Follower> {
@@ -300,9 +384,30 @@ impl Packager {
         self.perform(steps)
     }
 
+    /// No segment is open after this.
     fn close(&mut self) -> Result<(), PackageError> {
+        self.close_run()?;
+        self.close_absence()
+    }
+
+    fn close_run(&mut self) -> Result<(), PackageError> {
         let steps = self.leader.stop();
         self.perform(steps)
+    }
+
+    fn close_absence(&mut self) -> Result<(), PackageError> {
+        if self.absent == MediaTime::ZERO {
+            return Ok(());
+        }
+        self.segments += 1;
+        self.leader.pass(self.absent);
+        self.absent = MediaTime::ZERO;
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let ended = self
+            .writers_mut()
+            .try_for_each(|writer| writer.end_segment(&mut outputs));
+        self.outputs = outputs;
+        Ok(ended?)
     }
 
     /// Carries out what the leader decided, then lets the followers catch up.
@@ -328,6 +433,7 @@ impl Packager {
     }
 
     fn start(&mut self, at: MediaTime, delay: MediaTime) -> Result<(), PackageError> {
+        self.close_absence()?;
         // Differences of the source are kept as long as the timeline does not go back.
         let base = self.base.filter(|&base| at - base >= self.end);
         let base = base.unwrap_or(at - self.end);

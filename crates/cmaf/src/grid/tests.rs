@@ -110,3 +110,34 @@ fn every_usual_rate_keeps_video_and_audio_within_85_to_100_percent() {
         }
     }
 }
+
+#[test]
+fn a_source_that_goes_on_keeps_the_part_target() {
+    let usual = Duration::from_millis(342);
+    for (numerator, denominator) in [
+        (24_000, 1_001),
+        (24, 1),
+        (25, 1),
+        (30_000, 1_001),
+        (30, 1),
+        (50, 1),
+        (60_000, 1_001),
+        (60, 1),
+        (120, 1),
+    ] {
+        for audio_rate in [None, Some(44_100), Some(48_000)] {
+            let input = GridInput::new(rate(numerator, denominator), audio_rate);
+            let plan = GridPlan::choose_within(&input, usual).unwrap();
+            assert_eq!(plan.part_target, usual);
+            assert!(plan.part_max.to_duration() <= usual, "{input:?} {plan:?}");
+            let fps = f64::from(numerator) / f64::from(denominator);
+            let video = f64::from(plan.frames_per_part) / fps;
+            assert!(video >= 0.85 * 0.342, "{input:?} {plan:?}");
+        }
+    }
+    let slow = GridInput::new(rate(2, 1), None);
+    assert_eq!(
+        GridPlan::choose_within(&slow, usual),
+        Err(GridError::PartTarget(usual))
+    );
+}

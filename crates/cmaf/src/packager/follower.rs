@@ -88,6 +88,10 @@ impl Follower {
         &self.writer
     }
 
+    pub(super) fn writer_mut(&mut self) -> &mut TrackWriter {
+        &mut self.writer
+    }
+
     pub(super) fn configure(&mut self, config: TrackConfig) {
         self.prepare(&config);
         self.queue.clear();
@@ -176,7 +180,9 @@ impl Follower {
                 let limit = self.limit(end);
                 let complete = self.queue.back().is_some_and(|last| last.units >= limit);
                 let overdue = leader_now.is_some_and(|now| now - end > FOLLOWER_WAIT);
-                if !complete && !overdue && self.cuts.len() <= CUTS_MAX {
+                // What has no configuration takes no samples: there is nothing to wait for.
+                let absent = self.writer.config().is_none();
+                if !complete && !overdue && !absent && self.cuts.len() <= CUTS_MAX {
                     break;
                 }
             }

@@ -82,6 +82,18 @@ impl Leader {
         }
     }
 
+    /// Segments count on from those of another leader.
+    pub(super) fn go_on_after(&mut self, before: &Self) {
+        self.segments = before.segments;
+        self.closed = before.closed;
+    }
+
+    /// A segment was closed in which nothing led.
+    pub(super) fn pass(&mut self, duration: MediaTime) {
+        self.segments += 1;
+        self.closed = self.closed + duration;
+    }
+
     /// Decode time of the latest frame, while running.
     pub(super) fn latest(&self) -> Option<MediaTime> {
         self.run.as_ref().map(|run| run.last)

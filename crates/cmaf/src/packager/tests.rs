@@ -364,3 +364,105 @@ fn a_leader_part_shorter_than_an_aac_frame_is_no_gap() {
     assert!(studio.gaps(AUDIO).is_empty());
     assert!(studio.events().is_empty());
 }
+
+#[test]
+fn an_absence_is_listed_in_all_tracks_in_segments_of_gaps() {
+    let mut studio = Studio::new();
+    studio.packager.absent().unwrap();
+    studio.poll();
+    assert!(
+        studio.outputs.is_empty(),
+        "there was nothing to be absent from"
+    );
+    let all = [VIDEO, AUDIO, RUNG];
+    studio.run(0..75, &all);
+    studio.packager.discontinuity().unwrap();
+    let left = studio.packager.position();
+    for _ in 0..7 {
+        studio.packager.absent().unwrap();
+    }
+    studio.poll();
+    let back = left + MediaTime::from_millis(7 * 342);
+    for track in all {
+        let gaps: Vec<_> = studio
+            .gaps(track)
+            .iter()
+            .map(|gap| (gap.segment_offset, gap.part))
+            .collect();
+        // 342 ms each: five make 1.71 s, six would be more than 2 s.
+        let expected: Vec<_> = (0..7).map(|gap| (2 + gap / 5, gap as u32 % 5)).collect();
+        assert_eq!(gaps, expected, "{track:?}");
+        let ends: Vec<_> = studio.ends(track).iter().map(|end| end.gap).collect();
+        assert_eq!(ends, [false, false, true], "{track:?}");
+    }
+    assert_eq!(studio.packager.position(), back);
+    studio.run(120..300, &all);
+    assert_eq!(
+        studio.inits()[3..],
+        [(VIDEO, 4, true), (AUDIO, 4, true), (RUNG, 4, true)],
+        "the open segment of gaps was closed"
+    );
+    let resumed = studio.parts(VIDEO);
+    let resumed = resumed.iter().find(|part| part.segment_offset == 4);
+    assert_eq!(resumed.unwrap().start, back);
+}
+
+#[test]
+fn another_source_goes_on_where_the_last_one_ended() {
+    let mut studio = Studio::new();
+    let all = [VIDEO, AUDIO, RUNG];
+    studio.run(0..75, &all);
+    studio.packager.discontinuity().unwrap();
+    studio.packager.absent().unwrap();
+    studio.poll();
+    let before = studio.packager.position();
+    let slower = GridInput::new(
+        FrameRate {
+            numerator: 25,
+            denominator: 1,
+        },
+        None,
+    );
+    let plan = GridPlan::choose_within(&slower, std::time::Duration::from_millis(342)).unwrap();
+    // It has no sound.
+    let tracks = vec![
+        video().into(),
+        TrackSpec::unconfigured(TrackKind::Audio),
+        video().into(),
+    ];
+    studio.packager = studio.packager.resume(&plan, tracks).unwrap();
+    for frame in 0..200 {
+        for track in [VIDEO, RUNG] {
+            studio.push(track, 7_000_000 + frame * 40, frame % 50 == 0);
+        }
+    }
+    assert_eq!(studio.inits()[3..], [(VIDEO, 3, true), (RUNG, 3, true)]);
+    let parts = studio.parts(VIDEO);
+    let first = parts.iter().find(|part| part.segment_offset == 3).unwrap();
+    assert_eq!((first.start, first.part), (before, 0));
+    assert_eq!(first.samples, 8, "8 of 40 ms fit 342 ms");
+    // Its gaps wait for nobody.
+    assert_eq!(
+        studio.gaps(AUDIO).len(),
+        parts.len() - 8 + 1,
+        "as many as parts of the picture, and the absence"
+    );
+}
+
+#[test]
+fn another_source_must_have_the_same_tracks() {
+    let rate = FrameRate {
+        numerator: 30,
+        denominator: 1,
+    };
+    let plan = GridPlan::choose(&GridInput::new(rate, Some(48_000))).unwrap();
+    let resumed = |tracks| Studio::new().packager.resume(&plan, tracks);
+    assert!(matches!(
+        resumed(vec![video().into()]),
+        Err(PackageError::UnknownTrack(TrackId(2)))
+    ));
+    assert!(matches!(
+        resumed(vec![video().into(), video().into(), video().into()]),
+        Err(PackageError::WrongKind(AUDIO))
+    ));
+}

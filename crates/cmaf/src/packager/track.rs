@@ -40,6 +40,15 @@ impl TrackWriter {
         }
     }
 
+    /// Numbers go on where those of `before` ended, which was the same track of another source.
+    pub(super) fn go_on_after(&mut self, before: &Self) {
+        self.sequence = before.sequence;
+        self.segment = before.segment;
+        self.part = before.part;
+        self.duration = before.duration;
+        self.has_media = before.has_media;
+    }
+
     pub(super) fn id(&self) -> TrackId {
         self.id
     }
