@@ -185,7 +185,7 @@ impl Packager {
     /// # Errors
     /// Those of [`Self::new`]; [`PackageError::WrongKind`] too if a track was of another kind before,
     /// and [`PackageError::UnknownTrack`] if there were more or fewer tracks.
-    pub fn resume(mut self, plan: &GridPlan, tracks: Vec<TrackSpec>) -> Result<Self, PackageError> {
+    pub fn resume(&mut self, plan: &GridPlan, tracks: Vec<TrackSpec>) -> Result<(), PackageError> {
         self.check()?;
         self.close()?;
         let mut next = Self::new(plan, tracks)?;
@@ -205,8 +205,9 @@ impl Packager {
         next.end = self.end;
         next.segments = self.segments;
         next.absent = self.absent;
-        next.outputs = self.outputs;
-        Ok(next)
+        next.outputs = std::mem::take(&mut self.outputs);
+        *self = next;
+        Ok(())
     }
 
     /// There is nothing to package: lists one gap of PART-TARGET in every track, in segments of their own

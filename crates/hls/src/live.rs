@@ -192,6 +192,25 @@ impl LivePlaylist {
         &mut self,
         time: ProgramDateTime,
     ) -> Result<Option<ClosedSegment>, EndedError> {
+        let closed = self.break_off(time)?;
+        self.open.init = self.open.msn;
+        Ok(closed)
+    }
+
+    /// The same where this rendition has nothing to show behind the discontinuity, because the new source
+    /// has nothing for it: the Initialization Section stays the one before, and gaps follow. Discontinuities
+    /// have to be those of the other renditions all the same.
+    ///
+    /// # Errors
+    /// [`EndedError`] when the playlist has ended.
+    pub fn discontinuity_of_gaps(
+        &mut self,
+        time: ProgramDateTime,
+    ) -> Result<Option<ClosedSegment>, EndedError> {
+        self.break_off(time)
+    }
+
+    fn break_off(&mut self, time: ProgramDateTime) -> Result<Option<ClosedSegment>, EndedError> {
         if self.ended {
             return Err(EndedError);
         }
@@ -203,7 +222,6 @@ impl LivePlaylist {
             position,
         );
         self.open.time = self.anchor.0;
-        self.open.init = self.open.msn;
         // Before the very first Segment there is nothing to be discontinuous with.
         self.open.discontinuity = !self.window.is_unused();
         Ok(closed)
@@ -245,6 +263,18 @@ impl LivePlaylist {
     pub fn next_time(&self) -> ProgramDateTime {
         let (time, since) = self.anchor;
         time.plus(self.timeline.position().saturating_sub(since))
+    }
+
+    /// EXT-X-DISCONTINUITY-SEQUENCE behind the last discontinuity that is listed. One more is the least that
+    /// a playlist may begin with that takes this one's place under the same URL and does not continue it.
+    #[must_use]
+    pub fn last_discontinuity_sequence(&self) -> u64 {
+        let listed = self.window.listed().iter().chain([&self.open]);
+        let discontinuities = listed.filter(|entry| entry.discontinuity).count();
+        let discontinuities = u64::try_from(discontinuities).unwrap_or(u64::MAX);
+        self.window
+            .discontinuity_sequence()
+            .saturating_add(discontinuities)
     }
 
     /// Where the playlist stands.

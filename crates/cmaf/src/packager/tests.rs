@@ -430,7 +430,7 @@ fn another_source_goes_on_where_the_last_one_ended() {
         TrackSpec::unconfigured(TrackKind::Audio),
         video().into(),
     ];
-    studio.packager = studio.packager.resume(&plan, tracks).unwrap();
+    studio.packager.resume(&plan, tracks).unwrap();
     for frame in 0..200 {
         for track in [VIDEO, RUNG] {
             studio.push(track, 7_000_000 + frame * 40, frame % 50 == 0);

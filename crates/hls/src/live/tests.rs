@@ -382,6 +382,36 @@ fn discontinuities_are_counted_when_they_leave() {
     );
 }
 
+/// Checklist 9, 11.
+#[test]
+fn a_discontinuity_may_have_nothing_but_gaps_behind_it() {
+    let mut live = live();
+    push_segments(&mut live, 2);
+    let init = live.current_init();
+    let time = live.next_time();
+    live.discontinuity_of_gaps(time).unwrap();
+    assert_eq!(live.current_init(), init, "there is no other");
+    let gap = NewPart {
+        duration: PART,
+        independent: false,
+        gap: true,
+    };
+    live.push_part(gap).unwrap();
+    live.close_segment().unwrap();
+    let listed = snapshot(&live);
+    let last = listed.segments.last().unwrap();
+    assert!(last.head.discontinuity && last.gap);
+    assert_eq!(last.head.map, None);
+    assert_eq!(live.last_discontinuity_sequence(), 8);
+    live.discontinuity(live.next_time()).unwrap();
+    assert_ne!(live.current_init(), init);
+    assert_eq!(
+        live.last_discontinuity_sequence(),
+        9,
+        "one that is about to be listed counts"
+    );
+}
+
 #[test]
 fn dates_never_go_back() {
     let mut live = live();
