@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use crate::control::{self, Control, ControlError, Opened};
 use crate::filters::Filters;
 use crate::ingest::{Ingest, Transport};
 use crate::metrics::Metrics;
-use crate::packager::Studio;
+use crate::numbers::Numbers;
+use crate::packager::{Shows, Studio};
 use crate::publish::Streams;
 use crate::rooms::{Counts, Hubs, RoomsError, Started};
 use crate::serve::{self, Gate};
@@ -64,6 +66,14 @@ pub enum StartError {
     /// The self-signed certificate could not be made.
     #[error("self-signed certificate: {0}")]
     SelfSigned(#[from] SelfSignError),
+    /// The directory `packaging.state_dir` cannot be used.
+    #[error("packaging.state_dir {}: {source}", directory.display())]
+    State {
+        /// Which.
+        directory: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// rustls refused the configuration.
     #[error("TLS: {0}")]
     Tls(String),
@@ -83,6 +93,7 @@ pub struct App {
     filters: Option<FilterNode>,
     catalog: Catalog,
     counts: Counts,
+    numbers: Numbers,
     rooms: Option<Started>,
     control: Option<control::Started>,
 }
@@ -133,6 +144,11 @@ impl App {
             });
         }
         let (catalog, counts) = (Catalog::default(), Counts::default());
+        let state_dir = settings.packaging.state_dir.as_deref();
+        let numbers = Numbers::open(state_dir).map_err(|source| StartError::State {
+            directory: state_dir.map(Path::to_owned).unwrap_or_default(),
+            source,
+        })?;
         // Rooms publish the keys of accounts, which share names with guests: first the stores are opened.
         let opened = match settings.control.clone() {
             Some(control) => Some(Control::open(control, &registry).await?),
@@ -155,6 +171,7 @@ impl App {
         Ok(Self {
             catalog,
             counts,
+            numbers,
             rooms,
             control,
             filters,
@@ -198,27 +215,37 @@ impl App {
         let stop_ingest = CancellationToken::new();
         let stop_lingering = CancellationToken::new();
         let broadcasts = TaskTracker::new();
+        let numbers = self.numbers;
+        let keeping = tokio::spawn(numbers.clone().keep());
         let studio = Studio {
             transcode: self.settings.transcode.clone(),
             packaging: self.settings.packaging.clone(),
             catalog: catalog.clone(),
             metrics: self.metrics.clone(),
             herald: control.as_ref().map(Control::herald).unwrap_or_default(),
+            numbers: numbers.clone(),
+            reconnect_grace: self.settings.publish.reconnect_grace,
             shutdown: stop_lingering.clone(),
+            tasks: broadcasts.clone(),
+            shows: Shows::default(),
         };
-        let tasks = broadcasts.clone();
-        let start = Box::new(move |claim| {
-            tasks.spawn(studio.clone().run(claim));
-        });
+        studio.revive();
+        let start = Box::new(move |claim| studio.begin(claim));
         let filters = self.filters.as_ref();
         let filters =
             filters.map(|node| Filters::new(node.host.clone(), Arc::clone(&node.viewpoint)));
         let gate = gate(&self.settings.playback, filters.as_ref());
-        let publish = filters.filter(|_| self.settings.publish == PublishAuth::Filters);
+        let publish = filters.filter(|_| self.settings.publish.auth == PublishAuth::Filters);
         let admission = control
             .as_ref()
             .map(|control| (control.admission(), control.directory()));
-        let streams = Streams::admitting(&self.settings.streams, publish, admission, start);
+        let streams = Streams::admitting(
+            &self.settings.streams,
+            publish,
+            admission,
+            self.settings.publish.second_publisher,
+            start,
+        );
         if let Some(control) = &control {
             control.attend(streams.clone());
         }
@@ -265,6 +292,8 @@ impl App {
             stop_lingering.cancel();
             broadcasts.close();
             broadcasts.wait().await;
+            keeping.abort();
+            numbers.flush().await;
             if let Some(control) = &control {
                 control.fall_silent().await;
             }

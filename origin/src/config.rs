@@ -11,8 +11,8 @@ mod sections;
 use std::path::Path;
 
 pub use checked::{
-    HttpSettings, LadderRung, PackagingSettings, PlaybackSettings, RtmpSettings, Settings,
-    StreamSettings, TlsSettings, TranscodeSettings,
+    HttpSettings, LadderRung, PackagingSettings, PlaybackSettings, PublishSettings, RtmpSettings,
+    Settings, StreamSettings, TlsSettings, TranscodeSettings,
 };
 pub use control::{
     ControlConfig, GiftsConfig, MoneyConfig, PaymentsConfig, PeopleConfig, RoomsByApiConfig,
@@ -21,7 +21,7 @@ pub use control::{
 pub use sections::{
     AdminConfig, Config, DrainConfig, HttpConfig, LogConfig, PackagingConfig, PlaybackAuth,
     PlaybackConfig, PublishAuth, PublishConfig, RoomsConfig, RtmpConfig, RtmpsConfig, RungConfig,
-    StreamConfig, TlsConfig, TranscodeConfig,
+    SecondPublisher, StreamConfig, TlsConfig, TranscodeConfig,
 };
 pub use settings::{ConfigError, Secret};
 

@@ -18,6 +18,7 @@ pub mod control;
 pub mod filters;
 pub mod ingest;
 pub mod metrics;
+pub mod numbers;
 mod pace;
 pub mod packager;
 mod problem;

@@ -1,4 +1,4 @@
-//! One task per broadcast: ties ingest, transcoder, packager and window together.
+//! One task per stream (`show`), which outlives its publishers: ties ingest, transcoder, packager and window together.
 //!
 //! ```text
 //!  tags -> intake -> probe, then a plan: which renditions, which grid
@@ -12,19 +12,22 @@
 mod align;
 mod intake;
 mod plan;
+mod show;
+mod stage;
 mod writer;
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cmaf::{MediaTime, PackageError, Packager, Sample, TrackConfig, TrackId, VideoConfig};
-use tokio::time::{Instant, timeout, timeout_at};
+use cmaf::{MediaTime, PackageError, Sample, TrackConfig, TrackId, VideoConfig};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::{PackagingSettings, TranscodeSettings};
 use crate::control::Herald;
 use crate::metrics::{Metrics, StreamMetrics};
+use crate::numbers::Numbers;
 use crate::publish::{Claim, EndReason, PublishedBody, PublishedTag};
 use crate::transcode::{SpawnError, TranscodeEvent, Transcoder};
 use crate::window::Catalog;
@@ -35,15 +38,20 @@ pub use writer::WriteError;
 
 use align::{Aligned, Aligner};
 use intake::{Intake, Media, Source, video_sample};
+pub(crate) use plan::Layout;
 use plan::Plan;
-use writer::Writer;
+pub use show::Shows;
+use stage::{Absence, Stage};
 
 /// A publisher without a picture is not waited for longer.
 const FIRST_PICTURE_TIMEOUT: Duration = Duration::from_secs(15);
+/// A publisher that is connected, and gives nothing to show for so long, is absent to its viewers. Shorter
+/// silences are left to their players' buffers: what comes late is shown late, and nothing is lost.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
 /// At the end ffmpeg has this long to give what it has.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What every broadcast's task shares.
+/// What the tasks of all streams share.
 #[derive(Clone, Debug)]
 pub struct Studio {
     /// The ladder and its ffmpeg.
@@ -56,8 +64,16 @@ pub struct Studio {
     pub metrics: Metrics,
     /// Who is told that a stream is live, and that it no longer is.
     pub herald: Herald,
-    /// Nothing lingers once this is cancelled.
+    /// Numbers that must not go back.
+    pub numbers: Numbers,
+    /// How long a stream waits for a publisher that vanished.
+    pub reconnect_grace: Duration,
+    /// Nothing lingers, or waits for a publisher, once this is cancelled.
     pub shutdown: CancellationToken,
+    /// The tasks of shows.
+    pub tasks: TaskTracker,
+    /// Those that there are.
+    pub shows: Shows,
 }
 
 /// Why a broadcast was ended from this side.
@@ -105,88 +121,6 @@ impl From<&BroadcastError> for EndReason {
     }
 }
 
-impl Studio {
-    /// Runs one broadcast until its publisher has gone and its stream has lingered.
-    pub async fn run(self, mut claim: Claim) {
-        let name = claim.stream.name.clone();
-        let metrics = self.metrics.stream(&name);
-        let mut intake = Intake::default();
-        let source = match self.meet(&mut claim, &mut intake, &metrics).await {
-            Ok(Some(source)) => source,
-            Ok(None) => {
-                tracing::info!(
-                    stream = name,
-                    "the publisher left before there was a picture"
-                );
-                return;
-            }
-            Err(error) => return refuse(&claim, &error),
-        };
-        let mut broadcast = match Broadcast::new(&self, &claim, intake, source, metrics) {
-            Ok(broadcast) => broadcast,
-            Err(error) => return refuse(&claim, &error),
-        };
-        let live = Arc::clone(broadcast.writer.stream());
-        self.catalog.insert(Arc::clone(&live));
-        broadcast.metrics.started();
-        let started = live.info().started_at;
-        self.herald.live(&name, started);
-        if let Err(error) = broadcast.drive(&mut claim).await {
-            tracing::warn!(stream = name, %error, "the broadcast is ended");
-            claim.end(EndReason::from(&error));
-        }
-        // Before its last parts: whoever publishes next to this name does so from now on, and is live
-        // before those are there.
-        self.herald.ended(&name, started);
-        let is_cut = claim.is_cut();
-        if is_cut {
-            live.cut();
-        } else {
-            broadcast.finish().await;
-        }
-        broadcast.metrics.ended();
-        tracing::info!(stream = name, is_cut, "the stream has ended");
-        drop(claim);
-        tokio::select! {
-            () = tokio::time::sleep(self.packaging.linger), if !is_cut => {}
-            () = self.shutdown.cancelled(), if !is_cut => return,
-            else => {}
-        }
-        self.catalog.remove(&live);
-        broadcast.metrics.window_bytes.set(0);
-    }
-
-    /// Reads until the source is known; `None` if the publisher left before.
-    async fn meet(
-        &self,
-        claim: &mut Claim,
-        intake: &mut Intake,
-        metrics: &StreamMetrics,
-    ) -> Result<Option<Source>, BroadcastError> {
-        let deadline = Instant::now() + FIRST_PICTURE_TIMEOUT;
-        loop {
-            let Ok(tag) = timeout_at(deadline, claim.tags.recv()).await else {
-                return Err(BroadcastError::NoPicture);
-            };
-            let Some(tag) = tag else {
-                return Ok(None);
-            };
-            count_bytes(metrics, &tag);
-            if let Some(media) = intake.read(tag, Instant::now(), SystemTime::now())? {
-                intake.keep(media)?;
-            }
-            if let Some(source) = intake.source() {
-                return Ok(Some(source));
-            }
-        }
-    }
-}
-
-fn refuse(claim: &Claim, error: &BroadcastError) {
-    tracing::warn!(stream = claim.stream.name, %error, "the broadcast is refused");
-    claim.end(EndReason::from(error));
-}
-
 fn count_bytes(metrics: &StreamMetrics, tag: &PublishedTag) {
     use rtmp::flv::{AudioBody, VideoBody};
     let bytes = match &tag.body {
@@ -199,64 +133,65 @@ fn count_bytes(metrics: &StreamMetrics, tag: &PublishedTag) {
         .inc_by(u64::try_from(bytes).unwrap_or(0));
 }
 
-/// A broadcast that is being packaged.
+/// One publisher's media on its way to the stage.
 #[derive(Debug)]
-struct Broadcast {
+struct Broadcast<'a> {
+    stage: &'a mut Stage,
     plan: Plan,
     intake: Intake,
     backlog: Vec<Media>,
     transcoder: Option<Transcoder>,
     aligner: Aligner,
-    packager: Packager,
-    writer: Writer,
     metrics: StreamMetrics,
     /// The first keyframe has been given to the packager.
     begun: bool,
     audio_ignored: bool,
+    /// When media was written last.
+    wrote_at: Instant,
 }
 
-impl Broadcast {
+impl<'a> Broadcast<'a> {
+    /// The stage has been set for the plan.
     fn new(
         studio: &Studio,
-        claim: &Claim,
+        stage: &'a mut Stage,
+        plan: Plan,
         intake: Intake,
         source: Source,
-        metrics: StreamMetrics,
-    ) -> Result<Self, BroadcastError> {
-        let plan = Plan::new(&studio.transcode, &source)?;
-        let packager = Packager::new(&plan.grid, plan.tracks(&source))?;
-        let writer = Writer::new(studio, &claim.stream, &plan, &source, metrics.clone())?;
+    ) -> Self {
+        let metrics = stage.metrics.clone();
+        let name = stage.live().name();
         let transcoder = plan.encode.clone().map(|spec| {
             Transcoder::new(
                 studio.transcode.clone(),
                 spec,
                 source.avcc.clone(),
-                &claim.stream.name,
+                name,
                 metrics.transcode(),
             )
         });
         tracing::info!(
-            stream = claim.stream.name,
+            stream = name,
             width = source.video.width(),
             height = source.video.height(),
             frame_rate = %plan.frames_per_second(),
             passthrough = ?source.report.passthrough,
             renditions = ?plan.names(),
             part_target = ?plan.grid.part_target,
-            "the stream starts"
+            "the source is known"
         );
-        Ok(Self {
+        Self {
+            stage,
             aligner: Aligner::new(plan.roles()),
             plan,
             intake,
             backlog: source.backlog,
             transcoder,
-            packager,
-            writer,
             metrics,
             begun: false,
             audio_ignored: false,
-        })
+            wrote_at: Instant::now(),
+        }
     }
 
     /// Until the publisher leaves, or is told to.
@@ -268,6 +203,7 @@ impl Broadcast {
         let mut ended = pin!(claim.ended());
         loop {
             let transcoder = self.transcoder.as_mut();
+            let gap_due = self.stage.gap_due(self.wrote_at + SILENCE_MAX);
             tokio::select! {
                 tag = claim.tags.recv() => {
                     let Some(tag) = tag else { return Ok(()) };
@@ -277,18 +213,30 @@ impl Broadcast {
                     }
                 }
                 event = next_event(transcoder) => self.handle(event)?,
+                () = tokio::time::sleep_until(gap_due) => self.gap()?,
                 () = &mut ended => return Ok(()),
             }
             self.pump()?;
         }
     }
 
-    /// Everything that is still somewhere, then EXT-X-ENDLIST.
+    /// The publisher is silent, though connected: viewers are told that there is nothing.
+    fn gap(&mut self) -> Result<(), BroadcastError> {
+        if self.stage.absence.is_none() {
+            tracing::warn!(
+                stream = self.stage.live().name(),
+                "the publisher sends nothing that can be shown: gaps are listed"
+            );
+            self.stage.absence = Some(Absence::since(self.wrote_at));
+        }
+        self.stage.list_gap()
+    }
+
+    /// Everything that is still somewhere.
     async fn finish(&mut self) {
         if let Err(error) = self.flush().await {
             tracing::warn!(%error, "the end of a broadcast is incomplete");
         }
-        self.writer.end();
     }
 
     async fn flush(&mut self) -> Result<(), BroadcastError> {
@@ -310,7 +258,7 @@ impl Broadcast {
         while let Some(aligned) = self.aligner.pop_rest() {
             self.package(aligned)?;
         }
-        self.packager.end()?;
+        self.stage.packager.discontinuity()?;
         self.write()
     }
 
@@ -328,7 +276,7 @@ impl Broadcast {
                 None => {}
             },
             Media::Video { frame, arrival } => {
-                self.writer.arrived(&frame, arrival);
+                self.stage.writer.arrived(&frame, arrival);
                 if let Some(track) = self.plan.passthrough_track() {
                     self.aligner.push(track, video_sample(&frame));
                 }
@@ -347,8 +295,8 @@ impl Broadcast {
                 let config = VideoConfig::from_avcc(avcc).map_err(unusable)?;
                 let track = self.plan.encoded_track(rung);
                 let config = TrackConfig::Video(config);
-                self.writer.configured(track, &config);
-                self.packager.configure(TrackId(track), config)?;
+                self.stage.writer.configured(track, &config);
+                self.stage.packager.configure(TrackId(track), config)?;
                 self.write()
             }
             TranscodeEvent::Frame { rung, frame } => {
@@ -399,22 +347,26 @@ impl Broadcast {
 
     fn package(&mut self, aligned: Aligned) -> Result<(), BroadcastError> {
         match aligned {
-            Aligned::Discontinuity if self.begun => self.packager.discontinuity()?,
+            Aligned::Discontinuity if self.begun => self.stage.packager.discontinuity()?,
             Aligned::Discontinuity => self.begun = true,
             Aligned::Sample(track, sample) => {
                 if track == self.plan.leader_track() {
-                    self.writer.leads(&sample);
+                    self.stage.writer.leads(&sample);
                 }
-                self.packager.push(TrackId(track), sample)?;
+                self.stage.packager.push(TrackId(track), sample)?;
             }
         }
-        self.writer.collect(&mut self.packager);
+        self.stage.writer.collect(&mut self.stage.packager);
         Ok(())
     }
 
     fn write(&mut self) -> Result<(), BroadcastError> {
-        self.writer.collect(&mut self.packager);
-        Ok(self.writer.write(|track| self.aligner.delay(track))?)
+        self.stage.writer.collect(&mut self.stage.packager);
+        if self.stage.writer.has_media() {
+            self.wrote_at = Instant::now();
+            self.stage.absence = None;
+        }
+        self.stage.write(|track| self.aligner.delay(track))
     }
 }
 

@@ -9,17 +9,21 @@
 //!    error says why the stream was ended (codec not supported, timestamps broken, drain), which is the
 //!    reason to close the connection with.
 //! 3. While the connection is idle, [`Publication::ended`] tells when to close it.
-//! 4. Dropping the [`Publication`] ends the stream: its last parts are flushed, EXT-X-ENDLIST is
-//!    set, and it can be played for a while.
+//! 4. [`Publication::say_goodbye`] when the broadcaster ended the stream: its last parts are flushed,
+//!    EXT-X-ENDLIST is set, and it can be played for a while. Dropping the [`Publication`] without that
+//!    is a broadcaster who may come back: the stream waits for `publish.reconnect_grace_seconds`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rtmp::flv::{AudioBody, VideoBody};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
-use crate::config::{Secret, StreamSettings};
+use crate::config::{SecondPublisher, Secret, StreamSettings};
 use crate::control::{Admission, Directory};
 use crate::filters::{Filters, PublishAsk};
 
@@ -28,6 +32,10 @@ const TAGS_MAX: usize = 512;
 /// Bytes of media between a connection and its stream: a second at 128 Mbit/s. A tag may be
 /// megabytes, so that a bound on their number alone would bound nothing.
 const QUEUED_BYTES_MAX: u32 = 16 << 20;
+
+/// A publisher who sent nothing for so long has probably lost its network, and comes back on another
+/// connection: see [`SecondPublisher::TakeOverSilent`].
+const SILENT: Duration = Duration::from_secs(2);
 
 /// One FLV body with its time.
 #[derive(Clone, Debug)]
@@ -92,6 +100,9 @@ pub enum EndReason {
     /// The room was stopped: nothing of the stream is to be seen any more.
     #[error("{0}")]
     Stopped(String),
+    /// Somebody else publishes with the same key, and the setting `publish.second_publisher` is for them.
+    #[error("another publisher has taken the stream over")]
+    TakenOver,
 }
 
 /// The stream's side of a claim: what [`crate::packager`] reads from.
@@ -103,6 +114,7 @@ pub struct Claim {
     pub tags: Tags,
     /// To tell the publisher why the stream ended; see [`Claim::end`].
     verdict: watch::Sender<Option<EndReason>>,
+    goodbye: Arc<AtomicBool>,
 }
 
 /// The media of a claim, in the order it was sent.
@@ -143,18 +155,22 @@ impl PublishedTag {
 impl Claim {
     /// Tells the publisher why the stream ends. The first reason counts.
     pub fn end(&self, reason: EndReason) {
-        self.verdict.send_if_modified(|verdict| {
-            let first = verdict.is_none();
-            if first {
-                *verdict = Some(reason);
-            }
-            first
-        });
+        end(&self.verdict, reason);
     }
 
     /// Whether nothing of the stream is to be seen any more.
     pub fn is_cut(&self) -> bool {
         matches!(*self.verdict.borrow(), Some(EndReason::Stopped(_)))
+    }
+
+    /// Whether the publisher ended its stream, rather than vanished. To be asked when there are no more tags.
+    pub fn said_goodbye(&self) -> bool {
+        self.goodbye.load(Ordering::Acquire)
+    }
+
+    /// Whether this process is about to end.
+    pub fn is_draining(&self) -> bool {
+        matches!(*self.verdict.borrow(), Some(EndReason::Draining))
     }
 
     /// Waits until the stream is to end, for whatever reason but the publisher's leaving.
@@ -186,6 +202,9 @@ struct Shared {
     /// Keys of rooms that the API made, and whether rooms are open; and which are off here, whatever
     /// the store says.
     admission: Option<(Admission, Directory)>,
+    second: SecondPublisher,
+    /// What [`Holder::heard_ms`] counts from.
+    opened: Instant,
     state: Mutex<State>,
     start: StartStream,
 }
@@ -193,7 +212,17 @@ struct Shared {
 #[derive(Default)]
 struct State {
     draining: bool,
-    claimed: HashMap<String, watch::Sender<Option<EndReason>>>,
+    claimed: HashMap<String, Holder>,
+    /// Of the newest holder: whoever was taken over must not free what is somebody else's.
+    turn: u64,
+}
+
+/// Who publishes to a stream.
+struct Holder {
+    verdict: watch::Sender<Option<EndReason>>,
+    /// When it last sent media.
+    heard_ms: Arc<AtomicU64>,
+    turn: u64,
 }
 
 impl std::fmt::Debug for Streams {
@@ -207,7 +236,7 @@ impl Streams {
     /// The configured streams; `start` is called with every claim. With `filters` they decide who
     /// publishes what, and the configured streams only have titles.
     pub fn new(streams: &[StreamSettings], filters: Option<Filters>, start: StartStream) -> Self {
-        Self::admitting(streams, filters, None, start)
+        Self::admitting(streams, filters, None, SecondPublisher::default(), start)
     }
 
     /// The same, where rooms may be made and stopped.
@@ -215,6 +244,7 @@ impl Streams {
         streams: &[StreamSettings],
         filters: Option<Filters>,
         admission: Option<(Admission, Directory)>,
+        second: SecondPublisher,
         start: StartStream,
     ) -> Self {
         let by_key = streams
@@ -226,6 +256,8 @@ impl Streams {
                 by_key,
                 filters,
                 admission,
+                second,
+                opened: Instant::now(),
                 state: Mutex::default(),
                 start,
             }),
@@ -309,23 +341,36 @@ impl Streams {
 
     fn reserve(&self, stream: StreamSettings) -> Result<Reserved, ClaimError> {
         let (verdict, _) = watch::channel(None);
-        {
+        let heard_ms = Arc::new(AtomicU64::new(self.shared.now_ms()));
+        let turn = {
             let mut state = self.shared.state.lock();
             if state.draining {
                 return Err(ClaimError::Draining);
             }
-            if state.claimed.contains_key(&stream.name) {
-                return Err(ClaimError::InUse);
+            if let Some(holder) = state.claimed.get(&stream.name) {
+                if !self.shared.may_take_over(holder) {
+                    return Err(ClaimError::InUse);
+                }
+                holder.end(EndReason::TakenOver);
             }
-            state.claimed.insert(stream.name.clone(), verdict.clone());
-        }
+            state.turn += 1;
+            let holder = Holder {
+                verdict: verdict.clone(),
+                heard_ms: Arc::clone(&heard_ms),
+                turn: state.turn,
+            };
+            state.claimed.insert(stream.name.clone(), holder);
+            state.turn
+        };
         let held = Held {
             shared: Arc::clone(&self.shared),
             name: stream.name.clone(),
+            turn,
         };
         Ok(Reserved {
             stream,
             verdict,
+            heard_ms,
             held,
         })
     }
@@ -334,28 +379,34 @@ impl Streams {
         let (tags, queue) = mpsc::channel(TAGS_MAX);
         let ended = reserved.verdict.subscribe();
         let name = reserved.stream.name.clone();
+        let goodbye = Arc::new(AtomicBool::new(false));
         (self.shared.start)(Claim {
             stream: reserved.stream,
             tags: Tags { queue },
             verdict: reserved.verdict,
+            goodbye: Arc::clone(&goodbye),
         });
         Publication {
             stream: name,
             tags,
             bytes: Arc::new(Semaphore::new(QUEUED_BYTES_MAX as usize)),
             ended,
-            _held: reserved.held,
+            goodbye,
+            heard_ms: reserved.heard_ms,
+            held: reserved.held,
         }
     }
 
     /// Cuts a stream's publisher off, who is told why. Whether there was one.
     pub fn cut(&self, name: &str, why: &str) -> bool {
         let state = self.shared.state.lock();
-        let Some(verdict) = state.claimed.get(name) else {
+        let Some(holder) = state.claimed.get(name) else {
             return false;
         };
         // Over a reason that is there: who drains shows the stream on, who stops does not.
-        verdict.send_replace(Some(EndReason::Stopped(why.to_owned())));
+        holder
+            .verdict
+            .send_replace(Some(EndReason::Stopped(why.to_owned())));
         true
     }
 
@@ -363,12 +414,8 @@ impl Streams {
     pub fn drain(&self) {
         let mut state = self.shared.state.lock();
         state.draining = true;
-        for verdict in state.claimed.values() {
-            verdict.send_if_modified(|verdict| {
-                let first = verdict.is_none();
-                verdict.get_or_insert(EndReason::Draining);
-                first
-            });
+        for holder in state.claimed.values() {
+            holder.end(EndReason::Draining);
         }
     }
 
@@ -378,10 +425,44 @@ impl Streams {
     }
 }
 
+impl Shared {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn may_take_over(&self, holder: &Holder) -> bool {
+        let silent_ms = self
+            .now_ms()
+            .saturating_sub(holder.heard_ms.load(Ordering::Relaxed));
+        match self.second {
+            SecondPublisher::Refuse => false,
+            SecondPublisher::TakeOver => true,
+            SecondPublisher::TakeOverSilent => u128::from(silent_ms) >= SILENT.as_millis(),
+        }
+    }
+}
+
+impl Holder {
+    /// The first reason counts.
+    fn end(&self, reason: EndReason) {
+        end(&self.verdict, reason);
+    }
+}
+
+/// The first reason counts.
+fn end(verdict: &watch::Sender<Option<EndReason>>, reason: EndReason) {
+    verdict.send_if_modified(|verdict| {
+        let first = verdict.is_none();
+        verdict.get_or_insert(reason);
+        first
+    });
+}
+
 /// A stream's name that nobody else has, while its room is asked whether it is open.
 struct Reserved {
     stream: StreamSettings,
     verdict: watch::Sender<Option<EndReason>>,
+    heard_ms: Arc<AtomicU64>,
     held: Held,
 }
 
@@ -390,6 +471,7 @@ struct Reserved {
 struct Held {
     shared: Arc<Shared>,
     name: String,
+    turn: u64,
 }
 
 impl std::fmt::Debug for Held {
@@ -402,18 +484,24 @@ impl std::fmt::Debug for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shared.state.lock().claimed.remove(&self.name);
+        let mut state = self.shared.state.lock();
+        let own = state.claimed.get(&self.name);
+        if own.is_some_and(|holder| holder.turn == self.turn) {
+            state.claimed.remove(&self.name);
+        }
     }
 }
 
-/// A broadcaster's hold on its stream. Dropping it ends the stream.
+/// A broadcaster's hold on its stream.
 #[derive(Debug)]
 pub struct Publication {
     stream: String,
     tags: mpsc::Sender<Queued>,
     bytes: Arc<Semaphore>,
     ended: watch::Receiver<Option<EndReason>>,
-    _held: Held,
+    goodbye: Arc<AtomicBool>,
+    heard_ms: Arc<AtomicU64>,
+    held: Held,
 }
 
 impl Publication {
@@ -427,6 +515,8 @@ impl Publication {
         if let Some(reason) = self.ended.borrow().clone() {
             return Err(reason);
         }
+        let now_ms = self.held.shared.now_ms();
+        self.heard_ms.store(now_ms, Ordering::Relaxed);
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(tag.queued_bytes());
         // A stream that stops takes its queue with it, and gives every share back.
         let Ok(bytes) = bytes.await else {
@@ -437,6 +527,11 @@ impl Publication {
             Ok(()) => Ok(()),
             Err(_) => Err(self.reason()),
         }
+    }
+
+    /// The broadcaster ended its stream: nobody is to wait for it.
+    pub fn say_goodbye(self) {
+        self.goodbye.store(true, Ordering::Release);
     }
 
     /// Waits until the stream is ended from this side; cancel-safe.

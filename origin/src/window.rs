@@ -8,6 +8,7 @@ mod catalog;
 mod store;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -42,6 +43,13 @@ pub struct StreamInfo {
     pub title: Option<String>,
     /// When its first picture arrived.
     pub started_at: SystemTime,
+    /// What is published at present, or was last.
+    pub source: SourceInfo,
+}
+
+/// What is said about a stream's source.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SourceInfo {
     /// The source picture.
     pub width: u32,
     /// The source picture.
@@ -55,13 +63,20 @@ pub struct StreamInfo {
 /// One stream: see the module's documentation.
 #[derive(Debug)]
 pub struct LiveStream {
-    info: StreamInfo,
+    name: String,
+    title: Option<String>,
+    started_at: SystemTime,
+    source: Mutex<SourceInfo>,
     names: Vec<(RenditionName, RenditionKind)>,
     inner: Mutex<Inner>,
     /// One per rendition, bumped after each batch that touched it.
     changes: Vec<watch::Sender<u64>>,
     /// See [`Self::cut`].
     is_cut: AtomicBool,
+    /// See [`Self::leave`].
+    is_left: AtomicBool,
+    /// The stream that had this name before, as long as its media may be asked for.
+    former: Mutex<Option<Arc<LiveStream>>>,
 }
 
 #[derive(Debug)]
@@ -137,7 +152,10 @@ impl LiveStream {
             })
             .collect();
         Self {
-            info,
+            name: info.name,
+            title: info.title,
+            started_at: info.started_at,
+            source: Mutex::new(info.source),
             names,
             inner: Mutex::new(Inner {
                 renditions,
@@ -146,6 +164,8 @@ impl LiveStream {
             }),
             changes,
             is_cut: AtomicBool::new(false),
+            is_left: AtomicBool::new(false),
+            former: Mutex::new(None),
         }
     }
 
@@ -163,9 +183,54 @@ impl LiveStream {
         self.is_cut.load(Ordering::Acquire)
     }
 
-    /// What is said about it.
-    pub fn info(&self) -> &StreamInfo {
-        &self.info
+    /// This process is about to end, and another one may go on with the stream: whoever waits is told to
+    /// come again.
+    pub fn leave(&self) {
+        self.is_left.store(true, Ordering::Release);
+        for change in &self.changes {
+            change.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// Whether what is not there yet will not come from here any more.
+    pub fn is_left(&self) -> bool {
+        self.is_left.load(Ordering::Acquire)
+    }
+
+    /// The name in URLs.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// For people.
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// When its first picture arrived.
+    pub fn started_at(&self) -> SystemTime {
+        self.started_at
+    }
+
+    /// What is published at present, or was last.
+    pub fn source(&self) -> SourceInfo {
+        *self.source.lock()
+    }
+
+    /// Another source goes on with it.
+    pub fn set_source(&self, source: SourceInfo) {
+        *self.source.lock() = source;
+    }
+
+    /// The stream takes the place of another, which has ended and whose media stays downloadable.
+    pub(crate) fn succeed(&self, former: Arc<LiveStream>) {
+        former.forget_former();
+        *self.former.lock() = Some(former);
+    }
+
+    /// The media of the stream before is no longer needed.
+    pub(crate) fn forget_former(&self) {
+        self.former.lock().take();
     }
 
     /// Names and kinds, best video first.
@@ -221,6 +286,14 @@ impl LiveStream {
         inner.renditions.iter().map(next).max().unwrap_or_default()
     }
 
+    /// EXT-X-DISCONTINUITY-SEQUENCE that no rendition has reached.
+    pub fn next_discontinuity_sequence(&self) -> u64 {
+        let inner = self.inner.lock();
+        let last = |rendition: &Rendition| rendition.playlist.last_discontinuity_sequence();
+        let last = inner.renditions.iter().map(last).max();
+        last.map_or(0, |last| last.saturating_add(1))
+    }
+
     /// How long a request may be held.
     pub fn blocked_max(&self) -> Duration {
         let inner = self.inner.lock();
@@ -246,8 +319,27 @@ impl LiveStream {
         }
     }
 
-    /// Answers a request for an Initialization Section, a Segment or a Part.
+    /// Answers a request for an Initialization Section, a Segment or a Part; those of the stream that had
+    /// the name before too.
     pub fn media(&self, rendition: usize, object: ObjectName) -> MediaAnswer {
+        match self.own_media(rendition, object) {
+            MediaAnswer::NotFound => self.former_media(rendition, object),
+            answer => answer,
+        }
+    }
+
+    fn former_media(&self, rendition: usize, object: ObjectName) -> MediaAnswer {
+        let former = self.former.lock().clone();
+        let (Some(former), Some((name, _))) = (former, self.names.get(rendition)) else {
+            return MediaAnswer::NotFound;
+        };
+        let rendition = former.rendition(name.as_str());
+        rendition.map_or(MediaAnswer::NotFound, |rendition| {
+            former.own_media(rendition, object)
+        })
+    }
+
+    fn own_media(&self, rendition: usize, object: ObjectName) -> MediaAnswer {
         let inner = self.inner.lock();
         let Some(own) = inner.renditions.get(rendition) else {
             return MediaAnswer::NotFound;

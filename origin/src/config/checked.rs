@@ -9,7 +9,7 @@ use filter_registry::config::{FiltersSettings, RegistrySettings};
 use playback_token::Keyring;
 use telemetry::log::LogFormat;
 
-use super::{PublishAuth, Secret};
+use super::{PublishAuth, SecondPublisher, Secret};
 use crate::control::ControlSettings;
 use crate::ingest::IngestLimits;
 use crate::rooms::RoomsSettings;
@@ -33,8 +33,8 @@ pub struct Settings {
     pub transcode: TranscodeSettings,
     /// The live window.
     pub packaging: PackagingSettings,
-    /// Who may publish.
-    pub publish: PublishAuth,
+    /// Who may publish, and who may come back.
+    pub publish: PublishSettings,
     /// Who may play.
     pub playback: PlaybackSettings,
     /// What the tiers share: the key `playback` of the filters, whoever may play here.
@@ -106,6 +106,17 @@ pub struct StreamSettings {
     pub title: Option<String>,
 }
 
+/// Publishing.
+#[derive(Clone, Copy, Debug)]
+pub struct PublishSettings {
+    /// Who may.
+    pub auth: PublishAuth,
+    /// How long a stream waits for a publisher that vanished.
+    pub reconnect_grace: Duration,
+    /// What becomes of a second publisher on one key.
+    pub second_publisher: SecondPublisher,
+}
+
 /// The ffmpeg child and the ladder it makes.
 #[derive(Clone, Debug)]
 pub struct TranscodeSettings {
@@ -151,6 +162,8 @@ pub struct PackagingSettings {
     pub window_bytes_max: usize,
     /// How long an ended stream can still be played.
     pub linger: Duration,
+    /// Where numbers are kept that must not go back; `None`: nowhere.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Who may play.

@@ -12,7 +12,8 @@ use settings::{Invalid, KeyPath, Secret};
 
 use super::{
     Config, HttpSettings, LadderRung, PackagingSettings, PlaybackAuth, PlaybackSettings,
-    PublishAuth, RtmpSettings, Settings, StreamSettings, TlsSettings, TranscodeSettings,
+    PublishAuth, PublishSettings, RtmpSettings, Settings, StreamSettings, TlsSettings,
+    TranscodeSettings,
 };
 use crate::ingest::IngestLimits;
 use crate::rooms::{GuestSettings, RoomsSettings};
@@ -53,7 +54,16 @@ impl Config {
             streams,
             transcode: self.resolve_transcode(ladder)?,
             packaging: self.resolve_packaging()?,
-            publish: self.publish.auth,
+            publish: PublishSettings {
+                auth: self.publish.auth,
+                reconnect_grace: seconds(
+                    "publish",
+                    "reconnect_grace_seconds",
+                    self.publish.reconnect_grace_seconds,
+                    0..=3_600,
+                )?,
+                second_publisher: self.publish.second_publisher,
+            },
             playback: self.resolve_playback()?,
             playback_secrets: self.playback.token_keys.clone(),
             filters,
@@ -376,6 +386,8 @@ impl Config {
                 packaging.linger_seconds,
                 0..=3_600,
             )?),
+            state_dir: Some(packaging.state_dir.clone())
+                .filter(|directory| !directory.as_os_str().is_empty()),
         })
     }
 

@@ -304,6 +304,8 @@ pub struct PackagingConfig {
     pub window_bytes_max: usize,
     /// How long an ended stream can still be played.
     pub linger_seconds: u64,
+    /// Where is kept what must not go back when the origin restarts; empty: nowhere.
+    pub state_dir: PathBuf,
 }
 
 impl Default for PackagingConfig {
@@ -312,6 +314,7 @@ impl Default for PackagingConfig {
             window_segments: 15,
             window_bytes_max: 256 * 1024 * 1024,
             linger_seconds: 60,
+            state_dir: PathBuf::from("streams"),
         }
     }
 }
@@ -350,12 +353,39 @@ pub enum PublishAuth {
     Keys,
 }
 
-/// Publish authorisation.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+/// What becomes of a second publisher on one key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecondPublisher {
+    /// It is refused.
+    Refuse,
+    /// The first one is sent away.
+    TakeOver,
+    /// It is refused, unless the first one has sent nothing for two seconds.
+    #[default]
+    TakeOverSilent,
+}
+
+/// Publishing.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PublishConfig {
     /// `keys` or `filters`.
     pub auth: PublishAuth,
+    /// How long a stream waits for a publisher that vanished.
+    pub reconnect_grace_seconds: u64,
+    /// `refuse`, `take-over` or `take-over-silent`.
+    pub second_publisher: SecondPublisher,
+}
+
+impl Default for PublishConfig {
+    fn default() -> Self {
+        Self {
+            auth: PublishAuth::default(),
+            reconnect_grace_seconds: 30,
+            second_publisher: SecondPublisher::default(),
+        }
+    }
 }
 
 /// The rooms' hubs.

@@ -208,7 +208,7 @@ impl House {
     fn shown(&self, room: Room) -> RoomShown {
         let live = self.hubs.catalog().get(&room.name);
         let live = live.filter(|stream| !stream.is_ended());
-        let started = live.as_ref().map(|stream| stream.info().started_at);
+        let started = live.as_ref().map(|stream| stream.started_at());
         let (state, reason) = match self.directory.off(&room.name) {
             Some(reason) => (RoomState::Stopped, reason),
             None => (room.state, room.reason),

@@ -86,7 +86,11 @@ impl Connection {
     {
         let reason = self.attend(&mut io).await;
         // Free the stream first: a publisher that reconnects at once must find it so.
-        self.publication = None;
+        if let Some(publication) = self.publication.take()
+            && matches!(reason, CloseReason::Unpublished)
+        {
+            publication.say_goodbye();
+        }
         if let Some(farewell) = reason.farewell() {
             self.session.end(&farewell);
         }

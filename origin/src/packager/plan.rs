@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use cmaf::{FrameRate, GridError, GridInput, GridPlan, TrackConfig, TrackKind, TrackSpec};
+use serde::{Deserialize, Serialize};
 
 use super::align::{Role, TrackIndex};
 use super::intake::Source;
 use crate::config::TranscodeSettings;
 use crate::transcode::{EncodeSpec, Keyframes, LadderPlan, Rung};
+use crate::window::SourceInfo;
 
 /// The audio rendition's name.
 pub(super) const AUDIO_NAME: &str = "audio";
@@ -23,6 +25,25 @@ pub enum PlanError {
     /// The frame rate is out of range.
     #[error("the source cannot be packaged: {0}")]
     Grid(#[from] GridError),
+}
+
+/// What of a stream's first source binds the next ones: players have read it, and it must not change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Layout {
+    pub(super) part_target: Duration,
+    pub(super) part_hold_back: Duration,
+    /// Video renditions in track order.
+    pub(super) rungs: Vec<Rung>,
+    /// There is an audio rendition, behind those of video.
+    pub(super) audio: bool,
+}
+
+impl Layout {
+    /// Rendition names in track order, and whether they are audio.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, bool)> {
+        let video = self.rungs.iter().map(|rung| (rung.name.as_str(), false));
+        video.chain(self.audio.then_some((AUDIO_NAME, true)))
+    }
 }
 
 /// Tracks are, in this order: the passed through source, the encoded rungs, audio. The first one
@@ -43,25 +64,38 @@ pub(super) struct Bandwidth {
 }
 
 impl Plan {
+    /// For the first source of a stream.
     pub(super) fn new(settings: &TranscodeSettings, source: &Source) -> Result<Self, PlanError> {
-        let gop_frames = source.gop_frames().filter(|_| settings.passthrough);
+        let may_pass = source.gop_frames().is_some() && settings.passthrough;
         let (width, height) = (source.video.width(), source.video.height());
-        let ladder = LadderPlan::new(
-            &settings.ladder,
-            u32::from(width),
-            u32::from(height),
-            gop_frames.is_some(),
-        );
-        let audio = source.audio.as_ref();
-        let mut input = GridInput::new(
-            source.report.frame_rate,
-            audio.map(cmaf::AudioConfig::sample_rate),
-        );
-        input.gop_frames = gop_frames.filter(|_| ladder.passthrough.is_some());
-        if let Some(audio) = audio {
-            input.audio_frame_samples = audio.frame_samples();
-        }
-        let grid = GridPlan::choose(&input)?;
+        let (width, height) = (u32::from(width), u32::from(height));
+        let ladder = LadderPlan::new(&settings.ladder, width, height, may_pass);
+        let audio = source.audio.is_some();
+        let grid = GridPlan::choose(&grid_input(source, &ladder, audio))?;
+        Ok(Self::with(settings, ladder, grid, audio))
+    }
+
+    /// For a source that goes on with a stream: its renditions stay, whatever it is.
+    pub(super) fn within(
+        layout: &Layout,
+        settings: &TranscodeSettings,
+        source: &Source,
+    ) -> Result<Self, PlanError> {
+        let may_pass = source.gop_frames().is_some() && settings.passthrough;
+        let (width, height) = (source.video.width(), source.video.height());
+        let (width, height) = (u32::from(width), u32::from(height));
+        let ladder = LadderPlan::within(&layout.rungs, width, height, may_pass);
+        let input = grid_input(source, &ladder, layout.audio);
+        let grid = GridPlan::choose_within(&input, layout.part_target)?;
+        Ok(Self::with(settings, ladder, grid, layout.audio))
+    }
+
+    fn with(
+        settings: &TranscodeSettings,
+        ladder: LadderPlan,
+        grid: GridPlan,
+        has_audio: bool,
+    ) -> Self {
         let keyframes = if ladder.passthrough.is_some() {
             Keyframes::Source
         } else {
@@ -73,12 +107,22 @@ impl Plan {
             rungs: ladder.encoded.clone(),
             keyframes,
         });
-        Ok(Self {
+        Self {
             grid,
             ladder,
             encode,
-            has_audio: audio.is_some(),
-        })
+            has_audio,
+        }
+    }
+
+    /// What binds the sources that follow.
+    pub(super) fn layout(&self) -> Layout {
+        Layout {
+            part_target: self.grid.part_target,
+            part_hold_back: self.grid.part_hold_back,
+            rungs: self.rungs().cloned().collect(),
+            audio: self.has_audio,
+        }
     }
 
     /// The packager's tracks; those of ffmpeg are configured when it has spoken.
@@ -87,8 +131,11 @@ impl Plan {
         let passthrough = passthrough.map(|_| TrackConfig::Video(source.video.clone()).into());
         let encoded = self.ladder.encoded.iter();
         let encoded = encoded.map(|_| TrackSpec::unconfigured(TrackKind::Video));
-        let audio = source.audio.iter();
-        let audio = audio.map(|audio| TrackConfig::Audio(audio.clone()).into());
+        // A source without sound leaves the rendition that others had in gaps.
+        let audio = self.has_audio.then(|| match &source.audio {
+            Some(audio) => TrackConfig::Audio(audio.clone()).into(),
+            None => TrackSpec::unconfigured(TrackKind::Audio),
+        });
         passthrough.chain(encoded).chain(audio).collect()
     }
 
@@ -105,10 +152,9 @@ impl Plan {
         self.ladder.passthrough.iter().chain(&self.ladder.encoded)
     }
 
-    /// Rendition names in track order.
+    /// Names of the video renditions in track order, for the log.
     pub(super) fn names(&self) -> Vec<&str> {
-        let video = self.rungs().map(|rung| rung.name.as_str());
-        video.chain(self.has_audio.then_some(AUDIO_NAME)).collect()
+        self.rungs().map(|rung| rung.name.as_str()).collect()
     }
 
     pub(super) fn leader_track(&self) -> TrackIndex {
@@ -140,6 +186,16 @@ impl Plan {
         f64::from(numerator) / f64::from(denominator.max(1))
     }
 
+    /// What is said about the source.
+    pub(super) fn describe(&self, source: &Source) -> SourceInfo {
+        SourceInfo {
+            width: u32::from(source.video.width()),
+            height: u32::from(source.video.height()),
+            frames_per_second: self.frames_per_second(),
+            passthrough: self.passthrough_track().is_some(),
+        }
+    }
+
     /// Per video track, with the audio that plays along.
     pub(super) fn bandwidths(&self, source: &Source) -> Vec<Bandwidth> {
         let (video, audio) = source.bitrates();
@@ -156,6 +212,17 @@ impl Plan {
         });
         passthrough.chain(encoded).collect()
     }
+}
+
+fn grid_input(source: &Source, ladder: &LadderPlan, has_audio: bool) -> GridInput {
+    let audio = source.audio.as_ref().filter(|_| has_audio);
+    let rate = audio.map(cmaf::AudioConfig::sample_rate);
+    let mut input = GridInput::new(source.report.frame_rate, rate);
+    input.gop_frames = source.gop_frames().filter(|_| ladder.passthrough.is_some());
+    if let Some(audio) = audio {
+        input.audio_frame_samples = audio.frame_samples();
+    }
+    input
 }
 
 /// Half a frame short of the segment, so that rounding to milliseconds cannot move the keyframe

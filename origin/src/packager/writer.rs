@@ -2,37 +2,32 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use cmaf::{MediaTime, Output, Packager, PartOutput, Sample, TrackConfig, TrackId};
 use hls::multivariant::{AudioRendition, FrameRate, Multivariant, Variant};
 use hls::{
-    ConfigError, LiveConfig, LivePlaylist, Msn, NewPart, ProgramDateTime, RenditionName,
+    ConfigError, LiveConfig, LivePlaylist, NewPart, ProgramDateTime, RenditionName,
     RenditionNameError,
 };
 use tokio::time::Instant;
 
-use super::Studio;
 use super::align::TrackIndex;
 use super::intake::Source;
-use super::plan::{Bandwidth, Plan};
-use crate::config::{PackagingSettings, StreamSettings};
+use super::plan::{Bandwidth, Layout, Plan};
+use crate::config::PackagingSettings;
 use crate::metrics::StreamMetrics;
+use crate::numbers::Start;
 use crate::transcode::SourceFrame;
 use crate::window::{LiveStream, RenditionKind, StreamInfo, Update};
 
-/// 2026-01-01T00:00:00Z, where Media Sequence Numbers count seconds from. A segment lasts at
-/// least a second, so that a stream never uses more numbers than the clock has moved on, and a
-/// restarted origin begins above them.
-const MSN_EPOCH_UNIX_SECONDS: u64 = 1_767_225_600;
-/// EXT-X-DISCONTINUITY-SEQUENCE begins at the hours of the same clock, so that it does not go back
-/// for a stream that breaks less than once an hour. Not at its seconds: hls.js walks an array of
-/// that length at every reload, and 28 million entries cost it a second each time.
-const DISCONTINUITY_SECONDS: u64 = 3_600;
 /// Arrival times kept: those of the frames that may still be on their way through ffmpeg.
 const ARRIVALS_MAX: usize = 1_024;
 /// Segments that the byte bound never takes: a player at the live edge needs them.
 const SEGMENTS_MIN: u64 = 4;
+
+/// The track that decides the boundaries.
+const LEADER: TrackId = TrackId(0);
 
 /// Why the window cannot take more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,88 +49,121 @@ pub enum WriteError {
 pub(super) struct Writer {
     stream: Arc<LiveStream>,
     metrics: StreamMetrics,
-    start_msn: Msn,
-    /// Wall-clock time of zero on the stream's timeline.
-    zero: ProgramDateTime,
-    /// Time of the leader's first sample: zero of the packager's timeline.
-    leader_zero: Option<MediaTime>,
+    start: Start,
     tracks: Vec<Track>,
-    /// Frame rate for the Multivariant Playlist; `None` once it is written.
-    unwritten: Option<MultivariantDraft>,
+    source: Option<SourceNow>,
     outputs: Vec<Output>,
     arrivals: VecDeque<(MediaTime, Instant)>,
     window_bytes_max: usize,
     evicting: bool,
+    has_shown: bool,
 }
 
 #[derive(Debug)]
 struct Track {
     name: RenditionName,
+    /// The newest one: that of another source than the present one, if this has nothing for the track.
     config: Option<TrackConfig>,
-    /// The next part is the first with a new Initialization Section.
+    /// The source has something for it.
+    present: bool,
+    /// The next part is the first of a run.
     starts: bool,
+    /// The run has an Initialization Section.
+    initialised: bool,
 }
 
+/// What is packaged at present.
 #[derive(Debug)]
-struct MultivariantDraft {
+struct SourceNow {
+    /// Wall-clock time of zero on the source's timeline.
+    zero: ProgramDateTime,
+    /// Time of the leader's first sample on the source's timeline.
+    leader_first: Option<MediaTime>,
+    /// The same on the packager's.
+    from: Option<MediaTime>,
     bandwidths: Vec<Bandwidth>,
     frame_rate: Option<FrameRate>,
+    /// The Multivariant Playlist speaks of it.
+    announced: bool,
+}
+
+impl SourceNow {
+    /// From the packager's timeline to the source's.
+    fn time(&self, packaged: MediaTime) -> MediaTime {
+        packaged - self.from.unwrap_or_default() + self.leader_first.unwrap_or_default()
+    }
 }
 
 impl Writer {
+    /// For a stream with these renditions, none of which has anything to show yet.
     pub(super) fn new(
-        studio: &Studio,
-        settings: &StreamSettings,
-        plan: &Plan,
-        source: &Source,
+        packaging: &PackagingSettings,
+        layout: &Layout,
+        info: StreamInfo,
+        start: Start,
         metrics: StreamMetrics,
     ) -> Result<Self, WriteError> {
-        let clock = source.started_at.duration_since(SystemTime::UNIX_EPOCH);
-        let clock = clock.unwrap_or_default().as_secs();
-        let clock = Msn::new(clock.saturating_sub(MSN_EPOCH_UNIX_SECONDS));
-        let start_msn = studio.catalog.start_msn(&settings.name, clock);
-        let zero = ProgramDateTime::from(source.started_at);
+        let time = ProgramDateTime::from(info.started_at);
         let mut tracks = Vec::new();
         let mut renditions = Vec::new();
-        for (track, name) in plan.names().into_iter().enumerate() {
+        for (name, is_audio) in layout.names() {
             let name = RenditionName::new(name)?;
-            let kind = if plan.audio_track() == Some(track) {
+            let kind = if is_audio {
                 RenditionKind::Audio
             } else {
                 RenditionKind::Video
             };
-            let playlist = live_playlist(&studio.packaging, plan, name.clone(), start_msn, zero)?;
+            let playlist = live_playlist(packaging, layout, name.clone(), start, time)?;
             renditions.push((playlist, kind));
-            let config = match kind {
-                RenditionKind::Audio => source.audio.clone().map(TrackConfig::Audio),
-                RenditionKind::Video => (plan.passthrough_track() == Some(track))
-                    .then(|| TrackConfig::Video(source.video.clone())),
-            };
             tracks.push(Track {
                 name,
-                config,
-                starts: true,
+                config: None,
+                present: false,
+                starts: false,
+                initialised: false,
             });
         }
-        let rate = plan.grid.frame_rate;
-        let mut writer = Self {
-            stream: Arc::new(LiveStream::new(info(settings, plan, source), renditions)),
+        Ok(Self {
+            stream: Arc::new(LiveStream::new(info, renditions)),
             metrics,
-            start_msn,
-            zero,
-            leader_zero: None,
+            start,
             tracks,
-            unwritten: Some(MultivariantDraft {
-                bandwidths: plan.bandwidths(source),
-                frame_rate: FrameRate::new(rate.numerator, rate.denominator),
-            }),
+            source: None,
             outputs: Vec::new(),
             arrivals: VecDeque::new(),
-            window_bytes_max: studio.packaging.window_bytes_max,
+            window_bytes_max: packaging.window_bytes_max,
             evicting: false,
-        };
-        writer.write_multivariant();
-        Ok(writer)
+            has_shown: false,
+        })
+    }
+
+    /// Another source begins, the stream's first or one that goes on with it.
+    pub(super) fn begin(&mut self, plan: &Plan, source: &Source) {
+        let rate = plan.grid.frame_rate;
+        self.source = Some(SourceNow {
+            zero: ProgramDateTime::from(source.started_at),
+            leader_first: None,
+            from: None,
+            bandwidths: plan.bandwidths(source),
+            frame_rate: FrameRate::new(rate.numerator, rate.denominator),
+            announced: false,
+        });
+        self.arrivals.clear();
+        for (index, track) in self.tracks.iter_mut().enumerate() {
+            let known = if plan.audio_track() == Some(index) {
+                source.audio.clone().map(TrackConfig::Audio)
+            } else if plan.passthrough_track() == Some(index) {
+                Some(TrackConfig::Video(source.video.clone()))
+            } else {
+                None
+            };
+            track.present = plan.audio_track() != Some(index) || known.is_some();
+            // What ffmpeg makes is known when it has spoken; that of before says nothing about it.
+            if track.present {
+                track.config = known;
+            }
+        }
+        self.announce();
     }
 
     pub(super) fn stream(&self) -> &Arc<LiveStream> {
@@ -153,7 +181,9 @@ impl Writer {
 
     /// Notes the leader's first sample.
     pub(super) fn leads(&mut self, sample: &Sample) {
-        self.leader_zero.get_or_insert(sample.dts);
+        if let Some(source) = &mut self.source {
+            source.leader_first.get_or_insert(sample.dts);
+        }
     }
 
     /// Notes a track's decoder configuration; with the last one the stream can be announced.
@@ -161,7 +191,7 @@ impl Writer {
         if let Some(track) = self.tracks.get_mut(track) {
             track.config = Some(config.clone());
         }
-        self.write_multivariant();
+        self.announce();
     }
 
     /// Takes what the packager has ready.
@@ -192,6 +222,25 @@ impl Writer {
         bounded
     }
 
+    /// Whether media waits to be written, and not only gaps.
+    pub(super) fn has_media(&self) -> bool {
+        let mut outputs = self.outputs.iter();
+        outputs.any(|output| matches!(output, Output::Part(_)))
+    }
+
+    /// Whether there was ever anything to see.
+    pub(super) fn has_shown(&self) -> bool {
+        self.has_shown
+    }
+
+    /// What a stream begins with that takes this one's place, or goes on with it in another life.
+    pub(super) fn next(&self) -> Start {
+        Start {
+            msn: self.stream.next_msn(),
+            discontinuity_sequence: self.stream.next_discontinuity_sequence(),
+        }
+    }
+
     /// Sets EXT-X-ENDLIST everywhere.
     pub(super) fn end(&self) {
         for rendition in self.stream.update().renditions() {
@@ -207,15 +256,17 @@ impl Writer {
     ) {
         match output {
             Output::Init(init) => {
-                let msn = self.start_msn.plus(init.segment_offset);
+                let msn = self.start.msn.plus(init.segment_offset);
                 if let Some(rendition) = update.rendition(init.track.0) {
                     rendition.store.insert_init(msn, init.bytes);
                 }
-                if let Some(track) = self.tracks.get_mut(init.track.0) {
-                    track.starts = true;
-                }
+                self.initialised(init.track);
             }
             Output::Part(part) => {
+                if let Some(source) = self.source.as_mut().filter(|_| part.track == LEADER) {
+                    source.from.get_or_insert(part.start);
+                }
+                self.has_shown = true;
                 self.start_track(update, part.track, part.start + delay(part.track.0));
                 self.push_part(update, part);
             }
@@ -246,29 +297,48 @@ impl Writer {
             }
             Output::Event(event) => {
                 self.metrics.packaging_event(event.as_str());
-                tracing::debug!(stream = self.stream.info().name, ?event, "packaging");
+                tracing::debug!(stream = self.stream.name(), ?event, "packaging");
             }
             _ => {}
         }
     }
 
-    /// The first part after an Initialization Section dates what follows.
+    /// A run has its Initialization Section. The leader's is the first, and with it all tracks start.
+    fn initialised(&mut self, track: TrackId) {
+        if track == LEADER {
+            for track in &mut self.tracks {
+                track.starts = true;
+                track.initialised = false;
+            }
+        }
+        if let Some(track) = self.tracks.get_mut(track.0) {
+            track.starts = true;
+            track.initialised = true;
+        }
+    }
+
+    /// The first part of a run dates what follows.
     fn start_track(&mut self, update: &mut Update<'_>, track: TrackId, start: MediaTime) {
         let Some(own) = self.tracks.get_mut(track.0).filter(|own| own.starts) else {
             return;
         };
+        let (Some(source), Some(rendition)) = (&self.source, update.rendition(track.0)) else {
+            return;
+        };
         own.starts = false;
-        let since_zero = start + self.leader_zero.unwrap_or_default();
-        let time = self.zero.plus(since_zero.to_duration());
-        if let Some(rendition) = update.rendition(track.0) {
-            // It fails only after the end, when nothing is packaged any more.
-            let _ = rendition.playlist.discontinuity(time);
-        }
+        let time = source.zero.plus(source.time(start).to_duration());
+        // Either fails only after the end, when nothing is packaged any more.
+        let _ = if own.initialised {
+            rendition.playlist.discontinuity(time)
+        } else {
+            rendition.playlist.discontinuity_of_gaps(time)
+        };
     }
 
     fn push_part(&self, update: &mut Update<'_>, part: PartOutput) {
-        let newest = part.start + part.duration + self.leader_zero.unwrap_or_default();
-        let arrival = self.arrival_before(newest);
+        let newest = part.start + part.duration;
+        let newest = self.source.as_ref().map(|source| source.time(newest));
+        let arrival = newest.and_then(|newest| self.arrival_before(newest));
         let Some(rendition) = update.rendition(part.track.0) else {
             return;
         };
@@ -280,7 +350,7 @@ impl Writer {
         };
         match rendition.push_part(new, part.bytes) {
             Ok(added) => {
-                let due = self.start_msn.plus(part.segment_offset);
+                let due = self.start.msn.plus(part.segment_offset);
                 if (added.msn, added.part.value()) != (due, part.part) {
                     let listed = format!(
                         "{}.{} is listed as {}.{}",
@@ -323,7 +393,7 @@ impl Writer {
             if !self.evicting {
                 self.evicting = true;
                 let bytes_max = self.window_bytes_max;
-                let stream = &self.stream.info().name;
+                let stream = self.stream.name();
                 tracing::warn!(
                     stream,
                     bytes_max,
@@ -343,33 +413,39 @@ impl Writer {
     fn violation(&self, violation: Option<hls::Violation>) {
         if let Some(violation) = violation {
             self.metrics.packaging_event(violation.as_str());
-            tracing::debug!(stream = self.stream.info().name, %violation, "packaging");
+            tracing::debug!(stream = self.stream.name(), %violation, "packaging");
         }
     }
 
     fn unlistable(&self, track: TrackId, reason: &str) {
         self.metrics.packaging_event("unlistable");
-        let stream = &self.stream.info().name;
+        let stream = self.stream.name();
         tracing::warn!(stream, ?track, reason, "media and playlist disagree");
     }
 
-    /// Written once, as soon as every configuration is known.
-    fn write_multivariant(&mut self) {
-        if self.tracks.iter().any(|track| track.config.is_none()) {
+    /// Writes the Multivariant Playlist for a source, as soon as every configuration is known. Players that
+    /// have one keep it; those who come now learn what is there now.
+    fn announce(&mut self) {
+        let mut tracks = self.tracks.iter();
+        if tracks.any(|track| track.present && track.config.is_none()) {
             return;
         }
-        let Some(draft) = self.unwritten.take() else {
+        let Some(source) = self.source.as_mut().filter(|source| !source.announced) else {
             return;
         };
-        match self.multivariant(&draft).render() {
+        source.announced = true;
+        let Some(source) = &self.source else {
+            return;
+        };
+        match self.multivariant(source).render() {
             Ok(text) => self.stream.set_multivariant(text),
             Err(error) => {
-                tracing::error!(stream = self.stream.info().name, %error, "no Multivariant Playlist");
+                tracing::error!(stream = self.stream.name(), %error, "no Multivariant Playlist");
             }
         }
     }
 
-    fn multivariant(&self, draft: &MultivariantDraft) -> Multivariant {
+    fn multivariant(&self, source: &SourceNow) -> Multivariant {
         let mut playlist = Multivariant::default();
         let mut audio_codec = None;
         for track in &self.tracks {
@@ -384,7 +460,7 @@ impl Writer {
                 });
             }
         }
-        for (track, bandwidth) in self.tracks.iter().zip(&draft.bandwidths) {
+        for (track, bandwidth) in self.tracks.iter().zip(&source.bandwidths) {
             let Some(TrackConfig::Video(video)) = &track.config else {
                 continue;
             };
@@ -396,41 +472,29 @@ impl Writer {
                     .chain(audio_codec.clone())
                     .collect(),
                 resolution: Some((u32::from(video.width()), u32::from(video.height()))),
-                frame_rate: draft.frame_rate,
+                frame_rate: source.frame_rate,
             });
         }
         playlist
     }
 }
 
-fn info(settings: &StreamSettings, plan: &Plan, source: &Source) -> StreamInfo {
-    StreamInfo {
-        name: settings.name.clone(),
-        title: settings.title.clone(),
-        started_at: source.started_at,
-        width: u32::from(source.video.width()),
-        height: u32::from(source.video.height()),
-        frames_per_second: plan.frames_per_second(),
-        passthrough: plan.passthrough_track().is_some(),
-    }
-}
-
 fn live_playlist(
     settings: &PackagingSettings,
-    plan: &Plan,
+    layout: &Layout,
     rendition: RenditionName,
-    start_msn: Msn,
+    start: Start,
     start_time: ProgramDateTime,
 ) -> Result<LivePlaylist, ConfigError> {
     let segments = u32::try_from(settings.window_segments).unwrap_or(u32::MAX);
     LivePlaylist::new(LiveConfig {
         rendition,
-        target_duration: plan.grid.target_duration,
-        part_target: plan.grid.part_target,
-        part_hold_back: plan.grid.part_hold_back,
-        window: plan.grid.target_duration * segments,
-        start_msn,
-        start_discontinuity_sequence: start_msn.value() / DISCONTINUITY_SECONDS,
+        target_duration: cmaf::TARGET_DURATION,
+        part_target: layout.part_target,
+        part_hold_back: layout.part_hold_back,
+        window: cmaf::TARGET_DURATION * segments,
+        start_msn: start.msn,
+        start_discontinuity_sequence: start.discontinuity_sequence,
         start_time,
     })
 }

@@ -28,6 +28,9 @@ pub enum ServeError {
     /// The auth filters said no to what was presented.
     #[error("what you present does not open this stream")]
     Forbidden,
+    /// This process is about to end; another one goes on with the stream.
+    #[error("this origin is shutting down")]
+    Leaving,
     /// A method other than GET, HEAD and OPTIONS.
     #[error("only GET, HEAD and OPTIONS are answered")]
     Method,
@@ -70,7 +73,7 @@ impl ServeError {
             | Self::UnknownObject => Fault::Downstream,
             Self::Rejected(Rejection::BlockedTooLong) | Self::HeldTooLong => Fault::Upstream,
             Self::Rejected(_) => Fault::Downstream,
-            Self::AuthUnavailable | Self::TooManyHeld => Fault::Internal,
+            Self::AuthUnavailable | Self::Leaving | Self::TooManyHeld => Fault::Internal,
         }
     }
 
@@ -79,6 +82,7 @@ impl ServeError {
         match self {
             Self::AuthUnavailable => "auth-unavailable",
             Self::Forbidden => "forbidden",
+            Self::Leaving => "leaving",
             Self::Method => "method",
             Self::Token => "token",
             Self::UnknownPage => "unknown-page",
@@ -103,7 +107,7 @@ impl ServeError {
             | Self::UnknownObject => StatusCode::NOT_FOUND,
             Self::Rejected(rejection) => StatusCode::from_u16(rejection.status())
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            Self::AuthUnavailable | Self::HeldTooLong | Self::TooManyHeld => {
+            Self::AuthUnavailable | Self::HeldTooLong | Self::Leaving | Self::TooManyHeld => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::ServeError;
+use crate::window::LiveStream;
 
 /// The places for held requests. Clones share them.
 #[derive(Clone, Debug)]
@@ -29,6 +30,17 @@ pub(super) enum Asked<T> {
     Answer(T),
     /// Ask after the next change.
     Later,
+}
+
+impl<T> Asked<T> {
+    /// Ask after the next change, unless nothing more will change here.
+    pub(super) fn later(live: &LiveStream) -> Result<Self, ServeError> {
+        if live.is_left() {
+            Err(ServeError::Leaving)
+        } else {
+            Ok(Self::Later)
+        }
+    }
 }
 
 impl Holds {

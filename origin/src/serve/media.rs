@@ -24,7 +24,7 @@ pub(super) async fn media(
     let ask = || match live.media(rendition, object) {
         _ if live.is_cut() => Err(ServeError::UnknownStream),
         MediaAnswer::Ready(pieces) => Ok(Asked::Answer(pieces)),
-        MediaAnswer::Hold => Ok(Asked::Later),
+        MediaAnswer::Hold => Asked::later(live),
         MediaAnswer::NotFound => Err(ServeError::UnknownObject),
     };
     let too_long = ServeError::HeldTooLong;

@@ -37,13 +37,11 @@ pub(super) async fn multivariant(
         let live = site.stream(&stream)?;
         // There is none until ffmpeg has said what it makes.
         let changes = live.subscribe(0).ok_or(ServeError::UnknownStream)?;
-        let ask = || {
-            Ok(match live.multivariant() {
-                _ if live.is_cut() => return Err(ServeError::UnknownStream),
-                Some(text) => Asked::Answer(text),
-                None if live.is_ended() => return Err(ServeError::UnknownStream),
-                None => Asked::Later,
-            })
+        let ask = || match live.multivariant() {
+            _ if live.is_cut() => Err(ServeError::UnknownStream),
+            Some(text) => Ok(Asked::Answer(text)),
+            None if live.is_ended() => Err(ServeError::UnknownStream),
+            None => Asked::later(&live),
         };
         let patience = live.blocked_max();
         let held = site
@@ -67,7 +65,7 @@ pub(super) async fn media_playlist(
     let ask = || match live.playlist(rendition, query) {
         _ if live.is_cut() => Err(ServeError::UnknownStream),
         PlaylistAnswer::Reject(rejection) => Err(rejection.into()),
-        PlaylistAnswer::Wait => Ok(Asked::Later),
+        PlaylistAnswer::Wait => Asked::later(live),
         PlaylistAnswer::Ready {
             text,
             blocking,

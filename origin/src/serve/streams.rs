@@ -39,17 +39,17 @@ struct Entry {
 
 impl Entry {
     fn new(live: &LiveStream, viewers: Option<u32>) -> Self {
-        let info = live.info();
+        let source = live.source();
         let names = live.renditions().iter();
         Self {
-            name: info.name.clone(),
-            title: info.title.clone(),
-            started_at: ProgramDateTime::from(info.started_at).to_string(),
+            name: live.name().to_owned(),
+            title: live.title().map(str::to_owned),
+            started_at: ProgramDateTime::from(live.started_at()).to_string(),
             renditions: names.map(|(name, _)| name.as_str().to_owned()).collect(),
-            width: info.width,
-            height: info.height,
-            fps: info.frames_per_second,
-            passthrough: info.passthrough,
+            width: source.width,
+            height: source.height,
+            fps: source.frames_per_second,
+            passthrough: source.passthrough,
             viewers,
         }
     }
@@ -60,7 +60,7 @@ pub(super) async fn list(State(site): State<Arc<Site>>) -> Counted {
     let live = site.catalog.all();
     let live = live.iter().filter(|live| !live.is_ended());
     let streams = live
-        .map(|live| Entry::new(live, site.counts.viewers(&live.info().name)))
+        .map(|live| Entry::new(live, site.counts.viewers(live.name())))
         .collect();
     let mut response: Response = Json(List { streams }).into_response();
     response

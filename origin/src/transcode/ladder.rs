@@ -1,5 +1,7 @@
 //! Which renditions a source gets. Pure.
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::LadderRung;
 
 /// The renditions of one stream's video, best first.
@@ -12,7 +14,7 @@ pub struct LadderPlan {
 }
 
 /// One video rendition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rung {
     /// Its name in URLs.
     pub name: String,
@@ -63,6 +65,39 @@ impl LadderPlan {
     }
 }
 
+impl LadderPlan {
+    /// Fits a source to renditions that are there already, best first: it goes on with a stream, and
+    /// players know those. One that is larger than the source gets the source's size.
+    ///
+    /// The first may be the source itself, if it has the same height and `may_pass`.
+    pub fn within(rungs: &[Rung], width: u32, height: u32, may_pass: bool) -> Self {
+        let short = width.min(height);
+        let mut rungs = rungs.iter().peekable();
+        let passthrough = rungs
+            .next_if(|first| may_pass && first.width.min(first.height) == short)
+            .map(|first| Rung {
+                width,
+                height,
+                ..first.clone()
+            });
+        let encoded = rungs.map(|rung| {
+            // 4:2:0 needs even sides.
+            let (width, height) = (width & !1, height & !1);
+            let target = rung.width.min(rung.height).min(width.min(height));
+            let (width, height) = shaped(target, width, height);
+            Rung {
+                width,
+                height,
+                ..rung.clone()
+            }
+        });
+        Self {
+            encoded: encoded.collect(),
+            passthrough,
+        }
+    }
+}
+
 /// A source below the ladder keeps its size and gets the lowest rung's bitrate.
 fn source_rung(ladder: &[LadderRung], width: u32, height: u32) -> Rung {
     let mut name = format!("{}p", width.min(height));
@@ -78,17 +113,21 @@ fn source_rung(ladder: &[LadderRung], width: u32, height: u32) -> Rung {
     }
 }
 
-fn scaled(rung: &LadderRung, width: u32, height: u32) -> Rung {
+/// The size whose shorter side is `target`, with the longer one even and nearest to the picture's shape.
+fn shaped(target: u32, width: u32, height: u32) -> (u32, u32) {
     let (short, long) = (width.min(height), width.max(height));
-    let target = u64::from(rung.height);
-    // Nearest even length that keeps the picture's shape.
-    let half = (target * u64::from(long) + u64::from(short)) / (2 * u64::from(short).max(1));
+    let half =
+        (u64::from(target) * u64::from(long) + u64::from(short)) / (2 * u64::from(short).max(1));
     let long = u32::try_from(half * 2).unwrap_or(u32::MAX);
-    let (width, height) = if width >= height {
-        (long, rung.height)
+    if width >= height {
+        (long, target)
     } else {
-        (rung.height, long)
-    };
+        (target, long)
+    }
+}
+
+fn scaled(rung: &LadderRung, width: u32, height: u32) -> Rung {
+    let (width, height) = shaped(rung.height, width, height);
     Rung {
         name: rung.name.clone(),
         width,
@@ -161,5 +200,42 @@ mod tests {
         ladder[2].name = "360p".to_owned();
         let plan = LadderPlan::new(&ladder, 640, 360, true);
         assert_eq!(plan.passthrough.unwrap().name, "source");
+    }
+
+    fn again(before: (u32, u32), width: u32, height: u32, may_pass: bool) -> Vec<String> {
+        let first = LadderPlan::new(&ladder(), before.0, before.1, true);
+        let rungs: Vec<Rung> = first.passthrough.into_iter().chain(first.encoded).collect();
+        let plan = LadderPlan::within(&rungs, width, height, may_pass);
+        let show = |rung: &Rung, how| format!("{} {}x{}{how}", rung.name, rung.width, rung.height);
+        let passthrough = plan.passthrough.iter().map(|rung| show(rung, " source"));
+        let encoded = plan.encoded.iter().map(|rung| show(rung, ""));
+        passthrough.chain(encoded).collect()
+    }
+
+    #[test]
+    fn a_source_that_goes_on_keeps_the_renditions() {
+        let full = (1920, 1080);
+        assert_eq!(
+            again(full, 1920, 1080, true),
+            ["1080p 1920x1080 source", "720p 1280x720", "480p 854x480"]
+        );
+        assert_eq!(
+            again(full, 1920, 1080, false),
+            ["1080p 1920x1080", "720p 1280x720", "480p 854x480"]
+        );
+        assert_eq!(
+            again(full, 1280, 720, true),
+            ["1080p 1280x720", "720p 1280x720", "480p 854x480"],
+            "nothing is scaled up"
+        );
+        assert_eq!(
+            again(full, 405, 721, true),
+            ["1080p 404x720", "720p 404x720", "480p 404x720"]
+        );
+        assert_eq!(
+            again((640, 360), 1920, 1080, true),
+            ["360p 640x360"],
+            "nor is there a new rendition"
+        );
     }
 }

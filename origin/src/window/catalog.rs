@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hls::Msn;
 use parking_lot::Mutex;
 
 use super::LiveStream;
@@ -11,46 +10,28 @@ use super::LiveStream;
 /// Clones share one catalogue.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    streams: Arc<Mutex<BTreeMap<String, Entry>>>,
-}
-
-#[derive(Debug, Default)]
-struct Entry {
-    stream: Option<Arc<LiveStream>>,
-    /// Number of the first segment that a stream of this name may use: object names are unique for
-    /// ever, so a stream that returns within a second must not begin at the clock's number again.
-    msn_min: Msn,
+    streams: Arc<Mutex<BTreeMap<String, Arc<LiveStream>>>>,
 }
 
 impl Catalog {
     /// The stream of that name, live or lingering.
     pub fn get(&self, name: &str) -> Option<Arc<LiveStream>> {
-        self.streams.lock().get(name)?.stream.clone()
+        self.streams.lock().get(name).cloned()
     }
 
     /// All streams that can be played, by name.
     pub fn all(&self) -> Vec<Arc<LiveStream>> {
-        let streams = self.streams.lock();
-        streams
-            .values()
-            .filter_map(|entry| entry.stream.clone())
-            .collect()
+        self.streams.lock().values().cloned().collect()
     }
 
-    /// The first segment's number for a new stream: the clock's, or above what was used.
-    pub fn start_msn(&self, name: &str, clock: Msn) -> Msn {
-        let streams = self.streams.lock();
-        let used = |entry: &Entry| {
-            let next = entry.stream.as_ref().map(|stream| stream.next_msn());
-            entry.msn_min.max(next.unwrap_or_default())
-        };
-        clock.max(streams.get(name).map(used).unwrap_or_default())
-    }
-
-    /// Adds a stream, in place of a lingering one of its name.
+    /// Adds a stream, in place of a lingering one of its name, whose media goes on being served.
     pub fn insert(&self, stream: Arc<LiveStream>) {
-        let name = stream.info().name.clone();
-        self.streams.lock().entry(name).or_default().stream = Some(stream);
+        let mut streams = self.streams.lock();
+        let former = streams.insert(stream.name().to_owned(), Arc::clone(&stream));
+        drop(streams);
+        if let Some(former) = former.filter(|former| !former.is_cut()) {
+            stream.succeed(former);
+        }
     }
 
     /// Takes the stream of a name away from its viewers, live or lingering. Whether there was one.
@@ -65,18 +46,10 @@ impl Catalog {
 
     /// Removes a stream, unless another has taken its name.
     pub fn remove(&self, stream: &Arc<LiveStream>) {
-        let next_msn = stream.next_msn();
         let mut streams = self.streams.lock();
-        let Some(entry) = streams.get_mut(&stream.info().name) else {
-            return;
-        };
-        entry.msn_min = entry.msn_min.max(next_msn);
-        if entry
-            .stream
-            .as_ref()
-            .is_some_and(|own| Arc::ptr_eq(own, stream))
-        {
-            entry.stream = None;
+        let own = streams.get(stream.name());
+        if own.is_some_and(|own| Arc::ptr_eq(own, stream)) {
+            streams.remove(stream.name());
         }
     }
 }

@@ -24,10 +24,12 @@ fn stream(start_msn: u64) -> LiveStream {
         name: "demo".to_owned(),
         title: None,
         started_at: SystemTime::UNIX_EPOCH,
-        width: 640,
-        height: 360,
-        frames_per_second: 30.0,
-        passthrough: false,
+        source: SourceInfo {
+            width: 640,
+            height: 360,
+            frames_per_second: 30.0,
+            passthrough: false,
+        },
     };
     let renditions = vec![
         (playlist("360p", msn), RenditionKind::Video),
@@ -114,27 +116,38 @@ fn media_is_held_when_it_is_due_and_unknown_else() {
 }
 
 #[test]
-fn numbers_are_not_used_twice_under_one_name() {
+fn a_stream_that_ended_is_served_on_behind_the_one_that_took_its_place() {
     let catalog = Catalog::default();
-    assert_eq!(catalog.start_msn("demo", Msn::new(100)), Msn::new(100));
     let first = Arc::new(stream(100));
     catalog.insert(Arc::clone(&first));
     push_second(&first, false);
     push_second(&first, true);
-    let next = catalog.start_msn("demo", Msn::new(100));
-    assert!(next > Msn::new(100));
-    catalog.remove(&first);
-    assert!(catalog.get("demo").is_none());
-    assert_eq!(
-        catalog.start_msn("demo", Msn::new(100)),
-        next,
-        "forgotten with the stream"
-    );
-    let second = Arc::new(stream(next.value()));
+    let segment = |msn| ObjectName::Segment(Msn::new(msn));
+    let second = Arc::new(stream(200));
     catalog.insert(Arc::clone(&second));
+    assert!(matches!(
+        second.media(0, segment(100)),
+        MediaAnswer::Ready(_)
+    ));
+    assert_eq!(second.media(0, segment(101)), MediaAnswer::Hold);
     catalog.remove(&first);
     assert!(
         catalog.get("demo").is_some(),
         "the old one takes the new one with it"
     );
+    second.forget_former();
+    assert_eq!(second.media(0, segment(100)), MediaAnswer::NotFound);
+}
+
+#[test]
+fn what_was_cut_is_not_served_on() {
+    let catalog = Catalog::default();
+    let first = Arc::new(stream(100));
+    catalog.insert(Arc::clone(&first));
+    push_second(&first, true);
+    first.cut();
+    let second = Arc::new(stream(200));
+    catalog.insert(Arc::clone(&second));
+    let segment = ObjectName::Segment(Msn::new(100));
+    assert_eq!(second.media(0, segment), MediaAnswer::NotFound);
 }

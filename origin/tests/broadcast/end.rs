@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::harness::{KEY, Origin, Publisher, eventually};
+use crate::harness::{Answer, KEY, Origin, Publisher, eventually};
 
 #[tokio::test]
 async fn a_stream_ends_lingers_goes_and_comes_again() {
@@ -47,9 +47,9 @@ async fn a_stream_ends_lingers_goes_and_comes_again() {
     assert!(!again.end_list);
 }
 
-#[tokio::test]
-async fn a_drain_answers_who_is_held() {
-    let origin = Origin::start(&[("360p", 360, 700)], "").await;
+/// A drain while a reload is held: the answer to it.
+async fn drained_while_held(more: &str) -> Answer {
+    let origin = Origin::start(&[("360p", 360, 700)], more).await;
     let _publisher = Publisher::start(&origin.publish_url(KEY), 30);
     let open = origin.segments("360p", 1).await.open_msn();
     let path = format!("/live/demo/360p/index.m3u8?_HLS_msn={}", open.plus(1));
@@ -61,6 +61,20 @@ async fn a_drain_answers_who_is_held() {
         .await;
         origin.drain();
     });
+    answer
+}
+
+#[tokio::test]
+async fn a_drain_tells_who_is_held_to_come_again() {
+    let answer = drained_while_held("").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.header("retry-after"), "1");
+    assert!(answer.text().contains("leaving"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_drain_ends_streams_that_nobody_can_go_on_with() {
+    let answer = drained_while_held("[packaging]\nstate_dir = \"\"\n").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(
         answer.text().ends_with("#EXT-X-ENDLIST\n"),

@@ -86,6 +86,18 @@ impl Origin {
         }
     }
 
+    /// Ends it, and waits until it has noted in this directory where its stream `demo` stands.
+    pub(crate) async fn left_behind(self, state_dir: &std::path::Path) {
+        self.drain();
+        eventually("the end of the origin", async || {
+            let ended = tokio::net::TcpStream::connect(self.addresses.http).await;
+            ended.err()
+        })
+        .await;
+        let kept = std::fs::read_to_string(state_dir.join("numbers.json")).unwrap();
+        assert!(kept.contains("\"demo\""), "{kept}");
+    }
+
     /// Begins the end, as SIGTERM would.
     pub(crate) fn drain(&self) {
         self.stop.cancel();

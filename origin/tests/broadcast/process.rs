@@ -71,12 +71,13 @@ impl Drop for Running {
 }
 
 #[tokio::test]
-async fn a_drain_ends_streams_and_leaves_no_child() {
+async fn a_drain_leaves_streams_to_the_next_process_and_no_child() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("origin.toml");
     let more = "[transcode]\npreset = \"ultrafast\"\n[log]\nformat = \"json\"\n";
     std::fs::write(&file, configuration(&[("152p", 152, 100)], more)).unwrap();
     let mut child = program()
+        .current_dir(directory.path())
         .arg("--config")
         .arg(&file)
         .env("RUST_LOG", "info")
@@ -98,7 +99,11 @@ async fn a_drain_ends_streams_and_leaves_no_child() {
     let status = eventually("exit", async || running.0.try_wait().unwrap()).await;
     assert!(status.success(), "{status}");
     let log = tokio::time::timeout(PATIENCE, log).await.unwrap().unwrap();
-    for needle in ["draining", "the stream has ended", "drained"] {
+    for needle in [
+        "draining",
+        "the stream is left to the next process",
+        "drained",
+    ] {
         assert!(
             log.iter().any(|line| line.contains(needle)),
             "{needle} not in {log:?}"

@@ -113,13 +113,20 @@ async fn impossible_requests_are_refused_at_once() {
 
 #[tokio::test]
 async fn nobody_is_held_for_ever_and_few_at_once() {
-    let more = "[transcode]\npreset = \"ultrafast\"\n";
-    let origin = Arc::new(Origin::start_with_one_place(&[("360p", 360, 700)], more).await);
+    let directory = tempfile::tempdir().unwrap();
+    let more = format!(
+        "[transcode]\npreset = \"ultrafast\"\n[packaging]\nstate_dir = \"{}\"\n",
+        directory.path().display()
+    );
+    let ladder = &[("360p", 360, 700)];
+    let origin = Origin::start_with_one_place(ladder, &more).await;
     let publisher = Publisher::start(&origin.publish_url(KEY), 30);
     let open = origin.segments("360p", 1).await.open_msn();
-    // Nothing comes any more, but the stream does not end: the publisher is only stopped.
-    publisher.stop();
-    let path = format!("/live/demo/360p/index.m3u8?_HLS_msn={}", open.plus(1));
+    drop(publisher);
+    origin.left_behind(directory.path()).await;
+    // The stream is there, waits for its publisher, and has nothing to show yet.
+    let origin = Arc::new(Origin::start_with_one_place(ladder, &more).await);
+    let path = format!("/live/demo/360p/index.m3u8?_HLS_msn={open}");
     let held = {
         let (origin, path) = (Arc::clone(&origin), path.clone());
         tokio::spawn(async move { origin.get(&path).await })

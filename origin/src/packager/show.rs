@@ -1,0 +1,460 @@
+//! The life of a stream: publishers come, vanish, come back, and say goodbye.
+//!
+//! ```text
+//!            first picture            vanished             grace over
+//!  (nothing) -------------> on stage ----------> absent ---------------> ended --linger--> (gone)
+//!                            ^    | goodbye        |                      ^ |
+//!                            |    +----------------|----------------------+ |
+//!                            +---------------------+   the next publisher   |
+//!                            +-- a new stream of the same name <------------+
+//! ```
+//!
+//! While nobody is on stage, playlists list gaps at the pace of the clock. Whoever comes back goes on behind
+//! them, on the same numbers and timeline. One task per stream, and never two of the same name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::time::{Instant, sleep_until};
+
+use super::intake::{Intake, Source};
+use super::plan::Plan;
+use super::stage::{Absence, Stage};
+use super::{Broadcast, BroadcastError, FIRST_PICTURE_TIMEOUT, Studio, count_bytes};
+use crate::numbers::Live;
+use crate::publish::{Claim, EndReason};
+use crate::window::{LiveStream, StreamInfo};
+
+/// Publishers that may wait to go on with one stream: each has taken over from the one before.
+const CLAIMS_MAX: usize = 4;
+
+/// The streams that have a task.
+#[derive(Clone, Debug, Default)]
+pub struct Shows(Arc<Mutex<HashMap<String, mpsc::Sender<Claim>>>>);
+
+impl Studio {
+    /// Hands a publisher to its stream, which begins with it or goes on.
+    pub fn begin(&self, claim: Claim) {
+        let mut shows = self.shows.0.lock();
+        let name = claim.stream.name.clone();
+        let claim = match shows.get(&name) {
+            None => claim,
+            Some(show) => match show.try_send(claim) {
+                Ok(()) => return,
+                Err(TrySendError::Full(claim)) => {
+                    let why = "too many publishers take over from one another";
+                    return claim.end(EndReason::Internal(why.to_owned()));
+                }
+                // The lock is held whenever a show ends, so that none is found closed.
+                Err(TrySendError::Closed(claim)) => claim,
+            },
+        };
+        let (sender, claims) = mpsc::channel(CLAIMS_MAX);
+        shows.insert(name.clone(), sender);
+        let show = Show::new(self.clone(), name, claims);
+        self.tasks.spawn(show.run(Some(claim)));
+    }
+
+    /// Goes on with the streams of another life of this process, if their publishers come back.
+    pub fn revive(&self) {
+        let left_behind = self.numbers.left_behind(SystemTime::now());
+        let mut shows = self.shows.0.lock();
+        for (name, live, age) in left_behind {
+            if age > self.reconnect_grace {
+                self.numbers.give_up(&name);
+                self.herald.ended(&name, live.started_at);
+                continue;
+            }
+            let (sender, claims) = mpsc::channel(CLAIMS_MAX);
+            let mut show = Show::new(self.clone(), name.clone(), claims);
+            match show.revive(&name, live, age) {
+                Ok(()) => {
+                    shows.insert(name, sender);
+                    self.tasks.spawn(show.run(None));
+                }
+                Err(error) => {
+                    tracing::warn!(stream = name, %error, "a stream cannot be gone on with");
+                }
+            }
+        }
+    }
+}
+
+/// A stream, from its first publisher until it can no longer be played.
+struct Show {
+    studio: Studio,
+    name: String,
+    claims: mpsc::Receiver<Claim>,
+    state: State,
+    /// A stream of the same name that has ended, and until when its media is served.
+    former: Option<(Arc<LiveStream>, Instant)>,
+}
+
+enum State {
+    /// There is nothing to play.
+    Empty,
+    /// Somebody publishes, or is waited for until then.
+    Open { stage: Box<Stage>, until: Instant },
+    /// EXT-X-ENDLIST is set; it can be played until then.
+    Ended {
+        live: Arc<LiveStream>,
+        until: Instant,
+    },
+    /// The process ends.
+    Left,
+}
+
+/// How a publisher left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parting {
+    /// The room was stopped: nothing is to be seen any more.
+    Cut,
+    /// This process is about to end.
+    Draining,
+    /// It ended its stream.
+    Goodbye,
+    /// It may come back.
+    Vanished,
+}
+
+impl Parting {
+    fn of(claim: &Claim) -> Self {
+        if claim.is_cut() {
+            Self::Cut
+        } else if claim.is_draining() {
+            Self::Draining
+        } else if claim.said_goodbye() {
+            Self::Goodbye
+        } else {
+            Self::Vanished
+        }
+    }
+}
+
+impl Show {
+    fn new(studio: Studio, name: String, claims: mpsc::Receiver<Claim>) -> Self {
+        Self {
+            studio,
+            name,
+            claims,
+            state: State::Empty,
+            former: None,
+        }
+    }
+
+    async fn run(mut self, first: Option<Claim>) {
+        let mut next = first;
+        loop {
+            if let Some(claim) = next {
+                self.attend(claim).await;
+            }
+            next = self.wait().await;
+            if next.is_none() {
+                next = self.close();
+                if next.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The stream's end, unless a publisher has come at the last moment.
+    fn close(&mut self) -> Option<Claim> {
+        let shows = Arc::clone(&self.studio.shows.0);
+        let mut shows = shows.lock();
+        let claim = self.claims.try_recv().ok();
+        if claim.is_none() {
+            shows.remove(&self.name);
+        }
+        claim
+    }
+
+    /// One publisher, from its first tag to its last part.
+    async fn attend(&mut self, mut claim: Claim) {
+        let mut intake = Intake::default();
+        let source = match self.meet(&mut claim, &mut intake).await {
+            Ok(source) => source,
+            Err(error) => {
+                refuse(&claim, &error);
+                None
+            }
+        };
+        if let Some(source) = source
+            && let Err(error) = self.perform(&mut claim, intake, source).await
+        {
+            refuse(&claim, &error);
+        }
+        self.part(&claim);
+    }
+
+    /// Reads until the source is known; `None` if the publisher left before.
+    async fn meet(
+        &mut self,
+        claim: &mut Claim,
+        intake: &mut Intake,
+    ) -> Result<Option<Source>, BroadcastError> {
+        let metrics = self.studio.metrics.stream(&self.name);
+        let deadline = Instant::now() + FIRST_PICTURE_TIMEOUT;
+        let mut ended = std::pin::pin!(claim.ended());
+        loop {
+            let gap_due = self.gap_due();
+            tokio::select! {
+                tag = claim.tags.recv() => {
+                    let Some(tag) = tag else { return Ok(None) };
+                    count_bytes(&metrics, &tag);
+                    let read = intake.read(tag, Instant::now(), SystemTime::now())?;
+                    if let Some(media) = read {
+                        intake.keep(media)?;
+                    }
+                    if let Some(source) = intake.source() {
+                        return Ok(Some(source));
+                    }
+                }
+                () = at(gap_due) => self.list_gap(),
+                () = sleep_until(deadline) => return Err(BroadcastError::NoPicture),
+                () = &mut ended => return Ok(None),
+            }
+        }
+    }
+
+    /// Packages what the publisher sends, until it leaves or is to leave.
+    async fn perform(
+        &mut self,
+        claim: &mut Claim,
+        intake: Intake,
+        source: Source,
+    ) -> Result<(), BroadcastError> {
+        let plan = self.set_stage(claim, &source)?;
+        let State::Open { stage, .. } = &mut self.state else {
+            return Ok(());
+        };
+        stage.writer.begin(&plan, &source);
+        let mut broadcast = Broadcast::new(&self.studio, stage, plan, intake, source);
+        let driven = broadcast.drive(claim).await;
+        if !claim.is_cut() {
+            broadcast.finish().await;
+        }
+        driven
+    }
+
+    /// A stage for the source: the one that is there, if the source fits it.
+    fn set_stage(&mut self, claim: &Claim, source: &Source) -> Result<Plan, BroadcastError> {
+        let transcode = self.studio.transcode.clone();
+        let transcode = &transcode;
+        if let State::Open { stage, .. } = &mut self.state {
+            match Plan::within(&stage.layout, transcode, source) {
+                Ok(plan) => {
+                    stage.resume(&plan, source)?;
+                    return Ok(plan);
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        stream = self.name,
+                        %error,
+                        "the source does not fit the stream, which ends; another begins"
+                    );
+                }
+            }
+            self.end();
+        }
+        let plan = Plan::new(transcode, source)?;
+        let info = StreamInfo {
+            name: self.name.clone(),
+            title: claim.stream.title.clone(),
+            started_at: source.started_at,
+            source: plan.describe(source),
+        };
+        let stage = Box::new(Stage::new(&self.studio, info, &plan, source)?);
+        self.studio.herald.live(&self.name, source.started_at);
+        self.open(stage, Instant::now());
+        Ok(plan)
+    }
+
+    fn open(&mut self, stage: Box<Stage>, until: Instant) {
+        let live = Arc::clone(stage.live());
+        self.studio.catalog.insert(Arc::clone(&live));
+        stage.metrics.started();
+        let before = std::mem::replace(&mut self.state, State::Open { stage, until });
+        if let State::Ended { live, until } = before {
+            self.former = Some((live, until));
+        }
+    }
+
+    fn revive(&mut self, name: &str, live: Live, age: Duration) -> Result<(), BroadcastError> {
+        let stage = Box::new(Stage::revived(&self.studio, name, live)?);
+        let grace = self.studio.reconnect_grace.saturating_sub(age);
+        tracing::info!(
+            stream = name,
+            ?grace,
+            "waiting for the publisher of a stream that was live before this process"
+        );
+        self.open(stage, Instant::now() + grace);
+        Ok(())
+    }
+
+    /// What becomes of the stream now that its publisher has gone.
+    fn part(&mut self, claim: &Claim) {
+        let parting = Parting::of(claim);
+        let State::Open { stage, until } = &mut self.state else {
+            return;
+        };
+        match parting {
+            Parting::Cut => self.cut(),
+            Parting::Draining => self.leave(),
+            Parting::Goodbye => self.end(),
+            // There is nobody to wait with.
+            Parting::Vanished if !stage.writer.has_shown() => {}
+            Parting::Vanished => {
+                let now = Instant::now();
+                stage.absence.get_or_insert(Absence::since(now));
+                *until = now + self.studio.reconnect_grace;
+                tracing::info!(
+                    stream = self.name,
+                    grace = ?self.studio.reconnect_grace,
+                    "the publisher has vanished; waiting for it"
+                );
+            }
+        }
+    }
+
+    /// Until the next publisher; `None` when there is nothing left to wait for.
+    async fn wait(&mut self) -> Option<Claim> {
+        loop {
+            let until = match &self.state {
+                State::Empty | State::Left => return None,
+                State::Open { until, .. } | State::Ended { until, .. } => *until,
+            };
+            let former_until = self.former.as_ref().map(|(_, until)| *until);
+            let gap_due = self.gap_due();
+            tokio::select! {
+                biased;
+                Some(claim) = self.claims.recv() => return Some(claim),
+                () = self.studio.shutdown.cancelled() => self.leave(),
+                () = sleep_until(until) => self.time_is_up(),
+                () = at(former_until) => self.forget_former(),
+                () = at(gap_due) => self.list_gap(),
+            }
+        }
+    }
+
+    fn time_is_up(&mut self) {
+        match &self.state {
+            State::Open { .. } => {
+                tracing::info!(stream = self.name, "the publisher did not come back");
+                self.end();
+            }
+            State::Ended { live, .. } => {
+                self.studio.catalog.remove(live);
+                live.forget_former();
+                self.studio.metrics.stream(&self.name).window_bytes.set(0);
+                self.state = State::Empty;
+            }
+            State::Empty | State::Left => {}
+        }
+    }
+
+    /// When a gap is to be listed, if nobody is on stage.
+    fn gap_due(&self) -> Option<Instant> {
+        match &self.state {
+            State::Open { stage, .. } => stage.absence.map(|_| stage.gap_due(Instant::now())),
+            _ => None,
+        }
+    }
+
+    fn list_gap(&mut self) {
+        let State::Open { stage, .. } = &mut self.state else {
+            return;
+        };
+        if stage.live().is_cut() {
+            return self.cut();
+        }
+        if let Err(error) = stage.list_gap() {
+            tracing::error!(stream = self.name, %error, "a gap cannot be listed");
+            self.end();
+        }
+    }
+
+    /// EXT-X-ENDLIST, and linger.
+    fn end(&mut self) {
+        let Some(mut stage) = self.take_stage() else {
+            return;
+        };
+        // Before the last parts: whoever publishes next to this name is live before those are there.
+        let started = stage.live().started_at();
+        self.studio.herald.ended(&self.name, started);
+        stage.end();
+        tracing::info!(stream = self.name, "the stream has ended");
+        self.state = State::Ended {
+            live: Arc::clone(stage.live()),
+            until: Instant::now() + self.studio.packaging.linger,
+        };
+    }
+
+    /// Nothing of it is to be seen any more.
+    fn cut(&mut self) {
+        let Some(stage) = self.take_stage() else {
+            return;
+        };
+        let started = stage.live().started_at();
+        self.studio.herald.ended(&self.name, started);
+        stage.live().cut();
+        stage.leave(false);
+        self.studio.catalog.remove(stage.live());
+        stage.metrics.window_bytes.set(0);
+        tracing::info!(stream = self.name, "the stream was cut");
+    }
+
+    /// The process ends. A stream that the next life can go on with does not end.
+    fn leave(&mut self) {
+        let is_open = matches!(self.state, State::Open { .. });
+        if is_open && !self.studio.numbers.is_durable() {
+            self.end();
+        }
+        if let Some(mut stage) = self.take_stage() {
+            if let Err(error) = stage.close() {
+                tracing::warn!(stream = self.name, %error, "the last segment is incomplete");
+            }
+            stage.leave(true);
+            stage.live().leave();
+            tracing::info!(stream = self.name, "the stream is left to the next process");
+        }
+        self.state = State::Left;
+    }
+
+    fn forget_former(&mut self) {
+        self.former = None;
+        if let State::Open { stage, .. } = &self.state {
+            stage.live().forget_former();
+        }
+    }
+
+    /// The stage is no longer open.
+    fn take_stage(&mut self) -> Option<Box<Stage>> {
+        match std::mem::replace(&mut self.state, State::Empty) {
+            State::Open { stage, .. } => {
+                stage.metrics.ended();
+                Some(stage)
+            }
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+}
+
+/// At that time, if there is one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn refuse(claim: &Claim, error: &BroadcastError) {
+    tracing::warn!(stream = claim.stream.name, %error, "the broadcast is ended");
+    claim.end(EndReason::from(error));
+}
