@@ -10,9 +10,12 @@
 //! ffmpeg, nor by viewers.
 
 mod align;
+mod drift;
 mod intake;
 mod plan;
 mod show;
+#[cfg(test)]
+mod source_clock;
 mod stage;
 mod writer;
 

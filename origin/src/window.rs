@@ -76,7 +76,7 @@ pub struct LiveStream {
     /// See [`Self::leave`].
     is_left: AtomicBool,
     /// The stream that had this name before, as long as its media may be asked for.
-    former: Mutex<Option<Arc<LiveStream>>>,
+    former: Mutex<Option<Arc<Self>>>,
 }
 
 #[derive(Debug)]
@@ -223,7 +223,7 @@ impl LiveStream {
     }
 
     /// The stream takes the place of another, which has ended and whose media stays downloadable.
-    pub(crate) fn succeed(&self, former: Arc<LiveStream>) {
+    pub(crate) fn succeed(&self, former: Arc<Self>) {
         former.forget_former();
         *self.former.lock() = Some(former);
     }

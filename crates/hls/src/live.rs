@@ -265,6 +265,17 @@ impl LivePlaylist {
         time.plus(self.timeline.position().saturating_sub(since))
     }
 
+    /// Moves the dates of what follows against the media by so many milliseconds, from the next Segment on:
+    /// a source's clock drifts, dates are the wall's. Players tolerate less than a second at once.
+    pub fn steer(&mut self, millis: i64) {
+        let (time, since) = self.anchor;
+        let time = time.unix_millis().saturating_add(millis);
+        self.anchor = (ProgramDateTime::from_unix_millis(time), since);
+        if self.open.part_count == 0 {
+            self.open.time = self.next_time();
+        }
+    }
+
     /// EXT-X-DISCONTINUITY-SEQUENCE behind the last discontinuity that is listed. One more is the least that
     /// a playlist may begin with that takes this one's place under the same URL and does not continue it.
     #[must_use]

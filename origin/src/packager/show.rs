@@ -309,7 +309,7 @@ impl Show {
             Parting::Vanished if !stage.writer.has_shown() => {}
             Parting::Vanished => {
                 let now = Instant::now();
-                stage.absence.get_or_insert(Absence::since(now));
+                stage.absence.get_or_insert_with(|| Absence::since(now));
                 *until = now + self.studio.reconnect_grace;
                 tracing::info!(
                     stream = self.name,

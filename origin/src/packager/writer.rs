@@ -13,6 +13,7 @@ use hls::{
 use tokio::time::Instant;
 
 use super::align::TrackIndex;
+use super::drift::Drift;
 use super::intake::Source;
 use super::plan::{Bandwidth, Layout, Plan};
 use crate::config::PackagingSettings;
@@ -23,6 +24,8 @@ use crate::window::{LiveStream, RenditionKind, StreamInfo, Update};
 
 /// Arrival times kept: those of the frames that may still be on their way through ffmpeg.
 const ARRIVALS_MAX: usize = 1_024;
+/// Segments whose dates the leader has settled and a follower may still have to.
+const STEPS_MAX: usize = 64;
 /// Segments that the byte bound never takes: a player at the live edge needs them.
 const SEGMENTS_MIN: u64 = 4;
 
@@ -54,6 +57,8 @@ pub(super) struct Writer {
     source: Option<SourceNow>,
     outputs: Vec<Output>,
     arrivals: VecDeque<(MediaTime, Instant)>,
+    /// By how many milliseconds dates were moved behind which segments.
+    steps: VecDeque<(u64, i64)>,
     window_bytes_max: usize,
     evicting: bool,
     has_shown: bool,
@@ -85,6 +90,9 @@ struct SourceNow {
     frame_rate: Option<FrameRate>,
     /// The Multivariant Playlist speaks of it.
     announced: bool,
+    drift: Drift,
+    /// When it began.
+    begun: Instant,
 }
 
 impl SourceNow {
@@ -131,6 +139,7 @@ impl Writer {
             source: None,
             outputs: Vec::new(),
             arrivals: VecDeque::new(),
+            steps: VecDeque::new(),
             window_bytes_max: packaging.window_bytes_max,
             evicting: false,
             has_shown: false,
@@ -147,6 +156,8 @@ impl Writer {
             bandwidths: plan.bandwidths(source),
             frame_rate: FrameRate::new(rate.numerator, rate.denominator),
             announced: false,
+            drift: Drift::default(),
+            begun: Instant::now(),
         });
         self.arrivals.clear();
         for (index, track) in self.tracks.iter_mut().enumerate() {
@@ -177,6 +188,10 @@ impl Writer {
         }
         self.arrivals
             .push_back((MediaTime::from_millis(frame.dts_ms), at));
+        if let Some(source) = &mut self.source {
+            let since = at.saturating_duration_since(source.begun);
+            source.drift.note(frame.dts_ms.saturating_mul(1_000), since);
+        }
     }
 
     /// Notes the leader's first sample.
@@ -289,6 +304,7 @@ impl Writer {
                 let closed = update
                     .rendition(end.track.0)
                     .map(|rendition| rendition.playlist.close_segment());
+                self.steer(update, end.track, end.segment_offset);
                 match closed {
                     Some(Ok(segment)) => self.violation(segment.violation),
                     Some(Err(error)) => self.unlistable(end.track, &error.to_string()),
@@ -333,6 +349,22 @@ impl Writer {
         } else {
             rendition.playlist.discontinuity_of_gaps(time)
         };
+    }
+
+    /// Dates follow the wall's clock. All renditions are moved at the same segment by the same.
+    fn steer(&mut self, update: &mut Update<'_>, track: TrackId, segment: u64) {
+        if track == LEADER {
+            let source = self.source.as_mut();
+            let step_ms = source.map_or(0, |source| source.drift.step_ms());
+            if self.steps.len() >= STEPS_MAX {
+                self.steps.pop_front();
+            }
+            self.steps.push_back((segment, step_ms));
+        }
+        let step = self.steps.iter().find(|(of, _)| *of == segment);
+        if let (Some(rendition), Some((_, step_ms))) = (update.rendition(track.0), step) {
+            rendition.playlist.steer(*step_ms);
+        }
     }
 
     fn push_part(&self, update: &mut Update<'_>, part: PartOutput) {

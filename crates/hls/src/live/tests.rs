@@ -413,6 +413,24 @@ fn a_discontinuity_may_have_nothing_but_gaps_behind_it() {
 }
 
 #[test]
+fn dates_are_steered_from_the_next_segment_on() {
+    let mut live = live();
+    push_segments(&mut live, 1);
+    push_parts(&mut live, 3);
+    live.steer(-10);
+    push_parts(&mut live, 3);
+    live.close_segment().unwrap();
+    live.steer(4);
+    push_segments(&mut live, 1);
+    let dates: Vec<_> = snapshot(&live)
+        .segments
+        .iter()
+        .map(|own| own.head.program_date_time.unwrap().unix_millis())
+        .collect();
+    assert_eq!(dates, [0, 2_000, 3_994]);
+}
+
+#[test]
 fn dates_never_go_back() {
     let mut live = live();
     push_segments(&mut live, 3);
