@@ -188,11 +188,9 @@ fn refuse(claim: &Claim, error: &BroadcastError) {
 }
 
 fn count_bytes(metrics: &StreamMetrics, tag: &PublishedTag) {
-    use rtmp::flv::{AudioBody, VideoBody};
     let bytes = match &tag.body {
-        PublishedBody::Audio(AudioBody::Frame(data))
-        | PublishedBody::Video(VideoBody::Frame { data, .. }) => data.len(),
-        _ => 0,
+        PublishedBody::Audio(body) => body.payload_bytes(),
+        PublishedBody::Video(body) => body.payload_bytes(),
     };
     metrics
         .ingest_bytes

@@ -15,7 +15,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rtmp::flv::{VideoBody, Writer};
+use rtmp::flv::{VideoBody, VideoCodec, Writer};
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::TranscodeSettings;
@@ -158,7 +158,13 @@ impl Transcoder {
         metrics: TranscodeMetrics,
     ) -> Self {
         let (writer, header) = Writer::new(true, false);
-        let configuration = writer.video(0, &VideoBody::SequenceHeader(avcc));
+        let configuration = writer.video(
+            0,
+            &VideoBody::SequenceHeader {
+                codec: VideoCodec::Avc,
+                record: avcc,
+            },
+        );
         let mut transcoder = Self {
             replay: Replay::new(settings.replay_bytes_max),
             settings,
@@ -183,6 +189,7 @@ impl Transcoder {
         let tag = self.writer.video(
             frame.dts_ms,
             &VideoBody::Frame {
+                codec: VideoCodec::Avc,
                 keyframe: frame.keyframe,
                 composition_ms: frame.composition_ms,
                 data: frame.data.clone(),

@@ -126,12 +126,12 @@ impl Intake {
     ) -> Result<Option<Media>, IntakeError> {
         let timestamp_ms = tag.timestamp_ms;
         match tag.body {
-            PublishedBody::Audio(AudioBody::SequenceHeader(record)) => {
+            PublishedBody::Audio(AudioBody::SequenceHeader { record, .. }) => {
                 self.configure_audio(record)?;
                 Ok(None)
             }
-            PublishedBody::Audio(AudioBody::Frame(data)) => self.audio(timestamp_ms, data),
-            PublishedBody::Video(VideoBody::SequenceHeader(record)) => {
+            PublishedBody::Audio(AudioBody::Frame { data, .. }) => self.audio(timestamp_ms, data),
+            PublishedBody::Video(VideoBody::SequenceHeader { record, .. }) => {
                 self.configure_video(record)?;
                 Ok(None)
             }
@@ -139,6 +139,7 @@ impl Intake {
                 keyframe,
                 composition_ms,
                 data,
+                ..
             }) => {
                 let frame = SourceFrame {
                     dts_ms: timestamp_ms,
@@ -284,6 +285,7 @@ mod tests {
 
     fn frame(keyframe: bool) -> PublishedBody {
         PublishedBody::Video(VideoBody::Frame {
+            codec: rtmp::flv::VideoCodec::Avc,
             keyframe,
             composition_ms: 0,
             data: Bytes::from_static(b"frame"),
@@ -305,7 +307,10 @@ mod tests {
 
     #[test]
     fn a_broken_configuration_is_refused() {
-        let body = PublishedBody::Video(VideoBody::SequenceHeader(Bytes::from_static(b"\x01")));
+        let body = PublishedBody::Video(VideoBody::SequenceHeader {
+            codec: rtmp::flv::VideoCodec::Avc,
+            record: Bytes::from_static(b"\x01"),
+        });
         let refused = read(&mut Intake::default(), 0, body).unwrap_err();
         assert!(matches!(refused, IntakeError::Configuration("video", _)));
     }
