@@ -228,7 +228,7 @@ impl Broadcast {
             Transcoder::new(
                 studio.transcode.clone(),
                 spec,
-                source.avcc.clone(),
+                &source.video,
                 &claim.stream.name,
                 metrics.transcode(),
             )

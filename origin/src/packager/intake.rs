@@ -6,8 +6,11 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use cmaf::{AudioConfig, MediaTime, Passthrough, Probe, ProbeReport, Sample, VideoConfig};
-use rtmp::flv::{AudioBody, VideoBody};
+use cmaf::{
+    AudioConfig, Colour, MediaTime, Passthrough, Probe, ProbeReport, Sample, VideoConfig,
+    without_temporal_delimiter,
+};
+use rtmp::flv::{AudioBody, AudioCodec, ColorInfo, VideoBody, VideoCodec};
 use tokio::time::Instant;
 
 use crate::publish::{PublishedBody, PublishedTag};
@@ -22,7 +25,8 @@ const JUMP_MS_MAX: i64 = 5_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IntakeError {
-    /// The `avcC` or AudioSpecificConfig cannot be used.
+    /// A decoder configuration (`avcC`, `hvcC`, `av1C`, AudioSpecificConfig, `OpusHead`) cannot be
+    /// used.
     #[error("the {0} configuration cannot be used: {1}")]
     Configuration(&'static str, String),
     /// Another configuration than at the start.
@@ -39,8 +43,11 @@ pub enum IntakeError {
     /// No keyframe within the bound on bytes.
     #[error("no keyframe in the first {BACKLOG_BYTES_MAX} bytes")]
     NoKeyframe,
-    /// A codec other than H.264 and AAC.
-    #[error("the codec {0} is not supported: send H.264 video and AAC audio")]
+    /// A frame of another codec than the configuration before it.
+    #[error("{0} frames came after a configuration of another codec")]
+    OtherCodec(&'static str),
+    /// A codec that is not taken.
+    #[error("the codec {0} is not supported: send H.264, HEVC or AV1 video, and AAC or Opus audio")]
     UnsupportedCodec(&'static str),
 }
 
@@ -60,7 +67,6 @@ pub(super) enum Media {
 /// A source that is known.
 #[derive(Debug)]
 pub(super) struct Source {
-    pub(super) avcc: Bytes,
     pub(super) video: VideoConfig,
     pub(super) audio: Option<AudioConfig>,
     pub(super) report: ProbeReport,
@@ -104,8 +110,10 @@ impl Source {
 /// Turns tags into [`Media`], and knows the configuration.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
-    video: Option<(Bytes, VideoConfig)>,
-    audio: Option<(Bytes, AudioConfig)>,
+    video: Option<(VideoCodec, VideoConfig)>,
+    audio: Option<(AudioCodec, AudioConfig)>,
+    /// What the encoder says about colours, beside the configuration.
+    color: Option<ColorInfo>,
     probe: Probe,
     /// Source time of the first keyframe: zero of the stream's timeline.
     zero_ms: Option<i64>,
@@ -126,21 +134,34 @@ impl Intake {
     ) -> Result<Option<Media>, IntakeError> {
         let timestamp_ms = tag.timestamp_ms;
         match tag.body {
-            PublishedBody::Audio(AudioBody::SequenceHeader { record, .. }) => {
-                self.configure_audio(record)?;
+            PublishedBody::Audio(AudioBody::SequenceHeader { codec, record }) => {
+                self.configure_audio(codec, record)?;
                 Ok(None)
             }
-            PublishedBody::Audio(AudioBody::Frame { data, .. }) => self.audio(timestamp_ms, data),
-            PublishedBody::Video(VideoBody::SequenceHeader { record, .. }) => {
-                self.configure_video(record)?;
+            PublishedBody::Audio(AudioBody::Frame { codec, data }) => {
+                self.audio(codec, timestamp_ms, data)
+            }
+            PublishedBody::Video(VideoBody::SequenceHeader { codec, record }) => {
+                self.configure_video(codec, record)?;
+                Ok(None)
+            }
+            PublishedBody::Video(VideoBody::Color(color)) => {
+                self.color = Some(color);
                 Ok(None)
             }
             PublishedBody::Video(VideoBody::Frame {
+                codec,
                 keyframe,
                 composition_ms,
                 data,
-                ..
             }) => {
+                if self.video.as_ref().is_some_and(|(own, _)| *own != codec) {
+                    return Err(IntakeError::OtherCodec(codec.as_str()));
+                }
+                let data = match codec {
+                    VideoCodec::Av1 => without_temporal_delimiter(data),
+                    _ => data,
+                };
                 let frame = SourceFrame {
                     dts_ms: timestamp_ms,
                     composition_ms,
@@ -180,10 +201,13 @@ impl Intake {
     /// The source, once it is known; takes the backlog.
     pub(super) fn source(&mut self) -> Option<Source> {
         let report = self.probe.report()?;
-        let (avcc, video) = self.video.clone()?;
+        let (_, video) = self.video.clone()?;
+        let colour = self.color.and_then(colour);
         Some(Source {
-            avcc,
-            video,
+            video: match colour {
+                Some(colour) => video.with_colour(colour),
+                None => video,
+            },
             audio: self.audio.as_ref().map(|(_, audio)| audio.clone()),
             report,
             started_at: self.started_at?,
@@ -191,30 +215,30 @@ impl Intake {
         })
     }
 
-    fn configure_video(&mut self, record: Bytes) -> Result<(), IntakeError> {
+    fn configure_video(&mut self, codec: VideoCodec, record: Bytes) -> Result<(), IntakeError> {
         match &self.video {
-            Some((known, _)) if *known == record => Ok(()),
+            Some((own, known)) if *own == codec && *known.record() == record => Ok(()),
             // Before the first picture an encoder may correct itself.
             Some(_) if self.zero_ms.is_some() => Err(IntakeError::ConfigurationChanged("video")),
             _ => {
-                let config = VideoConfig::from_avcc(record.clone())
-                    .map_err(|error| IntakeError::Configuration("video", error.to_string()))?;
-                self.video = Some((record, config));
+                let config = video_config(codec, record)
+                    .map_err(|error| IntakeError::Configuration(codec.as_str(), error))?;
+                self.video = Some((codec, config));
                 Ok(())
             }
         }
     }
 
-    fn configure_audio(&mut self, record: Bytes) -> Result<(), IntakeError> {
+    fn configure_audio(&mut self, codec: AudioCodec, record: Bytes) -> Result<(), IntakeError> {
         match &self.audio {
-            Some((known, _)) if *known == record => Ok(()),
+            Some((own, known)) if *own == codec && *known.record() == record => Ok(()),
             Some(_) if self.last_audio_ms.is_some() => {
                 Err(IntakeError::ConfigurationChanged("audio"))
             }
             _ => {
-                let config = AudioConfig::from_asc(record.clone())
-                    .map_err(|error| IntakeError::Configuration("audio", error.to_string()))?;
-                self.audio = Some((record, config));
+                let config = audio_config(codec, record)
+                    .map_err(|error| IntakeError::Configuration(codec.as_str(), error))?;
+                self.audio = Some((codec, config));
                 Ok(())
             }
         }
@@ -238,13 +262,56 @@ impl Intake {
         Ok(Some(Media::Video { frame, arrival }))
     }
 
-    fn audio(&mut self, timestamp_ms: i64, data: Bytes) -> Result<Option<Media>, IntakeError> {
+    fn audio(
+        &mut self,
+        codec: AudioCodec,
+        timestamp_ms: i64,
+        data: Bytes,
+    ) -> Result<Option<Media>, IntakeError> {
+        let is_first = self.last_audio_ms.is_none();
         check_jump("audio", &mut self.last_audio_ms, timestamp_ms)?;
+        match &mut self.audio {
+            Some((own, _)) if *own != codec => {
+                return Err(IntakeError::OtherCodec(codec.as_str()));
+            }
+            // An Opus header does not say how long packets are: the first packet does.
+            Some((_, config)) if is_first => {
+                *config = config.clone().with_frame_samples_of(&data);
+            }
+            _ => {}
+        }
         // What sounds before the first picture has no place on the timeline.
         let dts_ms = self.zero_ms.map(|zero_ms| timestamp_ms - zero_ms);
         let dts_ms = dts_ms.filter(|dts_ms| *dts_ms >= 0 && self.audio.is_some());
         Ok(dts_ms.map(|dts_ms| Media::Audio { dts_ms, data }))
     }
+}
+
+fn video_config(codec: VideoCodec, record: Bytes) -> Result<VideoConfig, String> {
+    match codec {
+        VideoCodec::Avc => VideoConfig::from_avcc(record).map_err(|error| error.to_string()),
+        VideoCodec::Hevc => VideoConfig::from_hvcc(record).map_err(|error| error.to_string()),
+        VideoCodec::Av1 => VideoConfig::from_av1c(record).map_err(|error| error.to_string()),
+        codec => Err(format!("{} cannot be packaged", codec.as_str())),
+    }
+}
+
+fn audio_config(codec: AudioCodec, record: Bytes) -> Result<AudioConfig, String> {
+    match codec {
+        AudioCodec::Aac => AudioConfig::from_asc(record).map_err(|error| error.to_string()),
+        AudioCodec::Opus => AudioConfig::from_opus(record).map_err(|error| error.to_string()),
+        codec => Err(format!("{} cannot be packaged", codec.as_str())),
+    }
+}
+
+/// `colorInfo` says nothing of the range of sample values: encoders send the limited one.
+fn colour(color: ColorInfo) -> Option<Colour> {
+    Some(Colour {
+        primaries: color.primaries?,
+        transfer: color.transfer?,
+        matrix: color.matrix?,
+        full_range: false,
+    })
 }
 
 fn check_jump(
@@ -295,13 +362,13 @@ mod tests {
     #[test]
     fn other_codecs_are_refused_by_name() {
         let body = PublishedBody::Video(VideoBody::Unsupported {
-            codec: "HEVC",
+            codec: "VP9",
             fourcc: None,
         });
         let refused = read(&mut Intake::default(), 0, body).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "the codec HEVC is not supported: send H.264 video and AAC audio"
+            "the codec VP9 is not supported: send H.264, HEVC or AV1 video, and AAC or Opus audio"
         );
     }
 
@@ -312,7 +379,7 @@ mod tests {
             record: Bytes::from_static(b"\x01"),
         });
         let refused = read(&mut Intake::default(), 0, body).unwrap_err();
-        assert!(matches!(refused, IntakeError::Configuration("video", _)));
+        assert!(matches!(refused, IntakeError::Configuration("H.264", _)));
     }
 
     #[test]
@@ -328,6 +395,28 @@ mod tests {
                 by_ms: 6_000
             }
         );
+    }
+
+    #[test]
+    fn another_codec_in_the_middle_is_refused() {
+        let mut intake = Intake::default();
+        let header = PublishedBody::Audio(AudioBody::SequenceHeader {
+            codec: AudioCodec::Opus,
+            record: Bytes::new(),
+        });
+        assert!(read(&mut intake, 0, header).is_ok());
+        let sound = |codec| {
+            let data = Bytes::from_static(b"\xf0");
+            PublishedBody::Audio(AudioBody::Frame { codec, data })
+        };
+        assert!(read(&mut intake, 0, sound(AudioCodec::Opus)).is_ok());
+        let config = intake
+            .audio
+            .as_ref()
+            .map(|(_, config)| config.frame_samples());
+        assert_eq!(config, Some(480), "as the packet says");
+        let refused = read(&mut intake, 20, sound(AudioCodec::Aac)).unwrap_err();
+        assert_eq!(refused, IntakeError::OtherCodec("AAC"));
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use cmaf::{FrameRate, GridError, GridInput, GridPlan, TrackConfig, TrackKind, TrackSpec};
+use cmaf::{
+    FrameRate, GridError, GridInput, GridPlan, TrackConfig, TrackKind, TrackSpec, VideoCodec,
+};
+use hls::RenditionName;
 
 use super::align::{Role, TrackIndex};
 use super::intake::Source;
 use crate::config::TranscodeSettings;
-use crate::transcode::{EncodeSpec, Keyframes, LadderPlan, Rung};
+use crate::transcode::{EncodeSpec, Keyframes, LadderPlan, Rung, format_of};
 
 /// The audio rendition's name.
 pub(super) const AUDIO_NAME: &str = "audio";
@@ -45,13 +48,7 @@ pub(super) struct Bandwidth {
 impl Plan {
     pub(super) fn new(settings: &TranscodeSettings, source: &Source) -> Result<Self, PlanError> {
         let gop_frames = source.gop_frames().filter(|_| settings.passthrough);
-        let (width, height) = (source.video.width(), source.video.height());
-        let ladder = LadderPlan::new(
-            &settings.ladder,
-            u32::from(width),
-            u32::from(height),
-            gop_frames.is_some(),
-        );
+        let ladder = ladder(settings, source, gop_frames.is_some());
         let audio = source.audio.as_ref();
         let mut input = GridInput::new(
             source.report.frame_rate,
@@ -68,6 +65,7 @@ impl Plan {
             Keyframes::Every(keyframe_period(&grid))
         };
         let encode = (!ladder.encoded.is_empty()).then(|| EncodeSpec {
+            source_format: format_of(source.video.video_codec()),
             preset: settings.preset.clone(),
             threads: settings.threads,
             rungs: ladder.encoded.clone(),
@@ -155,6 +153,35 @@ impl Plan {
             }
         });
         passthrough.chain(encoded).collect()
+    }
+}
+
+/// Which renditions. What is not H.264 does not play everywhere: where such a source passes through,
+/// an H.264 rung of the same height stands beside it.
+fn ladder(settings: &TranscodeSettings, source: &Source, may_pass: bool) -> LadderPlan {
+    let (width, height) = (source.video.width(), source.video.height());
+    let fit = |may_pass| {
+        let ladder = &settings.ladder;
+        LadderPlan::new(ladder, u32::from(width), u32::from(height), may_pass)
+    };
+    let fitted = fit(may_pass);
+    let codec = match source.video.video_codec() {
+        VideoCodec::Hevc => "hevc",
+        VideoCodec::Av1 => "av1",
+        _ => return fitted,
+    };
+    let encoded = fit(false).encoded;
+    let is_free = |name: &String| {
+        RenditionName::new(name.clone()).is_ok() && encoded.iter().all(|rung| rung.name != *name)
+    };
+    let passthrough = fitted.passthrough.map(|rung| {
+        let names = [format!("{}-{codec}", rung.name), format!("source-{codec}")];
+        let name = names.into_iter().find(is_free).unwrap_or(rung.name);
+        Rung { name, ..rung }
+    });
+    LadderPlan {
+        passthrough,
+        encoded,
     }
 }
 

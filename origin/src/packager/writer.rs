@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cmaf::{MediaTime, Output, Packager, PartOutput, Sample, TrackConfig, TrackId};
-use hls::multivariant::{AudioRendition, FrameRate, Multivariant, Variant};
+use cmaf::{
+    MediaTime, Output, Packager, PartOutput, Sample, TrackConfig, TrackId, VideoCodec, VideoConfig,
+};
+use hls::multivariant::{AudioRendition, FrameRate, Multivariant, Variant, VideoRange};
 use hls::{
     ConfigError, LiveConfig, LivePlaylist, Msn, NewPart, ProgramDateTime, RenditionName,
     RenditionNameError,
@@ -372,6 +374,7 @@ impl Writer {
     fn multivariant(&self, draft: &MultivariantDraft) -> Multivariant {
         let mut playlist = Multivariant::default();
         let mut audio_codec = None;
+        let mut ranks = Vec::new();
         for track in &self.tracks {
             if let Some(TrackConfig::Audio(audio)) = &track.config {
                 audio_codec = Some(audio.codec().to_owned());
@@ -397,10 +400,46 @@ impl Writer {
                     .collect(),
                 resolution: Some((u32::from(video.width()), u32::from(video.height()))),
                 frame_rate: draft.frame_rate,
+                video_range: Some(video_range(video.range())),
+                score: None,
             });
+            ranks.push(rank(video));
         }
+        score(&mut playlist.variants, &ranks);
         playlist
     }
+}
+
+fn video_range(range: cmaf::VideoRange) -> VideoRange {
+    match range {
+        cmaf::VideoRange::Hlg => VideoRange::Hlg,
+        cmaf::VideoRange::Pq => VideoRange::Pq,
+        cmaf::VideoRange::Sdr => VideoRange::Sdr,
+    }
+}
+
+/// What makes a variant better than another: its height, then its codec.
+fn rank(video: &VideoConfig) -> (u16, u8) {
+    let codec = match video.video_codec() {
+        VideoCodec::Av1 => 2,
+        VideoCodec::Hevc => 1,
+        _ => 0,
+    };
+    (video.width().min(video.height()), codec)
+}
+
+/// SCORE and the order of variants, both best first. A player takes the best that it can decode and
+/// that the network carries; a single variant needs no score.
+fn score(variants: &mut Vec<Variant>, ranks: &[(u16, u8)]) {
+    let count = variants.len();
+    if count < 2 {
+        return;
+    }
+    let mut ranked: Vec<_> = ranks.iter().zip(variants.drain(..)).collect();
+    ranked.sort_by_key(|(rank, _)| std::cmp::Reverse(**rank));
+    let scores = (1..=count).rev().map(|score| u32::try_from(score).ok());
+    let scored = ranked.into_iter().zip(scores);
+    variants.extend(scored.map(|((_, variant), score)| Variant { score, ..variant }));
 }
 
 fn info(settings: &StreamSettings, plan: &Plan, source: &Source) -> StreamInfo {

@@ -10,6 +10,10 @@
     reason = "a test's helpers fail the test; clippy.toml excuses only functions marked #[test]"
 )]
 
+#[path = "../../../crates/rtmp/tests/it/client.rs"]
+mod client;
+mod codecs;
+mod encoder;
 mod end;
 mod grid;
 mod harness;
