@@ -233,6 +233,14 @@ impl Broadcast {
                 metrics.transcode(),
             )
         });
+        if let Some(reason) = &source.alone {
+            let stream = &claim.stream.name;
+            tracing::warn!(
+                stream,
+                reason,
+                "of several video tracks only track 0 is used"
+            );
+        }
         tracing::info!(
             stream = claim.stream.name,
             width = source.video.width(),
@@ -325,11 +333,19 @@ impl Broadcast {
                 }
                 None => {}
             },
-            Media::Video { frame, arrival } => {
-                self.writer.arrived(&frame, arrival);
-                if let Some(track) = self.plan.passthrough_track() {
+            Media::Video {
+                track: number,
+                frame,
+                arrival,
+            } => {
+                if let Some(track) = self.plan.source_track(number) {
                     self.aligner.push(track, video_sample(&frame));
                 }
+                // ffmpeg, and who measures the way of a picture, see the first track.
+                if number != 0 {
+                    return;
+                }
+                self.writer.arrived(&frame, arrival);
                 if let Some(transcoder) = &mut self.transcoder {
                     transcoder.push(&frame);
                 }

@@ -3,23 +3,34 @@
 //! Also the place where a broadcast is refused for what it is. Pure but for the arrival times
 //! that it is given.
 
+mod beside;
+mod source;
+
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use cmaf::{
-    AudioConfig, Colour, MediaTime, Passthrough, Probe, ProbeReport, Sample, VideoConfig,
-    without_temporal_delimiter,
-};
+use cmaf::{AudioConfig, MediaTime, Probe, Sample, VideoConfig, without_temporal_delimiter};
 use rtmp::flv::{AudioBody, AudioCodec, ColorInfo, VideoBody, VideoCodec};
 use tokio::time::Instant;
 
 use crate::publish::{PublishedBody, PublishedTag};
 use crate::transcode::SourceFrame;
 
+pub(super) use beside::BesideTrack;
+pub(super) use source::Source;
+
+use beside::Beside;
+use source::{audio_config, colour, video_config};
+
 /// Bytes kept while the source is being looked at: 2.6 s at 100 Mbit/s.
 const BACKLOG_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A source timestamp this far from the one before is a broken clock, not a gap.
 const JUMP_MS_MAX: i64 = 5_000;
+/// Once track 0 is known, so long is waited for the tracks beside it.
+const BESIDE_WAIT_MS: i64 = 500;
+/// A track this far behind another has stopped: all renditions would wait for it.
+const TRACK_LAG_MS_MAX: i64 = 3_000;
 
 /// Why a broadcast is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +57,9 @@ pub enum IntakeError {
     /// A frame of another codec than the configuration before it.
     #[error("{0} frames came after a configuration of another codec")]
     OtherCodec(&'static str),
+    /// A track of the broadcaster's ladder gives no pictures any more.
+    #[error("video track {0} has stopped; publish again to go on without it")]
+    TrackStopped(u8),
     /// A codec that is not taken.
     #[error("the codec {0} is not supported: send H.264, HEVC or AV1 video, and AAC or Opus audio")]
     UnsupportedCodec(&'static str),
@@ -59,52 +73,11 @@ pub(super) enum Media {
         data: Bytes,
     },
     Video {
+        /// As the broadcaster numbers it.
+        track: u8,
         frame: SourceFrame,
         arrival: Instant,
     },
-}
-
-/// A source that is known.
-#[derive(Debug)]
-pub(super) struct Source {
-    pub(super) video: VideoConfig,
-    pub(super) audio: Option<AudioConfig>,
-    pub(super) report: ProbeReport,
-    /// When the picture at time zero arrived.
-    pub(super) started_at: SystemTime,
-    /// What came meanwhile.
-    pub(super) backlog: Vec<Media>,
-}
-
-impl Source {
-    /// Frames in a GOP, when the source may pass through.
-    pub(super) fn gop_frames(&self) -> Option<u32> {
-        match self.report.passthrough {
-            Passthrough::Yes { gop_frames } => Some(gop_frames),
-            _ => None,
-        }
-    }
-
-    /// Average bits per second of the source so far, video and audio.
-    pub(super) fn bitrates(&self) -> (u64, u64) {
-        let (mut video, mut audio, mut until_ms) = (0_usize, 0_usize, 1_i64);
-        for media in &self.backlog {
-            match media {
-                Media::Audio { data, .. } => audio += data.len(),
-                Media::Video { frame, .. } => {
-                    video += frame.data.len();
-                    until_ms = until_ms.max(frame.dts_ms);
-                }
-            }
-        }
-        let bits = |bytes: usize| {
-            let bits = u64::try_from(bytes)
-                .unwrap_or(u64::MAX)
-                .saturating_mul(8_000);
-            bits / u64::try_from(until_ms).unwrap_or(1).max(1)
-        };
-        (bits(video), bits(audio))
-    }
 }
 
 /// Turns tags into [`Media`], and knows the configuration.
@@ -120,6 +93,12 @@ pub(super) struct Intake {
     started_at: Option<SystemTime>,
     last_video_ms: Option<i64>,
     last_audio_ms: Option<i64>,
+    /// What is seen of other tracks until the source is known.
+    beside: Beside,
+    /// Media time at which track 0 was known.
+    known_ms: Option<i64>,
+    /// The tracks in use beside track 0, once the source is known: their records and newest times.
+    ladder: Option<BTreeMap<u8, (Bytes, i64)>>,
     backlog: Vec<Media>,
     backlog_bytes: usize,
 }
@@ -170,6 +149,9 @@ impl Intake {
                 };
                 self.video(frame, arrival, now)
             }
+            PublishedBody::Video(VideoBody::Track { number, body }) => {
+                self.other_track(number, timestamp_ms, *body, arrival)
+            }
             PublishedBody::Audio(AudioBody::Unsupported { codec, .. })
             | PublishedBody::Video(VideoBody::Unsupported { codec, .. }) => {
                 Err(IntakeError::UnsupportedCodec(codec))
@@ -186,9 +168,14 @@ impl Intake {
                 self.probe.push_audio();
                 self.backlog_bytes += data.len();
             }
-            Media::Video { frame, .. } => {
-                self.probe.push_video(&video_sample(frame));
+            Media::Video { track, frame, .. } => {
                 self.backlog_bytes += frame.data.len();
+                if *track == 0 {
+                    self.probe.push_video(&video_sample(frame));
+                    self.beside.first(frame);
+                } else {
+                    self.beside.picture(*track, frame);
+                }
             }
         }
         self.backlog.push(media);
@@ -201,13 +188,31 @@ impl Intake {
     /// The source, once it is known; takes the backlog.
     pub(super) fn source(&mut self) -> Option<Source> {
         let report = self.probe.report()?;
+        let now_ms = self.last_video_ms?;
+        let known_ms = *self.known_ms.get_or_insert(now_ms);
+        if !self.beside.is_known() && now_ms - known_ms < BESIDE_WAIT_MS {
+            return None;
+        }
         let (_, video) = self.video.clone()?;
-        let colour = self.color.and_then(colour);
+        let video = match self.color.and_then(colour) {
+            Some(colour) => video.with_colour(colour),
+            None => video,
+        };
+        let verdict = if self.beside.is_empty() {
+            Ok(Vec::new())
+        } else {
+            self.beside.verdict(&video, &report)
+        };
+        let (beside, alone) = match verdict {
+            Ok(beside) => (beside, None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        let in_use = |track: &BesideTrack| (track.number, (track.video.record().clone(), now_ms));
+        self.ladder = Some(beside.iter().map(in_use).collect());
         Some(Source {
-            video: match colour {
-                Some(colour) => video.with_colour(colour),
-                None => video,
-            },
+            video,
+            beside,
+            alone,
             audio: self.audio.as_ref().map(|(_, audio)| audio.clone()),
             report,
             started_at: self.started_at?,
@@ -258,8 +263,93 @@ impl Intake {
             self.zero_ms = Some(frame.dts_ms);
             self.started_at = Some(now);
         }
+        self.check_ladder()?;
         frame.dts_ms -= self.zero_ms.unwrap_or_default();
-        Ok(Some(Media::Video { frame, arrival }))
+        Ok(Some(Media::Video {
+            track: 0,
+            frame,
+            arrival,
+        }))
+    }
+
+    /// A tag of another track than track 0. Before the source is known nothing in it can end the
+    /// broadcast: at worst track 0 has to do alone.
+    fn other_track(
+        &mut self,
+        number: u8,
+        timestamp_ms: i64,
+        body: VideoBody,
+        arrival: Instant,
+    ) -> Result<Option<Media>, IntakeError> {
+        match body {
+            VideoBody::SequenceHeader { codec, record } => {
+                match &self.ladder {
+                    None => self.beside.configure(number, codec, record),
+                    Some(ladder) => {
+                        let known = ladder.get(&number);
+                        if known.is_some_and(|(known, _)| *known != record) {
+                            return Err(IntakeError::ConfigurationChanged("video"));
+                        }
+                    }
+                }
+                Ok(None)
+            }
+            VideoBody::Frame {
+                codec,
+                keyframe,
+                composition_ms,
+                data,
+            } => {
+                if let Some(ladder) = &mut self.ladder {
+                    let Some((_, last_ms)) = ladder.get_mut(&number) else {
+                        return Ok(None);
+                    };
+                    check_jump("video", &mut Some(*last_ms), timestamp_ms)?;
+                    *last_ms = timestamp_ms;
+                    self.check_ladder()?;
+                }
+                let Some(zero_ms) = self.zero_ms else {
+                    return Ok(None);
+                };
+                let data = match codec {
+                    VideoCodec::Av1 => without_temporal_delimiter(data),
+                    _ => data,
+                };
+                let frame = SourceFrame {
+                    dts_ms: timestamp_ms - zero_ms,
+                    composition_ms,
+                    keyframe,
+                    data,
+                };
+                Ok(Some(Media::Video {
+                    track: number,
+                    frame,
+                    arrival,
+                }))
+            }
+            VideoBody::Unsupported { codec, .. } => {
+                let reason = format!("{codec} is not supported");
+                self.beside.fault(number, reason);
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Renditions are shown together, so that one that stops would stop all of them.
+    fn check_ladder(&self) -> Result<(), IntakeError> {
+        let (Some(ladder), Some(first_ms)) = (&self.ladder, self.last_video_ms) else {
+            return Ok(());
+        };
+        for (&number, (_, last_ms)) in ladder {
+            if first_ms - last_ms > TRACK_LAG_MS_MAX {
+                return Err(IntakeError::TrackStopped(number));
+            }
+            if last_ms - first_ms > TRACK_LAG_MS_MAX {
+                return Err(IntakeError::TrackStopped(0));
+            }
+        }
+        Ok(())
     }
 
     fn audio(
@@ -285,33 +375,6 @@ impl Intake {
         let dts_ms = dts_ms.filter(|dts_ms| *dts_ms >= 0 && self.audio.is_some());
         Ok(dts_ms.map(|dts_ms| Media::Audio { dts_ms, data }))
     }
-}
-
-fn video_config(codec: VideoCodec, record: Bytes) -> Result<VideoConfig, String> {
-    match codec {
-        VideoCodec::Avc => VideoConfig::from_avcc(record).map_err(|error| error.to_string()),
-        VideoCodec::Hevc => VideoConfig::from_hvcc(record).map_err(|error| error.to_string()),
-        VideoCodec::Av1 => VideoConfig::from_av1c(record).map_err(|error| error.to_string()),
-        codec => Err(format!("{} cannot be packaged", codec.as_str())),
-    }
-}
-
-fn audio_config(codec: AudioCodec, record: Bytes) -> Result<AudioConfig, String> {
-    match codec {
-        AudioCodec::Aac => AudioConfig::from_asc(record).map_err(|error| error.to_string()),
-        AudioCodec::Opus => AudioConfig::from_opus(record).map_err(|error| error.to_string()),
-        codec => Err(format!("{} cannot be packaged", codec.as_str())),
-    }
-}
-
-/// `colorInfo` says nothing of the range of sample values: encoders send the limited one.
-fn colour(color: ColorInfo) -> Option<Colour> {
-    Some(Colour {
-        primaries: color.primaries?,
-        transfer: color.transfer?,
-        matrix: color.matrix?,
-        full_range: false,
-    })
 }
 
 fn check_jump(

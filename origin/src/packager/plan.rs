@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cmaf::{
     FrameRate, GridError, GridInput, GridPlan, TrackConfig, TrackKind, TrackSpec, VideoCodec,
+    VideoConfig,
 };
 use hls::RenditionName;
 
@@ -28,27 +29,34 @@ pub enum PlanError {
     Grid(#[from] GridError),
 }
 
-/// Tracks are, in this order: the passed through source, the encoded rungs, audio. The first one
-/// leads.
+/// Tracks are, in this order: the passed through source, the tracks that the broadcaster sends beside
+/// it, the encoded rungs, audio. The first one leads.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) grid: GridPlan,
     pub(super) ladder: LadderPlan,
     pub(super) encode: Option<EncodeSpec>,
+    /// The broadcaster's own ladder beside the passed through source, by its track numbers.
+    beside: Vec<(u8, Rung)>,
     has_audio: bool,
 }
 
-/// What the Multivariant Playlist says about bits per second.
+/// What the Multivariant Playlist says about bits and frames per second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bandwidth {
     pub(super) peak: u64,
     pub(super) average: u64,
+    pub(super) frame_rate: FrameRate,
 }
 
 impl Plan {
     pub(super) fn new(settings: &TranscodeSettings, source: &Source) -> Result<Self, PlanError> {
         let gop_frames = source.gop_frames().filter(|_| settings.passthrough);
-        let ladder = ladder(settings, source, gop_frames.is_some());
+        let (ladder, beside) = if gop_frames.is_some() && !source.beside.is_empty() {
+            own_ladder(source)
+        } else {
+            (ladder(settings, source, gop_frames.is_some()), Vec::new())
+        };
         let audio = source.audio.as_ref();
         let mut input = GridInput::new(
             source.report.frame_rate,
@@ -75,6 +83,7 @@ impl Plan {
             grid,
             ladder,
             encode,
+            beside,
             has_audio: audio.is_some(),
         })
     }
@@ -83,16 +92,23 @@ impl Plan {
     pub(super) fn tracks(&self, source: &Source) -> Vec<TrackSpec> {
         let passthrough = self.ladder.passthrough.iter();
         let passthrough = passthrough.map(|_| TrackConfig::Video(source.video.clone()).into());
+        let beside = self.beside.iter();
+        let beside = beside.filter_map(|(number, _)| source.track(*number));
+        let beside = beside.map(|video| TrackConfig::Video(video.clone()).into());
         let encoded = self.ladder.encoded.iter();
         let encoded = encoded.map(|_| TrackSpec::unconfigured(TrackKind::Video));
         let audio = source.audio.iter();
         let audio = audio.map(|audio| TrackConfig::Audio(audio.clone()).into());
-        passthrough.chain(encoded).chain(audio).collect()
+        passthrough
+            .chain(beside)
+            .chain(encoded)
+            .chain(audio)
+            .collect()
     }
 
     /// Where each track comes from.
     pub(super) fn roles(&self) -> Vec<Role> {
-        let source = self.ladder.passthrough.iter().map(|_| Role::Source);
+        let source = self.sources().map(|_| Role::Source);
         let encoded = self.ladder.encoded.iter().map(|_| Role::Encoded);
         let audio = self.has_audio.then_some(Role::Audio);
         source.chain(encoded).chain(audio).collect()
@@ -100,7 +116,24 @@ impl Plan {
 
     /// Video renditions in track order.
     pub(super) fn rungs(&self) -> impl Iterator<Item = &Rung> {
-        self.ladder.passthrough.iter().chain(&self.ladder.encoded)
+        let sources = self.sources().map(|(_, rung)| rung);
+        sources.chain(&self.ladder.encoded)
+    }
+
+    /// What is packaged as it came, in track order, with the broadcaster's track numbers.
+    fn sources(&self) -> impl Iterator<Item = (u8, &Rung)> {
+        let first = self.ladder.passthrough.iter().map(|rung| (0, rung));
+        first.chain(self.beside.iter().map(|(number, rung)| (*number, rung)))
+    }
+
+    /// The track that a track of the broadcaster's becomes.
+    pub(super) fn source_track(&self, number: u8) -> Option<TrackIndex> {
+        self.sources().position(|(own, _)| own == number)
+    }
+
+    /// The broadcaster's number of a track that is packaged as it came.
+    pub(super) fn source_number(&self, track: TrackIndex) -> Option<u8> {
+        self.sources().nth(track).map(|(number, _)| number)
     }
 
     /// Rendition names in track order.
@@ -118,7 +151,7 @@ impl Plan {
     }
 
     pub(super) fn encoded_track(&self, rung: usize) -> TrackIndex {
-        rung + usize::from(self.ladder.passthrough.is_some())
+        rung + self.sources().count()
     }
 
     pub(super) fn encoded_tracks(&self) -> std::ops::Range<TrackIndex> {
@@ -140,16 +173,21 @@ impl Plan {
 
     /// Per video track, with the audio that plays along.
     pub(super) fn bandwidths(&self, source: &Source) -> Vec<Bandwidth> {
-        let (video, audio) = source.bitrates();
-        let passthrough = self.ladder.passthrough.iter().map(|_| Bandwidth {
-            peak: video * PASSTHROUGH_PEAK_PERCENT / 100 + audio,
-            average: video + audio,
+        let (_, audio) = source.bitrates(0);
+        let passthrough = self.sources().map(|(number, _)| {
+            let (video, _) = source.bitrates(number);
+            Bandwidth {
+                peak: video * PASSTHROUGH_PEAK_PERCENT / 100 + audio,
+                average: video + audio,
+                frame_rate: source.frame_rate(number),
+            }
         });
         let encoded = self.ladder.encoded.iter().map(|rung| {
             let bitrate = u64::from(rung.bitrate_kbps) * 1_000;
             Bandwidth {
                 peak: bitrate * ENCODED_PEAK_PERCENT / 100 + audio,
                 average: bitrate + audio,
+                frame_rate: self.grid.frame_rate,
             }
         });
         passthrough.chain(encoded).collect()
@@ -165,11 +203,10 @@ fn ladder(settings: &TranscodeSettings, source: &Source, may_pass: bool) -> Ladd
         LadderPlan::new(ladder, u32::from(width), u32::from(height), may_pass)
     };
     let fitted = fit(may_pass);
-    let codec = match source.video.video_codec() {
-        VideoCodec::Hevc => "hevc",
-        VideoCodec::Av1 => "av1",
-        _ => return fitted,
-    };
+    if source.video.video_codec() == VideoCodec::Avc {
+        return fitted;
+    }
+    let codec = suffix(&source.video);
     let encoded = fit(false).encoded;
     let is_free = |name: &String| {
         RenditionName::new(name.clone()).is_ok() && encoded.iter().all(|rung| rung.name != *name)
@@ -182,6 +219,45 @@ fn ladder(settings: &TranscodeSettings, source: &Source, may_pass: bool) -> Ladd
     LadderPlan {
         passthrough,
         encoded,
+    }
+}
+
+/// The broadcaster's own ladder: every track a rendition named by its height, and nothing to encode.
+fn own_ladder(source: &Source) -> (LadderPlan, Vec<(u8, Rung)>) {
+    let mut names: Vec<String> = Vec::new();
+    let mut rung = |number: u8, video: &VideoConfig| {
+        let height = video.width().min(video.height());
+        let names_tried = [
+            format!("{height}p"),
+            format!("{height}p-{}", suffix(video)),
+            format!("{height}p-{number}"),
+        ];
+        let name = names_tried.into_iter().find(|name| !names.contains(name));
+        let name = name.unwrap_or_else(|| format!("track-{number}"));
+        names.push(name.clone());
+        Rung {
+            name,
+            width: video.width().into(),
+            height: video.height().into(),
+            bitrate_kbps: 0,
+        }
+    };
+    let first = rung(0, &source.video);
+    let beside = source.beside.iter();
+    let beside = beside.map(|track| (track.number, rung(track.number, &track.video)));
+    let beside = beside.collect();
+    let ladder = LadderPlan {
+        passthrough: Some(first),
+        encoded: Vec::new(),
+    };
+    (ladder, beside)
+}
+
+fn suffix(video: &VideoConfig) -> &'static str {
+    match video.video_codec() {
+        VideoCodec::Av1 => "av1",
+        VideoCodec::Hevc => "hevc",
+        _ => "avc",
     }
 }
 

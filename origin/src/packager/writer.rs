@@ -62,7 +62,7 @@ pub(super) struct Writer {
     /// Time of the leader's first sample: zero of the packager's timeline.
     leader_zero: Option<MediaTime>,
     tracks: Vec<Track>,
-    /// Frame rate for the Multivariant Playlist; `None` once it is written.
+    /// For the Multivariant Playlist; `None` once it is written.
     unwritten: Option<MultivariantDraft>,
     outputs: Vec<Output>,
     arrivals: VecDeque<(MediaTime, Instant)>,
@@ -81,7 +81,6 @@ struct Track {
 #[derive(Debug)]
 struct MultivariantDraft {
     bandwidths: Vec<Bandwidth>,
-    frame_rate: Option<FrameRate>,
 }
 
 impl Writer {
@@ -110,8 +109,10 @@ impl Writer {
             renditions.push((playlist, kind));
             let config = match kind {
                 RenditionKind::Audio => source.audio.clone().map(TrackConfig::Audio),
-                RenditionKind::Video => (plan.passthrough_track() == Some(track))
-                    .then(|| TrackConfig::Video(source.video.clone())),
+                RenditionKind::Video => plan
+                    .source_number(track)
+                    .and_then(|number| source.track(number))
+                    .map(|video| TrackConfig::Video(video.clone())),
             };
             tracks.push(Track {
                 name,
@@ -119,7 +120,6 @@ impl Writer {
                 starts: true,
             });
         }
-        let rate = plan.grid.frame_rate;
         let mut writer = Self {
             stream: Arc::new(LiveStream::new(info(settings, plan, source), renditions)),
             metrics,
@@ -129,7 +129,6 @@ impl Writer {
             tracks,
             unwritten: Some(MultivariantDraft {
                 bandwidths: plan.bandwidths(source),
-                frame_rate: FrameRate::new(rate.numerator, rate.denominator),
             }),
             outputs: Vec::new(),
             arrivals: VecDeque::new(),
@@ -391,6 +390,7 @@ impl Writer {
             let Some(TrackConfig::Video(video)) = &track.config else {
                 continue;
             };
+            let rate = bandwidth.frame_rate;
             playlist.variants.push(Variant {
                 rendition: track.name.clone(),
                 bandwidth: bandwidth.peak,
@@ -399,7 +399,7 @@ impl Writer {
                     .chain(audio_codec.clone())
                     .collect(),
                 resolution: Some((u32::from(video.width()), u32::from(video.height()))),
-                frame_rate: draft.frame_rate,
+                frame_rate: FrameRate::new(rate.numerator, rate.denominator),
                 video_range: Some(video_range(video.range())),
                 score: None,
             });

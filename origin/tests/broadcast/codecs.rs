@@ -17,7 +17,7 @@ const SVT_AV1: &str =
 const LADDER: &[(&str, u32, u32)] = &[("360p", 360, 700), ("180p", 180, 250)];
 
 /// Sends all and waits for the end of the stream: then the playlists list all of it.
-async fn published(origin: &Origin, tags: Tags) -> String {
+pub(crate) async fn published(origin: &Origin, tags: Tags) -> String {
     broadcast(&origin.publish_url(KEY), tags).await;
     let multivariant = origin.get("/live/demo/index.m3u8").await;
     assert_eq!(multivariant.status, StatusCode::OK);
@@ -25,7 +25,7 @@ async fn published(origin: &Origin, tags: Tags) -> String {
 }
 
 /// What a player finds in a rendition once it has ended: codec, and how many frames decode.
-async fn played(origin: &Origin, rendition: &str) -> (String, usize) {
+pub(crate) async fn played(origin: &Origin, rendition: &str) -> (String, usize) {
     eventually("end of the stream", async || {
         let path = format!("/live/demo/{rendition}/index.m3u8");
         let text = origin.get(&path).await.text().to_owned();
@@ -52,7 +52,7 @@ async fn played(origin: &Origin, rendition: &str) -> (String, usize) {
 
 /// The EXT-X-STREAM-INF line of a rendition.
 #[track_caller]
-fn variant<'a>(multivariant: &'a str, rendition: &str) -> &'a str {
+pub(crate) fn variant<'a>(multivariant: &'a str, rendition: &str) -> &'a str {
     let uri = format!("{rendition}/index.m3u8");
     let mut lines = multivariant.lines();
     let mut before = "";
@@ -67,7 +67,7 @@ fn variant<'a>(multivariant: &'a str, rendition: &str) -> &'a str {
 }
 
 #[track_caller]
-fn says(line: &str, attributes: &[&str]) {
+pub(crate) fn says(line: &str, attributes: &[&str]) {
     for attribute in attributes {
         assert!(line.contains(attribute), "{line} lacks {attribute}");
     }

@@ -17,6 +17,7 @@ mod encoder;
 mod end;
 mod grid;
 mod harness;
+mod multitrack;
 mod passthrough;
 mod process;
 mod refusal;
