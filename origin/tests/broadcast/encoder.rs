@@ -6,12 +6,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rtmp::amf0::Value;
 use rtmp::flv::{AudioBody, AudioCodec, VideoBody, VideoCodec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::client::{Mux, message, publish};
+use crate::client::{Mux, message, number, publish, text};
 use crate::harness::{KEY, PATIENCE};
 
 const AUDIO: u8 = 8;
@@ -204,5 +205,10 @@ pub(crate) async fn broadcast(url: &str, tags: Tags) {
         mux.send(message(6, kind, 1, at, &body), &mut bytes);
         socket.write_all(&bytes).await.unwrap();
     }
+    // A goodbye: who vanishes without one may come back.
+    let mut bytes = Vec::new();
+    let goodbye = [text("FCUnpublish"), number(7), Value::Null, text(KEY)];
+    mux.command(1, &goodbye, &mut bytes);
+    socket.write_all(&bytes).await.unwrap();
     socket.shutdown().await.unwrap();
 }
