@@ -415,7 +415,7 @@ mod tests {
 
     fn frame(keyframe: bool) -> PublishedBody {
         PublishedBody::Video(VideoBody::Frame {
-            codec: rtmp::flv::VideoCodec::Avc,
+            codec: VideoCodec::Avc,
             keyframe,
             composition_ms: 0,
             data: Bytes::from_static(b"frame"),
@@ -438,7 +438,7 @@ mod tests {
     #[test]
     fn a_broken_configuration_is_refused() {
         let body = PublishedBody::Video(VideoBody::SequenceHeader {
-            codec: rtmp::flv::VideoCodec::Avc,
+            codec: VideoCodec::Avc,
             record: Bytes::from_static(b"\x01"),
         });
         let refused = read(&mut Intake::default(), 0, body).unwrap_err();
