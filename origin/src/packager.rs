@@ -12,6 +12,7 @@
 mod align;
 mod intake;
 mod plan;
+mod variants;
 mod writer;
 
 use std::pin::pin;

@@ -239,7 +239,8 @@ fn own_ladder(source: &Source) -> (LadderPlan, Vec<(u8, Rung)>) {
             name,
             width: video.width().into(),
             height: video.height().into(),
-            bitrate_kbps: 0,
+            // What it has, should it ever have to be made.
+            bitrate_kbps: u32::try_from(source.bitrates(number).0 / 1_000).unwrap_or(u32::MAX),
         }
     };
     let first = rung(0, &source.video);

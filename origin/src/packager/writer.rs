@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cmaf::{
-    MediaTime, Output, Packager, PartOutput, Sample, TrackConfig, TrackId, VideoCodec, VideoConfig,
-};
-use hls::multivariant::{AudioRendition, FrameRate, Multivariant, Variant, VideoRange};
+use cmaf::{MediaTime, Output, Packager, PartOutput, Sample, TrackConfig, TrackId};
+use hls::multivariant::{AudioRendition, FrameRate, Multivariant, Variant};
 use hls::{
     ConfigError, LiveConfig, LivePlaylist, Msn, NewPart, ProgramDateTime, RenditionName,
     RenditionNameError,
@@ -18,6 +16,7 @@ use super::Studio;
 use super::align::TrackIndex;
 use super::intake::Source;
 use super::plan::{Bandwidth, Plan};
+use super::variants::{rank, score, video_range};
 use crate::config::{PackagingSettings, StreamSettings};
 use crate::metrics::StreamMetrics;
 use crate::transcode::SourceFrame;
@@ -408,38 +407,6 @@ impl Writer {
         score(&mut playlist.variants, &ranks);
         playlist
     }
-}
-
-fn video_range(range: cmaf::VideoRange) -> VideoRange {
-    match range {
-        cmaf::VideoRange::Hlg => VideoRange::Hlg,
-        cmaf::VideoRange::Pq => VideoRange::Pq,
-        cmaf::VideoRange::Sdr => VideoRange::Sdr,
-    }
-}
-
-/// What makes a variant better than another: its height, then its codec.
-fn rank(video: &VideoConfig) -> (u16, u8) {
-    let codec = match video.video_codec() {
-        VideoCodec::Av1 => 2,
-        VideoCodec::Hevc => 1,
-        _ => 0,
-    };
-    (video.width().min(video.height()), codec)
-}
-
-/// SCORE and the order of variants, both best first. A player takes the best that it can decode and
-/// that the network carries; a single variant needs no score.
-fn score(variants: &mut Vec<Variant>, ranks: &[(u16, u8)]) {
-    let count = variants.len();
-    if count < 2 {
-        return;
-    }
-    let mut ranked: Vec<_> = ranks.iter().zip(variants.drain(..)).collect();
-    ranked.sort_by_key(|(rank, _)| std::cmp::Reverse(**rank));
-    let scores = (1..=count).rev().map(|score| u32::try_from(score).ok());
-    let scored = ranked.into_iter().zip(scores);
-    variants.extend(scored.map(|((_, variant), score)| Variant { score, ..variant }));
 }
 
 fn info(settings: &StreamSettings, plan: &Plan, source: &Source) -> StreamInfo {
