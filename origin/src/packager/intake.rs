@@ -483,6 +483,20 @@ mod tests {
     }
 
     #[test]
+    fn a_track_that_stops_ends_the_broadcast() {
+        let mut intake = Intake {
+            zero_ms: Some(0),
+            ladder: Some(BTreeMap::from([(1, (Bytes::new(), 0))])),
+            ..Intake::default()
+        };
+        for at in [0, 1_000, 2_000, 3_000] {
+            assert!(read(&mut intake, at, frame(false)).is_ok());
+        }
+        let refused = read(&mut intake, 3_040, frame(false)).unwrap_err();
+        assert_eq!(refused, IntakeError::TrackStopped(1));
+    }
+
+    #[test]
     fn nothing_counts_before_the_first_keyframe() {
         let mut intake = Intake::default();
         assert!(read(&mut intake, 70, frame(false)).unwrap().is_none());

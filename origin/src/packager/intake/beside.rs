@@ -162,6 +162,60 @@ fn agree(one: &[i64], other: &[i64]) -> bool {
 mod tests {
     use super::*;
 
+    /// hvcC of x265, 1280x720.
+    const HVCC: &str = "0101600000009000000000005df000fcfdf8f800000f03a00001001840010c01ffff01600000\
+        030090000003000003005d959409a10001002b42010101600000030090000003000003005da00280802d16595952\
+        930bc05a020000030002000003003c10a2000100064401c073c189";
+    /// avcC of x264, 1280x720.
+    const AVCC: &str =
+        "0142c01fffe100176742c01fda014016ec0440000003004000000c23c60ca801000468ce0fc8";
+
+    fn config(text: &str) -> VideoConfig {
+        let digit = |i: usize| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
+        let record: Vec<u8> = (0..text.len()).step_by(2).map(digit).collect();
+        let codec = if text == AVCC {
+            flv::VideoCodec::Avc
+        } else {
+            flv::VideoCodec::Hevc
+        };
+        video_config(codec, record.into()).unwrap()
+    }
+
+    /// What is said of track 1 of that configuration and with such keyframes, beside a track 0 of HEVC
+    /// with a GOP of 25 frames.
+    fn verdict(other: &str, gop_frames: i64) -> Result<usize, String> {
+        let first = config(HVCC);
+        let mut beside = Beside::default();
+        let mut probe = Probe::new();
+        let codec = if other == AVCC {
+            flv::VideoCodec::Avc
+        } else {
+            flv::VideoCodec::Hevc
+        };
+        beside.configure(1, codec, config(other).record().clone());
+        for index in 0..60 {
+            let frame = |gop_frames: i64| SourceFrame {
+                dts_ms: index * 40,
+                composition_ms: 0,
+                keyframe: index % gop_frames == 0,
+                data: Bytes::from_static(b"x"),
+            };
+            probe.push_video(&video_sample(&frame(25)));
+            beside.first(&frame(25));
+            beside.picture(1, &frame(gop_frames));
+        }
+        let report = probe.report().unwrap();
+        let tracks = beside.verdict(&first, &report)?;
+        Ok(tracks.len())
+    }
+
+    #[test]
+    fn a_ladder_needs_shared_keyframes_and_h264() {
+        assert_eq!(verdict(AVCC, 25), Ok(1));
+        assert!(verdict(HVCC, 25).unwrap_err().contains("H.264"));
+        assert!(verdict(AVCC, 20).unwrap_err().contains("other pictures"));
+    }
+
     #[test]
     fn keyframes_agree_where_both_tracks_were_seen() {
         assert!(agree(&[0, 1_000, 2_000], &[0, 1_000]));
