@@ -7,7 +7,7 @@ use http::StatusCode;
 use rtmp::flv::VideoCodec;
 
 use crate::encoder::{Encoded, Tags, broadcast, interleave};
-use crate::harness::{KEY, Origin, eventually};
+use crate::harness::{KEY, Origin, child_with, eventually, kill};
 
 const PICTURE: &str = "testsrc2=size=640x360:rate=30:duration=6";
 const X265: &str = "-c:v libx265 -preset ultrafast -tag:v hvc1 -pix_fmt yuv420p -x265-params \
@@ -120,6 +120,31 @@ async fn av1_passes_through_beside_h264_of_its_height() {
     for (rendition, codec) in [("360p-av1", "av1"), ("360p", "h264"), ("180p", "h264")] {
         let expected = (codec.to_owned(), frames);
         assert_eq!(played(&origin, rendition).await, expected, "{rendition}");
+    }
+}
+
+/// A new ffmpeg begins in the middle: it hears the header and the present GOP again.
+#[tokio::test]
+async fn a_new_encoder_goes_on_with_hevc() {
+    let directory = tempfile::tempdir().unwrap();
+    let picture = PICTURE.replace("duration=6", "duration=12");
+    let source = Encoded::new(directory.path(), &picture, X265, "hvcC");
+    let origin = Origin::start(LADDER, "").await;
+    let tags = source.video_tags(VideoCodec::Hevc, 0);
+    let url = origin.publish_url(KEY);
+    let publishing = tokio::spawn(async move { broadcast(&url, tags).await });
+    origin.segments("360p", 1).await;
+    let encoder = child_with("matroska", std::process::id()).expect("an encoder");
+    kill("-KILL", encoder);
+    publishing.await.unwrap();
+    for rendition in ["360p-hevc", "360p", "180p"] {
+        let (_, frames) = played(&origin, rendition).await;
+        let lost = source.packets() - frames;
+        assert!(lost <= 90, "{rendition} lost {lost} frames");
+        let text = origin
+            .get(&format!("/live/demo/{rendition}/index.m3u8"))
+            .await;
+        assert_eq!(text.text().matches("#EXT-X-DISCONTINUITY\n").count(), 1);
     }
 }
 
