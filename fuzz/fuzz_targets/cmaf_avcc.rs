@@ -12,7 +12,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(data.len() <= AVCC_BYTES_MAX);
     assert_eq!(config.record(), data);
     assert!(config.width() > 0 && config.height() > 0);
-    assert!(matches!(config.length_size(), 1 | 2 | 4));
+    assert!(matches!(config.length_size(), Some(1 | 2 | 4)));
     assert_eq!(config.codec().len(), "avc1.PPCCLL".len());
     if let Some(rate) = config.frame_rate() {
         assert!(rate.numerator > 0 && rate.denominator > 0);

@@ -17,6 +17,7 @@ mod show;
 #[cfg(test)]
 mod source_clock;
 mod stage;
+mod variants;
 mod writer;
 
 use std::pin::pin;
@@ -125,11 +126,9 @@ impl From<&BroadcastError> for EndReason {
 }
 
 fn count_bytes(metrics: &StreamMetrics, tag: &PublishedTag) {
-    use rtmp::flv::{AudioBody, VideoBody};
     let bytes = match &tag.body {
-        PublishedBody::Audio(AudioBody::Frame(data))
-        | PublishedBody::Video(VideoBody::Frame { data, .. }) => data.len(),
-        _ => 0,
+        PublishedBody::Audio(body) => body.payload_bytes(),
+        PublishedBody::Video(body) => body.payload_bytes(),
     };
     metrics
         .ingest_bytes
@@ -168,11 +167,18 @@ impl<'a> Broadcast<'a> {
             Transcoder::new(
                 studio.transcode.clone(),
                 spec,
-                source.avcc.clone(),
+                &source.video,
                 name,
                 metrics.transcode(),
             )
         });
+        if let Some(reason) = &source.alone {
+            tracing::warn!(
+                stream = name,
+                reason,
+                "of several video tracks only track 0 is used"
+            );
+        }
         tracing::info!(
             stream = name,
             width = source.video.width(),
@@ -278,11 +284,19 @@ impl<'a> Broadcast<'a> {
                 }
                 None => {}
             },
-            Media::Video { frame, arrival } => {
-                self.stage.writer.arrived(&frame, arrival);
-                if let Some(track) = self.plan.passthrough_track() {
+            Media::Video {
+                track: number,
+                frame,
+                arrival,
+            } => {
+                if let Some(track) = self.plan.source_track(number) {
                     self.aligner.push(track, video_sample(&frame));
                 }
+                // ffmpeg, and who measures the way of a picture, see the first track.
+                if number != 0 {
+                    return;
+                }
+                self.stage.writer.arrived(&frame, arrival);
                 if let Some(transcoder) = &mut self.transcoder {
                     transcoder.push(&frame);
                 }

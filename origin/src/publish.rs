@@ -142,11 +142,8 @@ impl PublishedTag {
     /// an oversized tag can pass, alone.
     fn queued_bytes(&self) -> u32 {
         let bytes = match &self.body {
-            PublishedBody::Audio(AudioBody::SequenceHeader(data) | AudioBody::Frame(data))
-            | PublishedBody::Video(
-                VideoBody::SequenceHeader(data) | VideoBody::Frame { data, .. },
-            ) => data.len(),
-            _ => 0,
+            PublishedBody::Audio(body) => body.payload_bytes(),
+            PublishedBody::Video(body) => body.payload_bytes(),
         };
         u32::try_from(bytes).map_or(QUEUED_BYTES_MAX, |bytes| bytes.min(QUEUED_BYTES_MAX))
     }
@@ -605,6 +602,7 @@ mod tests {
         let tag = || PublishedTag {
             timestamp_ms: 0,
             body: PublishedBody::Video(VideoBody::Frame {
+                codec: rtmp::flv::VideoCodec::Avc,
                 keyframe: true,
                 composition_ms: 0,
                 data: bytes::Bytes::from(vec![0; QUEUED_BYTES_MAX as usize / 2]),

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod child;
+mod feed;
 mod ladder;
 mod lines;
 mod replay;
@@ -15,7 +16,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rtmp::flv::{VideoBody, Writer};
+use cmaf::VideoConfig;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::TranscodeSettings;
@@ -23,9 +24,11 @@ use crate::metrics::TranscodeMetrics;
 
 pub use arguments::{EncodeSpec, Keyframes};
 pub use child::{EncodedFrame, SpawnError};
+pub(crate) use feed::format_of;
 pub use ladder::{LadderPlan, Rung};
 
 use child::{Child, ChildEvent};
+use feed::Feed;
 use replay::Replay;
 
 /// The pause before the second restart in a row without a picture; it doubles from there.
@@ -48,7 +51,7 @@ pub struct SourceFrame {
     pub composition_ms: i32,
     /// Whether decoding can start here.
     pub keyframe: bool,
-    /// NAL units with their lengths.
+    /// NAL units with their lengths, or the OBUs of a temporal unit.
     pub data: Bytes,
 }
 
@@ -89,8 +92,8 @@ pub struct Transcoder {
     stream: String,
     spec: EncodeSpec,
     metrics: TranscodeMetrics,
-    writer: Writer,
-    /// FLV file header and the source's `avcC`: what every child hears first.
+    feed: Feed,
+    /// File header and the source's decoder configuration: what every child hears first.
     preamble: Bytes,
     replay: Replay,
     state: State,
@@ -148,25 +151,23 @@ impl Running {
 }
 
 impl Transcoder {
-    /// Starts the first child; if that fails, [`Self::next`] says so. `avcc` is the source's
-    /// decoder configuration.
+    /// Starts the first child; if that fails, [`Self::next`] says so. `source` is what it decodes.
     pub fn new(
         settings: TranscodeSettings,
         spec: EncodeSpec,
-        avcc: Bytes,
+        source: &VideoConfig,
         stream: impl Into<String>,
         metrics: TranscodeMetrics,
     ) -> Self {
-        let (writer, header) = Writer::new(true, false);
-        let configuration = writer.video(0, &VideoBody::SequenceHeader(avcc));
+        let (feed, preamble) = Feed::new(source);
         let mut transcoder = Self {
             replay: Replay::new(settings.replay_bytes_max),
             settings,
             stream: stream.into(),
             spec,
             metrics,
-            writer,
-            preamble: Bytes::from([&header[..], &configuration[..]].concat()),
+            feed,
+            preamble,
             state: State::Idle,
             failures: 0,
             resume_ms: None,
@@ -180,14 +181,7 @@ impl Transcoder {
 
     /// Takes the source's next picture. A child that has fallen too far behind is killed here.
     pub fn push(&mut self, frame: &SourceFrame) {
-        let tag = self.writer.video(
-            frame.dts_ms,
-            &VideoBody::Frame {
-                keyframe: frame.keyframe,
-                composition_ms: frame.composition_ms,
-                data: frame.data.clone(),
-            },
-        );
+        let tag = self.feed.frame(frame);
         self.replay.push(frame.dts_ms, frame.keyframe, tag.clone());
         let State::Running(running) = &mut self.state else {
             return;

@@ -1,10 +1,13 @@
-//! [`AudioConfig`]: what an `AudioSpecificConfig` (ISO/IEC 14496-3 1.6.2.1) says of an AAC track.
-//! AAC-LC, and HE-AAC (v1, v2) where it is signalled; it does not look at audio frames.
+//! [`AudioConfig`]: the decoder configuration of an audio track, and how it is read from an
+//! `AudioSpecificConfig` (ISO/IEC 14496-3 1.6.2.1): AAC-LC, and HE-AAC (v1, v2) where it is
+//! signalled. [`crate::opus`] reads the other one.
 
 use bytes::Bytes;
+use mp4_atom::Dops;
 use thiserror::Error;
 
 use crate::bits::{BitReader, OutOfBits};
+use crate::opus::opus_packet_samples;
 
 /// Largest `AudioSpecificConfig` accepted. Real ones take 2 to 7 bytes.
 pub const ASC_BYTES_MAX: usize = 64;
@@ -24,15 +27,22 @@ const RATES: [u32; 13] = [
 const RATE_MIN: u32 = 7_350;
 const RATE_MAX: u32 = 96_000;
 
-/// The decoder configuration of an AAC track.
+/// The decoder configuration of an audio track.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AudioConfig {
-    record: Bytes,
-    profile: AacProfile,
-    sample_rate: u32,
-    output_rate: u32,
-    channels: u8,
-    frame_samples: u32,
+    pub(crate) record: Bytes,
+    pub(crate) entry: AudioEntry,
+    pub(crate) sample_rate: u32,
+    pub(crate) output_rate: u32,
+    pub(crate) channels: u8,
+    pub(crate) frame_samples: u32,
+}
+
+/// What goes into the sample entry, beside the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AudioEntry {
+    Aac(AacProfile),
+    Opus(Dops),
 }
 
 /// Which AAC.
@@ -120,7 +130,7 @@ impl AudioConfig {
         }
         Ok(Self {
             record,
-            profile,
+            entry: AudioEntry::Aac(profile),
             sample_rate,
             output_rate,
             channels,
@@ -134,10 +144,13 @@ impl AudioConfig {
         &self.record
     }
 
-    /// Which AAC.
+    /// Which AAC; None for Opus.
     #[must_use]
-    pub fn profile(&self) -> AacProfile {
-        self.profile
+    pub fn profile(&self) -> Option<AacProfile> {
+        match self.entry {
+            AudioEntry::Aac(profile) => Some(profile),
+            AudioEntry::Opus(_) => None,
+        }
     }
 
     /// Sampling rate of the coded frames in Hz; the track's timescale. HE-AAC plays at
@@ -153,25 +166,44 @@ impl AudioConfig {
         self.output_rate
     }
 
-    /// Coded channels (HE-AAC v2 makes two out of one).
+    /// Coded channels (HE-AAC v2 makes two out of one); never 0.
     #[must_use]
     pub fn channels(&self) -> u8 {
         self.channels
     }
 
-    /// Samples at [`Self::sample_rate`] in one AAC frame: 1024, rarely 960.
+    /// Samples at [`Self::sample_rate`] in one frame: of AAC 1024, rarely 960; of Opus 120 to 5760,
+    /// 960 until [`with_frame_samples_of`](Self::with_frame_samples_of) has seen a packet.
     #[must_use]
     pub fn frame_samples(&self) -> u32 {
         self.frame_samples
     }
 
-    /// The RFC 6381 codec string: `mp4a.40.2`, `mp4a.40.5` or `mp4a.40.29`.
+    /// Samples at [`Self::sample_rate`] in this frame. Opus packets may vary.
+    #[must_use]
+    pub fn samples_of(&self, frame: &[u8]) -> u32 {
+        match self.entry {
+            AudioEntry::Aac(_) => self.frame_samples,
+            AudioEntry::Opus(_) => opus_packet_samples(frame).unwrap_or(self.frame_samples),
+        }
+    }
+
+    /// The same configuration with [`Self::frame_samples`] as in this frame.
+    #[must_use]
+    pub fn with_frame_samples_of(mut self, frame: &[u8]) -> Self {
+        self.frame_samples = self.samples_of(frame);
+        self
+    }
+
+    /// The RFC 6381 codec string: `mp4a.40.2`, `mp4a.40.5`, `mp4a.40.29` or `opus`.
     #[must_use]
     pub fn codec(&self) -> &'static str {
-        match self.profile {
-            AacProfile::Lc => "mp4a.40.2",
-            AacProfile::HeV1 => "mp4a.40.5",
-            AacProfile::HeV2 => "mp4a.40.29",
+        match self.entry {
+            AudioEntry::Aac(AacProfile::Lc) => "mp4a.40.2",
+            AudioEntry::Aac(AacProfile::HeV1) => "mp4a.40.5",
+            AudioEntry::Aac(AacProfile::HeV2) => "mp4a.40.29",
+            // Lower case is what browsers answer to; the sample entry is `Opus`.
+            AudioEntry::Opus(_) => "opus",
         }
     }
 }

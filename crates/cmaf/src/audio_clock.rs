@@ -1,4 +1,4 @@
-//! [`AudioClock`]: places AAC frames by counting them, so that the rounding of RTMP's millisecond
+//! [`AudioClock`]: places audio frames by counting them, so that the rounding of RTMP's millisecond
 //! timestamps never reaches the output. It follows the source when the two part company.
 
 use crate::MediaTime;
@@ -10,7 +10,6 @@ const DEPARTURE_MAX: MediaTime = MediaTime::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct AudioClock {
     rate: u32,
-    frame_samples: u32,
     next: Option<i64>,
 }
 
@@ -24,15 +23,11 @@ pub(crate) struct Placed {
 }
 
 impl AudioClock {
-    pub(crate) fn new(rate: u32, frame_samples: u32) -> Self {
-        Self {
-            rate,
-            frame_samples,
-            next: None,
-        }
+    pub(crate) fn new(rate: u32) -> Self {
+        Self { rate, next: None }
     }
 
-    pub(crate) fn place(&mut self, source: MediaTime) -> Placed {
+    pub(crate) fn place(&mut self, source: MediaTime, frame_samples: u32) -> Placed {
         let counted = self.next.map(|next| (next, self.departure(source, next)));
         let (units, departure) = match counted {
             Some((next, departure)) if departure.abs_diff(MediaTime::ZERO) <= DEPARTURE_MAX => {
@@ -41,7 +36,7 @@ impl AudioClock {
             Some((_, departure)) => (source.to_timescale(self.rate), Some(departure)),
             None => (source.to_timescale(self.rate), None),
         };
-        self.next = Some(units.saturating_add(i64::from(self.frame_samples)));
+        self.next = Some(units.saturating_add(i64::from(frame_samples)));
         Placed { units, departure }
     }
 
@@ -56,29 +51,40 @@ mod tests {
 
     #[test]
     fn millisecond_rounding_disappears() {
-        let mut clock = AudioClock::new(44_100, 1_024);
+        let mut clock = AudioClock::new(44_100);
         for frame in 0..10_000i64 {
             let millis = frame * 1_024 * 1_000 / 44_100;
-            let placed = clock.place(MediaTime::from_millis(millis));
+            let placed = clock.place(MediaTime::from_millis(millis), 1_024);
             assert_eq!(placed.units, frame * 1_024);
             assert_eq!(placed.departure, None);
         }
     }
 
     #[test]
+    fn frames_may_vary() {
+        let mut clock = AudioClock::new(48_000);
+        let mut due = 0;
+        for samples in [960, 120, 2_880, 960, 480].into_iter().cycle().take(1_000) {
+            let source = MediaTime::from_millis(due / 48);
+            assert_eq!(clock.place(source, samples).units, due);
+            due += i64::from(samples);
+        }
+    }
+
+    #[test]
     fn a_jump_starts_the_count_anew() {
-        let mut clock = AudioClock::new(48_000, 1_024);
-        clock.place(MediaTime::ZERO);
-        let late = clock.place(MediaTime::from_millis(21 + 100));
+        let mut clock = AudioClock::new(48_000);
+        clock.place(MediaTime::ZERO, 1_024);
+        let late = clock.place(MediaTime::from_millis(21 + 100), 1_024);
         assert_eq!((late.units, late.departure), (1_024, None));
-        let jumped = clock.place(MediaTime::from_millis(1_000));
+        let jumped = clock.place(MediaTime::from_millis(1_000), 1_024);
         assert_eq!(jumped.units, 48_000);
         assert!(
             jumped
                 .departure
                 .is_some_and(|by| by > MediaTime::from_millis(900))
         );
-        let back = clock.place(MediaTime::ZERO);
+        let back = clock.place(MediaTime::ZERO, 1_024);
         assert_eq!(back.units, 0);
         assert!(back.departure.is_some_and(|by| by < MediaTime::ZERO));
     }

@@ -1,5 +1,4 @@
-//! [`VideoConfig`]: what an `AVCDecoderConfigurationRecord` (avcC, ISO/IEC 14496-15 5.3.3) says
-//! of an H.264 track. It does not look at pictures.
+//! [`VideoConfig`] of an `AVCDecoderConfigurationRecord` (avcC, ISO/IEC 14496-15 5.3.3).
 
 mod sps;
 
@@ -7,7 +6,10 @@ use bytes::Bytes;
 use mp4_atom::{Avcc, AvccExt};
 use thiserror::Error;
 
+use crate::VideoConfig;
 use crate::bits::OutOfBits;
+use crate::cursor::{Cursor, OutOfBytes};
+use crate::video::Entry;
 
 pub use sps::FrameRate;
 
@@ -18,14 +20,6 @@ const NAL_TYPE_SPS: u8 = 7;
 const NAL_TYPE_PPS: u8 = 8;
 const NAL_TYPE_MASK: u8 = 0x1F;
 const NAL_FORBIDDEN_BIT: u8 = 0x80;
-
-/// The decoder configuration of an H.264 track.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VideoConfig {
-    record: Bytes,
-    avcc: Avcc,
-    sps: sps::Sps,
-}
 
 /// Why an avcC was refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -60,6 +54,12 @@ impl From<OutOfBits> for AvccError {
     }
 }
 
+impl From<OutOfBytes> for AvccError {
+    fn from(_: OutOfBytes) -> Self {
+        Self::Truncated
+    }
+}
+
 impl VideoConfig {
     /// Parses an avcC record (the body of an FLV AVC sequence header).
     ///
@@ -74,15 +74,15 @@ impl VideoConfig {
         if version != 1 {
             return Err(AvccError::Version(version));
         }
-        let [profile, compatibility, level] = [cursor.byte()?, cursor.byte()?, cursor.byte()?];
+        let [profile, compatibility, level] = cursor.array()?;
         let length_size = (cursor.byte()? & 0b11) + 1;
         if length_size == 3 {
             return Err(AvccError::LengthSize(length_size));
         }
         let sps_count = cursor.byte()? & 0x1F;
-        let sequence_parameter_sets = cursor.nals(sps_count, NAL_TYPE_SPS)?;
+        let sequence_parameter_sets = nals(&mut cursor, sps_count, NAL_TYPE_SPS)?;
         let pps_count = cursor.byte()?;
-        let picture_parameter_sets = cursor.nals(pps_count, NAL_TYPE_PPS)?;
+        let picture_parameter_sets = nals(&mut cursor, pps_count, NAL_TYPE_PPS)?;
         let first = sequence_parameter_sets.first();
         let first = first.ok_or(AvccError::NoParameterSets)?;
         if picture_parameter_sets.is_empty() {
@@ -104,101 +104,31 @@ impl VideoConfig {
             sequence_parameter_sets,
             picture_parameter_sets,
         };
-        Ok(Self { record, avcc, sps })
-    }
-
-    /// The record as it came.
-    #[must_use]
-    pub fn record(&self) -> &Bytes {
-        &self.record
-    }
-
-    /// Width of the picture after cropping, in pixels.
-    #[must_use]
-    pub fn width(&self) -> u16 {
-        self.sps.width
-    }
-
-    /// Height of the picture after cropping, in pixels.
-    #[must_use]
-    pub fn height(&self) -> u16 {
-        self.sps.height
-    }
-
-    /// `profile_idc`: 66 Baseline, 77 Main, 100 High.
-    #[must_use]
-    pub fn profile(&self) -> u8 {
-        self.sps.profile
-    }
-
-    /// `level_idc`: ten times the level, 31 is level 3.1.
-    #[must_use]
-    pub fn level(&self) -> u8 {
-        self.sps.level
-    }
-
-    /// The rate the VUI promises, if it promises one. Encoders lie: measure with a [`crate::Probe`].
-    #[must_use]
-    pub fn frame_rate(&self) -> Option<FrameRate> {
-        self.sps.frame_rate
-    }
-
-    /// Bytes of each NAL unit's length prefix in a sample: 1, 2 or 4.
-    #[must_use]
-    pub fn length_size(&self) -> u8 {
-        self.avcc.length_size
-    }
-
-    /// The RFC 6381 codec string, `avc1.PPCCLL`.
-    #[must_use]
-    pub fn codec(&self) -> String {
-        let sps = &self.sps;
-        format!(
-            "avc1.{:02X}{:02X}{:02X}",
-            sps.profile, sps.constraints, sps.level
-        )
-    }
-
-    pub(crate) fn avcc(&self) -> &Avcc {
-        &self.avcc
-    }
-
-    /// Pixel aspect ratio (`pasp`), if the VUI carries one that is not square.
-    pub(crate) fn pixel_aspect(&self) -> Option<(u16, u16)> {
-        self.sps.pixel_aspect
+        Ok(Self {
+            record,
+            codec_name: format!(
+                "avc1.{:02X}{:02X}{:02X}",
+                sps.profile, sps.constraints, sps.level
+            ),
+            entry: Entry::Avc(avcc),
+            picture: sps.picture,
+        })
     }
 }
 
-/// Checked reads from the front of a slice.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn byte(&mut self) -> Result<u8, AvccError> {
-        let (&first, rest) = self.0.split_first().ok_or(AvccError::Truncated)?;
-        self.0 = rest;
-        Ok(first)
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8], AvccError> {
-        let (head, rest) = self.0.split_at_checked(len).ok_or(AvccError::Truncated)?;
-        self.0 = rest;
-        Ok(head)
-    }
-
-    /// `count` NAL units behind 16-bit lengths, all of type `kind`.
-    fn nals(&mut self, count: u8, kind: u8) -> Result<Vec<Vec<u8>>, AvccError> {
-        let mut nals = Vec::new();
-        for _ in 0..count {
-            let len = u16::from_be_bytes([self.byte()?, self.byte()?]);
-            let nal = self.take(usize::from(len))?;
-            let header = *nal.first().ok_or(AvccError::Truncated)?;
-            if header & NAL_TYPE_MASK != kind || header & NAL_FORBIDDEN_BIT != 0 {
-                return Err(AvccError::WrongNal(header & NAL_TYPE_MASK));
-            }
-            nals.push(nal.to_vec());
+/// `count` NAL units behind 16-bit lengths, all of type `kind`.
+fn nals(cursor: &mut Cursor<'_>, count: u8, kind: u8) -> Result<Vec<Vec<u8>>, AvccError> {
+    let mut nals = Vec::new();
+    for _ in 0..count {
+        let len = cursor.u16()?;
+        let nal = cursor.take(usize::from(len))?;
+        let header = *nal.first().ok_or(AvccError::Truncated)?;
+        if header & NAL_TYPE_MASK != kind || header & NAL_FORBIDDEN_BIT != 0 {
+            return Err(AvccError::WrongNal(header & NAL_TYPE_MASK));
         }
-        Ok(nals)
+        nals.push(nal.to_vec());
     }
+    Ok(nals)
 }
 
 #[cfg(test)]

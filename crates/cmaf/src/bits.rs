@@ -68,6 +68,21 @@ impl<'a> BitReader<'a> {
     }
 }
 
+/// Removes emulation prevention bytes of a NAL unit: 00 00 03 is 00 00 (H.264 7.3.1).
+pub(crate) fn unescape(nal: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(nal.len());
+    let mut zeros = 0;
+    for &byte in nal {
+        if zeros >= 2 && byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        payload.push(byte);
+    }
+    payload
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

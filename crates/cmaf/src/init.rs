@@ -3,10 +3,12 @@
 
 use bytes::Bytes;
 use mp4_atom::{
-    Audio, Avc1, BufMut, Codec, Dinf, Dref, Encode, Esds, Ftyp, Hdlr, Mdhd, Mp4a, Mvex, Mvhd, Pasp,
-    Smhd, Stbl, Stco, Stsd, Tkhd, Trex, Url, Visual, Vmhd, esds,
+    Audio, Av01, Avc1, BufMut, Codec, Colr, Dinf, Dref, Encode, Esds, Ftyp, Hdlr, Hvc1, Mdhd, Mp4a,
+    Mvex, Mvhd, Opus, Pasp, Smhd, Stbl, Stco, Stsd, Tkhd, Trex, Url, Visual, Vmhd, esds,
 };
 
+use crate::aac::AudioEntry;
+use crate::video::Entry;
 use crate::{AudioConfig, TICKS_PER_SECOND, VideoConfig};
 
 /// One track to a file, so every file's track has the same number.
@@ -21,9 +23,9 @@ const INIT_BYTES: usize = 1_024;
 /// The decoder configuration of a track.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrackConfig {
-    /// AAC.
+    /// AAC or Opus.
     Audio(AudioConfig),
-    /// H.264.
+    /// H.264, HEVC or AV1.
     Video(VideoConfig),
 }
 
@@ -124,8 +126,8 @@ impl TrackConfig {
 
     fn sample_entry(&self) -> Codec {
         match self {
-            Self::Audio(audio) => mp4a(audio).into(),
-            Self::Video(video) => avc1(video).into(),
+            Self::Audio(audio) => audio_entry(audio),
+            Self::Video(video) => video_entry(video),
         }
     }
 }
@@ -190,49 +192,91 @@ fn display_width(video: &VideoConfig) -> u16 {
     u16::try_from(width).unwrap_or_else(|_| video.width())
 }
 
-fn avc1(video: &VideoConfig) -> Avc1 {
-    Avc1 {
-        visual: Visual {
-            data_reference_index: 1,
-            width: video.width(),
-            height: video.height(),
-            ..Default::default()
-        },
-        avcc: video.avcc().clone(),
-        pasp: video.pixel_aspect().map(|(x, y)| Pasp {
-            h_spacing: x.into(),
-            v_spacing: y.into(),
-        }),
+fn video_entry(video: &VideoConfig) -> Codec {
+    let visual = Visual {
+        data_reference_index: 1,
+        width: video.width(),
+        height: video.height(),
         ..Default::default()
+    };
+    let pasp = video.pixel_aspect().map(|(x, y)| Pasp {
+        h_spacing: x.into(),
+        v_spacing: y.into(),
+    });
+    let colr = video.specified_colour().map(|colour| Colr::Nclx {
+        colour_primaries: colour.primaries.into(),
+        transfer_characteristics: colour.transfer.into(),
+        matrix_coefficients: colour.matrix.into(),
+        full_range_flag: colour.full_range,
+    });
+    match &video.entry {
+        Entry::Av1(av1c) => Av01 {
+            visual,
+            av1c: av1c.clone(),
+            colr,
+            pasp,
+            ..Default::default()
+        }
+        .into(),
+        Entry::Avc(avcc) => Avc1 {
+            visual,
+            avcc: avcc.clone(),
+            colr,
+            pasp,
+            ..Default::default()
+        }
+        .into(),
+        Entry::Hevc(hvcc) => Hvc1 {
+            visual,
+            hvcc: hvcc.clone(),
+            colr,
+            pasp,
+            ..Default::default()
+        }
+        .into(),
     }
 }
 
-fn mp4a(audio: &AudioConfig) -> Mp4a {
-    Mp4a {
-        audio: Audio {
-            data_reference_index: 1,
-            channel_count: audio.channels().into(),
-            sample_size: PCM_BITS,
-            // 16.16 fixed point: rates above 65,535 are read from the esds alone.
-            sample_rate: u16::try_from(audio.sample_rate()).unwrap_or(0).into(),
-        },
-        esds: Esds {
-            es_desc: esds::EsDescriptor {
-                // 0 in files (ISO/IEC 14496-14 3.1.2).
-                es_id: 0,
-                dec_config: esds::DecoderConfig {
-                    object_type_indication: OBJECT_TYPE_MPEG4_AUDIO,
-                    stream_type: STREAM_TYPE_AUDIO,
-                    dec_specific: Some(esds::DecoderSpecific {
-                        raw: audio.record().to_vec(),
-                        ..Default::default()
-                    }),
+fn audio_entry(audio: &AudioConfig) -> Codec {
+    let sound = Audio {
+        data_reference_index: 1,
+        channel_count: audio.channels().into(),
+        sample_size: PCM_BITS,
+        // 16.16 fixed point: rates above 65,535 are read from the esds alone.
+        sample_rate: u16::try_from(audio.sample_rate()).unwrap_or(0).into(),
+    };
+    match &audio.entry {
+        AudioEntry::Aac(_) => Mp4a {
+            audio: sound,
+            esds: esds(audio),
+            btrt: None,
+            taic: None,
+        }
+        .into(),
+        AudioEntry::Opus(dops) => Opus {
+            audio: sound,
+            dops: dops.clone(),
+            btrt: None,
+        }
+        .into(),
+    }
+}
+
+fn esds(audio: &AudioConfig) -> Esds {
+    Esds {
+        es_desc: esds::EsDescriptor {
+            // 0 in files (ISO/IEC 14496-14 3.1.2).
+            es_id: 0,
+            dec_config: esds::DecoderConfig {
+                object_type_indication: OBJECT_TYPE_MPEG4_AUDIO,
+                stream_type: STREAM_TYPE_AUDIO,
+                dec_specific: Some(esds::DecoderSpecific {
+                    raw: audio.record().to_vec(),
                     ..Default::default()
-                },
+                }),
                 ..Default::default()
             },
+            ..Default::default()
         },
-        btrt: None,
-        taic: None,
     }
 }

@@ -1,4 +1,4 @@
-//! Demuxed H.264 and AAC samples in, CMAF initialisation sections and chunks out, on a part grid
+//! Demuxed H.264, HEVC, AV1, AAC and Opus samples in, CMAF initialisation sections and chunks out, on a part grid
 //! that is fixed when the stream starts and that every track of the stream shares.
 //!
 //! Pure: no sockets, files, clock or randomness. It writes no playlist (crate `hls` does), opens
@@ -16,20 +16,29 @@
 
 mod aac;
 mod audio_clock;
+mod av1;
 mod avc;
 mod bits;
 mod chunk;
+mod cursor;
 mod grid;
+mod hevc;
 mod init;
+mod opus;
 mod packager;
 mod probe;
 mod sample;
 mod time;
+mod video;
+mod vui;
 
 pub use aac::{ASC_BYTES_MAX, AacProfile, AscError, AudioConfig};
-pub use avc::{AVCC_BYTES_MAX, AvccError, FrameRate, VideoConfig};
+pub use av1::{AV1C_BYTES_MAX, Av1cError, without_temporal_delimiter};
+pub use avc::{AVCC_BYTES_MAX, AvccError, FrameRate};
 pub use grid::{GridError, GridInput, GridPlan, TARGET_DURATION};
+pub use hevc::{HVCC_BYTES_MAX, HvccError};
 pub use init::TrackConfig;
+pub use opus::{OPUS_HEADER_BYTES_MAX, OpusError, opus_packet_samples};
 pub use packager::{
     DropReason, Event, GapOutput, InitOutput, Output, PackageError, Packager, PartOutput,
     SegmentEndOutput, TrackId, TrackKind, TrackSpec,
@@ -37,3 +46,4 @@ pub use packager::{
 pub use probe::{Passthrough, Probe, ProbeReport};
 pub use sample::Sample;
 pub use time::{MediaTime, TICKS_PER_SECOND};
+pub use video::{Colour, VideoCodec, VideoConfig, VideoRange};

@@ -33,9 +33,9 @@ pub struct TrackId(pub usize);
 /// What a track carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrackKind {
-    /// AAC.
+    /// AAC or Opus.
     Audio,
-    /// H.264.
+    /// H.264, HEVC or AV1.
     Video,
 }
 
@@ -84,7 +84,7 @@ pub enum PackageError {
     /// [`Packager::poll`] was not called until it gave None.
     #[error("{OUTPUTS_MAX} outputs wait to be polled")]
     Unpolled,
-    /// An AAC configuration for a video track or the other way round.
+    /// An audio configuration for a video track or the other way round.
     #[error("the configuration is not of track {0:?}'s kind")]
     WrongKind(TrackId),
 }

@@ -29,7 +29,7 @@ impl Sample {
         }
     }
 
-    /// An AAC frame.
+    /// An audio frame.
     #[must_use]
     pub fn audio(dts: MediaTime, data: Bytes) -> Self {
         Self {

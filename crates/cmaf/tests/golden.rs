@@ -16,7 +16,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use cmaf::{FrameRate, GridInput, GridPlan, MediaTime, Packager, Sample, TrackConfig, TrackId};
-use support::{Log, audio_config, dump, video_config};
+use support::{Log, audio_config, av1_config, dump, hevc_config, opus_config, video_config};
 
 #[track_caller]
 fn check(name: &str, bytes: &[u8]) {
@@ -65,6 +65,26 @@ fn init_sections_and_chunks_are_as_written_down() {
     check("video-chunk.txt", &log.tracks[0].parts[0].bytes);
     check("audio-init.txt", &log.tracks[1].inits[0].bytes);
     check("audio-chunk.txt", &log.tracks[1].parts[0].bytes);
+}
+
+/// A stream of each newer codec: what its Initialization Section says.
+#[test]
+fn init_sections_of_other_codecs_are_as_written_down() {
+    let frame_rate = FrameRate {
+        numerator: 30,
+        denominator: 1,
+    };
+    let plan = GridPlan::choose(&GridInput::new(frame_rate, Some(48_000))).unwrap();
+    let tracks = [hevc_config(), av1_config(), opus_config()];
+    let mut packager = Packager::new(&plan, tracks.map(Into::into).into()).unwrap();
+    let data = Bytes::from_static(b"key");
+    let picture = Sample::video(MediaTime::ZERO, MediaTime::ZERO, true, data);
+    packager.push(TrackId(0), picture).unwrap();
+    let mut log = Log::new(3);
+    log.poll(&mut packager);
+    check("hevc-init.txt", &log.tracks[0].inits[0].bytes);
+    check("av1-init.txt", &log.tracks[1].inits[0].bytes);
+    check("opus-init.txt", &log.tracks[2].inits[0].bytes);
 }
 
 #[test]

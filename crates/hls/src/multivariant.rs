@@ -42,6 +42,34 @@ pub struct Variant {
     pub resolution: Option<(u32, u32)>,
     /// FRAME-RATE.
     pub frame_rate: Option<FrameRate>,
+    /// VIDEO-RANGE; absent means SDR.
+    pub video_range: Option<VideoRange>,
+    /// SCORE: how much this Variant is preferred, relative to the others. All Variants have one, or
+    /// none.
+    pub score: Option<u32>,
+}
+
+/// VIDEO-RANGE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VideoRange {
+    /// Hybrid log-gamma.
+    Hlg,
+    /// Perceptual quantisation.
+    Pq,
+    /// Standard dynamic range.
+    Sdr,
+}
+
+impl VideoRange {
+    /// As the attribute has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hlg => "HLG",
+            Self::Pq => "PQ",
+            Self::Sdr => "SDR",
+        }
+    }
 }
 
 /// Frames per second as a fraction; shown with three digits, as FRAME-RATE asks.
@@ -82,6 +110,9 @@ pub enum MultivariantError {
     /// Two audio Renditions have the same NAME, which MUST be unique in a group.
     #[error("two audio renditions are named {0:?}")]
     SameName(String),
+    /// Some Variants have a SCORE and others have none.
+    #[error("all variants need a score, or none")]
+    Scores,
     /// There is nothing to play.
     #[error("a Multivariant Playlist needs a variant")]
     NoVariant,
@@ -131,6 +162,10 @@ impl Multivariant {
         if self.variants.is_empty() {
             return Err(MultivariantError::NoVariant);
         }
+        let scored = self.variants.iter().filter(|v| v.score.is_some()).count();
+        if scored != 0 && scored != self.variants.len() {
+            return Err(MultivariantError::Scores);
+        }
         for codec in self.variants.iter().flat_map(|variant| &variant.codecs) {
             check_quoted("CODECS", codec)?;
         }
@@ -165,6 +200,12 @@ impl Multivariant {
         }
         if let Some(rate) = variant.frame_rate {
             write!(f, ",FRAME-RATE={rate}")?;
+        }
+        if let Some(range) = variant.video_range {
+            write!(f, ",VIDEO-RANGE={}", range.as_str())?;
+        }
+        if let Some(score) = variant.score {
+            write!(f, ",SCORE={score}")?;
         }
         if !self.audio.is_empty() {
             write!(f, ",AUDIO=\"{AUDIO_GROUP}\"")?;

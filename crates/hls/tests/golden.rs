@@ -13,7 +13,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use hls::{
     LiveConfig, LivePlaylist, Msn, NewPart, ProgramDateTime, RenderRequest, RenditionName,
     RenditionReport, Skip, media,
-    multivariant::{AudioRendition, FrameRate, Multivariant, Variant},
+    multivariant::{AudioRendition, FrameRate, Multivariant, Variant, VideoRange},
 };
 
 #[track_caller]
@@ -179,6 +179,8 @@ fn video(rendition: &str, bandwidth: u64, codec: &str, resolution: (u32, u32)) -
         codecs: vec![codec.to_owned(), "mp4a.40.2".to_owned()],
         resolution: Some(resolution),
         frame_rate: FrameRate::new(30_000, 1_001),
+        video_range: None,
+        score: None,
     }
 }
 
@@ -201,6 +203,25 @@ fn multivariant() {
 }
 
 #[test]
+fn multivariant_of_two_codecs() {
+    let ranked = |variant: Variant, range, score| Variant {
+        video_range: Some(range),
+        score: Some(score),
+        ..variant
+    };
+    let hevc = video("1080p-hevc", 6_000_000, "hvc1.2.4.L123.90", (1_920, 1_080));
+    let avc = video("1080p", 5_700_000, "avc1.640028", (1_920, 1_080));
+    let playlist = Multivariant {
+        variants: vec![
+            ranked(hevc, VideoRange::Pq, 2),
+            ranked(avc, VideoRange::Sdr, 1),
+        ],
+        audio: Vec::new(),
+    };
+    check("multivariant-two-codecs.m3u8", &playlist.render().unwrap());
+}
+
+#[test]
 fn multivariant_video_only() {
     let mut variant = video("720p", 3_000_000, "avc1.64001f", (1_280, 720));
     variant.codecs.truncate(1);
@@ -220,6 +241,8 @@ fn multivariant_audio_only() {
         codecs: vec!["mp4a.40.2".to_owned()],
         resolution: None,
         frame_rate: None,
+        video_range: None,
+        score: None,
     };
     let playlist = Multivariant {
         variants: vec![variant],

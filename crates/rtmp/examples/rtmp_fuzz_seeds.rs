@@ -22,7 +22,17 @@ const HEVC_CONFIG: &[u8] = b"\x90hvc1\x01";
 const ENHANCED_AVC_FRAME: &[u8] = b"\xa1avc1\xff\xff\xdf\0\0\0\x02\x41\x9a";
 const OPUS_CONFIG: &[u8] = b"\x90OpusOpusHead";
 const MP4A_FRAME: &[u8] = b"\x91mp4a\x21\x10";
-const BODIES: [&[u8]; 8] = [
+const HEVC_FRAME: &[u8] = b"\x91hvc1\0\0\x21\0\0\0\x02\x26\x01";
+const AV1_FRAME: &[u8] = b"\xa1av01\x32\x02\x10\0";
+const MOD_EX: &[u8] = b"\x97\x02\0\0\x01\x03hvc1\0\0\0\x02\x26\x01";
+const MANY_TRACKS: &[u8] =
+    b"\x96\x13avc1\0\0\0\x06\0\0\0\x02\x65\x88\x01\0\0\x06\0\0\0\x02\x65\x88";
+const MANY_CODECS: &[u8] = b"\x96\x20hvc1\0\0\0\x01\x01av01\x01\0\0\x01\x81";
+const COLOR_INFO: &[u8] = b"\x94hvc1\x02\0\x09colorInfo\x03\0\x0bcolorConfig\x03\0\x17\
+    transferCharacteristics\0\x40\x30\0\0\0\0\0\0\0\0\x09\0\0\x09";
+const OPUS_FRAME: &[u8] = b"\x91Opus\xfc\xff\xfe";
+const AUDIO_TRACK: &[u8] = b"\x95\x01Opus\x01\xfc\xff\xfe";
+const BODIES: [&[u8]; 16] = [
     AVC_CONFIG,
     AVC_FRAME,
     AAC_CONFIG,
@@ -31,6 +41,14 @@ const BODIES: [&[u8]; 8] = [
     ENHANCED_AVC_FRAME,
     OPUS_CONFIG,
     MP4A_FRAME,
+    HEVC_FRAME,
+    AV1_FRAME,
+    MOD_EX,
+    MANY_TRACKS,
+    MANY_CODECS,
+    COLOR_INFO,
+    OPUS_FRAME,
+    AUDIO_TRACK,
 ];
 
 fn main() -> io::Result<()> {
@@ -46,7 +64,7 @@ fn main() -> io::Result<()> {
     for (index, body) in BODIES.iter().enumerate() {
         write("flv_tag", &format!("body-{index}"), body)?;
     }
-    write("flv_reader", "eight-tags", &flv())?;
+    write("flv_reader", "tags", &flv())?;
     write("rtmp_amf0", "metadata", &metadata())?;
     write(
         "rtmp_amf0",
@@ -95,7 +113,7 @@ fn session(choice: u8, with_handshake: bool) -> Vec<u8> {
         &mut bytes,
     );
     for (time, body) in (0_u32..).step_by(0x0080_0000).zip(BODIES) {
-        let type_id = if body.first() == Some(&0xAF) { 8 } else { 9 };
+        let type_id = if is_audio(body) { 8 } else { 9 };
         mux.send(message(6, type_id, 1, time, body), &mut bytes);
     }
     let mut aggregate = b"\x08\0\0\x06\0\0\x0a\0\0\0\0".to_vec();
@@ -128,7 +146,7 @@ fn flv() -> Vec<u8> {
     let mut file = vec![7];
     file.extend_from_slice(&header);
     for (time, body) in (0_i64..).step_by(33).zip(BODIES) {
-        let kind = if body.first() == Some(&0xAF) {
+        let kind = if is_audio(body) {
             TagKind::Audio
         } else {
             TagKind::Video
@@ -136,4 +154,10 @@ fn flv() -> Vec<u8> {
         file.extend_from_slice(&writer.raw(kind, time, body));
     }
     file
+}
+
+/// No FourCC of video begins like that of an audio codec here.
+fn is_audio(body: &[u8]) -> bool {
+    let holds = |fourcc: &[u8]| body.windows(4).take(4).any(|window| window == fourcc);
+    body.first() == Some(&0xAF) || holds(b"Opus") || holds(b"mp4a")
 }

@@ -44,6 +44,9 @@ pub const APP_BYTES_MAX: usize = 256;
 /// Messages within one aggregate message: each becomes an event, however short.
 pub const AGGREGATE_MESSAGES_MAX: usize = 1024;
 
+/// Tracks in one multitrack tag: each becomes an event. Encoders' ladders have up to six.
+pub const TAG_TRACKS_MAX: usize = 16;
+
 /// `createStream` calls answered on one connection.
 pub const MESSAGE_STREAMS_MAX: u32 = 8;
 

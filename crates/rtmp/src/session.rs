@@ -19,7 +19,7 @@ use crate::{Metadata, ProtocolError, StreamKey, TimestampUnwrapper};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// An accepted publisher sent audio.
+    /// An accepted publisher sent audio. A multitrack message makes one event for each track.
     Audio {
         /// Decode time, unwrapped; one timeline with video.
         timestamp_ms: i64,
@@ -43,7 +43,7 @@ pub enum Event {
     },
     /// An accepted publisher ended its stream.
     Unpublish,
-    /// An accepted publisher sent video.
+    /// An accepted publisher sent video. A multitrack message makes one event for each track.
     Video {
         /// Decode time, unwrapped.
         timestamp_ms: i64,

@@ -3,26 +3,41 @@
 //! Also the place where a broadcast is refused for what it is. Pure but for the arrival times
 //! that it is given.
 
+mod beside;
+mod source;
+
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use cmaf::{AudioConfig, MediaTime, Passthrough, Probe, ProbeReport, Sample, VideoConfig};
-use rtmp::flv::{AudioBody, VideoBody};
+use cmaf::{AudioConfig, MediaTime, Probe, Sample, VideoConfig, without_temporal_delimiter};
+use rtmp::flv::{AudioBody, AudioCodec, ColorInfo, VideoBody, VideoCodec};
 use tokio::time::Instant;
 
 use crate::publish::{PublishedBody, PublishedTag};
 use crate::transcode::SourceFrame;
 
+pub(super) use beside::BesideTrack;
+pub(super) use source::Source;
+
+use beside::Beside;
+use source::{audio_config, colour, video_config};
+
 /// Bytes kept while the source is being looked at: 2.6 s at 100 Mbit/s.
 const BACKLOG_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A source timestamp this far from the one before is a broken clock, not a gap.
 const JUMP_MS_MAX: i64 = 5_000;
+/// Once track 0 is known, so long is waited for the tracks beside it.
+const BESIDE_WAIT_MS: i64 = 500;
+/// A track this far behind another has stopped: all renditions would wait for it.
+const TRACK_LAG_MS_MAX: i64 = 3_000;
 
 /// Why a broadcast is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IntakeError {
-    /// The `avcC` or AudioSpecificConfig cannot be used.
+    /// A decoder configuration (`avcC`, `hvcC`, `av1C`, AudioSpecificConfig, `OpusHead`) cannot be
+    /// used.
     #[error("the {0} configuration cannot be used: {1}")]
     Configuration(&'static str, String),
     /// Another configuration than at the start.
@@ -39,8 +54,14 @@ pub enum IntakeError {
     /// No keyframe within the bound on bytes.
     #[error("no keyframe in the first {BACKLOG_BYTES_MAX} bytes")]
     NoKeyframe,
-    /// A codec other than H.264 and AAC.
-    #[error("the codec {0} is not supported: send H.264 video and AAC audio")]
+    /// A frame of another codec than the configuration before it.
+    #[error("{0} frames came after a configuration of another codec")]
+    OtherCodec(&'static str),
+    /// A track of the broadcaster's ladder gives no pictures any more.
+    #[error("video track {0} has stopped; publish again to go on without it")]
+    TrackStopped(u8),
+    /// A codec that is not taken.
+    #[error("the codec {0} is not supported: send H.264, HEVC or AV1 video, and AAC or Opus audio")]
     UnsupportedCodec(&'static str),
 }
 
@@ -52,66 +73,32 @@ pub(super) enum Media {
         data: Bytes,
     },
     Video {
+        /// As the broadcaster numbers it.
+        track: u8,
         frame: SourceFrame,
         arrival: Instant,
     },
 }
 
-/// A source that is known.
-#[derive(Debug)]
-pub(super) struct Source {
-    pub(super) avcc: Bytes,
-    pub(super) video: VideoConfig,
-    pub(super) audio: Option<AudioConfig>,
-    pub(super) report: ProbeReport,
-    /// When the picture at time zero arrived.
-    pub(super) started_at: SystemTime,
-    /// What came meanwhile.
-    pub(super) backlog: Vec<Media>,
-}
-
-impl Source {
-    /// Frames in a GOP, when the source may pass through.
-    pub(super) fn gop_frames(&self) -> Option<u32> {
-        match self.report.passthrough {
-            Passthrough::Yes { gop_frames } => Some(gop_frames),
-            _ => None,
-        }
-    }
-
-    /// Average bits per second of the source so far, video and audio.
-    pub(super) fn bitrates(&self) -> (u64, u64) {
-        let (mut video, mut audio, mut until_ms) = (0_usize, 0_usize, 1_i64);
-        for media in &self.backlog {
-            match media {
-                Media::Audio { data, .. } => audio += data.len(),
-                Media::Video { frame, .. } => {
-                    video += frame.data.len();
-                    until_ms = until_ms.max(frame.dts_ms);
-                }
-            }
-        }
-        let bits = |bytes: usize| {
-            let bits = u64::try_from(bytes)
-                .unwrap_or(u64::MAX)
-                .saturating_mul(8_000);
-            bits / u64::try_from(until_ms).unwrap_or(1).max(1)
-        };
-        (bits(video), bits(audio))
-    }
-}
-
 /// Turns tags into [`Media`], and knows the configuration.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
-    video: Option<(Bytes, VideoConfig)>,
-    audio: Option<(Bytes, AudioConfig)>,
+    video: Option<(VideoCodec, VideoConfig)>,
+    audio: Option<(AudioCodec, AudioConfig)>,
+    /// What the encoder says about colours, beside the configuration.
+    color: Option<ColorInfo>,
     probe: Probe,
     /// Source time of the first keyframe: zero of the stream's timeline.
     zero_ms: Option<i64>,
     started_at: Option<SystemTime>,
     last_video_ms: Option<i64>,
     last_audio_ms: Option<i64>,
+    /// What is seen of other tracks until the source is known.
+    beside: Beside,
+    /// Media time at which track 0 was known.
+    known_ms: Option<i64>,
+    /// The tracks in use beside track 0, once the source is known: their records and newest times.
+    ladder: Option<BTreeMap<u8, (Bytes, i64)>>,
     backlog: Vec<Media>,
     backlog_bytes: usize,
 }
@@ -126,20 +113,34 @@ impl Intake {
     ) -> Result<Option<Media>, IntakeError> {
         let timestamp_ms = tag.timestamp_ms;
         match tag.body {
-            PublishedBody::Audio(AudioBody::SequenceHeader(record)) => {
-                self.configure_audio(record)?;
+            PublishedBody::Audio(AudioBody::SequenceHeader { codec, record }) => {
+                self.configure_audio(codec, record)?;
                 Ok(None)
             }
-            PublishedBody::Audio(AudioBody::Frame(data)) => self.audio(timestamp_ms, data),
-            PublishedBody::Video(VideoBody::SequenceHeader(record)) => {
-                self.configure_video(record)?;
+            PublishedBody::Audio(AudioBody::Frame { codec, data }) => {
+                self.audio(codec, timestamp_ms, data)
+            }
+            PublishedBody::Video(VideoBody::SequenceHeader { codec, record }) => {
+                self.configure_video(codec, record)?;
+                Ok(None)
+            }
+            PublishedBody::Video(VideoBody::Color(color)) => {
+                self.color = Some(color);
                 Ok(None)
             }
             PublishedBody::Video(VideoBody::Frame {
+                codec,
                 keyframe,
                 composition_ms,
                 data,
             }) => {
+                if self.video.as_ref().is_some_and(|(own, _)| *own != codec) {
+                    return Err(IntakeError::OtherCodec(codec.as_str()));
+                }
+                let data = match codec {
+                    VideoCodec::Av1 => without_temporal_delimiter(data),
+                    _ => data,
+                };
                 let frame = SourceFrame {
                     dts_ms: timestamp_ms,
                     composition_ms,
@@ -147,6 +148,9 @@ impl Intake {
                     data,
                 };
                 self.video(frame, arrival, now)
+            }
+            PublishedBody::Video(VideoBody::Track { number, body }) => {
+                self.other_track(number, timestamp_ms, *body, arrival)
             }
             PublishedBody::Audio(AudioBody::Unsupported { codec, .. })
             | PublishedBody::Video(VideoBody::Unsupported { codec, .. }) => {
@@ -164,9 +168,14 @@ impl Intake {
                 self.probe.push_audio();
                 self.backlog_bytes += data.len();
             }
-            Media::Video { frame, .. } => {
-                self.probe.push_video(&video_sample(frame));
+            Media::Video { track, frame, .. } => {
                 self.backlog_bytes += frame.data.len();
+                if *track == 0 {
+                    self.probe.push_video(&video_sample(frame));
+                    self.beside.first(frame);
+                } else {
+                    self.beside.picture(*track, frame);
+                }
             }
         }
         self.backlog.push(media);
@@ -179,10 +188,31 @@ impl Intake {
     /// The source, once it is known; takes the backlog.
     pub(super) fn source(&mut self) -> Option<Source> {
         let report = self.probe.report()?;
-        let (avcc, video) = self.video.clone()?;
+        let now_ms = self.last_video_ms?;
+        let known_ms = *self.known_ms.get_or_insert(now_ms);
+        if !self.beside.is_known() && now_ms - known_ms < BESIDE_WAIT_MS {
+            return None;
+        }
+        let (_, video) = self.video.clone()?;
+        let video = match self.color.and_then(colour) {
+            Some(colour) => video.with_colour(colour),
+            None => video,
+        };
+        let verdict = if self.beside.is_empty() {
+            Ok(Vec::new())
+        } else {
+            self.beside.verdict(&video, &report)
+        };
+        let (beside, alone) = match verdict {
+            Ok(beside) => (beside, None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        let in_use = |track: &BesideTrack| (track.number, (track.video.record().clone(), now_ms));
+        self.ladder = Some(beside.iter().map(in_use).collect());
         Some(Source {
-            avcc,
             video,
+            beside,
+            alone,
             audio: self.audio.as_ref().map(|(_, audio)| audio.clone()),
             report,
             started_at: self.started_at?,
@@ -190,30 +220,30 @@ impl Intake {
         })
     }
 
-    fn configure_video(&mut self, record: Bytes) -> Result<(), IntakeError> {
+    fn configure_video(&mut self, codec: VideoCodec, record: Bytes) -> Result<(), IntakeError> {
         match &self.video {
-            Some((known, _)) if *known == record => Ok(()),
+            Some((own, known)) if *own == codec && *known.record() == record => Ok(()),
             // Before the first picture an encoder may correct itself.
             Some(_) if self.zero_ms.is_some() => Err(IntakeError::ConfigurationChanged("video")),
             _ => {
-                let config = VideoConfig::from_avcc(record.clone())
-                    .map_err(|error| IntakeError::Configuration("video", error.to_string()))?;
-                self.video = Some((record, config));
+                let config = video_config(codec, record)
+                    .map_err(|error| IntakeError::Configuration(codec.as_str(), error))?;
+                self.video = Some((codec, config));
                 Ok(())
             }
         }
     }
 
-    fn configure_audio(&mut self, record: Bytes) -> Result<(), IntakeError> {
+    fn configure_audio(&mut self, codec: AudioCodec, record: Bytes) -> Result<(), IntakeError> {
         match &self.audio {
-            Some((known, _)) if *known == record => Ok(()),
+            Some((own, known)) if *own == codec && *known.record() == record => Ok(()),
             Some(_) if self.last_audio_ms.is_some() => {
                 Err(IntakeError::ConfigurationChanged("audio"))
             }
             _ => {
-                let config = AudioConfig::from_asc(record.clone())
-                    .map_err(|error| IntakeError::Configuration("audio", error.to_string()))?;
-                self.audio = Some((record, config));
+                let config = audio_config(codec, record)
+                    .map_err(|error| IntakeError::Configuration(codec.as_str(), error))?;
+                self.audio = Some((codec, config));
                 Ok(())
             }
         }
@@ -233,12 +263,113 @@ impl Intake {
             self.zero_ms = Some(frame.dts_ms);
             self.started_at = Some(now);
         }
+        self.check_ladder()?;
         frame.dts_ms -= self.zero_ms.unwrap_or_default();
-        Ok(Some(Media::Video { frame, arrival }))
+        Ok(Some(Media::Video {
+            track: 0,
+            frame,
+            arrival,
+        }))
     }
 
-    fn audio(&mut self, timestamp_ms: i64, data: Bytes) -> Result<Option<Media>, IntakeError> {
+    /// A tag of another track than track 0. Before the source is known nothing in it can end the
+    /// broadcast: at worst track 0 has to do alone.
+    fn other_track(
+        &mut self,
+        number: u8,
+        timestamp_ms: i64,
+        body: VideoBody,
+        arrival: Instant,
+    ) -> Result<Option<Media>, IntakeError> {
+        match body {
+            VideoBody::SequenceHeader { codec, record } => {
+                match &self.ladder {
+                    None => self.beside.configure(number, codec, record),
+                    Some(ladder) => {
+                        let known = ladder.get(&number);
+                        if known.is_some_and(|(known, _)| *known != record) {
+                            return Err(IntakeError::ConfigurationChanged("video"));
+                        }
+                    }
+                }
+                Ok(None)
+            }
+            VideoBody::Frame {
+                codec,
+                keyframe,
+                composition_ms,
+                data,
+            } => {
+                if let Some(ladder) = &mut self.ladder {
+                    let Some((_, last_ms)) = ladder.get_mut(&number) else {
+                        return Ok(None);
+                    };
+                    check_jump("video", &mut Some(*last_ms), timestamp_ms)?;
+                    *last_ms = timestamp_ms;
+                    self.check_ladder()?;
+                }
+                let Some(zero_ms) = self.zero_ms else {
+                    return Ok(None);
+                };
+                let data = match codec {
+                    VideoCodec::Av1 => without_temporal_delimiter(data),
+                    _ => data,
+                };
+                let frame = SourceFrame {
+                    dts_ms: timestamp_ms - zero_ms,
+                    composition_ms,
+                    keyframe,
+                    data,
+                };
+                Ok(Some(Media::Video {
+                    track: number,
+                    frame,
+                    arrival,
+                }))
+            }
+            VideoBody::Unsupported { codec, .. } => {
+                let reason = format!("{codec} is not supported");
+                self.beside.fault(number, reason);
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Renditions are shown together, so that one that stops would stop all of them.
+    fn check_ladder(&self) -> Result<(), IntakeError> {
+        let (Some(ladder), Some(first_ms)) = (&self.ladder, self.last_video_ms) else {
+            return Ok(());
+        };
+        for (&number, (_, last_ms)) in ladder {
+            if first_ms - last_ms > TRACK_LAG_MS_MAX {
+                return Err(IntakeError::TrackStopped(number));
+            }
+            if last_ms - first_ms > TRACK_LAG_MS_MAX {
+                return Err(IntakeError::TrackStopped(0));
+            }
+        }
+        Ok(())
+    }
+
+    fn audio(
+        &mut self,
+        codec: AudioCodec,
+        timestamp_ms: i64,
+        data: Bytes,
+    ) -> Result<Option<Media>, IntakeError> {
+        let is_first = self.last_audio_ms.is_none();
         check_jump("audio", &mut self.last_audio_ms, timestamp_ms)?;
+        match &mut self.audio {
+            Some((own, _)) if *own != codec => {
+                return Err(IntakeError::OtherCodec(codec.as_str()));
+            }
+            // An Opus header does not say how long packets are: the first packet does.
+            Some((_, config)) if is_first => {
+                *config = config.clone().with_frame_samples_of(&data);
+            }
+            _ => {}
+        }
         // What sounds before the first picture has no place on the timeline.
         let dts_ms = self.zero_ms.map(|zero_ms| timestamp_ms - zero_ms);
         let dts_ms = dts_ms.filter(|dts_ms| *dts_ms >= 0 && self.audio.is_some());
@@ -284,6 +415,7 @@ mod tests {
 
     fn frame(keyframe: bool) -> PublishedBody {
         PublishedBody::Video(VideoBody::Frame {
+            codec: VideoCodec::Avc,
             keyframe,
             composition_ms: 0,
             data: Bytes::from_static(b"frame"),
@@ -293,21 +425,24 @@ mod tests {
     #[test]
     fn other_codecs_are_refused_by_name() {
         let body = PublishedBody::Video(VideoBody::Unsupported {
-            codec: "HEVC",
+            codec: "VP9",
             fourcc: None,
         });
         let refused = read(&mut Intake::default(), 0, body).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "the codec HEVC is not supported: send H.264 video and AAC audio"
+            "the codec VP9 is not supported: send H.264, HEVC or AV1 video, and AAC or Opus audio"
         );
     }
 
     #[test]
     fn a_broken_configuration_is_refused() {
-        let body = PublishedBody::Video(VideoBody::SequenceHeader(Bytes::from_static(b"\x01")));
+        let body = PublishedBody::Video(VideoBody::SequenceHeader {
+            codec: VideoCodec::Avc,
+            record: Bytes::from_static(b"\x01"),
+        });
         let refused = read(&mut Intake::default(), 0, body).unwrap_err();
-        assert!(matches!(refused, IntakeError::Configuration("video", _)));
+        assert!(matches!(refused, IntakeError::Configuration("H.264", _)));
     }
 
     #[test]
@@ -323,6 +458,42 @@ mod tests {
                 by_ms: 6_000
             }
         );
+    }
+
+    #[test]
+    fn another_codec_in_the_middle_is_refused() {
+        let mut intake = Intake::default();
+        let header = PublishedBody::Audio(AudioBody::SequenceHeader {
+            codec: AudioCodec::Opus,
+            record: Bytes::new(),
+        });
+        assert!(read(&mut intake, 0, header).is_ok());
+        let sound = |codec| {
+            let data = Bytes::from_static(b"\xf0");
+            PublishedBody::Audio(AudioBody::Frame { codec, data })
+        };
+        assert!(read(&mut intake, 0, sound(AudioCodec::Opus)).is_ok());
+        let config = intake
+            .audio
+            .as_ref()
+            .map(|(_, config)| config.frame_samples());
+        assert_eq!(config, Some(480), "as the packet says");
+        let refused = read(&mut intake, 20, sound(AudioCodec::Aac)).unwrap_err();
+        assert_eq!(refused, IntakeError::OtherCodec("AAC"));
+    }
+
+    #[test]
+    fn a_track_that_stops_ends_the_broadcast() {
+        let mut intake = Intake {
+            zero_ms: Some(0),
+            ladder: Some(BTreeMap::from([(1, (Bytes::new(), 0))])),
+            ..Intake::default()
+        };
+        for at in [0, 1_000, 2_000, 3_000] {
+            assert!(read(&mut intake, at, frame(false)).is_ok());
+        }
+        let refused = read(&mut intake, 3_040, frame(false)).unwrap_err();
+        assert_eq!(refused, IntakeError::TrackStopped(1));
     }
 
     #[test]

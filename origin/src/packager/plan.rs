@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use cmaf::{FrameRate, GridError, GridInput, GridPlan, TrackConfig, TrackKind, TrackSpec};
+use cmaf::{
+    FrameRate, GridError, GridInput, GridPlan, TrackConfig, TrackKind, TrackSpec, VideoCodec,
+    VideoConfig,
+};
+use hls::RenditionName;
 use serde::{Deserialize, Serialize};
 
 use super::align::{Role, TrackIndex};
 use super::intake::Source;
 use crate::config::TranscodeSettings;
-use crate::transcode::{EncodeSpec, Keyframes, LadderPlan, Rung};
+use crate::transcode::{EncodeSpec, Keyframes, LadderPlan, Rung, format_of};
 use crate::window::SourceInfo;
 
 /// The audio rendition's name.
@@ -46,33 +50,38 @@ impl Layout {
     }
 }
 
-/// Tracks are, in this order: the passed through source, the encoded rungs, audio. The first one
-/// leads.
+/// Tracks are, in this order: the passed through source, the tracks that the broadcaster sends beside
+/// it, the encoded rungs, audio. The first one leads.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) grid: GridPlan,
     pub(super) ladder: LadderPlan,
     pub(super) encode: Option<EncodeSpec>,
+    /// The broadcaster's own ladder beside the passed through source, by its track numbers.
+    beside: Vec<(u8, Rung)>,
     has_audio: bool,
 }
 
-/// What the Multivariant Playlist says about bits per second.
+/// What the Multivariant Playlist says about bits and frames per second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bandwidth {
     pub(super) peak: u64,
     pub(super) average: u64,
+    pub(super) frame_rate: FrameRate,
 }
 
 impl Plan {
     /// For the first source of a stream.
     pub(super) fn new(settings: &TranscodeSettings, source: &Source) -> Result<Self, PlanError> {
         let may_pass = source.gop_frames().is_some() && settings.passthrough;
-        let (width, height) = (source.video.width(), source.video.height());
-        let (width, height) = (u32::from(width), u32::from(height));
-        let ladder = LadderPlan::new(&settings.ladder, width, height, may_pass);
+        let (ladder, beside) = if may_pass && !source.beside.is_empty() {
+            own_ladder(source)
+        } else {
+            (ladder(settings, source, may_pass), Vec::new())
+        };
         let audio = source.audio.is_some();
         let grid = GridPlan::choose(&grid_input(source, &ladder, audio))?;
-        Ok(Self::with(settings, ladder, grid, audio))
+        Ok(Self::with(settings, source, (ladder, beside), grid, audio))
     }
 
     /// For a source that goes on with a stream: its renditions stay, whatever it is.
@@ -82,17 +91,22 @@ impl Plan {
         source: &Source,
     ) -> Result<Self, PlanError> {
         let may_pass = source.gop_frames().is_some() && settings.passthrough;
-        let (width, height) = (source.video.width(), source.video.height());
-        let (width, height) = (u32::from(width), u32::from(height));
-        let ladder = LadderPlan::within(&layout.rungs, width, height, may_pass);
+        let (ladder, beside) = ladder_within(layout, source, may_pass);
         let input = grid_input(source, &ladder, layout.audio);
         let grid = GridPlan::choose_within(&input, layout.part_target)?;
-        Ok(Self::with(settings, ladder, grid, layout.audio))
+        Ok(Self::with(
+            settings,
+            source,
+            (ladder, beside),
+            grid,
+            layout.audio,
+        ))
     }
 
     fn with(
         settings: &TranscodeSettings,
-        ladder: LadderPlan,
+        source: &Source,
+        (ladder, beside): (LadderPlan, Vec<(u8, Rung)>),
         grid: GridPlan,
         has_audio: bool,
     ) -> Self {
@@ -102,6 +116,7 @@ impl Plan {
             Keyframes::Every(keyframe_period(&grid))
         };
         let encode = (!ladder.encoded.is_empty()).then(|| EncodeSpec {
+            source_format: format_of(source.video.video_codec()),
             preset: settings.preset.clone(),
             threads: settings.threads,
             rungs: ladder.encoded.clone(),
@@ -111,6 +126,7 @@ impl Plan {
             grid,
             ladder,
             encode,
+            beside,
             has_audio,
         }
     }
@@ -129,6 +145,9 @@ impl Plan {
     pub(super) fn tracks(&self, source: &Source) -> Vec<TrackSpec> {
         let passthrough = self.ladder.passthrough.iter();
         let passthrough = passthrough.map(|_| TrackConfig::Video(source.video.clone()).into());
+        let beside = self.beside.iter();
+        let beside = beside.filter_map(|(number, _)| source.track(*number));
+        let beside = beside.map(|video| TrackConfig::Video(video.clone()).into());
         let encoded = self.ladder.encoded.iter();
         let encoded = encoded.map(|_| TrackSpec::unconfigured(TrackKind::Video));
         // A source without sound leaves the rendition that others had in gaps.
@@ -136,12 +155,16 @@ impl Plan {
             Some(audio) => TrackConfig::Audio(audio.clone()).into(),
             None => TrackSpec::unconfigured(TrackKind::Audio),
         });
-        passthrough.chain(encoded).chain(audio).collect()
+        passthrough
+            .chain(beside)
+            .chain(encoded)
+            .chain(audio)
+            .collect()
     }
 
     /// Where each track comes from.
     pub(super) fn roles(&self) -> Vec<Role> {
-        let source = self.ladder.passthrough.iter().map(|_| Role::Source);
+        let source = self.sources().map(|_| Role::Source);
         let encoded = self.ladder.encoded.iter().map(|_| Role::Encoded);
         let audio = self.has_audio.then_some(Role::Audio);
         source.chain(encoded).chain(audio).collect()
@@ -149,7 +172,24 @@ impl Plan {
 
     /// Video renditions in track order.
     pub(super) fn rungs(&self) -> impl Iterator<Item = &Rung> {
-        self.ladder.passthrough.iter().chain(&self.ladder.encoded)
+        let sources = self.sources().map(|(_, rung)| rung);
+        sources.chain(&self.ladder.encoded)
+    }
+
+    /// What is packaged as it came, in track order, with the broadcaster's track numbers.
+    fn sources(&self) -> impl Iterator<Item = (u8, &Rung)> {
+        let first = self.ladder.passthrough.iter().map(|rung| (0, rung));
+        first.chain(self.beside.iter().map(|(number, rung)| (*number, rung)))
+    }
+
+    /// The track that a track of the broadcaster's becomes.
+    pub(super) fn source_track(&self, number: u8) -> Option<TrackIndex> {
+        self.sources().position(|(own, _)| own == number)
+    }
+
+    /// The broadcaster's number of a track that is packaged as it came.
+    pub(super) fn source_number(&self, track: TrackIndex) -> Option<u8> {
+        self.sources().nth(track).map(|(number, _)| number)
     }
 
     /// Names of the video renditions in track order, for the log.
@@ -166,7 +206,7 @@ impl Plan {
     }
 
     pub(super) fn encoded_track(&self, rung: usize) -> TrackIndex {
-        rung + usize::from(self.ladder.passthrough.is_some())
+        rung + self.sources().count()
     }
 
     pub(super) fn encoded_tracks(&self) -> std::ops::Range<TrackIndex> {
@@ -198,16 +238,21 @@ impl Plan {
 
     /// Per video track, with the audio that plays along.
     pub(super) fn bandwidths(&self, source: &Source) -> Vec<Bandwidth> {
-        let (video, audio) = source.bitrates();
-        let passthrough = self.ladder.passthrough.iter().map(|_| Bandwidth {
-            peak: video * PASSTHROUGH_PEAK_PERCENT / 100 + audio,
-            average: video + audio,
+        let (_, audio) = source.bitrates(0);
+        let passthrough = self.sources().map(|(number, _)| {
+            let (video, _) = source.bitrates(number);
+            Bandwidth {
+                peak: video * PASSTHROUGH_PEAK_PERCENT / 100 + audio,
+                average: video + audio,
+                frame_rate: source.frame_rate(number),
+            }
         });
         let encoded = self.ladder.encoded.iter().map(|rung| {
             let bitrate = u64::from(rung.bitrate_kbps) * 1_000;
             Bandwidth {
                 peak: bitrate * ENCODED_PEAK_PERCENT / 100 + audio,
                 average: bitrate + audio,
+                frame_rate: self.grid.frame_rate,
             }
         });
         passthrough.chain(encoded).collect()
@@ -223,6 +268,105 @@ fn grid_input(source: &Source, ladder: &LadderPlan, has_audio: bool) -> GridInpu
         input.audio_frame_samples = audio.frame_samples();
     }
     input
+}
+
+/// Which renditions, where there are some already: the broadcaster's own ladder if it is the same one, or
+/// what can be made of the first track. What is not H.264 passes only where another rung of its height
+/// can be H.264.
+fn ladder_within(
+    layout: &Layout,
+    source: &Source,
+    may_pass: bool,
+) -> (LadderPlan, Vec<(u8, Rung)>) {
+    if may_pass && !source.beside.is_empty() {
+        let (ladder, beside) = own_ladder(source);
+        let own = ladder.passthrough.iter();
+        let own = own.chain(beside.iter().map(|(_, rung)| rung));
+        if own
+            .map(|rung| &rung.name)
+            .eq(layout.rungs.iter().map(|rung| &rung.name))
+        {
+            return (ladder, beside);
+        }
+    }
+    let (width, height) = (source.video.width(), source.video.height());
+    let (width, height) = (u32::from(width), u32::from(height));
+    let short = |rung: &Rung| rung.width.min(rung.height);
+    let twins = layout
+        .rungs
+        .iter()
+        .filter(|rung| short(rung) == width.min(height));
+    let may_pass = may_pass && (source.video.video_codec() == VideoCodec::Avc || twins.count() > 1);
+    let ladder = LadderPlan::within(&layout.rungs, width, height, may_pass);
+    (ladder, Vec::new())
+}
+
+/// Which renditions. What is not H.264 does not play everywhere: where such a source passes through,
+/// an H.264 rung of the same height stands beside it.
+fn ladder(settings: &TranscodeSettings, source: &Source, may_pass: bool) -> LadderPlan {
+    let (width, height) = (source.video.width(), source.video.height());
+    let fit = |may_pass| {
+        let ladder = &settings.ladder;
+        LadderPlan::new(ladder, u32::from(width), u32::from(height), may_pass)
+    };
+    let fitted = fit(may_pass);
+    if source.video.video_codec() == VideoCodec::Avc {
+        return fitted;
+    }
+    let codec = suffix(&source.video);
+    let encoded = fit(false).encoded;
+    let is_free = |name: &String| {
+        RenditionName::new(name.clone()).is_ok() && encoded.iter().all(|rung| rung.name != *name)
+    };
+    let passthrough = fitted.passthrough.map(|rung| {
+        let names = [format!("{}-{codec}", rung.name), format!("source-{codec}")];
+        let name = names.into_iter().find(is_free).unwrap_or(rung.name);
+        Rung { name, ..rung }
+    });
+    LadderPlan {
+        passthrough,
+        encoded,
+    }
+}
+
+/// The broadcaster's own ladder: every track a rendition named by its height, and nothing to encode.
+fn own_ladder(source: &Source) -> (LadderPlan, Vec<(u8, Rung)>) {
+    let mut names: Vec<String> = Vec::new();
+    let mut rung = |number: u8, video: &VideoConfig| {
+        let height = video.width().min(video.height());
+        let names_tried = [
+            format!("{height}p"),
+            format!("{height}p-{}", suffix(video)),
+            format!("{height}p-{number}"),
+        ];
+        let name = names_tried.into_iter().find(|name| !names.contains(name));
+        let name = name.unwrap_or_else(|| format!("track-{number}"));
+        names.push(name.clone());
+        Rung {
+            name,
+            width: video.width().into(),
+            height: video.height().into(),
+            // What it has, should it ever have to be made.
+            bitrate_kbps: u32::try_from(source.bitrates(number).0 / 1_000).unwrap_or(u32::MAX),
+        }
+    };
+    let first = rung(0, &source.video);
+    let beside = source.beside.iter();
+    let beside = beside.map(|track| (track.number, rung(track.number, &track.video)));
+    let beside = beside.collect();
+    let ladder = LadderPlan {
+        passthrough: Some(first),
+        encoded: Vec::new(),
+    };
+    (ladder, beside)
+}
+
+fn suffix(video: &VideoConfig) -> &'static str {
+    match video.video_codec() {
+        VideoCodec::Av1 => "av1",
+        VideoCodec::Hevc => "hevc",
+        _ => "avc",
+    }
 }
 
 /// Half a frame short of the segment, so that rounding to milliseconds cannot move the keyframe

@@ -16,6 +16,7 @@ use super::align::TrackIndex;
 use super::drift::Drift;
 use super::intake::Source;
 use super::plan::{Bandwidth, Layout, Plan};
+use super::variants::{rank, score, video_range};
 use crate::config::PackagingSettings;
 use crate::metrics::StreamMetrics;
 use crate::numbers::Start;
@@ -87,7 +88,6 @@ struct SourceNow {
     /// The same on the packager's.
     from: Option<MediaTime>,
     bandwidths: Vec<Bandwidth>,
-    frame_rate: Option<FrameRate>,
     /// The Multivariant Playlist speaks of it.
     announced: bool,
     drift: Drift,
@@ -148,13 +148,11 @@ impl Writer {
 
     /// Another source begins, the stream's first or one that goes on with it.
     pub(super) fn begin(&mut self, plan: &Plan, source: &Source) {
-        let rate = plan.grid.frame_rate;
         self.source = Some(SourceNow {
             zero: ProgramDateTime::from(source.started_at),
             leader_first: None,
             from: None,
             bandwidths: plan.bandwidths(source),
-            frame_rate: FrameRate::new(rate.numerator, rate.denominator),
             announced: false,
             drift: Drift::default(),
             begun: Instant::now(),
@@ -163,10 +161,10 @@ impl Writer {
         for (index, track) in self.tracks.iter_mut().enumerate() {
             let known = if plan.audio_track() == Some(index) {
                 source.audio.clone().map(TrackConfig::Audio)
-            } else if plan.passthrough_track() == Some(index) {
-                Some(TrackConfig::Video(source.video.clone()))
             } else {
-                None
+                let number = plan.source_number(index);
+                let video = number.and_then(|number| source.track(number));
+                video.map(|video| TrackConfig::Video(video.clone()))
             };
             track.present = plan.audio_track() != Some(index) || known.is_some();
             // What ffmpeg makes is known when it has spoken; that of before says nothing about it.
@@ -480,6 +478,7 @@ impl Writer {
     fn multivariant(&self, source: &SourceNow) -> Multivariant {
         let mut playlist = Multivariant::default();
         let mut audio_codec = None;
+        let mut ranks = Vec::new();
         for track in &self.tracks {
             if let Some(TrackConfig::Audio(audio)) = &track.config {
                 audio_codec = Some(audio.codec().to_owned());
@@ -496,6 +495,7 @@ impl Writer {
             let Some(TrackConfig::Video(video)) = &track.config else {
                 continue;
             };
+            let rate = bandwidth.frame_rate;
             playlist.variants.push(Variant {
                 rendition: track.name.clone(),
                 bandwidth: bandwidth.peak,
@@ -504,9 +504,13 @@ impl Writer {
                     .chain(audio_codec.clone())
                     .collect(),
                 resolution: Some((u32::from(video.width()), u32::from(video.height()))),
-                frame_rate: source.frame_rate,
+                frame_rate: FrameRate::new(rate.numerator, rate.denominator),
+                video_range: Some(video_range(video.range())),
+                score: None,
             });
+            ranks.push(rank(video));
         }
+        score(&mut playlist.variants, &ranks);
         playlist
     }
 }

@@ -29,6 +29,8 @@ pub enum Keyframes {
 /// What one child makes.
 #[derive(Clone, Debug)]
 pub struct EncodeSpec {
+    /// The container that the source comes in: see `feed`.
+    pub source_format: &'static str,
     /// x264 preset.
     pub preset: String,
     /// Threads per encoder; 0: x264 decides.
@@ -57,7 +59,7 @@ pub(super) fn arguments(spec: &EncodeSpec, resume_ms: Option<i64>) -> Vec<String
         "0",
         "-copyts",
         "-f",
-        "flv",
+        spec.source_format,
         "-i",
         "pipe:0",
         "-filter_complex",
@@ -74,7 +76,7 @@ pub(super) fn arguments(spec: &EncodeSpec, resume_ms: Option<i64>) -> Vec<String
 fn filter(spec: &EncodeSpec, resume_ms: Option<i64>) -> String {
     let mut graph = String::from("[0:v:0]");
     if let Some(resume_ms) = resume_ms {
-        // FLV's time base is the millisecond, so `pts` counts milliseconds.
+        // The time base of either source format is the millisecond, so `pts` counts milliseconds.
         graph.push_str(&format!("select='gte(pts,{resume_ms})',"));
     }
     graph.push_str(&format!("split={}", spec.rungs.len()));
@@ -142,6 +144,7 @@ mod tests {
             bitrate_kbps,
         };
         EncodeSpec {
+            source_format: "flv",
             preset: "veryfast".to_owned(),
             threads: 0,
             rungs: vec![rung("480p", 854, 480, 1200), rung("360p", 640, 360, 700)],

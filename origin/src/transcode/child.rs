@@ -234,11 +234,14 @@ async fn read_output(
                 continue;
             }
             let event = match VideoBody::parse(tag.body).map_err(|error| error.to_string())? {
-                VideoBody::SequenceHeader(avcc) => ChildEvent::Configuration { rung, avcc },
+                VideoBody::SequenceHeader { record: avcc, .. } => {
+                    ChildEvent::Configuration { rung, avcc }
+                }
                 VideoBody::Frame {
                     keyframe,
                     composition_ms,
                     data,
+                    ..
                 } => ChildEvent::Frame {
                     rung,
                     frame: EncodedFrame {

@@ -10,10 +10,15 @@
     reason = "a test's helpers fail the test; clippy.toml excuses only functions marked #[test]"
 )]
 
+#[path = "../../../crates/rtmp/tests/it/client.rs"]
+mod client;
+mod codecs;
 mod comes_back;
+mod encoder;
 mod end;
 mod grid;
 mod harness;
+mod multitrack;
 mod passthrough;
 mod process;
 mod refusal;

@@ -49,7 +49,7 @@ async fn a_second_publisher_is_refused_and_the_first_goes_on() {
     assert_eq!(tag.timestamp_ms, 77);
     assert!(matches!(
         tag.body,
-        PublishedBody::Video(VideoBody::SequenceHeader(_))
+        PublishedBody::Video(VideoBody::SequenceHeader { .. })
     ));
     drop(first);
     server.ended("peer_closed", 1).await;

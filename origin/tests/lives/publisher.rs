@@ -6,7 +6,7 @@ use bytes::Bytes;
 use origin::publish::{Publication, PublishedBody, PublishedTag};
 use rand::Rng as _;
 use rand::rngs::StdRng;
-use rtmp::flv::{AudioBody, VideoBody};
+use rtmp::flv::{AudioBody, AudioCodec, VideoBody, VideoCodec};
 
 /// `avcC` records of ffmpeg's x264: 640x360, 480x360, 360x640.
 const PICTURES: [&[u8]; 3] = [
@@ -123,7 +123,10 @@ impl Life {
     async fn run(&mut self, random: &mut StdRng) -> Sent {
         self.picture(self.said.picture, 0).await?;
         if let Some(sound) = self.said.sound {
-            let body = AudioBody::SequenceHeader(Bytes::from_static(SOUNDS[sound]));
+            let body = AudioBody::SequenceHeader {
+                codec: AudioCodec::Aac,
+                record: Bytes::from_static(SOUNDS[sound]),
+            };
             self.send(0, PublishedBody::Audio(body)).await?;
         }
         let (mut composition_ms, mut heap) = (0, 0);
@@ -140,6 +143,7 @@ impl Life {
             }
             self.sound_until(at_ms).await?;
             let body = VideoBody::Frame {
+                codec: VideoCodec::Avc,
                 keyframe: frame % self.said.rate == 0 && !self.keyframes_off,
                 composition_ms,
                 data: Bytes::from_static(FRAME_BYTES),
@@ -170,7 +174,10 @@ impl Life {
             Trick::SamePicture => self.picture(self.said.picture, at_ms).await?,
             Trick::Leap(by_ms) => self.begins_ms = self.begins_ms.saturating_add(by_ms),
             Trick::Garbage => {
-                let body = VideoBody::SequenceHeader(Bytes::from_static(b"\x01\x64garbage"));
+                let body = VideoBody::SequenceHeader {
+                    codec: VideoCodec::Avc,
+                    record: Bytes::from_static(b"\x01\x64garbage"),
+                };
                 self.send(at_ms, PublishedBody::Video(body)).await?;
             }
             Trick::OtherCodec => {
@@ -183,6 +190,7 @@ impl Life {
             Trick::NoSound => self.sound_off = true,
             Trick::Empty => {
                 let body = VideoBody::Frame {
+                    codec: VideoCodec::Avc,
                     keyframe: false,
                     composition_ms: 0,
                     data: Bytes::new(),
@@ -192,6 +200,7 @@ impl Life {
             Trick::NoKeyframes => self.keyframes_off = true,
             Trick::Backwards => {
                 let body = VideoBody::Frame {
+                    codec: VideoCodec::Avc,
                     keyframe: true,
                     composition_ms: 0,
                     data: Bytes::from_static(FRAME_BYTES),
@@ -204,7 +213,10 @@ impl Life {
     }
 
     async fn picture(&mut self, picture: usize, at_ms: i64) -> Sent {
-        let body = VideoBody::SequenceHeader(Bytes::from_static(PICTURES[picture]));
+        let body = VideoBody::SequenceHeader {
+            codec: VideoCodec::Avc,
+            record: Bytes::from_static(PICTURES[picture]),
+        };
         self.send(at_ms, PublishedBody::Video(body)).await
     }
 
@@ -219,7 +231,10 @@ impl Life {
             }
             self.sound_frames += 1;
             if !self.sound_off {
-                let body = AudioBody::Frame(Bytes::from_static(&FRAME_BYTES[..40]));
+                let body = AudioBody::Frame {
+                    codec: AudioCodec::Aac,
+                    data: Bytes::from_static(&FRAME_BYTES[..40]),
+                };
                 self.send(at_ms, PublishedBody::Audio(body)).await?;
             }
         }

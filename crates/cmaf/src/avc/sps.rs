@@ -1,7 +1,9 @@
 //! The few fields of a sequence parameter set (H.264 7.3.2.1.1) that packaging needs.
 
 use super::AvccError;
-use crate::bits::{BitReader, OutOfBits};
+use crate::bits::{BitReader, OutOfBits, unescape};
+use crate::video::Picture;
+use crate::vui::{self, VuiStart};
 
 /// Frames per second as a fraction, `numerator / denominator`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +30,7 @@ pub(super) struct Sps {
     pub(super) chroma_format: u8,
     pub(super) bit_depth_luma: u8,
     pub(super) bit_depth_chroma: u8,
-    pub(super) width: u16,
-    pub(super) height: u16,
-    pub(super) pixel_aspect: Option<(u16, u16)>,
-    pub(super) frame_rate: Option<FrameRate>,
+    pub(super) picture: Picture,
 }
 
 /// Profiles whose SPS carries chroma format and bit depths (H.264 7.3.2.1.1).
@@ -45,26 +44,6 @@ const SIDE_MACROBLOCKS_MAX: u32 = 1_055;
 /// `num_ref_frames_in_pic_order_cnt_cycle` (H.264 7.4.2.1.1).
 const ORDER_COUNT_CYCLE_MAX: u32 = 255;
 const SPS_ID_MAX: u32 = 31;
-const ASPECT_EXTENDED: u32 = 255;
-/// H.264 table E-1, from `aspect_ratio_idc` 1.
-const ASPECTS: [(u16, u16); 16] = [
-    (1, 1),
-    (12, 11),
-    (10, 11),
-    (16, 11),
-    (40, 33),
-    (24, 11),
-    (20, 11),
-    (32, 11),
-    (80, 33),
-    (18, 11),
-    (15, 11),
-    (64, 33),
-    (160, 99),
-    (4, 3),
-    (3, 2),
-    (2, 1),
-];
 
 impl Sps {
     /// Parses a NAL unit, header byte included.
@@ -84,7 +63,7 @@ impl Sps {
         let (width, height) = parse_size(r, &chroma)?;
         // A damaged VUI costs two hints, not the stream: many encoders write odd ones.
         let vui = if r.bit()? { parse_vui(r).ok() } else { None };
-        let vui = vui.unwrap_or_default();
+        let (vui, frame_rate) = vui.unwrap_or_default();
         Ok(Self {
             profile,
             constraints,
@@ -92,10 +71,13 @@ impl Sps {
             chroma_format: chroma.format,
             bit_depth_luma: chroma.depth_luma,
             bit_depth_chroma: chroma.depth_chroma,
-            width,
-            height,
-            pixel_aspect: vui.pixel_aspect,
-            frame_rate: vui.frame_rate,
+            picture: Picture {
+                width,
+                height,
+                pixel_aspect: vui.pixel_aspect,
+                frame_rate,
+                colour: vui.colour,
+            },
         })
     }
 
@@ -149,32 +131,11 @@ impl Chroma {
     }
 }
 
-#[derive(Default)]
-struct Vui {
-    pixel_aspect: Option<(u16, u16)>,
-    frame_rate: Option<FrameRate>,
-}
-
 fn at_most(value: u32, max: u32, field: &'static str) -> Result<u32, AvccError> {
     if value > max {
         return Err(AvccError::Sps(field));
     }
     Ok(value)
-}
-
-/// Removes emulation prevention bytes: 00 00 03 is 00 00 (H.264 7.3.1).
-fn unescape(nal: &[u8]) -> Vec<u8> {
-    let mut payload = Vec::with_capacity(nal.len());
-    let mut zeros = 0;
-    for &byte in nal {
-        if zeros >= 2 && byte == 3 {
-            zeros = 0;
-            continue;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        payload.push(byte);
-    }
-    payload
 }
 
 /// H.264 7.3.2.1.1.1.
@@ -240,42 +201,20 @@ fn parse_size(r: &mut BitReader<'_>, chroma: &Chroma) -> Result<(u16, u16), Avcc
 }
 
 /// H.264 E.1.1, as far as the timing.
-fn parse_vui(r: &mut BitReader<'_>) -> Result<Vui, OutOfBits> {
-    let mut vui = Vui::default();
-    if r.bit()? {
-        vui.pixel_aspect = match r.bits(8)? {
-            ASPECT_EXTENDED => Some((r.bits(16)? as u16, r.bits(16)? as u16)),
-            index => (index as usize)
-                .checked_sub(1)
-                .and_then(|index| ASPECTS.get(index).copied()),
-        };
-        let useful = |&(x, y): &(u16, u16)| x != y && x != 0 && y != 0;
-        vui.pixel_aspect = vui.pixel_aspect.filter(useful);
-    }
-    if r.bit()? {
-        r.skip(1)?; // overscan_appropriate_flag
-    }
-    if r.bit()? {
-        r.skip(4)?; // video_format, video_full_range_flag
-        if r.bit()? {
-            r.skip(24)?; // colour_primaries, transfer_characteristics, matrix_coefficients
-        }
-    }
-    if r.bit()? {
-        r.unsigned()?; // chroma_sample_loc_type_top_field
-        r.unsigned()?;
-    }
+fn parse_vui(r: &mut BitReader<'_>) -> Result<(VuiStart, Option<FrameRate>), OutOfBits> {
+    let start = vui::start(r)?;
+    let mut frame_rate = None;
     if r.bit()? {
         let (units_in_tick, time_scale) = (r.bits(32)?, r.bits(32)?);
         // A tick is a field: two to a frame (H.264 E.2.1).
         if let Some(denominator @ 1..) = units_in_tick.checked_mul(2)
             && time_scale > 0
         {
-            vui.frame_rate = Some(FrameRate {
+            frame_rate = Some(FrameRate {
                 numerator: time_scale,
                 denominator,
             });
         }
     }
-    Ok(vui)
+    Ok((start, frame_rate))
 }

@@ -196,7 +196,7 @@ impl Follower {
         self.timescale = config.timescale();
         if let TrackConfig::Audio(audio) = config {
             self.sample_units = i64::from(audio.frame_samples());
-            self.clock = Some(AudioClock::new(audio.sample_rate(), audio.frame_samples()));
+            self.clock = Some(AudioClock::new(audio.sample_rate()));
         }
         self.delay = None;
     }
@@ -210,7 +210,11 @@ impl Follower {
             };
             return dts.ticks();
         };
-        let placed = clock.place(sample.dts);
+        let samples = match self.writer.config() {
+            Some(TrackConfig::Audio(audio)) => audio.samples_of(&sample.data),
+            _ => 0,
+        };
+        let placed = clock.place(sample.dts, samples);
         if let Some(departure) = placed.departure {
             let track = self.writer.id();
             out.push_back(Output::Event(Event::AudioReanchored { track, departure }));
@@ -249,7 +253,7 @@ impl Follower {
         self.floor = Some(end);
         let mut samples = self.take_until(limit, out);
         if samples.is_empty() && self.clock.is_some() {
-            // No AAC frame starts in a leader's part that is shorter than one; that is no gap.
+            // No audio frame starts in a leader's part that is shorter than one; that is no gap.
             samples = self.take_neighbour();
         }
         let Some(first) = samples.first() else {

@@ -19,6 +19,30 @@ pub(crate) fn video_config() -> TrackConfig {
     VideoConfig::from_avcc(record.into()).unwrap().into()
 }
 
+/// hvcC of libx265, 1920x1080, Main 10 4.1, PQ.
+pub(crate) fn hevc_config() -> TrackConfig {
+    let record = hex(
+        "0102200000009000000000007bf000fcfdfafa00000f03a00001001840010c01ffff02200000030090\
+        000003000003007b959409a10001002e42010102200000030090000003000003007ba003c0801107cad965654a4e1780\
+        b50910090400000fa40003a98020a2000100064401c073c189",
+    );
+    VideoConfig::from_hvcc(record.into()).unwrap().into()
+}
+
+/// av1C of SVT-AV1, 1920x1080, Main 4.0, 10 bit, HLG.
+pub(crate) fn av1_config() -> TrackConfig {
+    let record = hex("81084c000a0e00000042abbfc3700be142448241");
+    VideoConfig::from_av1c(record.into()).unwrap().into()
+}
+
+/// OpusHead of libopus, stereo.
+pub(crate) fn opus_config() -> TrackConfig {
+    let record = b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0";
+    AudioConfig::from_opus(Bytes::from_static(record))
+        .unwrap()
+        .into()
+}
+
 /// AAC-LC, stereo.
 pub(crate) fn audio_config(rate: u32) -> TrackConfig {
     const RATES: [u32; 8] = [
@@ -192,11 +216,11 @@ fn dump_into(text: &mut String, mut bytes: &[u8], depth: usize) {
                 hex_lines(text, &body[..8], indent);
                 dump_into(text, &body[8..], depth + 1);
             }
-            "avc1" => {
+            "avc1" | "hvc1" | "av01" => {
                 hex_lines(text, &body[..78], indent);
                 dump_into(text, &body[78..], depth + 1);
             }
-            "mp4a" => {
+            "mp4a" | "Opus" => {
                 hex_lines(text, &body[..28], indent);
                 dump_into(text, &body[28..], depth + 1);
             }

@@ -8,6 +8,8 @@ fn variant(name: &str) -> Variant {
         codecs: vec!["avc1.64001f".to_owned()],
         resolution: Some((1_280, 720)),
         frame_rate: FrameRate::new(30, 1),
+        video_range: None,
+        score: None,
     }
 }
 
@@ -70,6 +72,14 @@ fn contradictions_are_refused() {
     assert_eq!(
         render(Vec::new(), Vec::new()),
         Err(MultivariantError::NoVariant)
+    );
+    let scored = Variant {
+        score: Some(2),
+        ..variant("720p")
+    };
+    assert_eq!(
+        render(vec![scored, variant("480p")], Vec::new()),
+        Err(MultivariantError::Scores)
     );
     let (one, two) = (audio("one"), audio("two"));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Names of codecs that are recognised in order to be refused with a reason.
+//! Names of codecs, most of which are recognised in order to be refused with a reason.
 
 /// Name of an E-RTMP video FourCC.
 pub(crate) fn video(fourcc: [u8; 4]) -> &'static str {
@@ -34,8 +34,6 @@ pub(crate) fn legacy_video(codec_id: u8) -> &'static str {
         4 => "VP6",
         5 => "VP6 with alpha",
         6 => "Screen video 2",
-        // Not in the specification: what some Chinese encoders write for HEVC.
-        12 => "HEVC without FourCC",
         _ => "unknown CodecID",
     }
 }

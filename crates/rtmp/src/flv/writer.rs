@@ -13,7 +13,8 @@ pub struct Writer {
 }
 
 const TAG_HEADER_BYTES: usize = 11;
-const BODY_HEADER_BYTES: usize = 5;
+/// The longest: a multitrack header with a composition time.
+const BODY_HEADER_BYTES: usize = 10;
 
 impl Writer {
     /// A writer, and the file header that says which kinds of tag will come.
@@ -25,10 +26,7 @@ impl Writer {
 
     /// A video tag; empty for a body that has no FLV form here.
     pub fn video(&self, timestamp_ms: i64, body: &VideoBody) -> Bytes {
-        let payload_bytes = match body {
-            VideoBody::SequenceHeader(data) | VideoBody::Frame { data, .. } => data.len(),
-            _ => 0,
-        };
+        let payload_bytes = body.payload_bytes();
         tag(TagKind::Video, timestamp_ms, payload_bytes, |out| {
             body.encode(out)
         })
@@ -36,10 +34,7 @@ impl Writer {
 
     /// An audio tag; empty for a body that has no FLV form here.
     pub fn audio(&self, timestamp_ms: i64, body: &AudioBody) -> Bytes {
-        let payload_bytes = match body {
-            AudioBody::SequenceHeader(data) | AudioBody::Frame(data) => data.len(),
-            _ => 0,
-        };
+        let payload_bytes = body.payload_bytes();
         tag(TagKind::Audio, timestamp_ms, payload_bytes, |out| {
             body.encode(out)
         })

@@ -39,14 +39,18 @@ impl ServerSession {
         }
         match type_id {
             message_type::AUDIO => {
-                let body = AudioBody::parse(payload)?;
+                let bodies = AudioBody::parse_tracks(payload)?;
                 let timestamp_ms = self.timestamps.unwrap_ms(timestamp);
-                self.events.push_back(Event::Audio { timestamp_ms, body });
+                let events = bodies.into_iter();
+                let events = events.map(|body| Event::Audio { timestamp_ms, body });
+                self.events.extend(events);
             }
             message_type::VIDEO => {
-                let body = VideoBody::parse(payload)?;
+                let bodies = VideoBody::parse_tracks(payload)?;
                 let timestamp_ms = self.timestamps.unwrap_ms(timestamp);
-                self.events.push_back(Event::Video { timestamp_ms, body });
+                let events = bodies.into_iter();
+                let events = events.map(|body| Event::Video { timestamp_ms, body });
+                self.events.extend(events);
             }
             message_type::DATA_AMF0 => self.handle_data(&payload)?,
             message_type::DATA_AMF3 => self.handle_data(payload.get(1..).unwrap_or_default())?,

@@ -5,6 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::ServerSession;
 use crate::amf0::{Value, encode};
 use crate::chunk::message_type;
+use crate::flv::{AudioCodec, VideoCodec};
 
 /// Window that the server announces, and acknowledges by until told otherwise. The field's usual
 /// value.
@@ -16,6 +17,11 @@ const COMMAND_CHUNK_STREAM: u8 = 3;
 const STATUS_CHUNK_STREAM: u8 = 5;
 
 const PEER_BANDWIDTH_DYNAMIC: u8 = 2;
+
+/// FourCcInfoMask.CanForward (E-RTMP, "Enhancing NetConnection connect Command").
+const FOURCC_CAN_FORWARD: u8 = 0x04;
+/// CapsExMask: Multitrack and ModEx. Neither Reconnect nor TimestampNanoOffset.
+const CAPS_EX: u8 = 0x02 | 0x04;
 
 const USER_CONTROL_STREAM_BEGIN: u16 = 0;
 const USER_CONTROL_PING_REQUEST: u16 = 6;
@@ -34,6 +40,16 @@ impl ServerSession {
             // What clients look for to know a server that publishes.
             ("fmsVer", text("FMS/3,0,1,123")),
             ("capabilities", Value::Number(31.0)),
+            ("fourCcList", fourcc_list()),
+            (
+                "videoFourCcInfoMap",
+                info_map(VideoCodec::ALL.map(VideoCodec::fourcc)),
+            ),
+            (
+                "audioFourCcInfoMap",
+                info_map(AudioCodec::ALL.map(AudioCodec::fourcc)),
+            ),
+            ("capsEx", Value::Number(f64::from(CAPS_EX))),
         ]);
         let information = object([
             ("level", text("status")),
@@ -158,6 +174,25 @@ impl ServerSession {
             &mut self.output,
         );
     }
+}
+
+/// What E-RTMP v1 clients look for.
+fn fourcc_list() -> Value {
+    let video = VideoCodec::ALL.map(VideoCodec::fourcc);
+    let audio = AudioCodec::ALL.map(AudioCodec::fourcc);
+    let all = video.into_iter().chain(audio);
+    Value::StrictArray(all.map(|fourcc| text(&fourcc_text(fourcc))).collect())
+}
+
+/// What E-RTMP v2 clients look for.
+fn info_map<const N: usize>(fourccs: [[u8; 4]; N]) -> Value {
+    let flags = Value::Number(f64::from(FOURCC_CAN_FORWARD));
+    let entry = |fourcc| (fourcc_text(fourcc), flags.clone());
+    Value::Object(fourccs.map(entry).into())
+}
+
+fn fourcc_text(fourcc: [u8; 4]) -> String {
+    fourcc.map(char::from).iter().collect()
 }
 
 fn status(level: &str, code: &str, description: &str) -> Value {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rtmp::amf0::{Value, decode_all};
 use rtmp::chunk::{ChunkLimits, ChunkReader, Message, message_type};
-use rtmp::flv::{AudioBody, VideoBody};
+use rtmp::flv::{AudioBody, AudioCodec, VideoBody};
 use rtmp::{Blame, Event, ProtocolError, ServerSession};
 
 use crate::client::{
@@ -141,7 +141,7 @@ fn nothing_is_parsed_before_the_verdict() {
         &events[..],
         [Event::Video {
             timestamp_ms: 40,
-            body: VideoBody::SequenceHeader(_)
+            body: VideoBody::SequenceHeader { .. }
         }]
     ));
 }
@@ -193,10 +193,10 @@ fn media_and_metadata() {
     );
     mux.send(message(4, 8, 1, 7, b""), &mut bytes);
     mux.send(message(4, 8, 1, 7, b"\xaf\x01raw"), &mut bytes);
-    mux.send(message(6, 9, 1, 0xFFFF_FFF0, b"\x90hvc1\x01"), &mut bytes);
+    mux.send(message(6, 9, 1, 0xFFFF_FFF0, b"\x90vp09\x01"), &mut bytes);
     server.input(&bytes);
     let events = server.events();
-    let [Event::Metadata(metadata), first, second, hevc] = &events[..] else {
+    let [Event::Metadata(metadata), first, second, vp9] = &events[..] else {
         panic!("{events:?}");
     };
     assert_eq!(metadata.number("width"), Some(1280.0));
@@ -204,7 +204,7 @@ fn media_and_metadata() {
     // Masked to 31 bits that start is -16 ms, and time goes on through zero.
     let Event::Audio {
         timestamp_ms: -16,
-        body: AudioBody::SequenceHeader(_),
+        body: AudioBody::SequenceHeader { .. },
     } = first
     else {
         panic!("{first:?}");
@@ -216,15 +216,70 @@ fn media_and_metadata() {
     else {
         panic!("{second:?}");
     };
-    assert_eq!(*body, AudioBody::Frame(Bytes::from_static(b"raw")));
+    let raw = AudioBody::Frame {
+        codec: AudioCodec::Aac,
+        data: Bytes::from_static(b"raw"),
+    };
+    assert_eq!(*body, raw);
     let Event::Video {
         timestamp_ms: -16,
         body: VideoBody::Unsupported { codec, .. },
-    } = hevc
+    } = vp9
     else {
-        panic!("{hevc:?}");
+        panic!("{vp9:?}");
     };
-    assert_eq!(*codec, "HEVC");
+    assert_eq!(*codec, "VP9");
+}
+
+#[test]
+fn every_track_of_a_message_is_an_event() {
+    let mut mux = Mux::new();
+    let mut server = Server::publishing(&mut mux);
+    let mut bytes = Vec::new();
+    let tracks = b"\x96\x10hvc1\0\0\0\x01A\x01\0\0\x01B";
+    mux.send(message(6, 9, 1, 33, tracks), &mut bytes);
+    server.input(&bytes);
+    let events = server.events();
+    let [
+        Event::Video {
+            timestamp_ms: 33,
+            body: VideoBody::SequenceHeader { .. },
+        },
+        Event::Video {
+            timestamp_ms: 33,
+            body: VideoBody::Track { number: 1, .. },
+        },
+    ] = &events[..]
+    else {
+        panic!("{events:?}");
+    };
+}
+
+#[test]
+fn connect_is_answered_with_what_is_taken() {
+    let mut server = Server::new();
+    let mut mux = Mux::new();
+    server.input(&publish(&mut mux, "live", "secret"));
+    let replies = server.replies();
+    let values = replies.iter().find_map(|reply| {
+        let values = decode_all(&reply.payload).ok()?;
+        values
+            .into_iter()
+            .find(|value| value.property("fmsVer").is_some())
+    });
+    let properties = values.expect("properties of the connection");
+    let list = properties.property("fourCcList").unwrap();
+    let all = ["av01", "hvc1", "avc1", "mp4a", "Opus"];
+    assert_eq!(*list, Value::StrictArray(all.map(text).into()));
+    let map = |name: &str| properties.property(name).unwrap().properties().unwrap();
+    let forward = |fourcc: &str| (fourcc.to_owned(), number(4));
+    assert_eq!(
+        map("videoFourCcInfoMap"),
+        ["av01", "hvc1", "avc1"].map(forward)
+    );
+    assert_eq!(map("audioFourCcInfoMap"), ["mp4a", "Opus"].map(forward));
+    // Multitrack and ModEx.
+    assert_eq!(properties.property("capsEx"), Some(&number(6)));
 }
 
 #[test]

@@ -45,6 +45,10 @@ export function playerConfig(
     maxMaxBufferLength: 20,
     abrEwmaDefaultEstimate: bandwidth,
     capLevelToPlayerSize: true,
+    // hls.js never leaves the codec that it begins with, and only H.264 has every rung: a passed through
+    // source of HEVC or AV1 is one rung alone, from which there is no way down when the network slows.
+    // It can still be chosen by hand.
+    videoPreference: { videoCodec: "avc1" },
     xhrSetup: authorize,
     // The session decides what an unloadable Multivariant Playlist means, and when to try again.
     manifestLoadPolicy: {
