@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{PackagingSettings, TranscodeSettings};
 use crate::control::Herald;
+use crate::health::SourceInfo;
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::publish::{Claim, EndReason, PublishedBody, PublishedTag};
 use crate::transcode::{SpawnError, TranscodeEvent, Transcoder};
@@ -199,6 +200,19 @@ fn count_bytes(metrics: &StreamMetrics, tag: &PublishedTag) {
         .inc_by(u64::try_from(bytes).unwrap_or(0));
 }
 
+fn source_info(plan: &Plan, source: &Source) -> SourceInfo {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let renditions = plan.names();
+    SourceInfo {
+        video_codec: source.video.codec(),
+        audio_codec: source.audio.as_ref().map(|audio| audio.codec().to_owned()),
+        width: source.video.width().into(),
+        height: source.video.height().into(),
+        rungs: names(renditions.get(plan.encoded_tracks()).unwrap_or_default()),
+        renditions: names(&renditions),
+    }
+}
+
 /// A broadcast that is being packaged.
 #[derive(Debug)]
 struct Broadcast {
@@ -225,6 +239,7 @@ impl Broadcast {
     ) -> Result<Self, BroadcastError> {
         let plan = Plan::new(&studio.transcode, &source)?;
         let packager = Packager::new(&plan.grid, plan.tracks(&source))?;
+        metrics.health.packaged(source_info(&plan, &source));
         let writer = Writer::new(studio, &claim.stream, &plan, &source, metrics.clone())?;
         let transcoder = plan.encode.clone().map(|spec| {
             Transcoder::new(
@@ -329,6 +344,7 @@ impl Broadcast {
             },
             Media::Video { frame, arrival } => {
                 self.writer.arrived(&frame, arrival);
+                self.metrics.health.taken(frame.dts_ms);
                 if let Some(track) = self.plan.passthrough_track() {
                     self.aligner.push(track, video_sample(&frame));
                 }
@@ -352,6 +368,7 @@ impl Broadcast {
                 self.write()
             }
             TranscodeEvent::Frame { rung, frame } => {
+                self.metrics.health.made(rung, frame.dts_ms);
                 let sample = Sample::video(
                     MediaTime::from_millis(frame.dts_ms),
                     MediaTime::from_millis(i64::from(frame.composition_ms)),

@@ -23,6 +23,7 @@ fn the_shipped_file_names_every_key() {
             name: String::new(),
             publish_key: Secret::new(""),
             title: String::new(),
+            rules: StreamRulesConfig::default(),
         }],
         ..Config::default()
     };

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use origin::config::{Secret, StreamSettings};
-use origin::ingest::{Ingest, IngestLimits, Transport};
+use origin::health::{Healths, IngestRules};
+use origin::ingest::{Ingest, IngestLimits, RuleBook, Transport};
 use origin::publish::{Claim, Streams};
 use prometheus::Registry;
 use rtmp::amf0::decode_all;
@@ -36,6 +37,15 @@ impl Server {
     }
 
     pub(crate) async fn start_with(limits: IngestLimits, transport: Transport) -> Self {
+        Self::start_under(limits, IngestRules::default(), transport).await
+    }
+
+    /// The same, where publishers have to keep to rules.
+    pub(crate) async fn start_under(
+        limits: IngestLimits,
+        rules: IngestRules,
+        transport: Transport,
+    ) -> Self {
         let (started, claims) = mpsc::unbounded_channel();
         let settings = StreamSettings {
             name: "demo".to_owned(),
@@ -48,7 +58,12 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let ingest = Ingest::new(limits, streams, &registry).unwrap();
+        let health = Healths::register(&registry).unwrap();
+        let rules = RuleBook {
+            default: rules,
+            ..RuleBook::default()
+        };
+        let ingest = Ingest::new(limits, rules, streams, health, &registry).unwrap();
         let serving = tokio::spawn(ingest.serve(listener, transport, shutdown.clone()));
         Self {
             address,
