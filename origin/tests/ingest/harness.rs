@@ -29,6 +29,7 @@ pub(crate) struct Server {
     pub(crate) serving: JoinHandle<()>,
     claims: mpsc::UnboundedReceiver<Claim>,
     registry: Registry,
+    health: Healths,
 }
 
 impl Server {
@@ -63,7 +64,7 @@ impl Server {
             default: rules,
             ..RuleBook::default()
         };
-        let ingest = Ingest::new(limits, rules, streams, health, &registry).unwrap();
+        let ingest = Ingest::new(limits, rules, streams, health.clone(), &registry).unwrap();
         let serving = tokio::spawn(ingest.serve(listener, transport, shutdown.clone()));
         Self {
             address,
@@ -71,6 +72,7 @@ impl Server {
             serving,
             claims,
             registry,
+            health,
         }
     }
 
@@ -110,6 +112,41 @@ impl Server {
                 // A counter tells nobody when it changes: looked at until the deadline.
                 sleep(Duration::from_millis(5)).await;
             }
+        }
+    }
+
+    /// Waits until a counter with these labels counts something.
+    pub(crate) async fn counted(&self, name: &str, labels: &[(&str, &str)]) {
+        self.has(name, |metric| {
+            let own = |(name, value): &(&str, &str)| {
+                let mut all = metric.get_label().iter();
+                all.any(|label| label.name() == *name && label.value() == *value)
+            };
+            labels.iter().all(own) && metric.get_counter().get_value() > 0.0
+        })
+        .await;
+    }
+
+    /// Waits until health shows a figure above 0.
+    pub(crate) async fn judged(&self, name: &str) {
+        let stop = CancellationToken::new();
+        let judging = tokio::spawn(self.health.clone().run(stop.clone()));
+        self.has(name, |metric| metric.get_gauge().get_value() > 0.0)
+            .await;
+        stop.cancel();
+        judging.await.unwrap();
+    }
+
+    async fn has(&self, name: &str, is: impl Fn(&prometheus::proto::Metric) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let families = self.registry.gather();
+            let family = families.iter().find(|family| family.name() == name);
+            if family.is_some_and(|family| family.get_metric().iter().any(&is)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{name}: {}", self.all_closed());
+            sleep(Duration::from_millis(20)).await;
         }
     }
 

@@ -283,22 +283,16 @@ fn what_is_behind_is_named_with_its_rung() {
         ..SourceInfo::default()
     });
     for second in 1..=20_i64 {
-        world.run(STEADY, 1);
         for frame in 0..30 {
             let ms = (second - 1) * 1_000 + frame * 33;
             world.stream.taken(ms);
-            world
-                .stream
-                .made(at(world.now_ms - 1_000 + frame * 33), 1, ms);
+            world.stream.made(at(ms), 1, ms);
             // Half as fast.
-            world
-                .stream
-                .made(at(world.now_ms - 1_000 + frame * 33), 0, ms / 2);
+            world.stream.made(at(ms), 0, ms / 2);
         }
-        let seconds = u64::try_from(second).unwrap();
-        world
-            .stream
-            .part(at(world.now_ms), 100 + seconds, Some(at(40)));
+        let msn = 100 + u64::try_from(second).unwrap();
+        world.stream.part(at(world.now_ms), msn, Some(at(40)));
+        world.run(STEADY, 1);
     }
     let figures = world.figures().clone();
     near(figures.rungs[0].speed, 0.5, 0.03);
