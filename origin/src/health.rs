@@ -207,7 +207,8 @@ fn log(stream: &str, state: State, reasons: &[Reason]) {
 impl StreamHealth {
     /// Packaging begins: this is the source, and these the renditions.
     pub fn packaged(&self, source: SourceInfo) {
-        self.stream.lock().packaged(source);
+        let now = self.now();
+        self.stream.lock().packaged(now, source);
     }
 
     /// Packaging has ended.

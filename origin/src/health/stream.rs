@@ -16,6 +16,8 @@ const MAKING_SPAN: Duration = Duration::from_secs(10);
 const ENCODER_CHARS_MAX: usize = 80;
 /// A step of an encoder's time beyond this is a restart, not its speed.
 const MADE_STEP_MS_MAX: i64 = 2_000;
+/// What came before, or until encoders have started, waited for that: its parts' latencies say nothing.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// Rungs that are looked at: no ladder has more.
 const RUNGS_MAX: usize = 8;
 
@@ -62,6 +64,7 @@ pub(super) struct Stream {
     sessions: u64,
     source: Option<SourceInfo>,
     is_packaged: bool,
+    packaged_since: Duration,
     totals: Totals,
     taken_ms: Option<i64>,
     rungs: Vec<Rung>,
@@ -99,6 +102,7 @@ impl Stream {
             sessions: 0,
             source: None,
             is_packaged: false,
+            packaged_since: now,
             totals: Totals::default(),
             taken_ms: None,
             rungs: Vec::new(),
@@ -192,7 +196,8 @@ impl Stream {
     }
 
     /// Packaging begins, or goes on with another source.
-    pub(super) fn packaged(&mut self, source: SourceInfo) {
+    pub(super) fn packaged(&mut self, now: Duration, source: SourceInfo) {
+        self.packaged_since = now;
         self.taken_ms = None;
         let names = source.rungs.iter().take(RUNGS_MAX);
         self.rungs = names
@@ -241,7 +246,9 @@ impl Stream {
     /// A part is there: so long after its last frame was.
     pub(super) fn part(&mut self, now: Duration, msn: u64, latency: Option<Duration>) {
         self.msn = self.msn.max(Some(msn));
-        if let Some(latency) = latency {
+        let arrived = latency.map(|latency| now.saturating_sub(latency));
+        let counts = arrived.is_some_and(|at| at >= self.packaged_since + SETTLED_AFTER);
+        if let Some(latency) = latency.filter(|_| counts) {
             self.latency.add(now, latency.as_secs_f64() * 1_000.0);
         }
     }

@@ -278,10 +278,13 @@ fn long_gops_are_named() {
 #[test]
 fn what_is_behind_is_named_with_its_rung() {
     let mut world = World::new(15);
-    world.stream.packaged(SourceInfo {
-        rungs: vec!["720p".to_owned(), "360p".to_owned()],
-        ..SourceInfo::default()
-    });
+    world.stream.packaged(
+        at(0),
+        SourceInfo {
+            rungs: vec!["720p".to_owned(), "360p".to_owned()],
+            ..SourceInfo::default()
+        },
+    );
     for second in 1..=20_i64 {
         for frame in 0..30 {
             let ms = (second - 1) * 1_000 + frame * 33;
@@ -291,7 +294,9 @@ fn what_is_behind_is_named_with_its_rung() {
             world.stream.made(at(ms), 0, ms / 2);
         }
         let msn = 100 + u64::try_from(second).unwrap();
-        world.stream.part(at(world.now_ms), msn, Some(at(40)));
+        // The first ones waited for the encoders.
+        let latency = if second < 2 { 1_900 } else { 40 };
+        world.stream.part(at(world.now_ms), msn, Some(at(latency)));
         world.run(STEADY, 1);
     }
     let figures = world.figures().clone();
@@ -311,7 +316,7 @@ fn what_is_behind_is_named_with_its_rung() {
 #[test]
 fn a_stream_goes_on_with_its_next_publisher() {
     let mut world = World::new(16);
-    world.stream.packaged(SourceInfo::default());
+    world.stream.packaged(at(0), SourceInfo::default());
     world.run(STEADY, 10);
     let before = world.stream.totals().frames;
     let (old, now) = (world.number, world.now_ms);
