@@ -239,7 +239,6 @@ impl Broadcast {
     ) -> Result<Self, BroadcastError> {
         let plan = Plan::new(&studio.transcode, &source)?;
         let packager = Packager::new(&plan.grid, plan.tracks(&source))?;
-        metrics.health.packaged(source_info(&plan, &source));
         let writer = Writer::new(studio, &claim.stream, &plan, &source, metrics.clone())?;
         let transcoder = plan.encode.clone().map(|spec| {
             Transcoder::new(
@@ -250,6 +249,8 @@ impl Broadcast {
                 metrics.transcode(),
             )
         });
+        // From here on nothing fails: whoever runs this says when it has ended.
+        metrics.health.packaged(source_info(&plan, &source));
         tracing::info!(
             stream = claim.stream.name,
             width = source.video.width(),
