@@ -100,11 +100,15 @@ impl Healths {
 
     /// The health of the stream of this name, which begins with it if there is none.
     pub fn stream(&self, name: &str) -> StreamHealth {
+        let now = self.shared.since_start(Instant::now());
         let mut streams = self.shared.streams.lock();
         let stream = match streams.get(name) {
-            Some(stream) => Arc::clone(stream),
+            Some(stream) => {
+                // Whoever asks is about to use it: it must not be forgotten meanwhile.
+                stream.lock().touch(now);
+                Arc::clone(stream)
+            }
             None => {
-                let now = self.shared.since_start(Instant::now());
                 let stream = Arc::new(Mutex::new(Stream::new(now)));
                 streams.insert(name.to_owned(), Arc::clone(&stream));
                 stream

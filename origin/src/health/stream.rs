@@ -299,6 +299,13 @@ impl Stream {
         reading
     }
 
+    /// What is over is so from now on: somebody has just asked for it.
+    pub(super) fn touch(&mut self, now: Duration) {
+        if self.over.is_some() {
+            self.over = Some(now);
+        }
+    }
+
     /// Since when it is over; `None` while somebody publishes or something is packaged.
     pub(super) fn over(&self) -> Option<Duration> {
         self.over

@@ -115,3 +115,16 @@ async fn a_rule_that_cuts_comes_back_and_one_that_warns_does_not() {
     );
     assert_eq!(cut.check(None), None, "said once");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_as_its_stream_is_forgotten_is_seen() {
+    let healths = Healths::register(&Registry::new()).unwrap();
+    drop(healths.publish("demo", Publisher::default(), IngestRules::default()));
+    tokio::time::advance(KEPT - Duration::from_millis(1)).await;
+    let handle = healths.stream("demo");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    healths.tick(Instant::now());
+    handle.packaged(SourceInfo::default());
+    healths.tick(Instant::now());
+    assert_eq!(healths.all().len(), 1);
+}

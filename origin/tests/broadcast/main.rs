@@ -13,6 +13,7 @@
 mod end;
 mod grid;
 mod harness;
+mod health;
 mod passthrough;
 mod process;
 mod refusal;
