@@ -109,7 +109,7 @@ impl Arrivals {
         self.frames.add(now, 1.0);
         self.totals.frames += 1;
         if let Some(step) = self.picture.step(now, picture.dts_ms) {
-            if step < 0 || step > JUMP_MS {
+            if !(0..=JUMP_MS).contains(&step) {
                 self.jumped(now);
             } else {
                 self.stepped(now, step);
@@ -166,7 +166,7 @@ impl Arrivals {
         let since = millis(since);
         self.keyframe_interval
             .map(|whole| since.map_or(whole, |since| whole.max(since)))
-            .or(since.filter(|since| !since.is_zero()))
+            .or_else(|| since.filter(|since| !since.is_zero()))
     }
 
     /// How far sound is ahead of the picture (or, negative, behind) as they arrive, in milliseconds.

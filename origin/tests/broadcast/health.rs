@@ -9,7 +9,7 @@ const TOKEN: &str = "operator-of-the-test";
 const PATH: &str = "/v1/streams/demo/health";
 
 #[tokio::test]
-async fn a_streams_health_is_for_who_has_the_token_and_goes_with_it() {
+async fn a_stream_is_looked_at_from_its_publisher_to_its_parts() {
     let ladder = [("360p", 360, 700), ("180p", 180, 300)];
     let origin = Origin::start_with_token(&ladder, TOKEN).await;
     let publisher = Publisher::start(&origin.publish_url(KEY), 60);
@@ -50,6 +50,24 @@ async fn a_streams_health_is_for_who_has_the_token_and_goes_with_it() {
     let row = health["history"]["frame_rate"].as_array().unwrap().len();
     assert!((2..=300).contains(&row), "{row}");
 
+    let gauge = "origin_stream_state{stream=\"demo\"}";
+    assert!(origin.metric(gauge).await.is_some());
+    publisher.interrupt();
+    eventually("the end of its gauges", async || {
+        origin.metric(gauge).await.is_none().then_some(())
+    })
+    .await;
+    let after = origin.admin(PATH, Some(TOKEN)).await;
+    let after: Value = serde_json::from_slice(&after.body).unwrap();
+    assert_eq!(
+        (&after["live"], &after["publisher"]),
+        (&false.into(), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn figures_are_for_who_has_the_token_and_the_page_has_none() {
+    let origin = Origin::start_with_token(&[("360p", 360, 700)], TOKEN).await;
     for (path, token, status) in [
         (PATH, None, StatusCode::UNAUTHORIZED),
         (
@@ -76,19 +94,5 @@ async fn a_streams_health_is_for_who_has_the_token_and_goes_with_it() {
     assert!(
         policy.starts_with("default-src 'none'; script-src 'self';"),
         "{policy}"
-    );
-
-    let gauge = "origin_stream_state{stream=\"demo\"}";
-    assert!(origin.metric(gauge).await.is_some());
-    publisher.interrupt();
-    eventually("the end of its gauges", async || {
-        origin.metric(gauge).await.is_none().then_some(())
-    })
-    .await;
-    let after = origin.admin(PATH, Some(TOKEN)).await;
-    let after: Value = serde_json::from_slice(&after.body).unwrap();
-    assert_eq!(
-        (&after["live"], &after["publisher"]),
-        (&false.into(), &Value::Null)
     );
 }
