@@ -35,7 +35,12 @@ $(web)/dist/index.html: $(web)/node_modules/.package-lock.json $(web_sources)
 	cd $(web) && npm run build
 	touch $@
 
-web: $(web)/dist/index.html ## Builds the page, when it has changed.
+# What the origin embeds comes of the same build.
+origin/web/dist/admin/streams.html: $(web)/dist/index.html
+	test -e $@ || (cd $(web) && npm run build)
+	touch $@
+
+web: $(web)/dist/index.html origin/web/dist/admin/streams.html ## Builds the page, when it has changed.
 
 # Into target/filters, each with its manifest.
 filters: setup-test ## Builds the shipped filters, those in JavaScript and Python too.

@@ -18,6 +18,7 @@ use transport::tls::{Identity, LoadIdentityError, SelfSignError};
 use crate::config::{PlaybackSettings, PublishAuth, Settings, TlsSettings};
 use crate::control::{self, Control, ControlError, Opened};
 use crate::filters::Filters;
+use crate::health;
 use crate::ingest::{Ingest, Transport};
 use crate::metrics::Metrics;
 use crate::numbers::Numbers;
@@ -250,7 +251,15 @@ impl App {
             control.attend(streams.clone());
         }
         let limits = self.settings.rtmp.limits;
-        let ingest = Ingest::new(limits, streams.clone(), &self.registry)?;
+        let health = self.metrics.health.clone();
+        let rules = self.settings.ingest_rules.clone();
+        let ingest = Ingest::new(
+            limits,
+            rules,
+            streams.clone(),
+            health.clone(),
+            &self.registry,
+        )?;
         let listeners = TaskTracker::new();
         spawn_ingest(&listeners, ingest, self.rtmp, self.rtmps, &stop_ingest);
         let router = serve::router(
@@ -270,6 +279,7 @@ impl App {
             stop_http.clone(),
         ));
         let stop_admin = CancellationToken::new();
+        tokio::spawn(health.clone().run(stop_admin.clone()));
         let admin = tokio::spawn(telemetry::admin::serve(
             self.admin,
             self.registry.clone(),
@@ -278,7 +288,8 @@ impl App {
                 .as_ref()
                 .and_then(|node| node.api.clone())
                 .unwrap_or_default()
-                .merge(admin_rooms),
+                .merge(admin_rooms)
+                .merge(health::router(health.clone(), self.settings.admin_token)),
             stop_admin.clone().cancelled_owned(),
         ));
         self.health.set_ready(ADMIN_CONDITION, true);

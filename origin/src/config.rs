@@ -5,6 +5,7 @@
 
 mod checked;
 mod control;
+mod ingest_rules;
 mod resolve;
 mod sections;
 
@@ -18,6 +19,7 @@ pub use control::{
     ControlConfig, GiftsConfig, MoneyConfig, PaymentsConfig, PeopleConfig, RoomsByApiConfig,
     StoreConfig, StoreKind, WebhooksConfig,
 };
+pub use ingest_rules::{IngestRulesConfig, StreamRulesConfig};
 pub use sections::{
     AdminConfig, Config, DrainConfig, HttpConfig, LogConfig, PackagingConfig, PlaybackAuth,
     PlaybackConfig, PublishAuth, PublishConfig, RoomsConfig, RtmpConfig, RtmpsConfig, RungConfig,

@@ -17,7 +17,9 @@ mod close;
 mod connection;
 mod limits;
 mod metrics;
+mod wire;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 pub use close::CloseReason;
 pub use limits::IngestLimits;
 
+use crate::health::{Healths, IngestRules};
 use crate::publish::Streams;
 use admission::{Admission, Seat};
 use connection::{Connection, Peer};
@@ -51,6 +54,21 @@ pub enum Transport {
     Tls(Arc<rustls::ServerConfig>),
 }
 
+/// What publishers may send, by the name of their stream.
+#[derive(Clone, Debug, Default)]
+pub struct RuleBook {
+    /// Of all others.
+    pub default: IngestRules,
+    /// Of these.
+    pub by_stream: HashMap<String, IngestRules>,
+}
+
+impl RuleBook {
+    fn of(&self, stream: &str) -> IngestRules {
+        self.by_stream.get(stream).copied().unwrap_or(self.default)
+    }
+}
+
 /// The ingest of one origin: any number of listeners under common limits. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Ingest {
@@ -60,6 +78,8 @@ pub struct Ingest {
 #[derive(Debug)]
 struct Shared {
     limits: IngestLimits,
+    rules: RuleBook,
+    health: Healths,
     streams: Streams,
     admission: Admission,
     metrics: IngestMetrics,
@@ -69,7 +89,9 @@ impl Ingest {
     /// Registers the metrics; opens nothing.
     pub fn new(
         limits: IngestLimits,
+        rules: RuleBook,
         streams: Streams,
+        health: Healths,
         registry: &Registry,
     ) -> Result<Self, RegisterError> {
         let admission = Admission::new(limits.connections_max, limits.connections_per_address_max);
@@ -77,6 +99,8 @@ impl Ingest {
         Ok(Self {
             shared: Arc::new(Shared {
                 limits,
+                rules,
+                health,
                 streams,
                 admission,
                 metrics,

@@ -16,6 +16,7 @@ mod clock;
 pub mod config;
 pub mod control;
 pub mod filters;
+pub mod health;
 pub mod ingest;
 pub mod metrics;
 pub mod numbers;

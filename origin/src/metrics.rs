@@ -7,6 +7,8 @@ use telemetry::metrics::{
     RegisterError, counter_vec, float_gauge_vec, gauge, gauge_vec, histogram,
 };
 
+use crate::health::{Healths, StreamHealth};
+
 /// Upper bounds of the blocked reload latency, in seconds: half a frame to a stuck part.
 const RELOAD_BUCKETS: [f64; 12] = [
     0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0,
@@ -57,6 +59,8 @@ pub struct Metrics {
     reload_latency: Histogram,
     streams: IntGauge,
     per_stream: PerStream,
+    /// How every stream is.
+    pub health: Healths,
 }
 
 /// Labelled by stream. The names come from the configuration, so their number is bounded.
@@ -80,6 +84,8 @@ pub struct StreamMetrics {
     pub ingest_bytes: IntCounter,
     /// Media bytes in the window.
     pub window_bytes: IntGauge,
+    /// How it is.
+    pub health: StreamHealth,
 }
 
 /// The transcoder's share of [`StreamMetrics`].
@@ -121,6 +127,7 @@ impl Metrics {
                 "Streams that are being published.",
             )?,
             per_stream: PerStream::register(registry)?,
+            health: Healths::register(registry)?,
         })
     }
 
@@ -143,6 +150,7 @@ impl Metrics {
         StreamMetrics {
             stream: stream.to_owned(),
             streams: self.streams.clone(),
+            health: self.health.stream(stream),
             ingest_bytes: all.ingest_bytes.with_label_values(&[stream]),
             window_bytes: all.window_bytes.with_label_values(&[stream]),
             all,
@@ -226,6 +234,7 @@ impl StreamMetrics {
     /// The publisher has gone.
     pub fn ended(&self) {
         self.streams.dec();
+        self.health.unpackaged();
         self.transcode().lag(Duration::ZERO);
     }
 }

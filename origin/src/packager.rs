@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{PackagingSettings, TranscodeSettings};
 use crate::control::Herald;
+use crate::health::SourceInfo;
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::numbers::Numbers;
 use crate::publish::{Claim, EndReason, PublishedBody, PublishedTag};
@@ -41,6 +42,7 @@ pub use plan::PlanError;
 pub use writer::WriteError;
 
 use align::{Aligned, Aligner};
+pub(crate) use intake::video_config;
 use intake::{Intake, Media, Source, video_sample};
 pub(crate) use plan::Layout;
 use plan::Plan;
@@ -135,6 +137,19 @@ fn count_bytes(metrics: &StreamMetrics, tag: &PublishedTag) {
         .inc_by(u64::try_from(bytes).unwrap_or(0));
 }
 
+fn source_info(plan: &Plan, source: &Source) -> SourceInfo {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let renditions = plan.names();
+    SourceInfo {
+        video_codec: source.video.codec(),
+        audio_codec: source.audio.as_ref().map(|audio| audio.codec().to_owned()),
+        width: source.video.width().into(),
+        height: source.video.height().into(),
+        rungs: names(renditions.get(plan.encoded_tracks()).unwrap_or_default()),
+        renditions: names(&renditions),
+    }
+}
+
 /// One publisher's media on its way to the stage.
 #[derive(Debug)]
 struct Broadcast<'a> {
@@ -179,6 +194,8 @@ impl<'a> Broadcast<'a> {
                 "of several video tracks only track 0 is used"
             );
         }
+        // From here on nothing fails: whoever runs this says when it has ended.
+        metrics.health.packaged(source_info(&plan, &source));
         tracing::info!(
             stream = name,
             width = source.video.width(),
@@ -297,6 +314,7 @@ impl<'a> Broadcast<'a> {
                     return;
                 }
                 self.stage.writer.arrived(&frame, arrival);
+                self.metrics.health.taken(frame.dts_ms);
                 if let Some(transcoder) = &mut self.transcoder {
                     transcoder.push(&frame);
                 }
@@ -317,6 +335,7 @@ impl<'a> Broadcast<'a> {
                 self.write()
             }
             TranscodeEvent::Frame { rung, frame } => {
+                self.metrics.health.made(rung, frame.dts_ms);
                 let sample = Sample::video(
                     MediaTime::from_millis(frame.dts_ms),
                     MediaTime::from_millis(i64::from(frame.composition_ms)),

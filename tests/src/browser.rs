@@ -154,6 +154,50 @@ pub async fn roll_back(
     run("filters.mjs", arguments).await
 }
 
+/// What `browser/streams.mjs` saw on an origin's page of streams.
+#[derive(Debug, Deserialize)]
+pub struct Looked {
+    /// The stream in the list.
+    pub listed: Listed,
+    /// Its state on its own page.
+    pub badge: String,
+    /// The ids of its charts.
+    pub charts: Vec<String>,
+    /// The codes of what is wrong.
+    pub reasons: Vec<String>,
+    /// Points of the bitrate's line: at first, and when it had moved.
+    pub points: [u32; 2],
+    /// Whether the page is wider than the screen.
+    pub overflow: bool,
+    /// Console errors.
+    pub errors: Vec<String>,
+}
+
+/// A stream, as the list shows it.
+#[derive(Debug, Deserialize)]
+pub struct Listed {
+    /// "good", "degraded" or "bad".
+    pub state: String,
+    /// Its card.
+    pub text: String,
+}
+
+/// Opens the page of streams on an origin's admin listener, and there a stream. Takes screenshots into
+/// `shots`.
+pub async fn look_at_stream(
+    admin_url: &str,
+    token: &str,
+    stream: &str,
+    shots: &Path,
+) -> anyhow::Result<Looked> {
+    let arguments = [admin_url, token, stream].map(OsStr::new);
+    run(
+        "streams.mjs",
+        arguments.into_iter().chain([shots.as_os_str()]),
+    )
+    .await
+}
+
 /// What `browser/chat.mjs` saw of a room.
 #[derive(Debug, Deserialize)]
 pub struct Talked {

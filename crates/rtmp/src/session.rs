@@ -58,7 +58,7 @@ pub enum Event {
 /// Its methods are of three kinds, to be called in this order (see the crate's run loop):
 ///
 /// * input: [`handle_input`](Self::handle_input), [`accept`](Self::accept),
-///   [`reject`](Self::reject), [`end`](Self::end);
+///   [`reject`](Self::reject), [`end`](Self::end), [`end_rejected`](Self::end_rejected);
 /// * events: [`poll_event`](Self::poll_event);
 /// * output: [`poll_output`](Self::poll_output), also after an error.
 pub struct ServerSession {
@@ -172,6 +172,14 @@ impl ServerSession {
     pub fn end(&mut self, reason: &str) {
         if let Phase::Publishing { stream_id } = self.phase {
             self.reply_publish_failed(stream_id, reason);
+        }
+        self.phase = Phase::Ended;
+    }
+
+    /// As [`end`](Self::end), for what the publisher sends: nothing failed here.
+    pub fn end_rejected(&mut self, reason: &str) {
+        if let Phase::Publishing { stream_id } = self.phase {
+            self.reply_publish_rejected(stream_id, reason);
         }
         self.phase = Phase::Ended;
     }

@@ -11,7 +11,7 @@ use telemetry::log::LogFormat;
 
 use super::{PublishAuth, SecondPublisher, Secret};
 use crate::control::ControlSettings;
-use crate::ingest::IngestLimits;
+use crate::ingest::{IngestLimits, RuleBook};
 use crate::rooms::RoomsSettings;
 
 /// Everything the origin needs to run, checked.
@@ -27,8 +27,12 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Where the admin pages are served.
     pub admin_listen: SocketAddr,
+    /// What whoever reads of people and streams there has to show; `None`: nobody may.
+    pub admin_token: Option<Secret>,
     /// The streams that may be published.
     pub streams: Vec<StreamSettings>,
+    /// What publishers may send.
+    pub ingest_rules: RuleBook,
     /// The ffmpeg child.
     pub transcode: TranscodeSettings,
     /// The live window.

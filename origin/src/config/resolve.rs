@@ -15,7 +15,7 @@ use super::{
     PublishAuth, PublishSettings, RtmpSettings, Settings, StreamSettings, TlsSettings,
     TranscodeSettings,
 };
-use crate::ingest::IngestLimits;
+use crate::ingest::{IngestLimits, RuleBook};
 use crate::rooms::{GuestSettings, RoomsSettings};
 
 /// Rungs of the ladder at most: each costs an encoder.
@@ -42,6 +42,7 @@ impl Config {
         let rooms = self.resolve_rooms(&streams)?;
         let link_tokens = rooms.as_ref().map_or(&[][..], |rooms| &rooms.link_tokens);
         let operator = self.resolve_admin_token()?;
+        let admin_token = operator.clone();
         let control =
             self.control
                 .resolve(&KeyPath::new("control"), link_tokens, &streams, operator)?;
@@ -51,7 +52,9 @@ impl Config {
             tls: self.resolve_tls()?,
             http: self.resolve_http()?,
             admin_listen: self.admin.listen,
+            admin_token,
             streams,
+            ingest_rules: self.resolve_rules()?,
             transcode: self.resolve_transcode(ladder)?,
             packaging: self.resolve_packaging()?,
             publish: PublishSettings {
@@ -182,6 +185,12 @@ impl Config {
                     rtmp.idle_timeout_ms,
                     1_000..=600_000,
                 )?,
+                picture_timeout: milliseconds(
+                    table,
+                    "picture_timeout_ms",
+                    rtmp.picture_timeout_ms,
+                    1_000..=600_000,
+                )?,
                 ..IngestLimits::default()
             },
         })
@@ -283,6 +292,19 @@ impl Config {
                 title: Some(stream.title.clone()).filter(|title| !title.is_empty()),
             })
             .collect())
+    }
+
+    fn resolve_rules(&self) -> Result<RuleBook, Invalid> {
+        let mut book = RuleBook {
+            default: self.ingest_rules.resolve(&KeyPath::new("ingest_rules"))?,
+            ..RuleBook::default()
+        };
+        for (index, stream) in self.streams.iter().enumerate() {
+            let at = KeyPath::new("streams").index(index).key("rules");
+            let rules = stream.rules.over(&self.ingest_rules).resolve(&at)?;
+            book.by_stream.insert(stream.name.clone(), rules);
+        }
+        Ok(book)
     }
 
     fn resolve_ladder(&self) -> Result<Vec<LadderRung>, Invalid> {

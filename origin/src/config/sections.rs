@@ -13,6 +13,7 @@ use telemetry::log::LogFormat;
 
 use super::Secret;
 use super::control::ControlConfig;
+use super::ingest_rules::{IngestRulesConfig, StreamRulesConfig};
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// `[[streams]]`
     pub streams: Vec<StreamConfig>,
+    /// `[ingest_rules]`
+    pub ingest_rules: IngestRulesConfig,
     /// `[transcode]`
     pub transcode: TranscodeConfig,
     /// `[[ladder]]`
@@ -64,6 +67,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             admin: AdminConfig::default(),
             streams: Vec::new(),
+            ingest_rules: IngestRulesConfig::default(),
             transcode: TranscodeConfig::default(),
             ladder: vec![
                 RungConfig::new("1080p", 1080, 5_000),
@@ -109,6 +113,8 @@ pub struct RtmpConfig {
     pub publish_timeout_ms: u64,
     /// Silence after which a publisher is cut off.
     pub idle_timeout_ms: u64,
+    /// Time without a picture after which a publisher is cut off.
+    pub picture_timeout_ms: u64,
 }
 
 impl Default for RtmpConfig {
@@ -121,6 +127,7 @@ impl Default for RtmpConfig {
             handshake_timeout_ms: 5_000,
             publish_timeout_ms: 10_000,
             idle_timeout_ms: 15_000,
+            picture_timeout_ms: 20_000,
         }
     }
 }
@@ -230,6 +237,9 @@ pub struct StreamConfig {
     /// For people; empty: none.
     #[serde(default)]
     pub title: String,
+    /// What its publisher may send, where that is other than `[ingest_rules]`.
+    #[serde(default)]
+    pub rules: StreamRulesConfig,
 }
 
 /// One rung of the ladder.

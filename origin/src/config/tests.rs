@@ -23,6 +23,7 @@ fn the_shipped_file_names_every_key() {
             name: String::new(),
             publish_key: Secret::new(""),
             title: String::new(),
+            rules: StreamRulesConfig::default(),
         }],
         ..Config::default()
     };
@@ -131,4 +132,56 @@ fn playback_by_filters_needs_them_and_keys() {
 #[test]
 fn certificate_and_key_go_together() {
     assert!(error("[tls]\ncertificate_file = \"a.pem\"").contains("go together"));
+}
+
+#[test]
+fn rules_of_a_stream_stand_over_those_of_all() {
+    let text = "[ingest_rules]\nvideo_bitrate_max_kbps = 6000\nframe_rate_max = 30.0\n\
+                [[streams]]\nname = \"a\"\npublish_key = \"key-one-1\"\n\
+                [streams.rules]\nvideo_bitrate_max_kbps = 9000\nvideo_bitrate_action = \"cut\"\n\
+                [[streams]]\nname = \"b\"\npublish_key = \"key-two-2\"\n\
+                [streams.rules]\nframe_rate_max = 0.0\n";
+    let settings = parse(Path::new("origin.toml"), text).unwrap();
+    let book = settings.ingest_rules;
+    let kbps = |rules: &crate::health::IngestRules| {
+        let rule = rules.bitrate.unwrap().max_kbps;
+        (rule.value, rule.action)
+    };
+    use crate::health::RuleAction::{Cut, Warn};
+    assert_eq!(kbps(&book.default), (6_000.0, Warn));
+    assert_eq!(kbps(&book.by_stream["a"]), (9_000.0, Cut));
+    assert_eq!(kbps(&book.by_stream["b"]), (6_000.0, Warn));
+    assert!(book.by_stream["a"].frame_rate.is_some());
+    assert!(book.by_stream["b"].frame_rate.is_none());
+}
+
+#[test]
+fn rules_that_cannot_be_are_named_with_line_and_key() {
+    for (text, message) in [
+        (
+            "[ingest_rules]\nvideo_bitrate_max_kbps = 20\n",
+            "origin.toml:2: ingest_rules.video_bitrate_max_kbps: must be 0 (none), or 50 to 1000000",
+        ),
+        (
+            "[ingest_rules]\nwidth_max = 1920\n",
+            "origin.toml:2: ingest_rules.width_max: width_max and height_max go together",
+        ),
+        (
+            "[ingest_rules]\nkeyframe_interval_max_seconds = 1.0\nkeyframe_interval_min_seconds = 2.0\n",
+            "origin.toml:3: ingest_rules.keyframe_interval_min_seconds: must not be above \
+             keyframe_interval_max_seconds",
+        ),
+        (
+            "[[streams]]\nname = \"a\"\npublish_key = \"key-one-1\"\n[streams.rules]\npace_min_percent = 100\n",
+            "origin.toml:5: streams[1].rules.pace_min_percent: must be 0 (none), or 1 to 99",
+        ),
+        (
+            "[rtmp]\npicture_timeout_ms = 10\n",
+            "origin.toml:2: rtmp.picture_timeout_ms: must be 1000 to 600000",
+        ),
+    ] {
+        assert_eq!(error(text), message);
+    }
+    let unknown = error("[ingest_rules]\nframe_rate_action = \"stop\"\n");
+    assert!(unknown.starts_with("origin.toml:2: "), "{unknown}");
 }

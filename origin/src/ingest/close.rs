@@ -1,16 +1,21 @@
 //! Why an ingest connection ended.
 
 use std::io;
+use std::time::Duration;
 
 use rtmp::{Blame, ProtocolError};
 use thiserror::Error;
 
+use crate::health::Breach;
 use crate::publish::{ClaimError, EndReason};
 
 /// The end of a connection. Its text is for the log; no variant holds a publish key.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CloseReason {
+    /// A rule of the key is broken, and its action is to cut.
+    #[error("{0}")]
+    Breach(Breach),
     /// This process is shutting down.
     #[error("the server is shutting down")]
     Draining,
@@ -26,6 +31,9 @@ pub enum CloseReason {
     /// The socket failed.
     #[error("connection lost: {0}")]
     Io(io::Error),
+    /// A publisher sent no picture for too long, whatever else it sent.
+    #[error("no picture came for {} s", .0.as_secs())]
+    NoPicture(Duration),
     /// The peer closed without ending its stream first, as a killed encoder does.
     #[error("closed by the peer")]
     PeerClosed,
@@ -62,11 +70,13 @@ impl CloseReason {
     /// The name for the metric's label, from a closed set.
     pub fn as_str(&self) -> &'static str {
         match self {
+            Self::Breach(breach) => breach.rule.as_str(),
             Self::Draining => "draining",
             Self::Ended(_) => "ended",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::IdleTimeout => "idle_timeout",
             Self::Io(_) => "io",
+            Self::NoPicture(_) => "no_picture",
             Self::PeerClosed => "peer_closed",
             Self::Protocol(error) => error.reason(),
             Self::PublishTimeout => "publish_timeout",
@@ -98,8 +108,10 @@ impl CloseReason {
             },
             Self::TooManyConnections => "nobody",
             Self::Io(_) | Self::PeerClosed | Self::Unpublished => "nobody",
-            Self::HandshakeTimeout
+            Self::Breach(_)
+            | Self::HandshakeTimeout
             | Self::IdleTimeout
+            | Self::NoPicture(_)
             | Self::PublishTimeout
             | Self::Refused(_)
             | Self::Tls(_)
@@ -124,9 +136,22 @@ impl CloseReason {
     /// would not listen.
     pub(super) fn farewell(&self) -> Option<String> {
         match self {
-            Self::Draining | Self::Ended(_) | Self::Stalled => Some(self.to_string()),
+            Self::Breach(_)
+            | Self::Draining
+            | Self::Ended(_)
+            | Self::NoPicture(_)
+            | Self::Stalled => Some(self.to_string()),
             _ => None,
         }
+    }
+
+    /// Whether the publisher is refused for what it sends: nothing failed, and to try the same again is of
+    /// no use.
+    pub(super) fn is_rejection(&self) -> bool {
+        matches!(
+            self,
+            Self::Breach(_) | Self::NoPicture(_) | Self::Ended(EndReason::Refused(_))
+        )
     }
 
     /// Whether to let the peer close first, so that it hears why, or that its end was heard. What

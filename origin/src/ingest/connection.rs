@@ -5,13 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rtmp::flv::{AudioBody, VideoBody};
 use rtmp::{Event, ServerSession};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::wire::Wire;
 use super::{CloseReason, Shared};
 use crate::filters::PublishAsk;
+use crate::health::{Observer, Picture, Publisher};
 use crate::publish::{EndReason, Publication, PublishedBody, PublishedTag};
 
 /// One read. It bounds what a single call of the session can produce, too.
@@ -19,6 +22,9 @@ const READ_BYTES: usize = 16 * 1024;
 
 /// For the last words to be taken, and for the peer to stop sending after them.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// From one look at a publisher's rules, and at its round trip time, to the next.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Read and dropped after the last words, so that the kernel does not answer unread bytes with a
 /// reset, which would destroy those words on the peer's side.
@@ -45,9 +51,13 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     session: ServerSession,
     publication: Option<Publication>,
+    observer: Option<Observer>,
+    next_check: Instant,
     stream: Option<String>,
     /// Until when the peer has to get to the next stage; a publisher has no next stage.
     stage_deadline: Instant,
+    /// When the last byte came.
+    heard: Instant,
     received_bytes: u64,
     peer: Peer,
     shutdown: CancellationToken,
@@ -73,6 +83,9 @@ impl Connection {
             shared,
             session: ServerSession::new(),
             publication: None,
+            observer: None,
+            next_check: started,
+            heard: started,
             stream: None,
             received_bytes: 0,
             shutdown,
@@ -82,7 +95,7 @@ impl Connection {
     /// Runs the session on `io` to its end.
     pub(super) async fn run<S>(mut self, mut io: S) -> Ending
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Wire,
     {
         let reason = self.attend(&mut io).await;
         // Free the stream first: a publisher that reconnects at once must find it so.
@@ -91,8 +104,11 @@ impl Connection {
         {
             publication.say_goodbye();
         }
-        if let Some(farewell) = reason.farewell() {
-            self.session.end(&farewell);
+        self.observer = None;
+        match reason.farewell() {
+            Some(farewell) if reason.is_rejection() => self.session.end_rejected(&farewell),
+            Some(farewell) => self.session.end(&farewell),
+            None => {}
         }
         let _ = timeout(FAREWELL_TIMEOUT, self.part(&mut io, &reason)).await;
         Ending {
@@ -104,7 +120,7 @@ impl Connection {
 
     async fn attend<S>(&mut self, io: &mut S) -> CloseReason
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Wire,
     {
         let mut buffer = vec![0; READ_BYTES];
         loop {
@@ -119,6 +135,7 @@ impl Connection {
                 Err(reason) => return reason,
             };
             self.received_bytes += count as u64;
+            self.heard = Instant::now();
             let handshaking = !self.session.handshake_done();
             let outcome = self
                 .session
@@ -136,28 +153,54 @@ impl Connection {
         }
     }
 
+    /// Reads, and looks after the publisher while nothing comes.
     async fn read<S>(&mut self, io: &mut S, buffer: &mut [u8]) -> Result<usize, CloseReason>
     where
-        S: AsyncRead + Unpin,
+        S: Wire,
     {
         let (deadline, late) = if self.session.publishing() {
-            let deadline = Instant::now() + self.shared.limits.idle_timeout;
+            let deadline = self.heard + self.shared.limits.idle_timeout;
             (deadline, CloseReason::IdleTimeout)
         } else if self.session.handshake_done() {
             (self.stage_deadline, CloseReason::PublishTimeout)
         } else {
             (self.stage_deadline, CloseReason::HandshakeTimeout)
         };
-        tokio::select! {
-            biased;
-            () = self.shutdown.cancelled() => Err(CloseReason::Draining),
-            reason = ended(self.publication.as_mut()) => Err(CloseReason::Ended(reason)),
-            read = timeout_at(deadline, io.read(buffer)) => match read {
-                Ok(Ok(count)) => Ok(count),
-                Ok(Err(error)) => Err(CloseReason::lost(error)),
-                Err(_) => Err(late),
-            },
+        loop {
+            self.check(io)?;
+            let check = sleep_until(self.next_check);
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return Err(CloseReason::Draining),
+                reason = ended(self.publication.as_mut()) => return Err(CloseReason::Ended(reason)),
+                () = check, if self.observer.is_some() => {}
+                read = timeout_at(deadline, io.read(buffer)) => return match read {
+                    Ok(Ok(count)) => Ok(count),
+                    Ok(Err(error)) => Err(CloseReason::lost(error)),
+                    Err(_) => Err(late),
+                },
+            }
         }
+    }
+
+    /// Once a second: whether the publisher keeps to its rules, and sends a picture.
+    fn check(&mut self, io: &impl Wire) -> Result<(), CloseReason> {
+        let Some(observer) = &self.observer else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        if now < self.next_check {
+            return Ok(());
+        }
+        self.next_check = now + CHECK_EVERY.min(self.shared.limits.picture_timeout);
+        if let Some(breach) = observer.check(io.round_trip()) {
+            return Err(CloseReason::Breach(breach));
+        }
+        let without = observer.without_picture();
+        if without >= self.shared.limits.picture_timeout {
+            return Err(CloseReason::NoPicture(without));
+        }
+        Ok(())
     }
 
     async fn handle_events(&mut self) -> Result<(), CloseReason> {
@@ -175,6 +218,9 @@ impl Connection {
                 Event::Unpublish => return Err(CloseReason::Unpublished),
                 Event::Metadata(metadata) => {
                     let encoder = metadata.text("encoder");
+                    if let (Some(observer), Some(encoder)) = (&self.observer, encoder) {
+                        observer.encoder(encoder);
+                    }
                     tracing::debug!(stream = self.stream, encoder, "publisher's metadata");
                 }
                 // `connect` alone means nothing yet; the session has answered it.
@@ -199,7 +245,14 @@ impl Connection {
         match claimed {
             Ok(publication) => {
                 tracing::info!(stream = publication.stream(), ?app, "publish accepted");
-                self.stream = Some(publication.stream().to_owned());
+                let stream = publication.stream();
+                let publisher = Publisher {
+                    tls: self.peer.tls,
+                    encoder: None,
+                };
+                let rules = self.shared.rules.of(stream);
+                self.observer = Some(self.shared.health.publish(stream, publisher, rules));
+                self.stream = Some(stream.to_owned());
                 self.publication = Some(publication);
                 self.session.accept().map_err(CloseReason::Protocol)
             }
@@ -220,6 +273,9 @@ impl Connection {
         let Some(publication) = &mut self.publication else {
             return Ok(());
         };
+        if let Some(observer) = &self.observer {
+            observe(observer, timestamp_ms, &body);
+        }
         let sent = publication.send(PublishedTag { timestamp_ms, body });
         tokio::select! {
             biased;
@@ -265,6 +321,27 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+/// Tells the health of the stream what has come.
+fn observe(observer: &Observer, dts_ms: i64, body: &PublishedBody) {
+    match body {
+        PublishedBody::Audio(AudioBody::Frame { data, .. }) => observer.sound(dts_ms, data.len()),
+        PublishedBody::Video(VideoBody::Frame { keyframe, data, .. }) => {
+            observer.picture(&Picture {
+                dts_ms,
+                keyframe: *keyframe,
+                bytes: data.len(),
+            });
+        }
+        PublishedBody::Video(VideoBody::SequenceHeader { codec, record }) => {
+            // What cannot be read is refused by the packager, in its own words.
+            if let Ok(config) = crate::packager::video_config(*codec, record.clone()) {
+                observer.size(config.width().into(), config.height().into());
+            }
+        }
+        PublishedBody::Audio(_) | PublishedBody::Video(_) => {}
     }
 }
 

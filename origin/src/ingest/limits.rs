@@ -16,6 +16,8 @@ pub struct IngestLimits {
     pub publish_timeout: Duration,
     /// Without a byte from a publisher.
     pub idle_timeout: Duration,
+    /// Without a picture from a publisher, whatever else it sends.
+    pub picture_timeout: Duration,
     /// For a reply to be taken by the peer.
     pub write_timeout: Duration,
     /// For a tag to be taken by the packager. Only a process in trouble takes that long.
@@ -30,6 +32,7 @@ impl Default for IngestLimits {
             handshake_timeout: Duration::from_secs(5),
             publish_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(15),
+            picture_timeout: Duration::from_secs(20),
             write_timeout: Duration::from_secs(5),
             stall_timeout: Duration::from_secs(10),
         }

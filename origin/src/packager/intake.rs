@@ -21,7 +21,8 @@ pub(super) use beside::BesideTrack;
 pub(super) use source::Source;
 
 use beside::Beside;
-use source::{audio_config, colour, video_config};
+pub(crate) use source::video_config;
+use source::{audio_config, colour};
 
 /// Bytes kept while the source is being looked at: 2.6 s at 100 Mbit/s.
 const BACKLOG_BYTES_MAX: usize = 32 * 1024 * 1024;

@@ -389,6 +389,7 @@ impl Writer {
                     self.unlistable(part.track, &listed);
                 }
                 self.violation(added.violation);
+                self.metrics.health.part(added.msn.value(), arrival);
                 if let Some(track) = self.tracks.get(part.track.0) {
                     self.metrics.part(track.name.as_str());
                 }

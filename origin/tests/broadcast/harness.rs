@@ -77,6 +77,13 @@ impl Origin {
         Self::from(&text).await
     }
 
+    /// One whose admin listener has a token.
+    pub(crate) async fn start_with_token(ladder: Ladder<'_>, token: &str) -> Self {
+        let text = configuration(ladder, "[transcode]\npreset = \"ultrafast\"\n");
+        let admin = format!("[admin]\ntoken = \"{token}\"\n");
+        Self::from(&text.replacen("[admin]\n", &admin, 1)).await
+    }
+
     async fn from(text: &str) -> Self {
         let (addresses, stop, _) = run(text).await;
         Self {
@@ -120,6 +127,25 @@ impl Origin {
         let to = (self.addresses.http, path);
         let headers = headers.iter().copied();
         let answer = self.client.send(method, to, headers, Bytes::new()).await;
+        let (head, body) = answer.into_parts();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        }
+    }
+
+    /// Asks the admin listener.
+    pub(crate) async fn admin(&self, path: &str, token: Option<&str>) -> Answer {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let headers = bearer
+            .iter()
+            .map(|bearer| ("authorization", bearer.as_str()));
+        let to = (self.addresses.admin, path);
+        let answer = self
+            .client
+            .send(Method::GET, to, headers, Bytes::new())
+            .await;
         let (head, body) = answer.into_parts();
         Answer {
             status: head.status,

@@ -18,6 +18,7 @@ mod encoder;
 mod end;
 mod grid;
 mod harness;
+mod health;
 mod multitrack;
 mod passthrough;
 mod process;

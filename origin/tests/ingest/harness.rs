@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use origin::config::{Secret, StreamSettings};
-use origin::ingest::{Ingest, IngestLimits, Transport};
+use origin::health::{Healths, IngestRules};
+use origin::ingest::{Ingest, IngestLimits, RuleBook, Transport};
 use origin::publish::{Claim, Streams};
 use prometheus::Registry;
 use rtmp::amf0::decode_all;
@@ -28,6 +29,7 @@ pub(crate) struct Server {
     pub(crate) serving: JoinHandle<()>,
     claims: mpsc::UnboundedReceiver<Claim>,
     registry: Registry,
+    health: Healths,
 }
 
 impl Server {
@@ -36,6 +38,15 @@ impl Server {
     }
 
     pub(crate) async fn start_with(limits: IngestLimits, transport: Transport) -> Self {
+        Self::start_under(limits, IngestRules::default(), transport).await
+    }
+
+    /// The same, where publishers have to keep to rules.
+    pub(crate) async fn start_under(
+        limits: IngestLimits,
+        rules: IngestRules,
+        transport: Transport,
+    ) -> Self {
         let (started, claims) = mpsc::unbounded_channel();
         let settings = StreamSettings {
             name: "demo".to_owned(),
@@ -48,7 +59,12 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let ingest = Ingest::new(limits, streams, &registry).unwrap();
+        let health = Healths::register(&registry).unwrap();
+        let rules = RuleBook {
+            default: rules,
+            ..RuleBook::default()
+        };
+        let ingest = Ingest::new(limits, rules, streams, health.clone(), &registry).unwrap();
         let serving = tokio::spawn(ingest.serve(listener, transport, shutdown.clone()));
         Self {
             address,
@@ -56,6 +72,7 @@ impl Server {
             serving,
             claims,
             registry,
+            health,
         }
     }
 
@@ -95,6 +112,41 @@ impl Server {
                 // A counter tells nobody when it changes: looked at until the deadline.
                 sleep(Duration::from_millis(5)).await;
             }
+        }
+    }
+
+    /// Waits until a counter with these labels counts something.
+    pub(crate) async fn counted(&self, name: &str, labels: &[(&str, &str)]) {
+        self.has(name, |metric| {
+            let own = |(name, value): &(&str, &str)| {
+                let mut all = metric.get_label().iter();
+                all.any(|label| label.name() == *name && label.value() == *value)
+            };
+            labels.iter().all(own) && metric.get_counter().get_value() > 0.0
+        })
+        .await;
+    }
+
+    /// Waits until health shows a figure above 0.
+    pub(crate) async fn judged(&self, name: &str) {
+        let stop = CancellationToken::new();
+        let judging = tokio::spawn(self.health.clone().run(stop.clone()));
+        self.has(name, |metric| metric.get_gauge().get_value() > 0.0)
+            .await;
+        stop.cancel();
+        judging.await.unwrap();
+    }
+
+    async fn has(&self, name: &str, is: impl Fn(&prometheus::proto::Metric) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let families = self.registry.gather();
+            let family = families.iter().find(|family| family.name() == name);
+            if family.is_some_and(|family| family.get_metric().iter().any(&is)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{name}: {}", self.all_closed());
+            sleep(Duration::from_millis(20)).await;
         }
     }
 

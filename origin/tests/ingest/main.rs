@@ -12,4 +12,5 @@ mod client;
 mod ffmpeg;
 mod harness;
 mod publisher;
+mod rules;
 mod strangers;

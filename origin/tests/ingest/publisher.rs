@@ -119,7 +119,7 @@ async fn the_stream_tells_the_publisher_why_it_ends() {
     claim.end(EndReason::Refused("HEVC is not supported".to_owned()));
     client.socket.shutdown().await.unwrap();
     let codes = client.codes_to_the_end().await;
-    assert_eq!(codes, [CONNECTED, START, "NetStream.Publish.Failed"]);
+    assert_eq!(codes, [CONNECTED, START, "NetStream.Publish.Rejected"]);
     server.ended("ended", 1).await;
 }
 

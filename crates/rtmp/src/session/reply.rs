@@ -106,6 +106,13 @@ impl ServerSession {
         );
     }
 
+    pub(super) fn reply_publish_rejected(&mut self, stream_id: u32, reason: &str) {
+        self.reply_status(
+            stream_id,
+            status("error", "NetStream.Publish.Rejected", reason),
+        );
+    }
+
     pub(super) fn reply_unpublished(&mut self, stream_id: u32) {
         let done = status(
             "status",

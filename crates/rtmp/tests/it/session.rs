@@ -463,12 +463,18 @@ fn commands_out_of_order() {
 
 #[test]
 fn the_driver_ends_a_publisher() {
-    let mut mux = Mux::new();
-    let mut server = Server::publishing(&mut mux);
-    server.session.end("HEVC is not supported");
-    assert_eq!(
-        server.commands(),
-        [row("onStatus", 0.0, "NetStream.Publish.Failed")]
-    );
-    assert!(!server.session.publishing());
+    for (rejects, code) in [
+        (false, "NetStream.Publish.Failed"),
+        (true, "NetStream.Publish.Rejected"),
+    ] {
+        let mut mux = Mux::new();
+        let mut server = Server::publishing(&mut mux);
+        if rejects {
+            server.session.end_rejected("HEVC is not supported");
+        } else {
+            server.session.end("stopped");
+        }
+        assert_eq!(server.commands(), [row("onStatus", 0.0, code)]);
+        assert!(!server.session.publishing());
+    }
 }

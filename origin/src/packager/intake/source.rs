@@ -75,7 +75,7 @@ impl Source {
     }
 }
 
-pub(super) fn video_config(codec: VideoCodec, record: Bytes) -> Result<VideoConfig, String> {
+pub(crate) fn video_config(codec: VideoCodec, record: Bytes) -> Result<VideoConfig, String> {
     match codec {
         VideoCodec::Avc => VideoConfig::from_avcc(record).map_err(|error| error.to_string()),
         VideoCodec::Hevc => VideoConfig::from_hvcc(record).map_err(|error| error.to_string()),
