@@ -91,7 +91,8 @@ pub enum PackageError {
 
 /// The packaging of one stream.
 ///
-/// The first video track *leads*: its frames decide where parts and segments end. All other
+/// One video track *leads*, the first unless told otherwise: its frames decide where parts and
+/// segments end. All other
 /// tracks *follow*: they are cut at the leader's boundaries, compared in presentation time, so
 /// that a keyframe on the same picture starts the same segment in every rendition.
 ///
@@ -112,6 +113,9 @@ pub enum PackageError {
 /// its last sample is known. A part of a follower also needs its boundary, that is the leader. If
 /// a follower delivers nothing for 2 s of the leader's time, the part becomes an
 /// [`Output::Gap`]; samples that come later still are dropped, and video goes on at a keyframe.
+///
+/// A follower that is known to give nothing for a while is [suspended](Self::suspend): its parts are
+/// gaps at once.
 ///
 /// All buffers are bounded: a follower without leader loses its oldest samples.
 #[derive(Debug)]
@@ -137,6 +141,21 @@ impl Packager {
     /// [`PackageError::NoVideo`], and [`PackageError::WrongKind`] for a [`TrackSpec`] at odds with
     /// itself.
     pub fn new(plan: &GridPlan, tracks: Vec<TrackSpec>) -> Result<Self, PackageError> {
+        let mut kinds = tracks.iter().map(|spec| spec.kind);
+        let first = kinds.position(|kind| kind == TrackKind::Video);
+        let leader = TrackId(first.ok_or(PackageError::NoVideo)?);
+        Self::led_by(leader, plan, tracks)
+    }
+
+    /// A packager in which the video track `leader` leads: one that never falls silent.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`PackageError::NoVideo`] also when `leader` is none.
+    pub fn led_by(
+        leader: TrackId,
+        plan: &GridPlan,
+        tracks: Vec<TrackSpec>,
+    ) -> Result<Self, PackageError> {
         let mut leader_writer = None;
         let mut followers = Vec::new();
         for (index, spec) in tracks.into_iter().enumerate() {
@@ -149,7 +168,7 @@ impl Packager {
                 return Err(PackageError::WrongKind(id));
             }
             let writer = TrackWriter::new(id, spec.kind, spec.config);
-            if spec.kind == TrackKind::Video && leader_writer.is_none() {
+            if spec.kind == TrackKind::Video && id == leader {
                 leader_writer = Some(writer);
             } else {
                 followers.push(Follower::new(writer, plan));
@@ -230,6 +249,26 @@ impl Packager {
     pub fn discontinuity(&mut self) -> Result<(), PackageError> {
         self.check()?;
         self.close()
+    }
+
+    /// Says whether a follower gives nothing for now. While it does, its samples are dropped and
+    /// its parts are listed as gaps as soon as the leader has made them. Let it go on just before
+    /// a [`discontinuity`](Self::discontinuity): it starts with the next run. The leader cannot be
+    /// suspended.
+    ///
+    /// # Errors
+    /// On misuse: see [`PackageError`].
+    pub fn suspend(&mut self, track: TrackId, suspended: bool) -> Result<(), PackageError> {
+        self.check()?;
+        let leader_now = self.leader_now();
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let result = self.follower(track).map(|follower| {
+            follower.suspend(suspended);
+            follower.drain(leader_now, &mut outputs)
+        });
+        self.outputs = outputs;
+        result.ok_or(PackageError::UnknownTrack(track))??;
+        Ok(())
     }
 
     /// Closes every track for good and gives [`Output::Ended`].
