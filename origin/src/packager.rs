@@ -26,7 +26,7 @@ use crate::config::{PackagingSettings, TranscodeSettings};
 use crate::control::Herald;
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::publish::{Claim, EndReason, PublishedBody, PublishedTag};
-use crate::transcode::{SpawnError, TranscodeEvent, Transcoder};
+use crate::transcode::{Job, Jobs, SpawnError, TranscodeEvent, Transcoder};
 use crate::window::Catalog;
 
 pub use intake::IntakeError;
@@ -48,6 +48,8 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Studio {
     /// The ladder and its ffmpeg.
     pub transcode: TranscodeSettings,
+    /// How many ladders may be made at once.
+    pub jobs: Jobs,
     /// The window.
     pub packaging: PackagingSettings,
     /// Where streams are found.
@@ -67,6 +69,15 @@ pub enum BroadcastError {
     /// What is sent cannot be taken.
     #[error(transparent)]
     Intake(#[from] IntakeError),
+    /// As many ladders are made as there may be, and this source has to be encoded.
+    #[error(
+        "all {max} transcode jobs of this server are taken, and without one the source cannot be \
+         played: send H.264 with a keyframe every 1 or 2 s, or try again later"
+    )]
+    NoJob {
+        /// How many there are.
+        max: usize,
+    },
     /// No picture came.
     #[error("no picture in {} s", FIRST_PICTURE_TIMEOUT.as_secs())]
     NoPicture,
@@ -93,9 +104,10 @@ pub enum BroadcastError {
 impl From<&BroadcastError> for EndReason {
     fn from(error: &BroadcastError) -> Self {
         match error {
-            BroadcastError::Intake(_) | BroadcastError::NoPicture | BroadcastError::Plan(_) => {
-                Self::Refused(error.to_string())
-            }
+            BroadcastError::Intake(_)
+            | BroadcastError::NoJob { .. }
+            | BroadcastError::NoPicture
+            | BroadcastError::Plan(_) => Self::Refused(error.to_string()),
             BroadcastError::Package(_)
             | BroadcastError::Spawn(_)
             | BroadcastError::Transcode(_)
@@ -223,16 +235,18 @@ impl Broadcast {
         source: Source,
         metrics: StreamMetrics,
     ) -> Result<Self, BroadcastError> {
-        let plan = Plan::new(&studio.transcode, &source)?;
-        let packager = Packager::new(&plan.grid, plan.tracks(&source))?;
+        let (plan, job) = plan(studio, &claim.stream.name, &source)?;
+        let leader = TrackId(plan.leader_track());
+        let packager = Packager::led_by(leader, &plan.grid, plan.tracks(&source))?;
         let writer = Writer::new(studio, &claim.stream, &plan, &source, metrics.clone())?;
-        let transcoder = plan.encode.clone().map(|spec| {
+        let transcoder = plan.encode.clone().zip(job).map(|(spec, job)| {
             Transcoder::new(
                 studio.transcode.clone(),
                 spec,
                 source.avcc.clone(),
                 &claim.stream.name,
                 metrics.transcode(),
+                job,
             )
         });
         tracing::info!(
@@ -334,6 +348,9 @@ impl Broadcast {
                 }
                 if let Some(transcoder) = &mut self.transcoder {
                     transcoder.push(&frame);
+                    if let Some(at_ms) = transcoder.hands_over_at() {
+                        self.aligner.hold(MediaTime::from_millis(at_ms));
+                    }
                 }
             }
         }
@@ -361,17 +378,39 @@ impl Broadcast {
                 self.aligner.push(self.plan.encoded_track(rung), sample);
                 Ok(())
             }
+            TranscodeEvent::HandedOver => {
+                while let Some(aligned) = self.aligner.pop_rest() {
+                    self.package(aligned)?;
+                }
+                self.restart(None)
+            }
             TranscodeEvent::Lost { reason } => {
-                self.aligner.lose(self.plan.encoded_tracks());
                 let resume_ms = self.resume_ms();
                 tracing::warn!(reason, resume_ms, "ffmpeg has gone; starting another");
-                if let Some(transcoder) = &mut self.transcoder {
-                    transcoder.restart(resume_ms);
-                }
-                Ok(())
+                self.restart(resume_ms)
             }
             TranscodeEvent::GaveUp { reason } => Err(BroadcastError::Transcode(reason)),
         }
+    }
+
+    /// Another child makes the encoded renditions, or those of them that are not shed. The others
+    /// are listed as gaps, so that players go elsewhere, and nobody waits for them.
+    fn restart(&mut self, resume_ms: Option<i64>) -> Result<(), BroadcastError> {
+        let Some(transcoder) = &mut self.transcoder else {
+            return Ok(());
+        };
+        transcoder.restart(resume_ms);
+        let made_from = self.plan.encoded_track(transcoder.shed());
+        self.aligner.lose(self.plan.encoded_tracks());
+        for track in self.plan.encoded_tracks() {
+            let shed = track < made_from;
+            self.aligner.set_absent(track, shed);
+            if track != self.plan.leader_track() {
+                self.packager.suspend(TrackId(track), shed)?;
+            }
+        }
+        self.writer.collect(&mut self.packager);
+        Ok(())
     }
 
     /// Where a new child begins to encode: right after what was shown, unless the source itself
@@ -416,6 +455,35 @@ impl Broadcast {
         self.writer.collect(&mut self.packager);
         Ok(self.writer.write(|track| self.aligner.delay(track))?)
     }
+}
+
+/// The plan, with the job that its encoders need. Without a free job the source plays as it is, or
+/// not at all.
+fn plan(
+    studio: &Studio,
+    stream: &str,
+    source: &Source,
+) -> Result<(Plan, Option<Job>), BroadcastError> {
+    let plan = Plan::new(&studio.transcode, source)?;
+    if plan.encode.is_none() {
+        return Ok((plan, None));
+    }
+    if let Some(job) = studio.jobs.take() {
+        return Ok((plan, Some(job)));
+    }
+    let max = studio.jobs.max();
+    let alone = Plan::without_encoder(&studio.transcode, source)?;
+    studio.jobs.refused(alone.is_some());
+    let Some(alone) = alone else {
+        return Err(BroadcastError::NoJob { max });
+    };
+    tracing::warn!(
+        stream,
+        jobs_max = max,
+        rendition = ?alone.names(),
+        "no transcode job is free: the source is passed through alone, without a ladder"
+    );
+    Ok((alone, None))
 }
 
 async fn next_event(transcoder: Option<&mut Transcoder>) -> TranscodeEvent {

@@ -1,6 +1,7 @@
 //! What the rest of the origin sees of the configuration: checked, in its own types.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::{PublishAuth, Secret};
 use crate::control::ControlSettings;
 use crate::ingest::IngestLimits;
 use crate::rooms::RoomsSettings;
+use crate::transcode::ShedSettings;
 
 /// Everything the origin needs to run, checked.
 #[derive(Clone, Debug)]
@@ -127,6 +129,10 @@ pub struct TranscodeSettings {
     pub restart_pause_max: Duration,
     /// Starts in a row of no use, after which the stream is given up.
     pub failures_max: u32,
+    /// Streams whose ladder is made at once.
+    pub jobs_max: NonZeroUsize,
+    /// When rungs are left out, and when they come back.
+    pub shed: ShedSettings,
     /// Best rung first.
     pub ladder: Vec<LadderRung>,
 }

@@ -1,6 +1,7 @@
 //! As typed -> checked: the only place that knows the ranges.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::ingest::IngestLimits;
 use crate::rooms::{GuestSettings, RoomsSettings};
+use crate::transcode::{Jobs, ShedSettings};
 
 /// Rungs of the ladder at most: each costs an encoder.
 const RUNGS_MAX: usize = 8;
@@ -335,6 +337,7 @@ impl Config {
                 format!("must be one of {}", PRESETS.join(", ")),
             ));
         }
+        let jobs_max = within(table, "jobs_max", transcode.jobs_max, 0..=10_000)?;
         Ok(TranscodeSettings {
             ffmpeg: transcode.ffmpeg.clone(),
             preset: transcode.preset.clone(),
@@ -355,7 +358,31 @@ impl Config {
                 100..=60_000,
             )?,
             failures_max: within(table, "failures_max", transcode.failures_max, 1..=1_000)?,
+            jobs_max: NonZeroUsize::new(jobs_max).unwrap_or_else(Jobs::per_core),
+            shed: self.resolve_shed()?,
             ladder,
+        })
+    }
+
+    fn resolve_shed(&self) -> Result<ShedSettings, Invalid> {
+        let transcode = &self.transcode;
+        let table = "transcode";
+        let lag = transcode.shed_lag_ms;
+        if lag != 0 && !(250..=60_000).contains(&lag) {
+            return Err(Invalid::new(
+                KeyPath::new(table).key("shed_lag_ms"),
+                "must be 0, or 250 to 60000",
+            ));
+        }
+        let settle = within(
+            table,
+            "shed_settle_seconds",
+            transcode.shed_settle_seconds,
+            1..=3_600,
+        )?;
+        Ok(ShedSettings {
+            lag: Duration::from_millis(lag),
+            settle: Duration::from_secs(settle),
         })
     }
 

@@ -276,6 +276,12 @@ pub struct TranscodeConfig {
     pub restart_pause_max_ms: u64,
     /// Starts in a row of no use, after which the publisher is sent away.
     pub failures_max: u32,
+    /// Streams whose ladder is made at once; 0: one per core.
+    pub jobs_max: usize,
+    /// A lag that does not shrink and above which rungs are shed; 0: never.
+    pub shed_lag_ms: u64,
+    /// How long ffmpeg has to keep up before a rung comes back.
+    pub shed_settle_seconds: u64,
 }
 
 impl Default for TranscodeConfig {
@@ -290,6 +296,9 @@ impl Default for TranscodeConfig {
             replay_bytes_max: 16 * 1024 * 1024,
             restart_pause_max_ms: 2_000,
             failures_max: 8,
+            jobs_max: 0,
+            shed_lag_ms: 1_500,
+            shed_settle_seconds: 30,
         }
     }
 }

@@ -25,8 +25,8 @@ pub enum PlanError {
     Grid(#[from] GridError),
 }
 
-/// Tracks are, in this order: the passed through source, the encoded rungs, audio. The first one
-/// leads.
+/// Tracks are, in this order: the passed through source, the encoded rungs, audio. The source
+/// leads; where all is encoded, the last rung does, as it is never shed.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) grid: GridPlan,
@@ -44,14 +44,31 @@ pub(super) struct Bandwidth {
 
 impl Plan {
     pub(super) fn new(settings: &TranscodeSettings, source: &Source) -> Result<Self, PlanError> {
-        let gop_frames = source.gop_frames().filter(|_| settings.passthrough);
-        let (width, height) = (source.video.width(), source.video.height());
-        let ladder = LadderPlan::new(
-            &settings.ladder,
-            u32::from(width),
-            u32::from(height),
-            gop_frames.is_some(),
-        );
+        let (width, height) = size(source);
+        let may_pass = source.gop_frames().is_some() && settings.passthrough;
+        let ladder = LadderPlan::new(&settings.ladder, width, height, may_pass);
+        Self::with_ladder(ladder, settings, source)
+    }
+
+    /// What needs no encoder: the source alone, if it can pass through.
+    pub(super) fn without_encoder(
+        settings: &TranscodeSettings,
+        source: &Source,
+    ) -> Result<Option<Self>, PlanError> {
+        if source.gop_frames().is_none() || !settings.passthrough {
+            return Ok(None);
+        }
+        let (width, height) = size(source);
+        let ladder = LadderPlan::passthrough_only(&settings.ladder, width, height);
+        Self::with_ladder(ladder, settings, source).map(Some)
+    }
+
+    fn with_ladder(
+        ladder: LadderPlan,
+        settings: &TranscodeSettings,
+        source: &Source,
+    ) -> Result<Self, PlanError> {
+        let gop_frames = source.gop_frames();
         let audio = source.audio.as_ref();
         let mut input = GridInput::new(
             source.report.frame_rate,
@@ -112,7 +129,10 @@ impl Plan {
     }
 
     pub(super) fn leader_track(&self) -> TrackIndex {
-        0
+        match self.passthrough_track() {
+            Some(source) => source,
+            None => self.encoded_tracks().end.saturating_sub(1),
+        }
     }
 
     pub(super) fn passthrough_track(&self) -> Option<TrackIndex> {
@@ -156,6 +176,11 @@ impl Plan {
         });
         passthrough.chain(encoded).collect()
     }
+}
+
+fn size(source: &Source) -> (u32, u32) {
+    let video = &source.video;
+    (u32::from(video.width()), u32::from(video.height()))
 }
 
 /// Half a frame short of the segment, so that rounding to milliseconds cannot move the keyframe

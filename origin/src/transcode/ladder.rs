@@ -61,20 +61,33 @@ impl LadderPlan {
             encoded,
         }
     }
+
+    /// The source alone, whatever its height: nothing is encoded.
+    pub fn passthrough_only(ladder: &[LadderRung], width: u32, height: u32) -> Self {
+        let plan = Self::new(ladder, width, height, true);
+        let source = || source_rung(ladder, width, height);
+        Self {
+            passthrough: Some(plan.passthrough.unwrap_or_else(source)),
+            encoded: Vec::new(),
+        }
+    }
 }
 
-/// A source below the ladder keeps its size and gets the lowest rung's bitrate.
+/// A source that is on no rung keeps its size, and gets the bitrate of the nearest rung below it,
+/// or of the lowest.
 fn source_rung(ladder: &[LadderRung], width: u32, height: u32) -> Rung {
     let mut name = format!("{}p", width.min(height));
     if ladder.iter().any(|rung| rung.name == name) {
         "source".clone_into(&mut name);
     }
+    let below = ladder.iter().find(|rung| rung.height <= width.min(height));
+    let nearest = below.or(ladder.last());
     Rung {
         name,
         // 4:2:0 needs even sides; a passed through source has them already.
         width: width & !1,
         height: height & !1,
-        bitrate_kbps: ladder.last().map_or(0, |rung| rung.video_bitrate_kbps),
+        bitrate_kbps: nearest.map_or(0, |rung| rung.video_bitrate_kbps),
     }
 }
 
@@ -153,6 +166,24 @@ mod tests {
     #[test]
     fn portrait_keeps_its_shape() {
         check(720, 1280, true, "=720p:720x1280@2800 480p:480x854@1200");
+    }
+
+    #[test]
+    fn without_an_encoder_the_source_is_all_there_is() {
+        let check = |width, height, expect: &str| {
+            let plan = LadderPlan::passthrough_only(&ladder(), width, height);
+            assert_eq!(plan.encoded, []);
+            let rung = plan.passthrough.unwrap();
+            let (name, kbps) = (rung.name, rung.bitrate_kbps);
+            assert_eq!(
+                format!("{name}:{}x{}@{kbps}", rung.width, rung.height),
+                expect
+            );
+        };
+        check(1280, 720, "720p:1280x720@2800");
+        check(1600, 900, "900p:1600x900@2800");
+        check(3840, 2160, "2160p:3840x2160@5000");
+        check(640, 360, "360p:640x360@1200");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod process;
 mod refusal;
 mod requests;
 mod restart;
+mod shed;
 
 #[path = "../support/mod.rs"]
 mod support;
