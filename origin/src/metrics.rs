@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use prometheus::{
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
 use telemetry::metrics::{
-    RegisterError, counter_vec, float_gauge_vec, gauge, gauge_vec, histogram,
+    RegisterError, counter_vec, float_gauge_vec, gauge, gauge_vec, histogram, histogram_vec,
 };
 
 /// Upper bounds of the blocked reload latency, in seconds: half a frame to a stuck part.
 const RELOAD_BUCKETS: [f64; 12] = [
     0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0,
+];
+
+/// Upper bounds of the transcode delay, in seconds: less than a frame to a child far behind.
+const DELAY_BUCKETS: [f64; 12] = [
+    0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25, 1.0, 4.0,
 ];
 
 /// What a request asked for: the `kind` label.
@@ -70,6 +77,7 @@ struct PerStream {
     lag: prometheus::GaugeVec,
     rung_lag: prometheus::GaugeVec,
     rung_speed: prometheus::GaugeVec,
+    rung_delay: HistogramVec,
     rungs_shed: IntGaugeVec,
     ladder_changes: IntCounterVec,
     window_bytes: IntGaugeVec,
@@ -101,6 +109,7 @@ pub struct TranscodeMetrics {
 pub struct RungMetrics {
     lag: prometheus::Gauge,
     speed: prometheus::Gauge,
+    delay: Histogram,
 }
 
 /// What is counted of the node's transcode jobs. Clones share it.
@@ -223,6 +232,13 @@ impl PerStream {
                 "Media seconds that a rung's encoder made per second; 0: the rung is not made.",
                 &["stream", "rendition"],
             )?,
+            rung_delay: histogram_vec(
+                registry,
+                "origin_transcode_delay_seconds",
+                "From a source frame given to ffmpeg to the rung's frame back from it.",
+                &["stream", "rendition"],
+                &DELAY_BUCKETS,
+            )?,
             rungs_shed: gauge_vec(
                 registry,
                 "origin_transcode_rungs_shed",
@@ -313,6 +329,7 @@ impl TranscodeMetrics {
         RungMetrics {
             lag: self.all.rung_lag.with_label_values(&labels),
             speed: self.all.rung_speed.with_label_values(&labels),
+            delay: self.all.rung_delay.with_label_values(&labels),
         }
     }
 
@@ -337,6 +354,11 @@ impl RungMetrics {
     /// Media seconds made per second.
     pub fn speed(&self, speed: f64) {
         self.speed.set(speed);
+    }
+
+    /// A frame came back so long after it was given.
+    pub fn delay(&self, delay: Duration) {
+        self.delay.observe(delay.as_secs_f64());
     }
 
     /// What [`Self::lag`] was told last, in seconds.

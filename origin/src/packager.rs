@@ -18,6 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use cmaf::{MediaTime, PackageError, Packager, Sample, TrackConfig, TrackId, VideoConfig};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,7 @@ use crate::config::{PackagingSettings, TranscodeSettings};
 use crate::control::Herald;
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::publish::{Claim, EndReason, PublishedBody, PublishedTag};
-use crate::transcode::{Job, Jobs, SpawnError, TranscodeEvent, Transcoder};
+use crate::transcode::{Job, Jobs, RungCodec, SpawnError, TranscodeEvent, Transcoder};
 use crate::window::Catalog;
 
 pub use intake::IntakeError;
@@ -358,10 +359,12 @@ impl Broadcast {
 
     fn handle(&mut self, event: TranscodeEvent) -> Result<(), BroadcastError> {
         match event {
-            TranscodeEvent::Configuration { rung, avcc } => {
-                let unusable =
-                    |error: cmaf::AvccError| BroadcastError::TranscodeOutput(error.to_string());
-                let config = VideoConfig::from_avcc(avcc).map_err(unusable)?;
+            TranscodeEvent::Configuration {
+                rung,
+                codec,
+                record,
+            } => {
+                let config = rung_config(codec, record)?;
                 let track = self.plan.encoded_track(rung);
                 let config = TrackConfig::Video(config);
                 self.writer.configured(track, &config);
@@ -454,6 +457,18 @@ impl Broadcast {
     fn write(&mut self) -> Result<(), BroadcastError> {
         self.writer.collect(&mut self.packager);
         Ok(self.writer.write(|track| self.aligner.delay(track))?)
+    }
+}
+
+/// A rung's configuration for the packager.
+fn rung_config(codec: RungCodec, record: Bytes) -> Result<VideoConfig, BroadcastError> {
+    let unusable = |error: cmaf::AvccError| BroadcastError::TranscodeOutput(error.to_string());
+    match codec {
+        RungCodec::H264 => VideoConfig::from_avcc(record).map_err(unusable),
+        // JOIN: hvc1 and av01 go in here, from `record` (hvcC, av1C).
+        RungCodec::Av1 | RungCodec::Hevc => Err(BroadcastError::TranscodeOutput(format!(
+            "{codec:?} rungs cannot be packaged yet"
+        ))),
     }
 }
 

@@ -14,9 +14,11 @@
 
 mod arguments;
 mod child;
+mod encoder;
 mod jobs;
 mod ladder;
 mod lines;
+mod output;
 mod progress;
 mod replay;
 mod shed;
@@ -33,6 +35,7 @@ use crate::metrics::TranscodeMetrics;
 
 pub use arguments::{EncodeSpec, Keyframes};
 pub use child::{EncodedFrame, SpawnError};
+pub use encoder::{Encoder, Hardware, RungCodec, listed};
 pub use jobs::{Job, Jobs};
 pub use ladder::{LadderPlan, Rung};
 pub use shed::ShedSettings;
@@ -74,12 +77,14 @@ pub struct SourceFrame {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TranscodeEvent {
-    /// A rung's decoder configuration (`avcC`); again after every restart.
+    /// A rung's decoder configuration; again after every restart.
     Configuration {
         /// Index into [`EncodeSpec::rungs`].
         rung: usize,
-        /// AVCDecoderConfigurationRecord.
-        avcc: Bytes,
+        /// What it is coded in.
+        codec: RungCodec,
+        /// The decoder configuration record: what `avcC`, `hvcC` or `av1C` holds.
+        record: Bytes,
     },
     /// A rung's next picture.
     Frame {
@@ -236,7 +241,7 @@ impl Transcoder {
             return;
         };
         running.child.feed(tag);
-        running.progress.fed(frame.dts_ms);
+        running.progress.fed(frame.dts_ms, Instant::now());
         self.bound_lag();
     }
 
@@ -429,12 +434,20 @@ impl Transcoder {
             return None;
         };
         match event {
-            Some(ChildEvent::Configuration { rung, avcc }) => {
+            Some(ChildEvent::Configuration {
+                rung,
+                codec,
+                record,
+            }) => {
                 let rung = running.first_rung + rung;
                 if let Some(known) = self.configured.get_mut(rung) {
                     *known = true;
                 }
-                Some(TranscodeEvent::Configuration { rung, avcc })
+                Some(TranscodeEvent::Configuration {
+                    rung,
+                    codec,
+                    record,
+                })
             }
             Some(ChildEvent::Frame { rung, frame }) => {
                 running.progress.made(rung, frame.dts_ms, Instant::now());

@@ -14,7 +14,7 @@ use super::{PublishAuth, Secret};
 use crate::control::ControlSettings;
 use crate::ingest::IngestLimits;
 use crate::rooms::RoomsSettings;
-use crate::transcode::ShedSettings;
+use crate::transcode::{Encoder, Hardware, ShedSettings};
 
 /// Everything the origin needs to run, checked.
 #[derive(Clone, Debug)]
@@ -113,10 +113,10 @@ pub struct StreamSettings {
 pub struct TranscodeSettings {
     /// The program.
     pub ffmpeg: PathBuf,
-    /// x264 preset.
-    pub preset: String,
-    /// Threads per encoder; 0: x264 decides.
+    /// Threads per encoder; 0: the encoder decides.
     pub threads: u32,
+    /// Where hardware encoders are.
+    pub hardware: Hardware,
     /// Whether a source that fits a rung is passed through.
     pub passthrough: bool,
     /// Source bytes waiting for the child.
@@ -146,6 +146,10 @@ pub struct LadderRung {
     pub height: u32,
     /// Average video bitrate.
     pub video_bitrate_kbps: u32,
+    /// Who makes it.
+    pub encoder: Encoder,
+    /// The encoder's preset; empty: it has none.
+    pub preset: String,
 }
 
 /// The live window.

@@ -13,6 +13,7 @@ use telemetry::log::LogFormat;
 
 use super::Secret;
 use super::control::ControlConfig;
+use crate::transcode::Encoder;
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -242,6 +243,12 @@ pub struct RungConfig {
     pub height: u32,
     /// Average video bitrate.
     pub video_bitrate_kbps: u32,
+    /// Who makes it.
+    #[serde(default)]
+    pub encoder: Encoder,
+    /// The encoder's preset; empty: its default.
+    #[serde(default)]
+    pub preset: String,
 }
 
 impl RungConfig {
@@ -250,6 +257,8 @@ impl RungConfig {
             name: name.to_owned(),
             height,
             video_bitrate_kbps,
+            encoder: Encoder::X264,
+            preset: String::new(),
         }
     }
 }
@@ -260,10 +269,14 @@ impl RungConfig {
 pub struct TranscodeConfig {
     /// The program.
     pub ffmpeg: PathBuf,
-    /// x264 preset.
+    /// Preset of x264 rungs that name none.
     pub preset: String,
-    /// Threads per encoder; 0: x264 decides.
+    /// Threads per encoder; 0: the encoder decides.
     pub threads: u32,
+    /// The device of VA-API and QSV.
+    pub device: PathBuf,
+    /// The number of NVENC's GPU.
+    pub gpu: u32,
     /// Whether a source that fits a rung is passed through.
     pub passthrough: bool,
     /// Source bytes waiting for the child.
@@ -290,6 +303,8 @@ impl Default for TranscodeConfig {
             ffmpeg: PathBuf::from("ffmpeg"),
             preset: "veryfast".to_owned(),
             threads: 0,
+            device: PathBuf::from("/dev/dri/renderD128"),
+            gpu: 0,
             passthrough: true,
             queue_bytes_max: 32 * 1024 * 1024,
             lag_max_ms: 4_000,

@@ -85,8 +85,9 @@ impl Plan {
             Keyframes::Every(keyframe_period(&grid))
         };
         let encode = (!ladder.encoded.is_empty()).then(|| EncodeSpec {
-            preset: settings.preset.clone(),
             threads: settings.threads,
+            gop_frames: grid.frames_per_segment,
+            hardware: settings.hardware.clone(),
             rungs: ladder.encoded.clone(),
             keyframes,
         });

@@ -1,5 +1,6 @@
 //! How far one child has come: the lag that decides, and each rung's for the metrics.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,12 +9,16 @@ use crate::metrics::RungMetrics;
 
 /// A rung's speed is an average over so long.
 const SPEED_SPAN: Duration = Duration::from_secs(2);
+/// Frames whose way through is timed: 8 s at 60 per second. A child farther behind is not timed.
+const TIMED_MAX: usize = 480;
 
 /// What a child was given and what it gave back.
 #[derive(Debug)]
 pub(super) struct Progress {
     /// Oldest and newest frame given.
     fed_ms: Option<(i64, i64)>,
+    /// When the newest frames were given. What a child was given at its start is not among them.
+    given: VecDeque<(i64, Instant)>,
     rungs: Vec<RungProgress>,
 }
 
@@ -36,12 +41,17 @@ impl Progress {
         };
         Self {
             fed_ms,
+            given: VecDeque::new(),
             rungs: metrics.into_iter().map(rung).collect(),
         }
     }
 
     /// It was given a frame.
-    pub(super) fn fed(&mut self, dts_ms: i64) {
+    pub(super) fn fed(&mut self, dts_ms: i64, now: Instant) {
+        if self.given.len() >= TIMED_MAX {
+            self.given.pop_front();
+        }
+        self.given.push_back((dts_ms, now));
         let oldest = self.fed_ms.map_or(dts_ms, |(oldest, _)| oldest);
         self.fed_ms = Some((oldest, dts_ms));
     }
@@ -53,6 +63,10 @@ impl Progress {
             return;
         };
         rung.made_ms = Some(dts_ms);
+        let given = self.given.binary_search_by_key(&dts_ms, |(at, _)| *at);
+        if let Some((_, at)) = given.ok().and_then(|index| self.given.get(index)) {
+            rung.metrics.delay(now.saturating_duration_since(*at));
+        }
         rung.metrics.lag(millis(fed_ms - dts_ms));
         let (since, from_ms) = *rung.mark.get_or_insert((now, dts_ms));
         let elapsed = now - since;
@@ -109,7 +123,7 @@ mod tests {
         for second in 0..=4_u32 {
             let now = begun + Duration::from_secs(1) * second;
             let at = i64::from(second) * 1_000;
-            progress.fed(at + 1_000);
+            progress.fed(at + 1_000, now);
             progress.made(0, at, now);
             progress.made(1, at / 2, now);
         }

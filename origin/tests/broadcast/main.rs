@@ -10,9 +10,11 @@
     reason = "a test's helpers fail the test; clippy.toml excuses only functions marked #[test]"
 )]
 
+mod encoders;
 mod end;
 mod grid;
 mod harness;
+mod jobs;
 mod passthrough;
 mod process;
 mod refusal;
