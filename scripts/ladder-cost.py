@@ -6,8 +6,9 @@
 A 1080p30 film of SECONDS (60) is published at its own pace and made into 720p, 480p and 360p with
 x264 at "veryfast", nothing passed through. Then the same ffmpeg command line gets the same film
 at the same pace from a pipe, and writes to /dev/null. CPU seconds of both are of the middle of the
-run, from /proc. The delay is read from origin_transcode_delay_seconds. Needs a machine on which
-nothing else runs; the order of the two is swapped and everything done twice.
+run, from /proc. The delay is read from origin_transcode_delay_seconds. No rung is shed meanwhile.
+The origin's log goes to $ORIGIN_LOG. Needs a machine on which nothing else runs; everything is done
+twice.
 """
 import os
 import re
@@ -77,12 +78,12 @@ def with_weir(path, directory):
     with open(config, "w") as file:
         file.write(
             f'[rtmp]\nlisten = "127.0.0.1:{rtmp}"\n[http]\nlisten = "127.0.0.1:{http}"\n'
-            f'[admin]\nlisten = "127.0.0.1:{admin}"\n[transcode]\npassthrough = false\n'
+            f'[admin]\nlisten = "127.0.0.1:{admin}"\n[transcode]\npassthrough = false\nshed_lag_ms = 0\n'
             f'[[streams]]\nname = "demo"\npublish_key = "demo-key"\n'
         )
         for name, height, kbps in RUNGS:
             file.write(f'[[ladder]]\nname = "{name}"\nheight = {height}\nvideo_bitrate_kbps = {kbps}\n')
-    origin = subprocess.Popen([ORIGIN, "--config", config], stdout=subprocess.DEVNULL)
+    origin = subprocess.Popen([ORIGIN, "--config", config], stdout=open(os.environ.get("ORIGIN_LOG", os.devnull), "w"))
     try:
         time.sleep(1)
         url = f"rtmp://127.0.0.1:{rtmp}/live/demo-key"
