@@ -26,6 +26,7 @@ use crate::packager::{Shows, Studio};
 use crate::publish::Streams;
 use crate::rooms::{Counts, Hubs, RoomsError, Started};
 use crate::serve::{self, Gate};
+use crate::transcode::Jobs;
 use crate::window::Catalog;
 
 /// The admin pages stay up this long into a drain's end, so that the last metrics can be read.
@@ -220,6 +221,7 @@ impl App {
         let keeping = tokio::spawn(numbers.clone().keep());
         let studio = Studio {
             transcode: self.settings.transcode.clone(),
+            jobs: Jobs::new(self.settings.transcode.jobs_max, self.metrics.jobs()),
             packaging: self.settings.packaging.clone(),
             catalog: catalog.clone(),
             metrics: self.metrics.clone(),

@@ -5,6 +5,7 @@
 
 mod checked;
 mod control;
+mod encoders;
 mod ingest_rules;
 mod resolve;
 mod sections;
@@ -33,6 +34,17 @@ pub const DEFAULT_TOML: &str = include_str!("../../config/origin.toml");
 /// Reads, checks and resolves the file.
 pub fn load(file: &Path) -> Result<Settings, ConfigError> {
     settings::load(file, Config::resolve)
+}
+
+/// Like [`load`], and asks ffmpeg whether it has the encoders that the ladder names. It is not asked
+/// about x264, which passed through streams do without; and an ffmpeg that cannot be run is said to be
+/// so, and no error, for the same reason.
+pub fn load_for_use(file: &Path) -> Result<Settings, ConfigError> {
+    settings::load(file, |config: Config| {
+        let settings = config.resolve()?;
+        encoders::check(&settings.transcode)?;
+        Ok(settings)
+    })
 }
 
 /// Checks and resolves configuration text; `file` only names it in errors.

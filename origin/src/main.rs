@@ -68,7 +68,7 @@ fn main() -> ExitCode {
 
 fn load(file: Option<&Path>) -> Result<Settings, ConfigError> {
     match file {
-        Some(file) => config::load(file),
+        Some(file) => config::load_for_use(file),
         None => config::parse(Path::new("(defaults)"), ""),
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use prometheus::{
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
 use telemetry::metrics::{
-    RegisterError, counter_vec, float_gauge_vec, gauge, gauge_vec, histogram,
+    RegisterError, counter_vec, float_gauge_vec, gauge, gauge_vec, histogram, histogram_vec,
 };
 
 use crate::health::{Healths, StreamHealth};
@@ -12,6 +14,11 @@ use crate::health::{Healths, StreamHealth};
 /// Upper bounds of the blocked reload latency, in seconds: half a frame to a stuck part.
 const RELOAD_BUCKETS: [f64; 12] = [
     0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0,
+];
+
+/// Upper bounds of the transcode delay, in seconds: less than a frame to a child far behind.
+const DELAY_BUCKETS: [f64; 12] = [
+    0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25, 1.0, 4.0,
 ];
 
 /// What a request asked for: the `kind` label.
@@ -58,6 +65,7 @@ pub struct Metrics {
     pub http_connections: IntGauge,
     reload_latency: Histogram,
     streams: IntGauge,
+    jobs: JobMetrics,
     per_stream: PerStream,
     /// How every stream is.
     pub health: Healths,
@@ -71,6 +79,11 @@ struct PerStream {
     packaging_events: IntCounterVec,
     restarts: IntCounterVec,
     lag: prometheus::GaugeVec,
+    rung_lag: prometheus::GaugeVec,
+    rung_speed: prometheus::GaugeVec,
+    rung_delay: HistogramVec,
+    rungs_shed: IntGaugeVec,
+    ladder_changes: IntCounterVec,
     window_bytes: IntGaugeVec,
 }
 
@@ -91,8 +104,26 @@ pub struct StreamMetrics {
 /// The transcoder's share of [`StreamMetrics`].
 #[derive(Clone, Debug)]
 pub struct TranscodeMetrics {
+    stream: String,
+    all: PerStream,
     restarts: IntCounter,
     lag: prometheus::Gauge,
+}
+
+/// One encoded rung's share of [`TranscodeMetrics`].
+#[derive(Clone, Debug)]
+pub struct RungMetrics {
+    lag: prometheus::Gauge,
+    speed: prometheus::Gauge,
+    delay: Histogram,
+}
+
+/// What is counted of the node's transcode jobs. Clones share it.
+#[derive(Clone, Debug)]
+pub struct JobMetrics {
+    running: IntGauge,
+    max: IntGauge,
+    refused: IntCounterVec,
 }
 
 impl Metrics {
@@ -126,9 +157,15 @@ impl Metrics {
                 "origin_streams",
                 "Streams that are being published.",
             )?,
+            jobs: JobMetrics::register(registry)?,
             per_stream: PerStream::register(registry)?,
             health: Healths::register(registry)?,
         })
+    }
+
+    /// The node's transcode jobs.
+    pub fn jobs(&self) -> JobMetrics {
+        self.jobs.clone()
     }
 
     /// Counts an answered request.
@@ -191,6 +228,37 @@ impl PerStream {
                 "Source time between what ffmpeg was given and what its slowest output gave back.",
                 &["stream"],
             )?,
+            rung_lag: float_gauge_vec(
+                registry,
+                "origin_transcode_rung_lag_seconds",
+                "Source time between what ffmpeg was given and what a rung's output gave back.",
+                &["stream", "rendition"],
+            )?,
+            rung_speed: float_gauge_vec(
+                registry,
+                "origin_transcode_rung_speed",
+                "Media seconds that a rung's encoder made per second; 0: the rung is not made.",
+                &["stream", "rendition"],
+            )?,
+            rung_delay: histogram_vec(
+                registry,
+                "origin_transcode_delay_seconds",
+                "From a source frame given to ffmpeg to the rung's frame back from it.",
+                &["stream", "rendition"],
+                &DELAY_BUCKETS,
+            )?,
+            rungs_shed: gauge_vec(
+                registry,
+                "origin_transcode_rungs_shed",
+                "Rungs that are left out because ffmpeg cannot keep up.",
+                &["stream"],
+            )?,
+            ladder_changes: counter_vec(
+                registry,
+                "origin_transcode_ladder_changes_total",
+                "Rungs left out (shed) or made again (restored) for the load.",
+                &["stream", "change"],
+            )?,
             window_bytes: gauge_vec(
                 registry,
                 "origin_window_bytes",
@@ -221,6 +289,8 @@ impl StreamMetrics {
     /// The transcoder's share.
     pub fn transcode(&self) -> TranscodeMetrics {
         TranscodeMetrics {
+            stream: self.stream.clone(),
+            all: self.all.clone(),
             restarts: self.all.restarts.with_label_values(&[&self.stream]),
             lag: self.all.lag.with_label_values(&[&self.stream]),
         }
@@ -235,7 +305,9 @@ impl StreamMetrics {
     pub fn ended(&self) {
         self.streams.dec();
         self.health.unpackaged();
-        self.transcode().lag(Duration::ZERO);
+        let transcode = self.transcode();
+        transcode.lag(Duration::ZERO);
+        transcode.shed_gauge().set(0);
     }
 }
 
@@ -248,6 +320,113 @@ impl TranscodeMetrics {
     /// How far ffmpeg is behind.
     pub fn lag(&self, lag: Duration) {
         self.lag.set(lag.as_secs_f64());
+    }
+
+    /// One more rung is left out, that makes so many.
+    pub fn shed(&self, rungs: usize) {
+        self.changed("shed", rungs);
+    }
+
+    /// One rung less is left out, that leaves so many.
+    pub fn restored(&self, rungs: usize) {
+        self.changed("restored", rungs);
+    }
+
+    /// An encoded rung's share.
+    pub fn rung(&self, rendition: &str) -> RungMetrics {
+        let labels = [self.stream.as_str(), rendition];
+        RungMetrics {
+            lag: self.all.rung_lag.with_label_values(&labels),
+            speed: self.all.rung_speed.with_label_values(&labels),
+            delay: self.all.rung_delay.with_label_values(&labels),
+        }
+    }
+
+    fn changed(&self, change: &str, shed: usize) {
+        let labels = [self.stream.as_str(), change];
+        self.all.ladder_changes.with_label_values(&labels).inc();
+        self.shed_gauge()
+            .set(i64::try_from(shed).unwrap_or(i64::MAX));
+    }
+
+    fn shed_gauge(&self) -> IntGauge {
+        self.all.rungs_shed.with_label_values(&[&self.stream])
+    }
+}
+
+impl RungMetrics {
+    /// How far the rung is behind.
+    pub fn lag(&self, lag: Duration) {
+        self.lag.set(lag.as_secs_f64());
+    }
+
+    /// Media seconds made per second.
+    pub fn speed(&self, speed: f64) {
+        self.speed.set(speed);
+    }
+
+    /// A frame came back so long after it was given.
+    pub fn delay(&self, delay: Duration) {
+        self.delay.observe(delay.as_secs_f64());
+    }
+
+    /// What [`Self::lag`] was told last, in seconds.
+    pub fn lag_now(&self) -> f64 {
+        self.lag.get()
+    }
+
+    /// What [`Self::speed`] was told last.
+    pub fn speed_now(&self) -> f64 {
+        self.speed.get()
+    }
+}
+
+impl JobMetrics {
+    fn register(registry: &Registry) -> Result<Self, RegisterError> {
+        Ok(Self {
+            running: gauge(
+                registry,
+                "origin_transcode_jobs",
+                "Streams whose ladder is being made.",
+            )?,
+            max: gauge(
+                registry,
+                "origin_transcode_jobs_max",
+                "Streams whose ladder may be made at once.",
+            )?,
+            refused: counter_vec(
+                registry,
+                "origin_transcode_jobs_refused_total",
+                "Streams that found no free job: passed through alone, or refused.",
+                &["outcome"],
+            )?,
+        })
+    }
+
+    /// So many there may be.
+    pub fn max(&self, max: usize) {
+        self.max.set(i64::try_from(max).unwrap_or(i64::MAX));
+    }
+
+    /// One began.
+    pub fn began(&self) {
+        self.running.inc();
+    }
+
+    /// One ended.
+    pub fn ended(&self) {
+        self.running.dec();
+    }
+
+    /// A stream found no free job; does it play all the same?
+    pub fn refused(&self, plays: bool) {
+        let outcome = if plays { "passthrough" } else { "refused" };
+        self.refused.with_label_values(&[outcome]).inc();
+    }
+
+    /// How many there are now.
+    pub fn running(&self) -> i64 {
+        self.running.get()
     }
 }
 

@@ -23,7 +23,9 @@ mod writer;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use cmaf::{MediaTime, PackageError, Sample, TrackConfig, TrackId, VideoConfig};
+use rtmp::flv::VideoCodec;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,7 +36,7 @@ use crate::health::SourceInfo;
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::numbers::Numbers;
 use crate::publish::{Claim, EndReason, PublishedBody, PublishedTag};
-use crate::transcode::{SpawnError, TranscodeEvent, Transcoder};
+use crate::transcode::{Job, Jobs, RungCodec, SpawnError, TranscodeEvent, Transcoder};
 use crate::window::Catalog;
 
 pub use intake::IntakeError;
@@ -62,6 +64,8 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Studio {
     /// The ladder and its ffmpeg.
     pub transcode: TranscodeSettings,
+    /// How many ladders may be made at once.
+    pub jobs: Jobs,
     /// The window.
     pub packaging: PackagingSettings,
     /// Where streams are found.
@@ -89,6 +93,15 @@ pub enum BroadcastError {
     /// What is sent cannot be taken.
     #[error(transparent)]
     Intake(#[from] IntakeError),
+    /// As many ladders are made as there may be, and this source has to be encoded.
+    #[error(
+        "all {max} transcode jobs of this server are taken, and without one the source cannot be \
+         played: send H.264 with a keyframe every 1 or 2 s, or try again later"
+    )]
+    NoJob {
+        /// How many there are.
+        max: usize,
+    },
     /// No picture came.
     #[error("no picture in {} s", FIRST_PICTURE_TIMEOUT.as_secs())]
     NoPicture,
@@ -115,9 +128,10 @@ pub enum BroadcastError {
 impl From<&BroadcastError> for EndReason {
     fn from(error: &BroadcastError) -> Self {
         match error {
-            BroadcastError::Intake(_) | BroadcastError::NoPicture | BroadcastError::Plan(_) => {
-                Self::Refused(error.to_string())
-            }
+            BroadcastError::Intake(_)
+            | BroadcastError::NoJob { .. }
+            | BroadcastError::NoPicture
+            | BroadcastError::Plan(_) => Self::Refused(error.to_string()),
             BroadcastError::Package(_)
             | BroadcastError::Spawn(_)
             | BroadcastError::Transcode(_)
@@ -175,16 +189,18 @@ impl<'a> Broadcast<'a> {
         plan: Plan,
         intake: Intake,
         source: Source,
+        job: Option<Job>,
     ) -> Self {
         let metrics = stage.metrics.clone();
         let name = stage.live().name();
-        let transcoder = plan.encode.clone().map(|spec| {
+        let transcoder = plan.encode.clone().zip(job).map(|(spec, job)| {
             Transcoder::new(
                 studio.transcode.clone(),
                 spec,
                 &source.video,
                 name,
                 metrics.transcode(),
+                job,
             )
         });
         if let Some(reason) = &source.alone {
@@ -317,6 +333,9 @@ impl<'a> Broadcast<'a> {
                 self.metrics.health.taken(frame.dts_ms);
                 if let Some(transcoder) = &mut self.transcoder {
                     transcoder.push(&frame);
+                    if let Some(at_ms) = transcoder.hands_over_at() {
+                        self.aligner.hold(MediaTime::from_millis(at_ms));
+                    }
                 }
             }
         }
@@ -324,10 +343,12 @@ impl<'a> Broadcast<'a> {
 
     fn handle(&mut self, event: TranscodeEvent) -> Result<(), BroadcastError> {
         match event {
-            TranscodeEvent::Configuration { rung, avcc } => {
-                let unusable =
-                    |error: cmaf::AvccError| BroadcastError::TranscodeOutput(error.to_string());
-                let config = VideoConfig::from_avcc(avcc).map_err(unusable)?;
+            TranscodeEvent::Configuration {
+                rung,
+                codec,
+                record,
+            } => {
+                let config = rung_config(codec, record)?;
                 let track = self.plan.encoded_track(rung);
                 let config = TrackConfig::Video(config);
                 self.stage.writer.configured(track, &config);
@@ -345,17 +366,39 @@ impl<'a> Broadcast<'a> {
                 self.aligner.push(self.plan.encoded_track(rung), sample);
                 Ok(())
             }
+            TranscodeEvent::HandedOver => {
+                while let Some(aligned) = self.aligner.pop_rest() {
+                    self.package(aligned)?;
+                }
+                self.restart(None)
+            }
             TranscodeEvent::Lost { reason } => {
-                self.aligner.lose(self.plan.encoded_tracks());
                 let resume_ms = self.resume_ms();
                 tracing::warn!(reason, resume_ms, "ffmpeg has gone; starting another");
-                if let Some(transcoder) = &mut self.transcoder {
-                    transcoder.restart(resume_ms);
-                }
-                Ok(())
+                self.restart(resume_ms)
             }
             TranscodeEvent::GaveUp { reason } => Err(BroadcastError::Transcode(reason)),
         }
+    }
+
+    /// Another child makes the encoded renditions, or those of them that are not shed. The others
+    /// are listed as gaps, so that players go elsewhere, and nobody waits for them.
+    fn restart(&mut self, resume_ms: Option<i64>) -> Result<(), BroadcastError> {
+        let Some(transcoder) = &mut self.transcoder else {
+            return Ok(());
+        };
+        transcoder.restart(resume_ms);
+        let made_from = self.plan.encoded_track(transcoder.shed());
+        self.aligner.lose(self.plan.encoded_tracks());
+        for track in self.plan.encoded_tracks() {
+            let shed = track < made_from;
+            self.aligner.set_absent(track, shed);
+            if track != self.plan.leader_track() {
+                self.stage.packager.suspend(TrackId(track), shed)?;
+            }
+        }
+        self.stage.writer.collect(&mut self.stage.packager);
+        Ok(())
     }
 
     /// Where a new child begins to encode: right after what was shown, unless the source itself
@@ -404,6 +447,16 @@ impl<'a> Broadcast<'a> {
         }
         self.stage.write(|track| self.aligner.delay(track))
     }
+}
+
+/// A rung's configuration for the packager.
+fn rung_config(codec: RungCodec, record: Bytes) -> Result<VideoConfig, BroadcastError> {
+    let codec = match codec {
+        RungCodec::Av1 => VideoCodec::Av1,
+        RungCodec::H264 => VideoCodec::Avc,
+        RungCodec::Hevc => VideoCodec::Hevc,
+    };
+    video_config(codec, record).map_err(BroadcastError::TranscodeOutput)
 }
 
 async fn next_event(transcoder: Option<&mut Transcoder>) -> TranscodeEvent {

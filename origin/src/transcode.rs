@@ -4,32 +4,49 @@
 //! [`Transcoder::next`]. When the child dies, or falls too far behind and is killed, `next` says
 //! [`TranscodeEvent::Lost`]; the driver answers with [`Transcoder::restart`], and the new child is
 //! fed the current GOP first, so that it need not wait for a keyframe.
+//!
+//! A child that cannot keep up is replaced by one with fewer rungs, and later by one with more:
+//! see [`Transcoder::shed`]. What a child makes cannot be changed while it runs (ffmpeg ends all
+//! outputs when one of them is closed), so there is always another child, and a discontinuity.
+//! Where possible the change is a handover: the old child gets nothing from a keyframe of the
+//! source on, makes what it has, and [`TranscodeEvent::HandedOver`] says that it is done; the new
+//! one begins with that keyframe.
 
 mod arguments;
 mod child;
+mod encoder;
 mod feed;
+mod jobs;
 mod ladder;
 mod lines;
+mod output;
+mod progress;
 mod replay;
+mod shed;
 
 use std::future::pending;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cmaf::VideoConfig;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::config::TranscodeSettings;
 use crate::metrics::TranscodeMetrics;
 
 pub use arguments::{EncodeSpec, Keyframes};
 pub use child::{EncodedFrame, SpawnError};
+pub use encoder::{Encoder, Hardware, RungCodec, listed};
 pub(crate) use feed::format_of;
+pub use jobs::{Job, Jobs};
 pub use ladder::{LadderPlan, Rung};
+pub use shed::ShedSettings;
 
 use child::{Child, ChildEvent};
 use feed::Feed;
+use progress::Progress;
 use replay::Replay;
+use shed::{Shedder, Verdict};
 
 /// The pause before the second restart in a row without a picture; it doubles from there.
 const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -41,6 +58,10 @@ const START_LAG_FACTOR: u32 = 2;
 
 /// A child that lived as long, and gave pictures, was a good one.
 const GOOD_LIFE: Duration = Duration::from_secs(2);
+
+/// A child that keeps up has so long to make what it still has when another takes over. One that
+/// does not keep up has no time at all.
+const HANDOVER_MAX: Duration = Duration::from_millis(500);
 
 /// One coded picture of the source, on the stream's timeline in milliseconds.
 #[derive(Clone, Debug)]
@@ -59,12 +80,14 @@ pub struct SourceFrame {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TranscodeEvent {
-    /// A rung's decoder configuration (`avcC`); again after every restart.
+    /// A rung's decoder configuration; again after every restart.
     Configuration {
         /// Index into [`EncodeSpec::rungs`].
         rung: usize,
-        /// AVCDecoderConfigurationRecord.
-        avcc: Bytes,
+        /// What it is coded in.
+        codec: RungCodec,
+        /// The decoder configuration record: what `avcC`, `hvcC` or `av1C` holds.
+        record: Bytes,
     },
     /// A rung's next picture.
     Frame {
@@ -73,7 +96,12 @@ pub enum TranscodeEvent {
         /// The picture.
         frame: EncodedFrame,
     },
-    /// The child has gone. Nothing more comes until [`Transcoder::restart`].
+    /// The child has made what it had, up to [`Transcoder::hands_over_at`], where one with more
+    /// or fewer rungs goes on: see [`Transcoder::shed`]. Nothing more comes until
+    /// [`Transcoder::restart`].
+    HandedOver,
+    /// The child has gone; the next one may have fewer rungs, see [`Transcoder::shed`]. Nothing
+    /// more comes until [`Transcoder::restart`].
     Lost {
         /// For the log.
         reason: String,
@@ -100,6 +128,11 @@ pub struct Transcoder {
     /// Starts in a row that gave no picture, or soon none any more.
     failures: u32,
     resume_ms: Option<i64>,
+    shedder: Shedder,
+    /// Which rungs have had a configuration, of this child or an earlier one. Before all have, no
+    /// rung is shed: nobody could be told what it is.
+    configured: Vec<bool>,
+    _job: Job,
 }
 
 #[derive(Debug)]
@@ -116,52 +149,54 @@ enum State {
 struct Running {
     child: Child,
     started: Instant,
+    /// The first rung that it makes.
+    first_rung: usize,
     /// It has been given a keyframe.
     synchronised: bool,
     /// It has worked off what had to wait for it; from then on `lag_max` counts.
     caught_up: bool,
-    /// Newest frame given, and oldest newest frame got back, to tell the lag.
-    fed_ms: i64,
-    made_ms: Vec<Option<i64>>,
-    fed_first_ms: Option<i64>,
+    progress: Progress,
+    /// It gets no more; another takes over.
+    closing: Option<Closing>,
+}
+
+/// The end of a child that hands over.
+#[derive(Clone, Copy, Debug)]
+struct Closing {
+    /// Presentation time of the first picture that is not its own, in the stream's milliseconds.
+    at_ms: i64,
+    /// It is killed then.
+    deadline: Instant,
 }
 
 impl Running {
-    fn has_made(&self) -> bool {
-        self.made_ms.iter().any(Option::is_some)
-    }
-
     /// The failures in a row, now that this child has gone.
     fn failures_after(&self, before: u32) -> u32 {
-        if self.has_made() && self.started.elapsed() >= GOOD_LIFE {
+        if self.progress.has_made() && self.started.elapsed() >= GOOD_LIFE {
             0
         } else {
             before + 1
         }
     }
-
-    fn lag(&self) -> Duration {
-        let Some(first) = self.fed_first_ms else {
-            return Duration::ZERO;
-        };
-        let made = self.made_ms.iter().map(|made| made.unwrap_or(first)).min();
-        let lag = self.fed_ms - made.unwrap_or(first);
-        Duration::from_millis(u64::try_from(lag).unwrap_or(0))
-    }
 }
 
 impl Transcoder {
-    /// Starts the first child; if that fails, [`Self::next`] says so. `source` is what it decodes.
+    /// Starts the first child; if that fails, [`Self::next`] says so. `source` is what it decodes, `job`
+    /// the place that this takes.
     pub fn new(
         settings: TranscodeSettings,
         spec: EncodeSpec,
         source: &VideoConfig,
         stream: impl Into<String>,
         metrics: TranscodeMetrics,
+        job: Job,
     ) -> Self {
         let (feed, preamble) = Feed::new(source);
         let mut transcoder = Self {
             replay: Replay::new(settings.replay_bytes_max),
+            shedder: Shedder::new(settings.shed, spec.rungs.len()),
+            configured: vec![false; spec.rungs.len()],
+            _job: job,
             settings,
             stream: stream.into(),
             spec,
@@ -179,7 +214,8 @@ impl Transcoder {
         transcoder
     }
 
-    /// Takes the source's next picture. A child that has fallen too far behind is killed here.
+    /// Takes the source's next picture. A child that has fallen too far behind is killed here, and
+    /// one that is to be replaced begins to hand over.
     pub fn push(&mut self, frame: &SourceFrame) {
         let tag = self.feed.frame(frame);
         self.replay.push(frame.dts_ms, frame.keyframe, tag.clone());
@@ -187,27 +223,141 @@ impl Transcoder {
             return;
         };
         running.synchronised |= frame.keyframe;
-        if !running.synchronised {
+        if !running.synchronised || running.closing.is_some() {
             return;
         }
+        let lag = running.progress.lag();
+        if let Some(verdict) = self.judge(lag)
+            && self.replace(verdict, lag, frame)
+        {
+            return;
+        }
+        let State::Running(running) = &mut self.state else {
+            return;
+        };
         running.child.feed(tag);
-        running.fed_ms = frame.dts_ms;
-        running.fed_first_ms.get_or_insert(frame.dts_ms);
-        let lag = running.lag();
+        running.progress.fed(frame.dts_ms, Instant::now());
+        self.bound_lag();
+    }
+
+    /// How many of the ladder's first rungs the next child does not make; or this one, while none
+    /// is about to take over. Those that are shed give no event.
+    pub fn shed(&self) -> usize {
+        self.shedder.shed()
+    }
+
+    /// While a child hands over: the presentation time, in the stream's milliseconds, from which
+    /// on the next one makes the pictures. None of them, of any rendition, may be shown before
+    /// [`TranscodeEvent::HandedOver`].
+    pub fn hands_over_at(&self) -> Option<i64> {
+        match &self.state {
+            State::Running(running) => running.closing.map(|closing| closing.at_ms),
+            State::Killed(_) | State::Idle | State::Pausing(_) => None,
+        }
+    }
+
+    /// What the controller says of a child that is so far behind.
+    fn judge(&mut self, lag: Duration) -> Option<Verdict> {
+        let all_known = self.configured.iter().all(|known| *known);
+        all_known
+            .then(|| self.shedder.observe(Instant::now(), lag))
+            .flatten()
+    }
+
+    /// Begins to replace the child by one with more or fewer rungs. False when it has to wait for
+    /// a keyframe of the source.
+    fn replace(&mut self, verdict: Verdict, lag: Duration, frame: &SourceFrame) -> bool {
+        let State::Running(running) = &mut self.state else {
+            return false;
+        };
+        let now = Instant::now();
+        // The child is too slow to be waited for. Where everything is encoded, the next one goes
+        // on right after what was shown; beside the source it needs a keyframe of that.
+        let at_once =
+            verdict == Verdict::Shed && matches!(self.spec.keyframes, Keyframes::Every(_));
+        if at_once {
+            self.apply(verdict, lag);
+            let reason = format!("{} ms behind, and not catching up", lag.as_millis());
+            self.state = State::Killed(reason);
+            return true;
+        }
+        if !frame.keyframe {
+            return false;
+        }
+        running.child.finish();
+        running.closing = Some(Closing {
+            at_ms: frame.dts_ms + i64::from(frame.composition_ms),
+            deadline: match verdict {
+                Verdict::Shed => now,
+                Verdict::Restore => now + HANDOVER_MAX,
+            },
+        });
+        self.apply(verdict, lag);
+        true
+    }
+
+    /// Counts a rung out or in, and says so.
+    fn apply(&mut self, verdict: Verdict, lag: Duration) {
+        self.shedder.apply(Instant::now(), verdict);
+        let shed = self.shedder.shed();
+        let lag_ms = lag.as_millis();
+        let names: Vec<&str> = self
+            .spec
+            .rungs
+            .iter()
+            .map(|rung| rung.name.as_str())
+            .collect();
+        let (left_out, made) = names.split_at(shed.min(names.len()));
+        match verdict {
+            Verdict::Shed => tracing::warn!(
+                stream = self.stream,
+                lag_ms,
+                ?left_out,
+                ?made,
+                "ffmpeg cannot keep up: the ladder loses its first rung"
+            ),
+            Verdict::Restore => tracing::info!(
+                stream = self.stream,
+                lag_ms,
+                ?left_out,
+                ?made,
+                "ffmpeg keeps up: the ladder gets a rung back"
+            ),
+        }
+        match verdict {
+            Verdict::Shed => self.metrics.shed(shed),
+            Verdict::Restore => self.metrics.restored(shed),
+        }
+    }
+
+    /// Kills a child that is too far behind, whatever the reason.
+    fn bound_lag(&mut self) {
+        let State::Running(running) = &mut self.state else {
+            return;
+        };
+        let lag = running.progress.lag();
         self.metrics.lag(lag);
-        running.caught_up |= running.has_made() && lag < CAUGHT_UP_LAG;
+        running.caught_up |= running.progress.has_made() && lag < CAUGHT_UP_LAG;
         let lag_max = if running.caught_up {
             self.settings.lag_max
         } else {
             self.settings.lag_max * START_LAG_FACTOR
         };
         let queued = running.child.queued_bytes();
-        if queued > self.settings.queue_bytes_max || lag > lag_max {
-            self.failures = running.failures_after(self.failures);
-            self.state = State::Killed(format!(
-                "fell {} ms behind with {queued} bytes queued",
-                lag.as_millis()
-            ));
+        if queued <= self.settings.queue_bytes_max && lag <= lag_max {
+            return;
+        }
+        self.failures = running.failures_after(self.failures);
+        // One that gave nothing at all hangs: fewer rungs would not help it.
+        let too_slow = running.progress.has_made();
+        let reason = format!(
+            "fell {} ms behind with {queued} bytes queued",
+            lag.as_millis()
+        );
+        self.state = State::Killed(reason);
+        let all_known = self.configured.iter().all(|known| *known);
+        if too_slow && all_known && self.shedder.may_shed() {
+            self.apply(Verdict::Shed, lag);
         }
     }
 
@@ -242,19 +392,19 @@ impl Transcoder {
     pub async fn next(&mut self) -> TranscodeEvent {
         loop {
             match &mut self.state {
-                State::Running(running) => match running.child.next().await {
-                    Some(ChildEvent::Configuration { rung, avcc }) => {
-                        return TranscodeEvent::Configuration { rung, avcc };
-                    }
-                    Some(ChildEvent::Frame { rung, frame }) => {
-                        if let Some(made) = running.made_ms.get_mut(rung) {
-                            *made = Some(frame.dts_ms);
+                State::Running(running) => {
+                    let event = match running.closing {
+                        Some(Closing { deadline, .. }) => {
+                            timeout_at(deadline, running.child.next())
+                                .await
+                                .unwrap_or(None)
                         }
-                        return TranscodeEvent::Frame { rung, frame };
+                        None => running.child.next().await,
+                    };
+                    if let Some(event) = self.receive(event) {
+                        return event;
                     }
-                    Some(ChildEvent::Exited { reason }) => return self.lost(reason),
-                    None => return self.lost("its reader has gone".to_owned()),
-                },
+                }
                 State::Killed(reason) => {
                     let reason = std::mem::take(reason);
                     self.state = State::Idle;
@@ -270,6 +420,41 @@ impl Transcoder {
                     }
                 }
             }
+        }
+    }
+
+    /// What the child said, or that it says nothing any more.
+    fn receive(&mut self, event: Option<ChildEvent>) -> Option<TranscodeEvent> {
+        let State::Running(running) = &mut self.state else {
+            return None;
+        };
+        match event {
+            Some(ChildEvent::Configuration {
+                rung,
+                codec,
+                record,
+            }) => {
+                let rung = running.first_rung + rung;
+                if let Some(known) = self.configured.get_mut(rung) {
+                    *known = true;
+                }
+                Some(TranscodeEvent::Configuration {
+                    rung,
+                    codec,
+                    record,
+                })
+            }
+            Some(ChildEvent::Frame { rung, frame }) => {
+                running.progress.made(rung, frame.dts_ms, Instant::now());
+                let rung = running.first_rung + rung;
+                Some(TranscodeEvent::Frame { rung, frame })
+            }
+            _ if running.closing.is_some() => {
+                self.state = State::Idle;
+                Some(TranscodeEvent::HandedOver)
+            }
+            Some(ChildEvent::Exited { reason }) => Some(self.lost(reason)),
+            None => Some(self.lost("its reader has gone".to_owned())),
         }
     }
 
@@ -290,16 +475,14 @@ impl Transcoder {
     }
 
     fn spawn(&mut self) -> Result<(), SpawnError> {
-        let child = Child::spawn(
-            &self.settings.ffmpeg,
-            &self.spec,
-            self.resume_ms,
-            &self.stream,
-        )?;
+        let first_rung = self.shedder.shed();
+        let mut spec = self.spec.clone();
+        spec.rungs.drain(..first_rung.min(spec.rungs.len()));
+        let child = Child::spawn(&self.settings.ffmpeg, &spec, self.resume_ms, &self.stream)?;
         tracing::info!(
             stream = self.stream,
             pid = child.pid(),
-            rungs = self.spec.rungs.len(),
+            rungs = spec.rungs.len(),
             resume_ms = self.resume_ms,
             "ffmpeg started"
         );
@@ -307,14 +490,19 @@ impl Transcoder {
         for tag in self.replay.tags() {
             child.feed(tag);
         }
+        let now = Instant::now();
+        self.shedder.started(now);
+        let rungs = spec.rungs.iter();
+        let metrics = rungs.map(|rung| self.metrics.rung(&rung.name)).collect();
+        let span = self.replay.first_ms().zip(self.replay.last_ms());
         self.state = State::Running(Running {
             child,
-            started: Instant::now(),
+            started: now,
+            first_rung,
             synchronised: !self.replay.is_empty(),
             caught_up: false,
-            fed_ms: self.replay.last_ms().unwrap_or(0),
-            fed_first_ms: self.replay.first_ms(),
-            made_ms: vec![None; self.spec.rungs.len()],
+            progress: Progress::new(metrics, span),
+            closing: None,
         });
         Ok(())
     }

@@ -36,6 +36,8 @@ impl Origin {
             .set("rtmp", "listen", format!("[::]:{rtmp}"))
             .set("http", "listen", format!("[::]:{http}"))
             .set("admin", "listen", format!("127.0.0.1:{admin}"))
+            // A machine that is busy with tests must not decide which renditions there are.
+            .set("transcode", "shed_lag_ms", 0_i64)
             .set_root("streams", streams(&[(STREAM, PUBLISH_KEY)]))
             .set_root("ladder", ladder(&[("360p", 360, 700)]));
         let node = Node::start("weir-origin", directory, &base.overlaid(settings), admin).await?;

@@ -8,11 +8,12 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 24] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 25] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("gifts", Layer::Pure, &["rooms"]),
     ("hls", Layer::Pure, &[]),
+    ("nut", Layer::Pure, &[]),
     ("playback-token", Layer::Pure, &[]),
     ("rooms", Layer::Pure, &[]),
     ("rtmp", Layer::Pure, &[]),
@@ -47,6 +48,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 24] = [
             "gifts",
             "hls",
             "ledger",
+            "nut",
             "playback-token",
             "rooms",
             "rtmp",
@@ -102,6 +104,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 24] = [
             "filter-registry",
             "hls",
             "loadtest",
+            "nut",
             "origin",
             "playback-token",
             "rooms",

@@ -91,7 +91,8 @@ pub enum PackageError {
 
 /// The packaging of one stream.
 ///
-/// The first video track *leads*: its frames decide where parts and segments end. All other
+/// One video track *leads*, the first unless told otherwise: its frames decide where parts and
+/// segments end. All other
 /// tracks *follow*: they are cut at the leader's boundaries, compared in presentation time, so
 /// that a keyframe on the same picture starts the same segment in every rendition.
 ///
@@ -113,6 +114,9 @@ pub enum PackageError {
 /// its last sample is known. A part of a follower also needs its boundary, that is the leader. If
 /// a follower delivers nothing for 2 s of the leader's time, the part becomes an
 /// [`Output::Gap`]; samples that come later still are dropped, and video goes on at a keyframe.
+///
+/// A follower that is known to give nothing for a while is [suspended](Self::suspend): its parts are
+/// gaps at once.
 ///
 /// All buffers are bounded: a follower without leader loses its oldest samples.
 #[derive(Debug)]
@@ -142,6 +146,21 @@ impl Packager {
     /// [`PackageError::NoVideo`], and [`PackageError::WrongKind`] for a [`TrackSpec`] at odds with
     /// itself.
     pub fn new(plan: &GridPlan, tracks: Vec<TrackSpec>) -> Result<Self, PackageError> {
+        let mut kinds = tracks.iter().map(|spec| spec.kind);
+        let first = kinds.position(|kind| kind == TrackKind::Video);
+        let leader = TrackId(first.ok_or(PackageError::NoVideo)?);
+        Self::led_by(leader, plan, tracks)
+    }
+
+    /// A packager in which the video track `leader` leads: one that never falls silent.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`PackageError::NoVideo`] also when `leader` is none.
+    pub fn led_by(
+        leader: TrackId,
+        plan: &GridPlan,
+        tracks: Vec<TrackSpec>,
+    ) -> Result<Self, PackageError> {
         let mut leader_writer = None;
         let mut followers = Vec::new();
         for (index, spec) in tracks.into_iter().enumerate() {
@@ -154,7 +173,7 @@ impl Packager {
                 return Err(PackageError::WrongKind(id));
             }
             let writer = TrackWriter::new(id, spec.kind, spec.config);
-            if spec.kind == TrackKind::Video && leader_writer.is_none() {
+            if spec.kind == TrackKind::Video && id == leader {
                 leader_writer = Some(writer);
             } else {
                 followers.push(Follower::new(writer, plan));
@@ -177,18 +196,23 @@ impl Packager {
     }
 
     /// Goes on with another source on the same timeline: same tracks and kinds in the same order,
-    /// numbers and time behind what was packaged. Poll until there is nothing left before.
+    /// numbers and time behind what was packaged. Another track may lead.
     ///
     /// The first segment of the new source has [`InitOutput::discontinuity`] set, if there was one before
     /// it. A track without configuration, because the new source has nothing for it, is listed as gaps.
     ///
     /// # Errors
-    /// Those of [`Self::new`]; [`PackageError::WrongKind`] too if a track was of another kind before,
+    /// Those of [`Self::led_by`]; [`PackageError::WrongKind`] too if a track was of another kind before,
     /// and [`PackageError::UnknownTrack`] if there were more or fewer tracks.
-    pub fn resume(&mut self, plan: &GridPlan, tracks: Vec<TrackSpec>) -> Result<(), PackageError> {
+    pub fn resume(
+        &mut self,
+        leader: TrackId,
+        plan: &GridPlan,
+        tracks: Vec<TrackSpec>,
+    ) -> Result<(), PackageError> {
         self.check()?;
         self.close()?;
-        let mut next = Self::new(plan, tracks)?;
+        let mut next = Self::led_by(leader, plan, tracks)?;
         if next.followers.len() != self.followers.len() {
             let tracks = next.followers.len().max(self.followers.len());
             return Err(PackageError::UnknownTrack(TrackId(tracks)));
@@ -304,6 +328,26 @@ impl Packager {
     pub fn discontinuity(&mut self) -> Result<(), PackageError> {
         self.check()?;
         self.close()
+    }
+
+    /// Says whether a follower gives nothing for now. While it does, its samples are dropped and
+    /// its parts are listed as gaps as soon as the leader has made them. Let it go on just before
+    /// a [`discontinuity`](Self::discontinuity): it starts with the next run. The leader cannot be
+    /// suspended.
+    ///
+    /// # Errors
+    /// On misuse: see [`PackageError`].
+    pub fn suspend(&mut self, track: TrackId, suspended: bool) -> Result<(), PackageError> {
+        self.check()?;
+        let leader_now = self.leader_now();
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let result = self.follower(track).map(|follower| {
+            follower.suspend(suspended);
+            follower.drain(leader_now, &mut outputs)
+        });
+        self.outputs = outputs;
+        result.ok_or(PackageError::UnknownTrack(track))??;
+        Ok(())
     }
 
     /// Closes every track for good and gives [`Output::Ended`].

@@ -1,6 +1,7 @@
 //! What the rest of the origin sees of the configuration: checked, in its own types.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::{PublishAuth, SecondPublisher, Secret};
 use crate::control::ControlSettings;
 use crate::ingest::{IngestLimits, RuleBook};
 use crate::rooms::RoomsSettings;
+use crate::transcode::{Encoder, Hardware, ShedSettings};
 
 /// Everything the origin needs to run, checked.
 #[derive(Clone, Debug)]
@@ -126,10 +128,10 @@ pub struct PublishSettings {
 pub struct TranscodeSettings {
     /// The program.
     pub ffmpeg: PathBuf,
-    /// x264 preset.
-    pub preset: String,
-    /// Threads per encoder; 0: x264 decides.
+    /// Threads per encoder; 0: the encoder decides.
     pub threads: u32,
+    /// Where hardware encoders are.
+    pub hardware: Hardware,
     /// Whether a source that fits a rung is passed through.
     pub passthrough: bool,
     /// Source bytes waiting for the child.
@@ -142,6 +144,10 @@ pub struct TranscodeSettings {
     pub restart_pause_max: Duration,
     /// Starts in a row of no use, after which the stream is given up.
     pub failures_max: u32,
+    /// Streams whose ladder is made at once.
+    pub jobs_max: NonZeroUsize,
+    /// When rungs are left out, and when they come back.
+    pub shed: ShedSettings,
     /// Best rung first.
     pub ladder: Vec<LadderRung>,
 }
@@ -155,6 +161,10 @@ pub struct LadderRung {
     pub height: u32,
     /// Average video bitrate.
     pub video_bitrate_kbps: u32,
+    /// Who makes it.
+    pub encoder: Encoder,
+    /// The encoder's preset; empty: it has none.
+    pub preset: String,
 }
 
 /// The live window.

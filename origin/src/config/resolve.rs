@@ -1,6 +1,7 @@
 //! As typed -> checked: the only place that knows the ranges.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,25 +13,17 @@ use settings::{Invalid, KeyPath, Secret};
 
 use super::{
     Config, HttpSettings, LadderRung, PackagingSettings, PlaybackAuth, PlaybackSettings,
-    PublishAuth, PublishSettings, RtmpSettings, Settings, StreamSettings, TlsSettings,
+    PublishAuth, PublishSettings, RtmpSettings, RungConfig, Settings, StreamSettings, TlsSettings,
     TranscodeSettings,
 };
 use crate::ingest::{IngestLimits, RuleBook};
 use crate::rooms::{GuestSettings, RoomsSettings};
+use crate::transcode::{Encoder, Hardware, Jobs, ShedSettings};
 
 /// Rungs of the ladder at most: each costs an encoder.
 const RUNGS_MAX: usize = 8;
 /// The rendition name that audio has.
 const AUDIO_NAME: &str = "audio";
-/// x264's presets that encode in real time on some machine.
-const PRESETS: [&str; 6] = [
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-];
 
 impl Config {
     pub(super) fn resolve(self) -> Result<Settings, Invalid> {
@@ -316,6 +309,8 @@ impl Config {
         }
         let mut names = HashSet::new();
         let mut above = u32::MAX;
+        let mut variants = HashSet::new();
+        let mut device = None;
         for (index, rung) in self.ladder.iter().enumerate() {
             let at = |key| KeyPath::new("ladder").index(index).key(key);
             if !is_name(&rung.name, 32) || rung.name == AUDIO_NAME {
@@ -329,13 +324,21 @@ impl Config {
             if !(16..=4_320).contains(&rung.height) || rung.height % 2 != 0 {
                 return Err(Invalid::new(at("height"), "must be even, 16 to 4320"));
             }
-            if rung.height >= above {
+            let codec = rung.encoder.codec();
+            if rung.height > above || !variants.insert((rung.height, codec)) {
                 return Err(Invalid::new(
                     at("height"),
-                    "must be below that of the rung before",
+                    "must be below that of the rung before, or the same in another codec",
                 ));
             }
             above = rung.height;
+            let kind = rung.encoder.device_kind();
+            if kind.is_some() && *device.get_or_insert(kind) != kind {
+                return Err(Invalid::new(
+                    at("encoder"),
+                    "a ladder has VA-API rungs or QSV rungs, not both",
+                ));
+            }
             if !(50..=100_000).contains(&rung.video_bitrate_kbps) {
                 return Err(Invalid::new(
                     at("video_bitrate_kbps"),
@@ -343,15 +346,41 @@ impl Config {
                 ));
             }
         }
-        Ok(self
-            .ladder
+        self.ladder
             .iter()
-            .map(|rung| LadderRung {
-                name: rung.name.clone(),
-                height: rung.height,
-                video_bitrate_kbps: rung.video_bitrate_kbps,
+            .enumerate()
+            .map(|(index, rung)| {
+                Ok(LadderRung {
+                    name: rung.name.clone(),
+                    height: rung.height,
+                    video_bitrate_kbps: rung.video_bitrate_kbps,
+                    encoder: rung.encoder,
+                    preset: self.resolve_preset(index, rung)?,
+                })
             })
-            .collect())
+            .collect()
+    }
+
+    /// A rung's own preset, or its encoder's default.
+    fn resolve_preset(&self, index: usize, rung: &RungConfig) -> Result<String, Invalid> {
+        let encoder = rung.encoder;
+        if rung.preset.is_empty() {
+            let preset = encoder.default_preset().unwrap_or(&self.transcode.preset);
+            return Ok(preset.to_owned());
+        }
+        if encoder.presets().contains(&rung.preset.as_str()) {
+            return Ok(rung.preset.clone());
+        }
+        let reason = match encoder.presets() {
+            [] => format!("{} has no presets", encoder.as_str()),
+            presets => format!(
+                "must be one of {} for {}",
+                presets.join(", "),
+                encoder.as_str()
+            ),
+        };
+        let key = KeyPath::new("ladder").index(index).key("preset");
+        Err(Invalid::new(key, reason))
     }
 
     fn resolve_transcode(&self, ladder: Vec<LadderRung>) -> Result<TranscodeSettings, Invalid> {
@@ -361,16 +390,21 @@ impl Config {
         if transcode.ffmpeg.as_os_str().is_empty() {
             return Err(Invalid::new(KeyPath::new(table).key("ffmpeg"), "is empty"));
         }
-        if !PRESETS.contains(&transcode.preset.as_str()) {
+        let presets = Encoder::X264.presets();
+        if !presets.contains(&transcode.preset.as_str()) {
             return Err(Invalid::new(
                 KeyPath::new(table).key("preset"),
-                format!("must be one of {}", PRESETS.join(", ")),
+                format!("must be one of {}", presets.join(", ")),
             ));
         }
+        let jobs_max = within(table, "jobs_max", transcode.jobs_max, 0..=10_000)?;
         Ok(TranscodeSettings {
             ffmpeg: transcode.ffmpeg.clone(),
-            preset: transcode.preset.clone(),
             threads: within(table, "threads", transcode.threads, 0..=64)?,
+            hardware: Hardware {
+                device: transcode.device.clone(),
+                gpu: within(table, "gpu", transcode.gpu, 0..=63)?,
+            },
             passthrough: transcode.passthrough,
             queue_bytes_max: within(
                 table,
@@ -387,7 +421,31 @@ impl Config {
                 100..=60_000,
             )?,
             failures_max: within(table, "failures_max", transcode.failures_max, 1..=1_000)?,
+            jobs_max: NonZeroUsize::new(jobs_max).unwrap_or_else(Jobs::per_core),
+            shed: self.resolve_shed()?,
             ladder,
+        })
+    }
+
+    fn resolve_shed(&self) -> Result<ShedSettings, Invalid> {
+        let transcode = &self.transcode;
+        let table = "transcode";
+        let lag = transcode.shed_lag_ms;
+        if lag != 0 && !(250..=60_000).contains(&lag) {
+            return Err(Invalid::new(
+                KeyPath::new(table).key("shed_lag_ms"),
+                "must be 0, or 250 to 60000",
+            ));
+        }
+        let settle = within(
+            table,
+            "shed_settle_seconds",
+            transcode.shed_settle_seconds,
+            1..=3_600,
+        )?;
+        Ok(ShedSettings {
+            lag: Duration::from_millis(lag),
+            settle: Duration::from_secs(settle),
         })
     }
 

@@ -14,6 +14,7 @@ use telemetry::log::LogFormat;
 use super::Secret;
 use super::control::ControlConfig;
 use super::ingest_rules::{IngestRulesConfig, StreamRulesConfig};
+use crate::transcode::Encoder;
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -252,6 +253,12 @@ pub struct RungConfig {
     pub height: u32,
     /// Average video bitrate.
     pub video_bitrate_kbps: u32,
+    /// Who makes it.
+    #[serde(default)]
+    pub encoder: Encoder,
+    /// The encoder's preset; empty: its default.
+    #[serde(default)]
+    pub preset: String,
 }
 
 impl RungConfig {
@@ -260,6 +267,8 @@ impl RungConfig {
             name: name.to_owned(),
             height,
             video_bitrate_kbps,
+            encoder: Encoder::X264,
+            preset: String::new(),
         }
     }
 }
@@ -270,10 +279,14 @@ impl RungConfig {
 pub struct TranscodeConfig {
     /// The program.
     pub ffmpeg: PathBuf,
-    /// x264 preset.
+    /// Preset of x264 rungs that name none.
     pub preset: String,
-    /// Threads per encoder; 0: x264 decides.
+    /// Threads per encoder; 0: the encoder decides.
     pub threads: u32,
+    /// The device of VA-API and QSV.
+    pub device: PathBuf,
+    /// The number of NVENC's GPU.
+    pub gpu: u32,
     /// Whether a source that fits a rung is passed through.
     pub passthrough: bool,
     /// Source bytes waiting for the child.
@@ -286,6 +299,12 @@ pub struct TranscodeConfig {
     pub restart_pause_max_ms: u64,
     /// Starts in a row of no use, after which the publisher is sent away.
     pub failures_max: u32,
+    /// Streams whose ladder is made at once; 0: one per core.
+    pub jobs_max: usize,
+    /// A lag that does not shrink and above which rungs are shed; 0: never.
+    pub shed_lag_ms: u64,
+    /// How long ffmpeg has to keep up before a rung comes back.
+    pub shed_settle_seconds: u64,
 }
 
 impl Default for TranscodeConfig {
@@ -294,12 +313,17 @@ impl Default for TranscodeConfig {
             ffmpeg: PathBuf::from("ffmpeg"),
             preset: "veryfast".to_owned(),
             threads: 0,
+            device: PathBuf::from("/dev/dri/renderD128"),
+            gpu: 0,
             passthrough: true,
             queue_bytes_max: 32 * 1024 * 1024,
             lag_max_ms: 4_000,
             replay_bytes_max: 16 * 1024 * 1024,
             restart_pause_max_ms: 2_000,
             failures_max: 8,
+            jobs_max: 0,
+            shed_lag_ms: 1_500,
+            shed_settle_seconds: 30,
         }
     }
 }

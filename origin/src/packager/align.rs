@@ -7,6 +7,8 @@
 //! of the source stumble too. Only one that is far behind holds everything, because the packager
 //! would list its parts as gaps.
 //!
+//! A track that is *absent* (a rung that is not made for the moment) is waited for by nobody.
+//!
 //! Tracks are compared by what they show: a source with B-frames is decoded ahead of that, its
 //! encoded siblings (which have none) are not.
 
@@ -20,6 +22,8 @@ const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What needs no encoding waits so long for what does.
 const PATIENCE: MediaTime = MediaTime::from_millis(100);
+/// Rounding between two clocks of the same picture; frames are farther apart.
+const TOLERANCE: MediaTime = MediaTime::from_millis(4);
 /// And is never farther ahead: the packager gives up on a part after 2 s.
 const AHEAD_MAX: MediaTime = MediaTime::from_millis(1_500);
 
@@ -55,11 +59,15 @@ pub(super) struct Aligner {
     released: Option<MediaTime>,
     /// Looking for the keyframe to go on from.
     resuming: bool,
+    /// Nothing from there on is given out: another child makes it.
+    held: Option<MediaTime>,
 }
 
 #[derive(Debug)]
 struct Queue {
     role: Role,
+    /// Nothing comes, and nobody waits for it.
+    absent: bool,
     samples: VecDeque<Timed>,
     /// Time of the newest sample given out.
     released: Option<MediaTime>,
@@ -81,6 +89,7 @@ impl Aligner {
     pub(super) fn new(tracks: impl IntoIterator<Item = Role>) -> Self {
         let queue = |role| Queue {
             role,
+            absent: false,
             samples: VecDeque::new(),
             released: None,
             newest: None,
@@ -91,6 +100,7 @@ impl Aligner {
             queued_bytes: 0,
             released: None,
             resuming: true,
+            held: None,
         }
     }
 
@@ -100,7 +110,7 @@ impl Aligner {
             self.interrupt();
             self.clear();
         }
-        let Some(queue) = self.queues.get_mut(track) else {
+        let Some(queue) = self.queues.get_mut(track).filter(|queue| !queue.absent) else {
             return;
         };
         if sample.keyframe && queue.is_video() {
@@ -121,9 +131,23 @@ impl Aligner {
         queue.samples.push_back(Timed { at, sample });
     }
 
+    /// Holds everything presented at `at` or later back until the next [`Self::lose`].
+    pub(super) fn hold(&mut self, at: MediaTime) {
+        self.held = Some(at - TOLERANCE);
+    }
+
+    /// Says whether a track gives nothing for the moment. Of use right after [`Self::lose`] only:
+    /// a track that comes back has to start where the others go on.
+    pub(super) fn set_absent(&mut self, track: TrackIndex, absent: bool) {
+        if let Some(queue) = self.queues.get_mut(track) {
+            queue.absent = absent;
+        }
+    }
+
     /// A track lost its source: its samples that wait are dropped, and all tracks go on together
     /// at a keyframe that all of them have.
     pub(super) fn lose(&mut self, tracks: impl IntoIterator<Item = TrackIndex>) {
+        self.held = None;
         self.interrupt();
         for track in tracks {
             if let Some(queue) = self.queues.get_mut(track) {
@@ -168,7 +192,8 @@ impl Aligner {
         })
     }
 
-    /// What is left when no more samples come, in order and without waiting for anyone.
+    /// What is left when no more samples come, in order and without waiting for anyone. What is
+    /// [held](Self::hold) stays.
     pub(super) fn pop_rest(&mut self) -> Option<Aligned> {
         if self.resuming {
             return None;
@@ -184,7 +209,8 @@ impl Aligner {
             .enumerate()
             .filter_map(|(track, queue)| {
                 let at = queue.samples.front()?.at;
-                (at <= limit(queue.role)?).then_some((at, track))
+                let held = self.held.is_some_and(|held| at >= held);
+                (!held && at <= limit(queue.role)?).then_some((at, track))
             })
             .min()?;
         let queue = self.queues.get_mut(track)?;
@@ -199,7 +225,8 @@ impl Aligner {
 
     /// The newest time that every track of the role has reached.
     fn frontier(&self, role: Role) -> Option<MediaTime> {
-        let tracks = self.queues.iter().filter(|queue| queue.role == role);
+        let tracks = self.queues.iter();
+        let tracks = tracks.filter(|queue| queue.role == role && !queue.absent);
         tracks.map(|queue| queue.newest).min().flatten()
     }
 
@@ -222,7 +249,8 @@ impl Aligner {
         // Each round drops samples or ends, so there are few rounds.
         loop {
             let mut latest = from;
-            for queue in self.queues.iter_mut().filter(|queue| queue.is_video()) {
+            let video = self.queues.iter_mut();
+            for queue in video.filter(|queue| queue.is_video() && !queue.absent) {
                 let usable = |timed: &Timed| timed.sample.keyframe && timed.at >= from;
                 self.queued_bytes -= queue.drop_while(|timed| !usable(timed));
                 let Some(front) = queue.samples.front() else {
@@ -372,6 +400,58 @@ mod tests {
         aligner.lose([1]);
         aligner.push(1, video(millis(150), true));
         assert_eq!(drain(&mut aligner), "");
+    }
+
+    #[test]
+    fn nobody_waits_for_an_absent_track() {
+        let mut aligner = Aligner::new([Encoded, Encoded, Audio]);
+        for track in [0, 1] {
+            aligner.push(track, video(0, true));
+        }
+        assert_eq!(drain(&mut aligner), "| 0@0 1@0");
+        aligner.lose([0, 1]);
+        aligner.set_absent(0, true);
+        aligner.push(0, video(3, true));
+        aligner.push(1, video(3, true));
+        aligner.push(1, video(6, false));
+        aligner.push(2, audio(4));
+        assert_eq!(drain(&mut aligner), "| 1@3 2@4 1@6");
+        aligner.lose([0, 1]);
+        aligner.set_absent(0, false);
+        aligner.push(1, video(9, true));
+        assert_eq!(drain(&mut aligner), "", "now it is waited for");
+        aligner.push(0, video(9, true));
+        assert_eq!(drain(&mut aligner), "| 0@9 1@9");
+    }
+
+    #[test]
+    fn a_handover_loses_nothing() {
+        let millis = |millis| MediaTime::from_millis(millis).ticks();
+        let mut aligner = Aligner::new([Source, Encoded]);
+        for track in [0, 1] {
+            aligner.push(track, video(0, true));
+        }
+        drain(&mut aligner);
+        aligner.hold(MediaTime(millis(100)));
+        aligner.push(0, video(millis(50), false));
+        aligner.push(0, video(millis(100), true));
+        aligner.push(0, video(millis(900), false));
+        let next = |aligner: &mut Aligner| match aligner.pop_rest() {
+            Some(Aligned::Sample(track, sample)) => Some((track, sample.dts.ticks())),
+            _ => None,
+        };
+        assert_eq!(
+            drain(&mut aligner),
+            format!("0@{}", millis(50)),
+            "not the keyframe"
+        );
+        aligner.push(1, video(millis(50), false));
+        assert_eq!(next(&mut aligner), Some((1, millis(50))));
+        assert_eq!(next(&mut aligner), None);
+        aligner.lose([1]);
+        aligner.push(1, video(millis(100), true));
+        let expect = format!("| 0@{at} 1@{at}", at = millis(100));
+        assert!(drain(&mut aligner).starts_with(&expect));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::align::{Role, TrackIndex};
 use super::intake::Source;
 use crate::config::TranscodeSettings;
-use crate::transcode::{EncodeSpec, Keyframes, LadderPlan, Rung, format_of};
+use crate::transcode::{EncodeSpec, Encoder, Keyframes, LadderPlan, Rung, format_of};
 use crate::window::SourceInfo;
 
 /// The audio rendition's name.
@@ -51,7 +51,8 @@ impl Layout {
 }
 
 /// Tracks are, in this order: the passed through source, the tracks that the broadcaster sends beside
-/// it, the encoded rungs, audio. The first one leads.
+/// it, the encoded rungs, audio. The source leads; where all is encoded, the last rung does, as it is
+/// never shed.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) grid: GridPlan,
@@ -82,6 +83,22 @@ impl Plan {
         let audio = source.audio.is_some();
         let grid = GridPlan::choose(&grid_input(source, &ladder, audio))?;
         Ok(Self::with(settings, source, (ladder, beside), grid, audio))
+    }
+
+    /// What needs no encoder: the source alone, if it can pass through.
+    pub(super) fn without_encoder(
+        settings: &TranscodeSettings,
+        source: &Source,
+    ) -> Result<Option<Self>, PlanError> {
+        if source.gop_frames().is_none() || !settings.passthrough {
+            return Ok(None);
+        }
+        let (width, height) = size(source);
+        let ladder = LadderPlan::passthrough_only(&settings.ladder, width, height);
+        let audio = source.audio.is_some();
+        let grid = GridPlan::choose(&grid_input(source, &ladder, audio))?;
+        let ladder = (ladder, Vec::new());
+        Ok(Some(Self::with(settings, source, ladder, grid, audio)))
     }
 
     /// For a source that goes on with a stream: its renditions stay, whatever it is.
@@ -117,8 +134,9 @@ impl Plan {
         };
         let encode = (!ladder.encoded.is_empty()).then(|| EncodeSpec {
             source_format: format_of(source.video.video_codec()),
-            preset: settings.preset.clone(),
             threads: settings.threads,
+            gop_frames: grid.frames_per_segment,
+            hardware: settings.hardware.clone(),
             rungs: ladder.encoded.clone(),
             keyframes,
         });
@@ -198,7 +216,10 @@ impl Plan {
     }
 
     pub(super) fn leader_track(&self) -> TrackIndex {
-        0
+        match self.passthrough_track() {
+            Some(source) => source,
+            None => self.encoded_tracks().end.saturating_sub(1),
+        }
     }
 
     pub(super) fn passthrough_track(&self) -> Option<TrackIndex> {
@@ -348,6 +369,8 @@ fn own_ladder(source: &Source) -> (LadderPlan, Vec<(u8, Rung)>) {
             height: video.height().into(),
             // What it has, should it ever have to be made.
             bitrate_kbps: u32::try_from(source.bitrates(number).0 / 1_000).unwrap_or(u32::MAX),
+            encoder: Encoder::default(),
+            preset: "veryfast".to_owned(),
         }
     };
     let first = rung(0, &source.video);
@@ -367,6 +390,11 @@ fn suffix(video: &VideoConfig) -> &'static str {
         VideoCodec::Hevc => "hevc",
         _ => "avc",
     }
+}
+
+fn size(source: &Source) -> (u32, u32) {
+    let video = &source.video;
+    (u32::from(video.width()), u32::from(video.height()))
 }
 
 /// Half a frame short of the segment, so that rounding to milliseconds cannot move the keyframe

@@ -26,6 +26,7 @@ use super::stage::{Absence, Stage};
 use super::{Broadcast, BroadcastError, FIRST_PICTURE_TIMEOUT, Studio, count_bytes};
 use crate::numbers::Live;
 use crate::publish::{Claim, EndReason};
+use crate::transcode::Job;
 use crate::window::{LiveStream, StreamInfo};
 
 /// Publishers that may wait to go on with one stream: each has taken over from the one before.
@@ -56,6 +57,40 @@ impl Studio {
         shows.insert(name.clone(), sender);
         let show = Show::new(self.clone(), name, claims);
         self.tasks.spawn(show.run(Some(claim)));
+    }
+
+    /// The plan for a stream's first source, with the job that its encoders need. Without a free job the
+    /// source plays as it is, or not at all.
+    fn plan(&self, stream: &str, source: &Source) -> Result<(Plan, Option<Job>), BroadcastError> {
+        let plan = Plan::new(&self.transcode, source)?;
+        if plan.encode.is_none() {
+            return Ok((plan, None));
+        }
+        if let Some(job) = self.jobs.take() {
+            return Ok((plan, Some(job)));
+        }
+        let max = self.jobs.max();
+        let alone = Plan::without_encoder(&self.transcode, source)?;
+        self.jobs.refused(alone.is_some());
+        let Some(alone) = alone else {
+            return Err(BroadcastError::NoJob { max });
+        };
+        tracing::warn!(
+            stream,
+            jobs_max = max,
+            rendition = ?alone.names(),
+            "no transcode job is free: the source is passed through alone, without a ladder"
+        );
+        Ok((alone, None))
+    }
+
+    /// The job that a stream has, or another.
+    fn job(&self, own: Option<Job>) -> Result<Job, BroadcastError> {
+        own.or_else(|| self.jobs.take()).ok_or_else(|| {
+            self.jobs.refused(false);
+            let max = self.jobs.max();
+            BroadcastError::NoJob { max }
+        })
     }
 
     /// Goes on with the streams of another life of this process, if their publishers come back.
@@ -227,12 +262,13 @@ impl Show {
         intake: Intake,
         source: Source,
     ) -> Result<(), BroadcastError> {
-        let plan = self.set_stage(claim, &source)?;
+        let (plan, job) = self.set_stage(claim, &source)?;
         let State::Open { stage, .. } = &mut self.state else {
             return Ok(());
         };
         stage.writer.begin(&plan, &source);
-        let mut broadcast = Broadcast::new(&self.studio, stage, plan, intake, source);
+        stage.job = job.clone();
+        let mut broadcast = Broadcast::new(&self.studio, stage, plan, intake, source, job);
         let driven = broadcast.drive(claim).await;
         if !claim.is_cut() {
             broadcast.finish().await;
@@ -240,15 +276,23 @@ impl Show {
         driven
     }
 
-    /// A stage for the source: the one that is there, if the source fits it.
-    fn set_stage(&mut self, claim: &Claim, source: &Source) -> Result<Plan, BroadcastError> {
-        let transcode = self.studio.transcode.clone();
-        let transcode = &transcode;
+    /// A stage for the source, and the job that its encoders need: the stage that is there, if the source
+    /// fits it.
+    fn set_stage(
+        &mut self,
+        claim: &Claim,
+        source: &Source,
+    ) -> Result<(Plan, Option<Job>), BroadcastError> {
+        let studio = self.studio.clone();
         if let State::Open { stage, .. } = &mut self.state {
-            match Plan::within(&stage.layout, transcode, source) {
+            match Plan::within(&stage.layout, &studio.transcode, source) {
                 Ok(plan) => {
+                    let job = match &plan.encode {
+                        Some(_) => Some(studio.job(stage.job.clone())?),
+                        None => None,
+                    };
                     stage.resume(&plan, source)?;
-                    return Ok(plan);
+                    return Ok((plan, job));
                 }
                 Err(error) => {
                     tracing::warn!(
@@ -260,7 +304,7 @@ impl Show {
             }
             self.end();
         }
-        let plan = Plan::new(transcode, source)?;
+        let (plan, job) = studio.plan(&self.name, source)?;
         let info = StreamInfo {
             name: self.name.clone(),
             title: claim.stream.title.clone(),
@@ -270,7 +314,7 @@ impl Show {
         let stage = Box::new(Stage::new(&self.studio, info, &plan, source)?);
         self.studio.herald.live(&self.name, source.started_at);
         self.open(stage, Instant::now());
-        Ok(plan)
+        Ok((plan, job))
     }
 
     fn open(&mut self, stage: Box<Stage>, until: Instant) {

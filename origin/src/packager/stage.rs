@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cmaf::{FrameRate, GridInput, GridPlan, MediaTime, Packager, TrackKind, TrackSpec};
+use cmaf::{FrameRate, GridInput, GridPlan, MediaTime, Packager, TrackId, TrackKind, TrackSpec};
 use tokio::time::Instant;
 
 use super::align::TrackIndex;
@@ -13,6 +13,7 @@ use super::writer::Writer;
 use super::{BroadcastError, Studio};
 use crate::metrics::StreamMetrics;
 use crate::numbers::{Live, Numbers};
+use crate::transcode::Job;
 use crate::window::{LiveStream, SourceInfo, StreamInfo};
 
 /// See the module's documentation.
@@ -24,6 +25,8 @@ pub(super) struct Stage {
     pub(super) metrics: StreamMetrics,
     /// Nobody is there who sends something to show.
     pub(super) absence: Option<Absence>,
+    /// For the encoders of its renditions: whoever comes back finds it.
+    pub(super) job: Option<Job>,
     numbers: Numbers,
     reached: u64,
 }
@@ -54,7 +57,9 @@ impl Stage {
         plan: &Plan,
         source: &Source,
     ) -> Result<Self, BroadcastError> {
-        Self::with(studio, info, plan.layout(), &plan.grid, plan.tracks(source))
+        let leader = TrackId(plan.leader_track());
+        let packager = Packager::led_by(leader, &plan.grid, plan.tracks(source))?;
+        Self::with(studio, info, plan.layout(), packager)
     }
 
     /// For a stream of another life of this process, whose publisher may come back.
@@ -74,7 +79,7 @@ impl Stage {
                 TrackKind::Video
             })
         });
-        let tracks = tracks.collect();
+        let packager = Packager::new(&grid, tracks.collect())?;
         let size = layout.rungs.first().map(|rung| (rung.width, rung.height));
         let (width, height) = size.unwrap_or_default();
         let info = StreamInfo {
@@ -88,17 +93,15 @@ impl Stage {
                 passthrough: false,
             },
         };
-        Self::with(studio, info, layout, &grid, tracks)
+        Self::with(studio, info, layout, packager)
     }
 
     fn with(
         studio: &Studio,
         info: StreamInfo,
         layout: Layout,
-        grid: &GridPlan,
-        tracks: Vec<TrackSpec>,
+        packager: Packager,
     ) -> Result<Self, BroadcastError> {
-        let packager = Packager::new(grid, tracks)?;
         let live = Live {
             title: info.title.clone(),
             started_at: info.started_at,
@@ -113,6 +116,7 @@ impl Stage {
             writer,
             metrics,
             absence: None,
+            job: None,
             numbers: studio.numbers.clone(),
             reached: start.msn.value(),
         })
@@ -124,7 +128,9 @@ impl Stage {
 
     /// Gets ready for a source that goes on with the stream.
     pub(super) fn resume(&mut self, plan: &Plan, source: &Source) -> Result<(), BroadcastError> {
-        self.packager.resume(&plan.grid, plan.tracks(source))?;
+        let leader = TrackId(plan.leader_track());
+        self.packager
+            .resume(leader, &plan.grid, plan.tracks(source))?;
         self.write_gaps()?;
         self.live().set_source(plan.describe(source));
         Ok(())

@@ -30,9 +30,6 @@ const STEPS_MAX: usize = 64;
 /// Segments that the byte bound never takes: a player at the live edge needs them.
 const SEGMENTS_MIN: u64 = 4;
 
-/// The track that decides the boundaries.
-const LEADER: TrackId = TrackId(0);
-
 /// Why the window cannot take more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -56,6 +53,8 @@ pub(super) struct Writer {
     start: Start,
     tracks: Vec<Track>,
     source: Option<SourceNow>,
+    /// The track that decides the boundaries.
+    leader: TrackId,
     outputs: Vec<Output>,
     arrivals: VecDeque<(MediaTime, Instant)>,
     /// By how many milliseconds dates were moved behind which segments.
@@ -137,6 +136,7 @@ impl Writer {
             start,
             tracks,
             source: None,
+            leader: TrackId(0),
             outputs: Vec::new(),
             arrivals: VecDeque::new(),
             steps: VecDeque::new(),
@@ -276,7 +276,7 @@ impl Writer {
                 self.initialised(init.track);
             }
             Output::Part(part) => {
-                if let Some(source) = self.source.as_mut().filter(|_| part.track == LEADER) {
+                if let Some(source) = self.source.as_mut().filter(|_| part.track == self.leader) {
                     source.from.get_or_insert(part.start);
                 }
                 self.has_shown = true;
@@ -319,7 +319,7 @@ impl Writer {
 
     /// A run has its Initialization Section. The leader's is the first, and with it all tracks start.
     fn initialised(&mut self, track: TrackId) {
-        if track == LEADER {
+        if track == self.leader {
             for track in &mut self.tracks {
                 track.starts = true;
                 track.initialised = false;
@@ -351,7 +351,7 @@ impl Writer {
 
     /// Dates follow the wall's clock. All renditions are moved at the same segment by the same.
     fn steer(&mut self, update: &mut Update<'_>, track: TrackId, segment: u64) {
-        if track == LEADER {
+        if track == self.leader {
             let source = self.source.as_mut();
             let step_ms = source.map_or(0, |source| source.drift.step_ms());
             if self.steps.len() >= STEPS_MAX {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::encoder::{self, Hardware, Task};
 use super::ladder::Rung;
 
 /// The child's descriptor of the first rung's output; the next rungs follow.
@@ -13,8 +14,6 @@ pub(super) const FIRST_OUTPUT_FD: i32 = 3;
 const PEAK_PERCENT: u32 = 110;
 /// The rate control buffer lasts this long at the average bitrate: the bound on a burst.
 const BUFFER_SECONDS: u32 = 1;
-/// No GOP is longer than this, whatever the expression says.
-const GOP_FRAMES_MAX: u32 = 600;
 
 /// Where keyframes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +30,12 @@ pub enum Keyframes {
 pub struct EncodeSpec {
     /// The container that the source comes in: see `feed`.
     pub source_format: &'static str,
-    /// x264 preset.
-    pub preset: String,
-    /// Threads per encoder; 0: x264 decides.
+    /// Threads per encoder; 0: the encoder decides.
     pub threads: u32,
+    /// Frames in a segment: where encoders that cannot be told put keyframes.
+    pub gop_frames: u32,
+    /// Where hardware encoders are.
+    pub hardware: Hardware,
     /// One output each.
     pub rungs: Vec<Rung>,
     /// Where keyframes go.
@@ -58,14 +59,13 @@ pub(super) fn arguments(spec: &EncodeSpec, resume_ms: Option<i64>) -> Vec<String
         "-analyzeduration",
         "0",
         "-copyts",
-        "-f",
-        spec.source_format,
-        "-i",
-        "pipe:0",
-        "-filter_complex",
     ]
     .map(str::to_owned)
     .to_vec();
+    let encoders = spec.rungs.iter().map(|rung| rung.encoder);
+    arguments.extend(encoder::device(encoders, &spec.hardware.device));
+    let input = ["-f", spec.source_format, "-i", "pipe:0", "-filter_complex"];
+    arguments.extend(input.map(str::to_owned));
     arguments.push(filter(spec, resume_ms));
     for (index, rung) in spec.rungs.iter().enumerate() {
         arguments.extend(output(spec, index, rung));
@@ -84,10 +84,8 @@ fn filter(spec: &EncodeSpec, resume_ms: Option<i64>) -> String {
         graph.push_str(&format!("[s{index}]"));
     }
     for (index, rung) in spec.rungs.iter().enumerate() {
-        graph.push_str(&format!(
-            ";[s{index}]scale={}:{},format=yuv420p[v{index}]",
-            rung.width, rung.height
-        ));
+        let filters = rung.encoder.filters(rung.width, rung.height);
+        graph.push_str(&format!(";[s{index}]{filters}[v{index}]"));
     }
     graph
 }
@@ -102,54 +100,148 @@ fn output(spec: &EncodeSpec, index: usize, rung: &Rung) -> Vec<String> {
         ),
     };
     let fd = FIRST_OUTPUT_FD + i32::try_from(index).unwrap_or(i32::MAX - FIRST_OUTPUT_FD);
-    [
-        ("-map", format!("[v{index}]")),
-        ("-c:v", "libx264".to_owned()),
-        ("-preset", spec.preset.clone()),
-        ("-tune", "zerolatency".to_owned()),
-        ("-threads", spec.threads.to_string()),
-        ("-fps_mode", "passthrough".to_owned()),
+    let task = Task {
+        preset: &rung.preset,
+        threads: spec.threads,
+        gop_frames: spec.gop_frames,
+        hardware: &spec.hardware,
+    };
+    let mut arguments = vec!["-map".to_owned(), format!("[v{index}]")];
+    arguments.extend(rung.encoder.head(task));
+    let keyframes = [
+        ("-fps_mode", "passthrough"),
         // Without it timestamps shift by 12 ms.
-        ("-enc_time_base", "1:1000".to_owned()),
-        ("-force_key_frames", force),
-        ("-g", GOP_FRAMES_MAX.to_string()),
-        ("-keyint_min", "1".to_owned()),
-        ("-sc_threshold", "0".to_owned()),
-        ("-bf", "0".to_owned()),
-        ("-b:v", kbps(100)),
-        ("-maxrate", kbps(PEAK_PERCENT)),
-        ("-bufsize", kbps(100 * BUFFER_SECONDS)),
-        ("-flush_packets", "1".to_owned()),
-        (
-            "-flvflags",
-            "no_duration_filesize+no_metadata+no_sequence_end".to_owned(),
-        ),
-        ("-f", "flv".to_owned()),
-    ]
-    .into_iter()
-    .flat_map(|(flag, value)| [flag.to_owned(), value])
-    .chain([format!("pipe:{fd}")])
-    .collect()
+        ("-enc_time_base", "1:1000"),
+        ("-force_key_frames", &force),
+    ];
+    arguments.extend(owned(keyframes));
+    arguments.extend(rung.encoder.gop(task));
+    arguments.extend(owned([
+        ("-b:v", kbps(100).as_str()),
+        ("-maxrate", kbps(PEAK_PERCENT).as_str()),
+        ("-bufsize", kbps(100 * BUFFER_SECONDS).as_str()),
+        ("-flush_packets", "1"),
+    ]));
+    let container = rung.encoder.container().iter();
+    arguments.extend(container.map(|&text| text.to_owned()));
+    arguments.push(format!("pipe:{fd}"));
+    arguments
+}
+
+fn owned<const N: usize>(pairs: [(&str, &str); N]) -> impl Iterator<Item = String> {
+    let pairs = pairs.map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
+    pairs.into_iter().flatten()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::encoder::Encoder;
     use super::*;
 
-    fn spec(keyframes: Keyframes) -> EncodeSpec {
-        let rung = |name: &str, width, height, bitrate_kbps| Rung {
+    fn rung(name: &str, width: u32, height: u32, bitrate_kbps: u32) -> Rung {
+        Rung {
             name: name.to_owned(),
             width,
             height,
             bitrate_kbps,
-        };
+            encoder: Encoder::X264,
+            preset: "veryfast".to_owned(),
+        }
+    }
+
+    fn spec(keyframes: Keyframes) -> EncodeSpec {
         EncodeSpec {
             source_format: "flv",
-            preset: "veryfast".to_owned(),
             threads: 0,
+            gop_frames: 60,
+            hardware: Hardware {
+                device: "/dev/dri/renderD128".into(),
+                gpu: 0,
+            },
             rungs: vec![rung("480p", 854, 480, 1200), rung("360p", 640, 360, 700)],
             keyframes,
         }
+    }
+
+    /// The command line of one rung by this encoder.
+    fn line(encoder: Encoder) -> String {
+        let mut spec = spec(Keyframes::Source);
+        spec.rungs = vec![Rung {
+            encoder,
+            preset: encoder.default_preset().unwrap_or("veryfast").to_owned(),
+            ..rung("360p", 640, 360, 700)
+        }];
+        let line = arguments(&spec, None).join(" ");
+        let before = "-hide_banner -nostats -loglevel warning -flags low_delay -probesize 32768 \
+                      -analyzeduration 0 -copyts ";
+        line.strip_prefix(before).unwrap().to_owned()
+    }
+
+    const SOFTWARE: &str = "-f flv -i pipe:0 -filter_complex \
+                            [0:v:0]split=1[s0];[s0]scale=640:360,format=yuv420p[v0] -map [v0] ";
+    const RATE: &str = "-b:v 700k -maxrate 770k -bufsize 700k -flush_packets 1 ";
+    const FLV: &str = "-flvflags no_duration_filesize+no_metadata+no_sequence_end -f flv pipe:3";
+    const NUT: &str = "-f nut pipe:3";
+    const WHERE: &str = "-fps_mode passthrough -enc_time_base 1:1000 -force_key_frames source ";
+
+    #[test]
+    fn the_line_that_was_measured_is_the_line() {
+        let x264 = format!(
+            "{SOFTWARE}-c:v libx264 -preset veryfast -tune zerolatency -threads 0 {WHERE}-g 600 \
+             -keyint_min 1 -sc_threshold 0 -bf 0 {RATE}{FLV}"
+        );
+        assert_eq!(line(Encoder::X264), x264);
+    }
+
+    #[test]
+    fn software_encoders_that_flv_cannot_carry_come_as_nut() {
+        let x265 = format!(
+            "{SOFTWARE}-c:v libx265 -preset ultrafast -tune zerolatency -forced-idr 1 -x265-params \
+             log-level=error:scenecut=0:bframes=0:rc-lookahead=0:open-gop=0:min-keyint=1:\
+             repeat-headers=0 {WHERE}-g 600 -bf 0 {RATE}{NUT}"
+        );
+        assert_eq!(line(Encoder::X265), x265);
+        let svt = format!(
+            "{SOFTWARE}-c:v libsvtav1 -preset 12 -svtav1-params \
+             pred-struct=1:rc=2:lookahead=0:scd=0:irefresh-type=2 {WHERE}-g 60 {RATE}{NUT}"
+        );
+        assert_eq!(line(Encoder::SvtAv1), svt);
+    }
+
+    #[test]
+    fn hardware_encoders_by_their_documentation() {
+        let nvenc = |name: &str, container: &str| {
+            format!(
+                "{SOFTWARE}-c:v {name} -preset p4 -gpu 0 -tune ull -rc vbr -zerolatency 1 -delay 0 \
+                 -rc-lookahead 0 -no-scenecut 1 -forced-idr 1 {WHERE}-g 600 -bf 0 {RATE}{container}"
+            )
+        };
+        assert_eq!(line(Encoder::NvencH264), nvenc("h264_nvenc", FLV));
+        assert_eq!(line(Encoder::NvencHevc), nvenc("hevc_nvenc", NUT));
+        let vaapi = |name: &str, container: &str| {
+            format!(
+                "-init_hw_device vaapi=hw:/dev/dri/renderD128 -filter_hw_device hw -f flv -i pipe:0 \
+                 -filter_complex [0:v:0]split=1[s0];[s0]format=nv12,hwupload,\
+                 scale_vaapi=w=640:h=360:format=nv12[v0] -map [v0] -c:v {name} -rc_mode VBR \
+                 -async_depth 1 -idr_interval 0 {WHERE}-g 600 -bf 0 {RATE}{container}"
+            )
+        };
+        assert_eq!(line(Encoder::VaapiH264), vaapi("h264_vaapi", FLV));
+        assert_eq!(line(Encoder::VaapiHevc), vaapi("hevc_vaapi", NUT));
+        let qsv = |name: &str, own: &str, container: &str| {
+            format!(
+                "-init_hw_device qsv=hw,child_device=/dev/dri/renderD128 -filter_hw_device hw \
+                 -f flv -i pipe:0 -filter_complex [0:v:0]split=1[s0];[s0]format=nv12,\
+                 hwupload=extra_hw_frames=16,scale_qsv=w=640:h=360:format=nv12[v0] -map [v0] \
+                 -c:v {name} -preset veryfast -async_depth 1 -forced_idr 1 -adaptive_i 0 \
+                 -adaptive_b 0 {own}{WHERE}-g 600 -bf 0 {RATE}{container}"
+            )
+        };
+        assert_eq!(
+            line(Encoder::QsvH264),
+            qsv("h264_qsv", "-look_ahead 0 ", FLV)
+        );
+        assert_eq!(line(Encoder::QsvHevc), qsv("hevc_qsv", "", NUT));
     }
 
     #[test]

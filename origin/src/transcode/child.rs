@@ -1,4 +1,5 @@
-//! One ffmpeg process: FLV in on stdin, FLV out on one pipe per rung, complaints into the log.
+//! One ffmpeg process: FLV in on stdin, FLV or NUT out on one pipe per rung, complaints into the
+//! log.
 //!
 //! It neither restarts anything nor judges what comes out; see [`super::Transcoder`].
 
@@ -10,7 +11,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use command_fds::{CommandFdExt, FdMapping};
-use rtmp::flv::{Reader, TagKind, VideoBody};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child as Process, ChildStderr, ChildStdin, Command};
@@ -18,7 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::arguments::{EncodeSpec, FIRST_OUTPUT_FD, arguments};
+use super::encoder::RungCodec;
 use super::lines::LineSplitter;
+use super::output::{Output, OutputReader};
 
 /// Frames between the readers and the packager. When it is full the pipes fill, ffmpeg stops, and
 /// the lag shows it.
@@ -47,8 +49,12 @@ pub enum SpawnError {
 /// What a child says.
 #[derive(Debug)]
 pub(super) enum ChildEvent {
-    /// A rung's `avcC`.
-    Configuration { rung: usize, avcc: Bytes },
+    /// A rung's decoder configuration record.
+    Configuration {
+        rung: usize,
+        codec: RungCodec,
+        record: Bytes,
+    },
     /// A rung's frame.
     Frame { rung: usize, frame: EncodedFrame },
     /// The process has gone; nothing follows.
@@ -64,7 +70,8 @@ pub struct EncodedFrame {
     pub composition_ms: i32,
     /// Whether decoding can start here.
     pub keyframe: bool,
-    /// NAL units with their lengths.
+    /// H.264, HEVC: NAL units with lengths of four bytes. AV1: a temporal unit without its
+    /// delimiter.
     pub data: Bytes,
 }
 
@@ -126,11 +133,12 @@ impl Child {
         if let Some(stderr) = process.stderr.take() {
             workers.spawn(log_lines(stderr, stream.to_owned()));
         }
-        for (rung, output) in outputs.into_iter().enumerate() {
+        let codecs = spec.rungs.iter().map(|rung| rung.encoder.codec());
+        for (rung, (output, codec)) in outputs.into_iter().zip(codecs).enumerate() {
             let events = events_in.clone();
             let stream = stream.to_owned();
             workers.spawn(async move {
-                if let Err(reason) = read_output(rung, output, &events).await {
+                if let Err(reason) = read_output(rung, codec, output, &events).await {
                     tracing::warn!(stream, rung, reason, "ffmpeg's output cannot be read");
                 }
             });
@@ -216,10 +224,11 @@ async fn write_input(
 
 async fn read_output(
     rung: usize,
+    codec: RungCodec,
     mut pipe: pipe::Receiver,
     events: &mpsc::Sender<ChildEvent>,
 ) -> Result<(), String> {
-    let mut reader = Reader::new();
+    let mut reader = OutputReader::new(codec);
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     loop {
         buffer.reserve(READ_BYTES);
@@ -229,29 +238,14 @@ async fn read_output(
         }
         reader.push(&buffer);
         buffer.clear();
-        while let Some(tag) = reader.poll_tag().map_err(|error| error.to_string())? {
-            if tag.kind != TagKind::Video {
-                continue;
-            }
-            let event = match VideoBody::parse(tag.body).map_err(|error| error.to_string())? {
-                VideoBody::SequenceHeader { record: avcc, .. } => {
-                    ChildEvent::Configuration { rung, avcc }
-                }
-                VideoBody::Frame {
-                    keyframe,
-                    composition_ms,
-                    data,
-                    ..
-                } => ChildEvent::Frame {
+        while let Some(output) = reader.poll().map_err(|error| error.to_string())? {
+            let event = match output {
+                Output::Configuration(record) => ChildEvent::Configuration {
                     rung,
-                    frame: EncodedFrame {
-                        dts_ms: tag.timestamp_ms,
-                        composition_ms,
-                        keyframe,
-                        data,
-                    },
+                    codec,
+                    record,
                 },
-                _ => continue,
+                Output::Frame(frame) => ChildEvent::Frame { rung, frame },
             };
             if events.send(event).await.is_err() {
                 return Ok(());

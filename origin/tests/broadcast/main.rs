@@ -15,16 +15,19 @@ mod client;
 mod codecs;
 mod comes_back;
 mod encoder;
+mod encoders;
 mod end;
 mod grid;
 mod harness;
 mod health;
+mod jobs;
 mod multitrack;
 mod passthrough;
 mod process;
 mod refusal;
 mod requests;
 mod restart;
+mod shed;
 
 #[path = "../support/mod.rs"]
 mod support;

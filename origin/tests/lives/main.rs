@@ -13,6 +13,7 @@
 mod publisher;
 mod rules;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use origin::metrics::Metrics;
 use origin::numbers::Numbers;
 use origin::packager::{Shows, Studio};
 use origin::publish::Streams;
+use origin::transcode::Jobs;
 use origin::window::Catalog;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -70,11 +72,13 @@ fn world() -> World {
         ));
     }
     let settings = config::parse(Path::new("lives.toml"), &text).unwrap();
+    let metrics = Metrics::register(&telemetry::Registry::new()).unwrap();
     let studio = Studio {
+        jobs: Jobs::new(NonZeroUsize::MIN, metrics.jobs()),
         transcode: settings.transcode.clone(),
         packaging: settings.packaging.clone(),
         catalog: Catalog::default(),
-        metrics: Metrics::register(&telemetry::Registry::new()).unwrap(),
+        metrics,
         herald: Herald::default(),
         numbers: Numbers::open(None).unwrap(),
         reconnect_grace: GRACE,

@@ -49,6 +49,8 @@ pub(super) struct Follower {
     start: MediaTime,
     /// Boundary before which all parts are closed; None while no run is on.
     floor: Option<MediaTime>,
+    /// Nothing comes for now; nobody waits for it.
+    suspended: bool,
 }
 
 /// A sample in units of the track's timescale, on the source's timeline.
@@ -77,6 +79,7 @@ impl Follower {
             written: None,
             start: MediaTime::ZERO,
             floor: None,
+            suspended: false,
         };
         if let Some(config) = follower.writer.config().cloned() {
             follower.prepare(&config);
@@ -97,6 +100,13 @@ impl Follower {
         self.queue.clear();
         self.queue_bytes = 0;
         self.writer.configure(config);
+    }
+
+    pub(super) fn suspend(&mut self, suspended: bool) {
+        self.suspended = suspended;
+        if suspended {
+            self.needs_keyframe |= self.writer.kind() == TrackKind::Video;
+        }
     }
 
     pub(super) fn enqueue(&mut self, cut: Cut) {
@@ -141,6 +151,9 @@ impl Follower {
     }
 
     pub(super) fn push(&mut self, sample: Sample, out: &mut VecDeque<Output>) {
+        if self.suspended {
+            return self.dropped(1, DropReason::Suspended, out);
+        }
         if self.writer.config().is_none() {
             return self.dropped(1, DropReason::Unconfigured, out);
         }
@@ -181,9 +194,14 @@ impl Follower {
                 let complete = self.queue.back().is_some_and(|last| last.units >= limit);
                 let overdue = leader_now.is_some_and(|now| now - end > FOLLOWER_WAIT);
                 // What has no configuration takes no samples: there is nothing to wait for.
-                let absent = self.writer.config().is_none();
+                let absent = self.suspended || self.writer.config().is_none();
                 if !complete && !overdue && !absent && self.cuts.len() <= CUTS_MAX {
                     break;
+                }
+                if !complete && self.suspended {
+                    // Half a part would put the playlist out of step with its siblings'.
+                    self.queue.clear();
+                    self.queue_bytes = 0;
                 }
             }
             self.cuts.pop_front();

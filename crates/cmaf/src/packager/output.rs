@@ -134,6 +134,8 @@ pub enum DropReason {
     NoKeyframe,
     /// The follower's queue was full: the leader delivers nothing.
     QueueFull,
+    /// The track is suspended.
+    Suspended,
     /// A sample larger than the limit, or a timestamp beyond it.
     Unusable,
     /// The track has no configuration yet.
@@ -163,6 +165,7 @@ impl DropReason {
             Self::Late => "dropped_late",
             Self::NoKeyframe => "dropped_no_keyframe",
             Self::QueueFull => "dropped_queue_full",
+            Self::Suspended => "dropped_suspended",
             Self::Unusable => "dropped_unusable",
             Self::Unconfigured => "dropped_unconfigured",
         }

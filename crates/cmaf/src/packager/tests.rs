@@ -143,6 +143,67 @@ fn a_follower_that_delivers_nothing_becomes_gaps_and_holds_nobody_up() {
 }
 
 #[test]
+fn a_suspended_follower_is_gaps_at_once_and_comes_back_with_the_next_run() {
+    let mut studio = Studio::new();
+    studio.run(0..75, &[VIDEO, AUDIO, RUNG]);
+    studio.packager.suspend(RUNG, true).unwrap();
+    studio.poll();
+    assert_eq!(studio.gaps(RUNG).len(), 0, "the open part is not over");
+    assert_eq!(studio.parts(RUNG).len(), 7);
+    studio.run(75..121, &[VIDEO, AUDIO]);
+    assert_eq!(studio.parts(VIDEO).len(), 12);
+    assert_eq!(
+        studio.gaps(RUNG).len(),
+        5,
+        "as many as the leader has parts since"
+    );
+    assert!(studio.gaps(RUNG)[0].start >= MediaTime::from_millis(2_300));
+    studio.packager.discontinuity().unwrap();
+    studio.packager.suspend(RUNG, false).unwrap();
+    studio.poll();
+    studio.run(180..241, &[VIDEO, AUDIO, RUNG]);
+    let gaps = studio.gaps(RUNG).len();
+    assert_eq!(studio.parts(RUNG).len() + gaps, studio.parts(VIDEO).len());
+    assert!(
+        studio.inits().contains(&(RUNG, 3, true)),
+        "{:?}",
+        studio.inits()
+    );
+    let ends = |track| -> Vec<u64> {
+        let ends = studio.ends(track);
+        ends.iter().map(|end| end.segment_offset).collect()
+    };
+    assert_eq!(ends(RUNG), ends(VIDEO));
+    let length = |track| -> i64 {
+        let ends = studio.ends(track);
+        ends.iter().map(|end| end.duration.ticks()).sum()
+    };
+    assert_eq!(length(RUNG), length(VIDEO), "in step to the tick");
+}
+
+#[test]
+fn any_video_track_can_lead() {
+    let rate = FrameRate {
+        numerator: 30,
+        denominator: 1,
+    };
+    let plan = GridPlan::choose(&GridInput::new(rate, Some(48_000))).unwrap();
+    let tracks = || vec![video().into(), audio(&[0x11, 0x90]).into(), video().into()];
+    let mut studio = Studio {
+        packager: Packager::led_by(RUNG, &plan, tracks()).unwrap(),
+        outputs: Vec::new(),
+    };
+    assert_eq!(studio.packager.leader(), RUNG);
+    studio.packager.suspend(VIDEO, true).unwrap();
+    assert!(studio.packager.suspend(RUNG, true).is_err());
+    studio.run(0..121, &[AUDIO, RUNG]);
+    assert_eq!(studio.parts(RUNG).len(), 12);
+    assert_eq!(studio.gaps(VIDEO).len(), 12);
+    let silent = Packager::led_by(AUDIO, &plan, tracks());
+    assert!(matches!(silent, Err(PackageError::NoVideo)));
+}
+
+#[test]
 fn audio_that_pauses_is_a_gap_and_goes_on_in_place() {
     let mut studio = Studio::new();
     studio.run(0..60, &[VIDEO, AUDIO, RUNG]);
@@ -430,7 +491,7 @@ fn another_source_goes_on_where_the_last_one_ended() {
         TrackSpec::unconfigured(TrackKind::Audio),
         video().into(),
     ];
-    studio.packager.resume(&plan, tracks).unwrap();
+    studio.packager.resume(RUNG, &plan, tracks).unwrap();
     for frame in 0..200 {
         for track in [VIDEO, RUNG] {
             studio.push(track, 7_000_000 + frame * 40, frame % 50 == 0);
@@ -456,7 +517,7 @@ fn another_source_must_have_the_same_tracks() {
         denominator: 1,
     };
     let plan = GridPlan::choose(&GridInput::new(rate, Some(48_000))).unwrap();
-    let resumed = |tracks| Studio::new().packager.resume(&plan, tracks);
+    let resumed = |tracks| Studio::new().packager.resume(VIDEO, &plan, tracks);
     assert!(matches!(
         resumed(vec![video().into()]),
         Err(PackageError::UnknownTrack(TrackId(2)))
