@@ -8,9 +8,10 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 24] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 25] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
+    ("content-coding", Layer::Pure, &[]),
     ("gifts", Layer::Pure, &["rooms"]),
     ("hls", Layer::Pure, &[]),
     ("playback-token", Layer::Pure, &[]),
@@ -41,6 +42,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 24] = [
             "channels",
             "chat-archive",
             "cmaf",
+            "content-coding",
             "database",
             "filter-registry",
             "gift-records",
@@ -62,6 +64,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 24] = [
         &[
             "bus",
             "cache-policy",
+            "content-coding",
             "filter-registry",
             "gifts",
             "hls",
