@@ -1,0 +1,104 @@
+//! `weir-loadtest conform` finds nothing wrong at any tier, over any protocol.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use futures::future::try_join_all;
+use loadtest::client::Protocol;
+use serde_json::Value;
+use tests::edge::Edge;
+use tests::node::{self, Settings};
+use tests::origin::{self, Origin, PUBLISH_KEY, STREAM};
+use tests::playlist;
+use tests::publisher::Publisher;
+
+/// How long each probe watches, in seconds: until a segment leaves the window.
+const WATCHED_SECONDS: u32 = 16;
+/// A probe asks on until all is asked, and fetches media then.
+const PROBED_WITHIN: Duration = Duration::from_secs(90);
+
+/// Two rungs to compare, and a window that is full soon: what leaves it is looked at, too.
+fn settings() -> Settings {
+    let ladder = origin::ladder(&[("360p", 360, 700), ("180p", 180, 200)]);
+    Settings::default()
+        .set_root("ladder", ladder)
+        .set("transcode", "preset", "ultrafast")
+        .set("packaging", "window_segments", 8)
+}
+
+struct Probe<'a> {
+    tier: &'static str,
+    url: String,
+    ca: Option<&'a Path>,
+    protocol: Protocol,
+}
+
+impl Probe<'_> {
+    /// What the program says: nothing but its answer and its exit code.
+    async fn run(&self) -> anyhow::Result<(String, Value)> {
+        let mut command = tokio::process::Command::new(node::binary("weir-loadtest")?);
+        command.args(["--json", "conform", &self.url]);
+        command.args(["--protocol", self.protocol.as_str()]);
+        command.args(["--seconds", &WATCHED_SECONDS.to_string()]);
+        if let Some(ca) = self.ca {
+            command.arg("--ca").arg(ca);
+        }
+        command.kill_on_drop(true);
+        let name = format!("{} over {}", self.tier, self.protocol);
+        let output = tokio::time::timeout(PROBED_WITHIN, command.output())
+            .await
+            .with_context(|| format!("{name}: not within {PROBED_WITHIN:?}"))??;
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("{name}: {}", String::from_utf8_lossy(&output.stderr)))?;
+        let failed = report["failed"].as_u64().context("no count of failures")?;
+        ensure!(
+            output.status.code() == Some(i32::from(failed > 0)),
+            "{name}: {} with {failed} failures",
+            output.status
+        );
+        Ok((name, report))
+    }
+}
+
+#[tokio::test]
+async fn no_rule_is_broken_at_any_tier_over_any_protocol() -> anyhow::Result<()> {
+    let origin = Origin::start_with(&settings()).await?;
+    let _publisher = Publisher::start(&origin.publish_url(PUBLISH_KEY))?;
+    let shield = Edge::start("shield", &[origin.http_url()]).await?;
+    let leaf = Edge::start_below("leaf", &shield, &Settings::default()).await?;
+    for rendition in ["360p", "180p", "audio"] {
+        playlist::playing(&origin.client(Protocol::H1).await?, rendition).await?;
+    }
+    let (of_shield, of_leaf) = (shield.ca_file(), leaf.ca_file());
+    let places = [
+        ("origin", origin.http_url(), None, &Protocol::ALL[..2]),
+        (
+            "shield",
+            shield.https_url(),
+            Some(&of_shield),
+            &Protocol::ALL[..],
+        ),
+        ("leaf", leaf.https_url(), Some(&of_leaf), &Protocol::ALL[..]),
+    ];
+    let probes = places.into_iter().flat_map(|(tier, url, ca, protocols)| {
+        protocols.iter().map(move |protocol| Probe {
+            tier,
+            url: format!("{url}/live/{STREAM}/index.m3u8"),
+            ca: ca.map(|file| file.as_path()),
+            protocol: *protocol,
+        })
+    });
+    let reports = try_join_all(probes.map(async |probe| probe.run().await)).await?;
+    assert_eq!(reports.len(), 8);
+    let mut broken = Vec::new();
+    for (name, report) in &reports {
+        let findings = report["findings"].as_array().context("no findings")?;
+        println!("{name}: {} passed", report["passed"]);
+        let failed = findings.iter().filter(|it| it["verdict"] == "fail");
+        broken.extend(failed.map(|it| format!("{name}: {it}")));
+        ensure!(report["passed"].as_u64() > Some(60), "{name}: {report}");
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    Ok(())
+}
