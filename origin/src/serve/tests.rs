@@ -83,7 +83,9 @@ fn compressions(registry: &Registry) -> f64 {
         .iter()
         .find(|family| family.name() == "origin_playlist_compressions_total");
     let counters = family.iter().flat_map(|family| family.get_metric());
-    counters.map(|metric| metric.get_counter().get_value()).sum()
+    counters
+        .map(|metric| metric.get_counter().get_value())
+        .sum()
 }
 
 async fn ask(site: &Site, live: &LiveStream, query: &str, accepts: &str) -> Response {
