@@ -35,3 +35,6 @@ pub use report::{Check, Finding, Level, Report, Verdict, Wrong};
 
 /// The site that requests say they come from.
 const ORIGIN: &str = "https://conform.example";
+
+/// A field that they say they would send: players ask for pieces of media with it.
+const REQUESTED_FIELD: &str = "range";

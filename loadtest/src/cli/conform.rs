@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use loadtest::client::Protocol;
-use loadtest::{conform, safety};
+use loadtest::{conform, play, safety};
 
 use super::{Common, Output};
 
@@ -35,10 +35,12 @@ fn tell(line: &str) {
 pub(super) async fn probe(common: &Common, args: &ConformArgs) -> anyhow::Result<Output> {
     safety::check_target(&args.url, common.allow_remote).await?;
     let plan = conform::Plan {
-        url: args.url.clone(),
-        protocol: args.protocol,
-        trust: common.trust(),
-        duration: Duration::from_secs(args.seconds),
+        stream: play::Plan {
+            url: args.url.clone(),
+            protocol: args.protocol,
+            trust: common.trust(),
+            duration: Duration::from_secs(args.seconds),
+        },
         rendition: args.rendition.clone(),
         slack: SLACK,
         tell,

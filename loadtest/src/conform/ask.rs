@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::multivariant::{Listed, resolve};
-use super::playlist::Playlist;
+use super::playlist::{ByteRange, Playlist};
 use super::probe::{Prober, with_query};
 use super::record::{Answer, Asked, Delta, Load, Watch, Why};
 use super::watch;
@@ -60,6 +60,15 @@ pub(super) async fn removed(prober: &Prober, watch: &Watch) -> Vec<Asked> {
         asked.push(of(why, place, answer));
     }
     asked
+}
+
+/// Asks for the Media Initialization Section that was hinted last.
+pub(super) async fn hinted_map(prober: &Prober, watch: &Watch) -> Option<Asked> {
+    let mut loads = watch.loads.iter().rev();
+    let (load, hint) = loads.find_map(|load| Some((load, load.playlist.hint("MAP")?)))?;
+    let path = resolve(&watch.listed.path, hint.get("URI")?);
+    let answer = prober.get(&path, &[]).await;
+    Some(of(Why::HintedMap, load.playlist.next(), answer))
 }
 
 /// What [`removed`] asks for at `now`.
@@ -184,10 +193,10 @@ impl Ask<'_> {
     /// A playlist, and an update of the same moment.
     async fn deltas(&self) -> Vec<Delta> {
         let mut deltas = Vec::new();
-        for _ in 0..ROUNDS {
+        for v2 in [false, true].repeat(ROUNDS) {
             let (msn, part) = self.now().await.next();
             let query = format!("_HLS_msn={msn}&_HLS_part={part}");
-            let skip = format!("{query}&_HLS_skip=YES");
+            let skip = format!("{query}&_HLS_skip={}", if v2 { "v2" } else { "YES" });
             let (full, update) = tokio::join!(
                 self.prober.playlist(self.path, &query),
                 self.prober.playlist(self.path, &skip)
@@ -198,6 +207,7 @@ impl Ask<'_> {
                 playlist,
             };
             deltas.push(Delta {
+                v2,
                 full: load(full),
                 update: load(update),
             });
@@ -210,14 +220,27 @@ impl Ask<'_> {
         let mut asked = Vec::new();
         for _ in 0..ROUNDS {
             let now = self.now().await;
-            let mut hints = now.hints.iter().filter(|it| it.get("TYPE") == Some("PART"));
-            let Some(uri) = hints.next().and_then(|it| it.get("URI")) else {
+            let Some(hint) = now.hint("PART") else {
                 continue;
             };
-            let path = resolve(self.path, uri);
-            let answer = self.prober.get(&path, &[]).await;
+            let path = resolve(self.path, hint.get("URI").unwrap_or_default());
+            let range = match (
+                hint.get("BYTERANGE-START"),
+                hint.integer("BYTERANGE-LENGTH"),
+            ) {
+                (None, None) => None,
+                (_, Some(length)) => Some(ByteRange {
+                    first: hint.integer("BYTERANGE-START").unwrap_or(0),
+                    length,
+                }),
+                // What is open at its end is as long as what comes, of which this is a piece.
+                (Some(_), None) => continue,
+            };
+            let range = range.map(ByteRange::field);
+            let fields: Vec<_> = range.iter().map(|it| ("range", it.as_str())).collect();
+            let answer = self.prober.get(&path, &fields).await;
             asked.push(of(Why::Hinted, now.next(), answer));
-            let later = self.prober.get(&path, &[]).await;
+            let later = self.prober.get(&path, &fields).await;
             asked.push(of(Why::HintedAgain, now.next(), later));
         }
         asked
@@ -234,6 +257,11 @@ impl Ask<'_> {
             let answer = self.prober.get(&path, &gzip).await;
             asked.push(of(Why::Gzip, (msn, part), answer));
         }
+        asked.push(of(
+            Why::Preflight,
+            (msn, part),
+            self.prober.preflight(self.path).await,
+        ));
         let never = resolve(self.path, "never-was.0.m4s");
         asked.push(of(
             Why::Unknown,
@@ -242,6 +270,11 @@ impl Ask<'_> {
         ));
         if let Some((place, listed)) = now.last().and_then(|at| now.part(at).map(|it| (at, it))) {
             let path = resolve(self.path, &listed.uri);
+            asked.push(of(
+                Why::Preflight,
+                place,
+                self.prober.preflight(&path).await,
+            ));
             let range = self.prober.get(&path, &[("range", "bytes=0-63")]).await;
             asked.push(of(Why::Range, place, range));
             for _ in 0..2 {
