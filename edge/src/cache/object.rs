@@ -88,6 +88,8 @@ pub struct Object {
     pub head: ObjectHead,
     /// The whole body in one piece, shared by every viewer.
     pub body: Bytes,
+    /// What [`ObjectHead::is_compressible`] says: asked once, not with every hit.
+    compressible: bool,
     /// The forms in which a playlist has been asked for.
     codings: Codings,
 }
@@ -96,17 +98,23 @@ impl Object {
     /// An object that nobody has asked for yet.
     pub fn new(head: ObjectHead, body: Bytes) -> Self {
         Self {
+            compressible: head.is_compressible(),
             head,
             body,
             codings: Codings::default(),
         }
     }
 
+    /// Whether it is a playlist that this edge may compress.
+    pub fn is_compressible(&self) -> bool {
+        self.compressible
+    }
+
     /// The body in `coding`, and the coding that it is in: identity where nothing is gained, and
     /// for whatever is no playlist. `made` is called if it had to be made, which happens once for
     /// all viewers.
     pub fn coded(&self, coding: Coding, made: impl FnOnce()) -> (Bytes, Coding) {
-        let coded = if self.head.is_compressible() {
+        let coded = if self.compressible {
             self.codings.coded(&self.body, coding, made)
         } else {
             None
@@ -121,11 +129,7 @@ impl Object {
     /// playlist are counted from the beginning, at the most that they can be: an entry's weight
     /// does not change.
     pub fn weight(&self) -> u32 {
-        let forms = if self.head.is_compressible() {
-            1 + FORMS_MAX
-        } else {
-            1
-        };
+        let forms = if self.compressible { 1 + FORMS_MAX } else { 1 };
         let bytes = self.body.len().saturating_mul(forms);
         u32::try_from(bytes.saturating_add(ENTRY_OVERHEAD_BYTES)).unwrap_or(u32::MAX)
     }

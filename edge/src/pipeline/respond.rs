@@ -85,11 +85,12 @@ impl EdgeProxy {
             .stored(!head.fresh_for.is_zero())
             .collapsed(led.is_none());
         let request = session.req_header();
+        let compressible = head.is_compressible();
         // HTTP/1.0 cannot tell a whole body of unknown length from a broken one; a range needs the
         // whole length, and a HEAD or 304 no body; and what is compressed is compressed as a whole.
         // All wait for the end of the fill.
         if reader.is_complete()
-            || coding_for(request, &head) != Coding::Identity
+            || (compressible && coding_for(request) != Coding::Identity)
             || request.version == Version::HTTP_10
             || request.method == Method::HEAD
             || request.headers.contains_key(header::RANGE)
@@ -115,6 +116,9 @@ impl EdgeProxy {
         status: CacheStatus,
     ) -> Result<()> {
         let mut response = self.response(session, context, head, status)?;
+        if head.is_compressible() {
+            vary(&mut response)?;
+        }
         if protocol(session.as_downstream()) == "h1" {
             // pingora holds back what it writes under a Content-Length until its buffer is full;
             // every chunk of a chunked body goes out at once.
@@ -149,7 +153,11 @@ impl EdgeProxy {
         let head = &object.head;
         let mut response = self.response(session, context, head, status)?;
         let request = session.req_header();
-        let coding = coding_for(request, head);
+        let mut coding = Coding::Identity;
+        if object.is_compressible() {
+            coding = coding_for(request);
+            vary(&mut response)?;
+        }
         let (mut body, coding) = object.coded(coding, || self.metrics.compressed(coding));
         if let Some(tag) = head.etag(coding) {
             response.insert_header(header::ETAG, tag)?;
@@ -310,9 +318,6 @@ impl EdgeProxy {
         for (name, value) in &list {
             response.append_header(name, value)?;
         }
-        if head.is_compressible() && !varies(&response) {
-            response.append_header(header::VARY, "Accept-Encoding")?;
-        }
         if let Some(alt_svc) = self.alt_svc(session) {
             response.insert_header(header::ALT_SVC, alt_svc)?;
         }
@@ -444,22 +449,21 @@ pub(super) fn is_secure(session: &Session) -> bool {
             .is_some_and(|digest| digest.ssl_digest.is_some())
 }
 
-/// What an object with this head is to be compressed in for whoever asks.
-fn coding_for(request: &RequestHeader, head: &ObjectHead) -> Coding {
-    if head.is_compressible() {
-        negotiate(&request.headers, &CODINGS)
-    } else {
-        Coding::Identity
-    }
+/// What a playlist is to be compressed in for whoever asks.
+fn coding_for(request: &RequestHeader) -> Coding {
+    negotiate(&request.headers, &CODINGS)
 }
 
-/// Whether it says that it depends on `Accept-Encoding`.
-fn varies(response: &ResponseHeader) -> bool {
+/// Says of a playlist that it depends on `Accept-Encoding`, unless it does so already.
+fn vary(response: &mut ResponseHeader) -> Result<()> {
     let lines = response.headers.get_all(header::VARY).iter();
-    lines
+    let mut names = lines
         .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .any(|name| name.trim().eq_ignore_ascii_case("accept-encoding"))
+        .flat_map(|line| line.split(','));
+    if !names.any(|name| name.trim().eq_ignore_ascii_case("accept-encoding")) {
+        response.append_header(header::VARY, "Accept-Encoding")?;
+    }
+    Ok(())
 }
 
 /// Gives an answer an urgency (RFC 9218) unless it has one: an object's own comes from the origin,
