@@ -12,19 +12,46 @@ use tests::node::{self, Settings};
 use tests::origin::{self, Origin, PUBLISH_KEY, STREAM};
 use tests::playlist;
 use tests::publisher::Publisher;
+use tests::wait;
 
-/// How long each probe watches, in seconds: until a segment leaves the window.
-const WATCHED_SECONDS: u32 = 16;
+/// Segments of the window: so few that it is full soon, and more than a delta update has to keep.
+const WINDOW_SEGMENTS: i64 = 8;
+/// Until the window is full, at two seconds each.
+const FULL_WITHIN: Duration = Duration::from_secs(40);
+/// How long each probe watches, in seconds.
+const WATCHED_SECONDS: u32 = 12;
 /// A probe asks on until all is asked, and fetches media then.
 const PROBED_WITHIN: Duration = Duration::from_secs(90);
 
-/// Two rungs to compare, and a window that is full soon: what leaves it is looked at, too.
+/// What there is nothing to see of, and why. All else has to be looked at.
+const UNSEEN: [(&str, &str); 15] = [
+    (
+        "B1-02-hold-back",
+        "there is none: it is 3 x TARGETDURATION then",
+    ),
+    ("B1-11-gap", "no media is missing"),
+    ("B1-13-hint-map", "the publisher keeps its codec"),
+    ("B1-15-dateranges", "Weir writes none"),
+    ("B1-17-end", "the stream runs"),
+    ("B1-23-503", "the stream runs"),
+    ("B1-24-ended", "the stream runs"),
+    ("B1-27-hinted-map", "the publisher keeps its codec"),
+    ("B1-28-ping", "the prober's libraries do not show it"),
+    ("B1-28-priority", "a rule of HTTP/3"),
+    ("B1-29-byte-ranges", "parts are files of their own"),
+    ("B1-29-transport", "kernel and handshake do not show it"),
+    ("B1-31-age", "the origin is no cache"),
+    ("B1-31-age-of-hits", "the origin is no cache"),
+    ("B1-31-coalesce", "herd.rs and compressed.rs count it"),
+];
+
+/// Two rungs to compare.
 fn settings() -> Settings {
     let ladder = origin::ladder(&[("360p", 360, 700), ("180p", 180, 200)]);
     Settings::default()
         .set_root("ladder", ladder)
         .set("transcode", "preset", "ultrafast")
-        .set("packaging", "window_segments", 8)
+        .set("packaging", "window_segments", WINDOW_SEGMENTS)
 }
 
 struct Probe<'a> {
@@ -68,7 +95,14 @@ async fn no_rule_is_broken_at_any_tier_over_any_protocol() -> anyhow::Result<()>
     let shield = Edge::start("shield", &[origin.http_url()]).await?;
     let leaf = Edge::start_below("leaf", &shield, &Settings::default()).await?;
     for rendition in ["360p", "180p", "audio"] {
-        playlist::playing(&origin.client(Protocol::H1).await?, rendition).await?;
+        let client = origin.client(Protocol::H1).await?;
+        playlist::playing(&client, rendition).await?;
+        wait::until("the window is full", FULL_WITHIN, async || {
+            let listed = playlist::fetch(&client, rendition, "").await?;
+            let count = i64::try_from(listed.segments.len())?;
+            Ok((count >= WINDOW_SEGMENTS).then_some(()))
+        })
+        .await?;
     }
     let (of_shield, of_leaf) = (shield.ca_file(), leaf.ca_file());
     let places = [
@@ -94,10 +128,18 @@ async fn no_rule_is_broken_at_any_tier_over_any_protocol() -> anyhow::Result<()>
     let mut broken = Vec::new();
     for (name, report) in &reports {
         let findings = report["findings"].as_array().context("no findings")?;
-        println!("{name}: {} passed", report["passed"]);
-        let failed = findings.iter().filter(|it| it["verdict"] == "fail");
-        broken.extend(failed.map(|it| format!("{name}: {it}")));
-        ensure!(report["passed"].as_u64() > Some(60), "{name}: {report}");
+        let of = |verdict: &'static str| findings.iter().filter(move |it| it["verdict"] == verdict);
+        let unseen: Vec<_> = of("not-observable")
+            .filter_map(|it| it["id"].as_str())
+            .collect();
+        println!("{name}: {} passed; unseen: {unseen:?}", report["passed"]);
+        let known = |id: &&str| UNSEEN.iter().any(|(unseen, _)| unseen == id);
+        let unknown: Vec<_> = unseen.iter().filter(|id| !known(id)).collect();
+        ensure!(
+            unknown.is_empty(),
+            "{name}: nothing was seen of {unknown:?}"
+        );
+        broken.extend(of("fail").map(|it| format!("{name}: {it}")));
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     Ok(())
