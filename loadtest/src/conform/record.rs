@@ -199,6 +199,15 @@ pub struct Delta {
     pub update: Load,
 }
 
+impl Delta {
+    /// Whether both came, and end with the same part.
+    pub fn is_of_one_moment(&self) -> bool {
+        self.full.answer.good()
+            && self.update.answer.good()
+            && self.full.playlist.next() == self.update.playlist.next()
+    }
+}
+
 /// Everything.
 #[derive(Debug, Clone)]
 pub struct Record {

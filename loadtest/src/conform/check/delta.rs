@@ -18,12 +18,7 @@ const NONE: &str = "no pair of a playlist and an update of the same moment came"
 
 /// Pairs of the same moment.
 fn pairs(record: &Record) -> impl Iterator<Item = &Delta> {
-    let same = |pair: &&Delta| {
-        pair.full.answer.good()
-            && pair.update.answer.good()
-            && pair.full.playlist.next() == pair.update.playlist.next()
-    };
-    record.deltas.iter().filter(same)
+    record.deltas.iter().filter(|pair| pair.is_of_one_moment())
 }
 
 fn window(record: &Record) -> Finding {
