@@ -8,9 +8,6 @@ use loadtest::{conform, play, safety};
 
 use super::{Common, Output};
 
-/// Lateness that is this machine's, and not the server's.
-const SLACK: Duration = Duration::from_millis(150);
-
 #[derive(Debug, Args)]
 pub(super) struct ConformArgs {
     /// The Multivariant Playlist of a stream that runs.
@@ -25,6 +22,9 @@ pub(super) struct ConformArgs {
     /// without it; all are watched.
     #[arg(long, value_name = "NAME")]
     rendition: Option<String>,
+    /// Lateness that is this machine's, and not the server's: more on a busy one.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 150, value_parser = clap::value_parser!(u64).range(0..=2_000))]
+    slack: u64,
 }
 
 #[expect(clippy::print_stderr, reason = "what a long command does")]
@@ -42,7 +42,7 @@ pub(super) async fn probe(common: &Common, args: &ConformArgs) -> anyhow::Result
             duration: Duration::from_secs(args.seconds),
         },
         rendition: args.rendition.clone(),
-        slack: SLACK,
+        slack: Duration::from_millis(args.slack),
         tell,
     };
     let report = conform::run(&plan).await?;

@@ -13,9 +13,11 @@ use super::watch;
 /// How often what happens once a part is asked for.
 const ROUNDS: usize = 3;
 
-/// How many pairs of a playlist and an update are asked for until [`ROUNDS`] are of one moment: on a
-/// busy machine one of two requests comes late.
-const PAIRS_MAX: usize = 8;
+/// Pairs of a playlist and an update, of one moment, that are looked for.
+const PAIRS: usize = 2;
+
+/// After so many pairs that is enough: on a busy machine one of two requests comes late.
+const PAIRS_MAX: usize = 6;
 
 /// Identical requests at once.
 const TOGETHER: usize = 5;
@@ -199,7 +201,7 @@ impl Ask<'_> {
         let mut deltas = Vec::new();
         for v2 in [false, true] {
             let (mut tried, mut same) = (0, 0);
-            while same < ROUNDS && tried < PAIRS_MAX {
+            while same < PAIRS && tried < PAIRS_MAX {
                 let pair = self.pair(v2).await;
                 tried += 1;
                 same += usize::from(pair.is_of_one_moment());
@@ -210,7 +212,9 @@ impl Ask<'_> {
     }
 
     async fn pair(&self, v2: bool) -> Delta {
-        let wanted = self.now().await.next();
+        // The next segment: both are held until it begins, also where a cache is behind or one of
+        // them comes late. What is there already has other versions under other directives.
+        let wanted = (self.now().await.open.msn + 1, 0);
         let query = format!("_HLS_msn={}&_HLS_part={}", wanted.0, wanted.1);
         let skip = format!("{query}&_HLS_skip={}", if v2 { "v2" } else { "YES" });
         let (full, update) = tokio::join!(
