@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use futures::future::try_join_all;
 use loadtest::client::Protocol;
+use serde::Deserialize;
 use serde_json::Value;
 use tests::edge::Edge;
 use tests::node::{self, Settings};
@@ -58,6 +59,28 @@ fn settings() -> Settings {
         .set("packaging", "window_segments", WINDOW_SEGMENTS)
 }
 
+/// What the prober prints, as far as it matters here.
+#[derive(Debug, Deserialize)]
+struct Report {
+    passed: usize,
+    failed: usize,
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Finding {
+    id: String,
+    verdict: String,
+    #[serde(default)]
+    evidence: Value,
+}
+
+impl Report {
+    fn of(&self, verdict: &str) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |it| it.verdict == verdict)
+    }
+}
+
 struct Probe<'a> {
     tier: &'static str,
     url: String,
@@ -67,7 +90,7 @@ struct Probe<'a> {
 
 impl Probe<'_> {
     /// What the program says: nothing but its answer and its exit code.
-    async fn run(&self) -> anyhow::Result<(String, Value)> {
+    async fn run(&self) -> anyhow::Result<(String, Report)> {
         let mut command = tokio::process::Command::new(node::binary("weir-loadtest")?);
         command.args(["--json", "conform", &self.url]);
         command.args(["--protocol", self.protocol.as_str()]);
@@ -81,9 +104,9 @@ impl Probe<'_> {
         let output = tokio::time::timeout(PROBED_WITHIN, command.output())
             .await
             .with_context(|| format!("{name}: not within {PROBED_WITHIN:?}"))??;
-        let report: Value = serde_json::from_slice(&output.stdout)
+        let report: Report = serde_json::from_slice(&output.stdout)
             .with_context(|| format!("{name}: {}", String::from_utf8_lossy(&output.stderr)))?;
-        let failed = report["failed"].as_u64().context("no count of failures")?;
+        let failed = report.failed;
         ensure!(
             output.status.code() == Some(i32::from(failed > 0)),
             "{name}: {} with {failed} failures",
@@ -132,19 +155,17 @@ async fn no_rule_is_broken_at_any_tier_over_any_protocol() -> anyhow::Result<()>
     assert_eq!(reports.len(), 8);
     let mut broken = Vec::new();
     for (name, report) in &reports {
-        let findings = report["findings"].as_array().context("no findings")?;
-        let of = |verdict: &'static str| findings.iter().filter(move |it| it["verdict"] == verdict);
-        let unseen: Vec<_> = of("not-observable")
-            .filter_map(|it| it["id"].as_str())
-            .collect();
-        println!("{name}: {} passed; unseen: {unseen:?}", report["passed"]);
+        let unseen = report.of("not-observable").map(|it| it.id.as_str());
+        let unseen: Vec<_> = unseen.collect();
+        println!("{name}: {} passed; unseen: {unseen:?}", report.passed);
         let known = |id: &&str| UNSEEN.iter().any(|(unseen, _)| unseen == id);
         let unknown: Vec<_> = unseen.iter().filter(|id| !known(id)).collect();
         ensure!(
             unknown.is_empty(),
             "{name}: nothing was seen of {unknown:?}"
         );
-        broken.extend(of("fail").map(|it| format!("{name}: {it}")));
+        let failed = report.of("fail");
+        broken.extend(failed.map(|it| format!("{name}: {}: {}", it.id, it.evidence)));
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     Ok(())

@@ -46,7 +46,7 @@ impl ObjectHead {
         let media_type = media_type.and_then(|value| value.split(';').next());
         let is_playlist = media_type.is_some_and(|value| {
             let is = |known: &&str| value.trim().eq_ignore_ascii_case(known);
-            PLAYLIST_TYPES.iter().any(|known| is(&known))
+            PLAYLIST_TYPES.iter().any(is)
         });
         self.status == StatusCode::OK
             && is_playlist
