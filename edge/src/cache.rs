@@ -210,10 +210,7 @@ impl Fill {
             // Under the lock, so that a purge either sees this object or is seen here.
             let flights = self.cache.shard(&self.key).lock();
             if flights.get(&self.key).is_some_and(|flying| flying.keep) {
-                self.cache
-                    .inner
-                    .memory
-                    .insert(self.key.clone(), Arc::new(object));
+                self.cache.inner.memory.insert(self.key.clone(), object);
             }
         }
         true

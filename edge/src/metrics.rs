@@ -1,5 +1,6 @@
 //! The edge's own figures. The frontend's (connections, resets) live with the frontend.
 
+use content_coding::Coding;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 use telemetry::metrics::{self, RegisterError};
 
@@ -33,6 +34,8 @@ pub struct Metrics {
     pub broken_fills: IntCounterVec,
     /// `edge_flights_rejected_total`: lookups turned away because `cache.flights_max` was reached.
     pub flights_rejected: IntCounter,
+    /// `edge_playlist_compressions_total{coding}`.
+    compressions: IntCounterVec,
     /// `edge_flights`: objects in flight.
     pub flights: IntGauge,
     /// `edge_cache_memory_bytes`.
@@ -114,6 +117,12 @@ impl Metrics {
                 "edge_flights_rejected_total",
                 "Requests refused because cache.flights_max objects were in flight.",
             )?,
+            compressions: metrics::counter_vec(
+                r,
+                "edge_playlist_compressions_total",
+                "Playlists compressed: each object once in each coding that is asked for.",
+                &["coding"],
+            )?,
             flights: metrics::gauge(r, "edge_flights", "Objects being fetched from parents.")?,
             memory_bytes: metrics::gauge(
                 r,
@@ -132,5 +141,11 @@ impl Metrics {
                 &["reason"],
             )?,
         })
+    }
+
+    /// Counts a playlist that was compressed.
+    pub fn compressed(&self, coding: Coding) {
+        let coding = coding.as_str();
+        self.compressions.with_label_values(&[coding]).inc();
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use bytes::Bytes;
+use content_coding::{Coding, negotiate};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderValue, header};
@@ -143,25 +144,12 @@ impl Page {
     /// The body for a client, and its `Content-Encoding` if it has one.
     pub fn body(&self, request: &HeaderMap) -> (Bytes, Option<HeaderValue>) {
         match &self.gzip {
-            Some(gzip) if takes_gzip(request) => {
+            Some(gzip) if negotiate(request, &[Coding::Gzip]) == Coding::Gzip => {
                 (gzip.clone(), Some(HeaderValue::from_static("gzip")))
             }
             _ => (self.plain.clone(), None),
         }
     }
-}
-
-fn takes_gzip(request: &HeaderMap) -> bool {
-    request
-        .get_all(header::ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|coding| {
-            let mut parameters = coding.split(';').map(str::trim);
-            parameters.next() == Some("gzip")
-                && !parameters.any(|parameter| matches!(parameter, "q=0" | "q=0.0"))
-        })
 }
 
 /// `None` if compression gains nothing.

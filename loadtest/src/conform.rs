@@ -12,7 +12,7 @@
 //! 14 rendition reports · 15 renditions in step · 16 versions · 17 live and ended · 18 blocking · 19 parts
 //! behind a segment · 20 the past · 21 nonsense · 22 the far future · 23 bounds · 24 after the end · 25
 //! delta updates · 26 order of directives · 27 hinted parts · 28 protocols and priorities · 29 one server ·
-//! 30 gzip · 31 caches · 32 lifetimes · 33 what pages need
+//! 30 gzip · 31 caches · 32 lifetimes · 33 what pages need · 34 asking ahead
 //!
 //! [`run`] records what it observes in a [`record::Record`]; [`check`] judges that, purely.
 
@@ -35,3 +35,6 @@ pub use report::{Check, Finding, Level, Report, Verdict, Wrong};
 
 /// The site that requests say they come from.
 const ORIGIN: &str = "https://conform.example";
+
+/// A field that they say they would send: players ask for pieces of media with it.
+const REQUESTED_FIELD: &str = "range";

@@ -33,6 +33,16 @@ pub struct Plan {
     pub duration: Duration,
 }
 
+impl Plan {
+    /// A client of the server.
+    ///
+    /// # Errors
+    /// The URL is none, or nobody answers there.
+    pub async fn connect(&self) -> anyhow::Result<Client> {
+        Ok(Client::connect(&self.url, self.protocol, &self.trust).await?)
+    }
+}
+
 /// Watches. Of a Multivariant Playlist: its first Variant, and the first audio Rendition.
 pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     ensure!(
@@ -40,7 +50,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
         "longer than {DURATION_MAX:?}"
     );
     let (_, path) = Target::split(&plan.url)?;
-    let client = Client::connect(&plan.url, plan.protocol, &plan.trust).await?;
+    let client = plan.connect().await?;
     let fetched = client.fetch(&path, &[]).await?;
     ensure!(
         fetched.status == 200 && fetched.is_whole(),

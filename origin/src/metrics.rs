@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use content_coding::Coding;
 use prometheus::{
     Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
@@ -63,6 +64,7 @@ pub struct Metrics {
     pub held_requests: IntGauge,
     /// HTTP connections at the moment.
     pub http_connections: IntGauge,
+    compressions: IntCounterVec,
     reload_latency: Histogram,
     streams: IntGauge,
     jobs: JobMetrics,
@@ -146,6 +148,12 @@ impl Metrics {
                 "origin_http_connections",
                 "Open HTTP connections of edges and players.",
             )?,
+            compressions: counter_vec(
+                registry,
+                "origin_playlist_compressions_total",
+                "Playlists compressed: each version once in each coding that is asked for.",
+                &["coding"],
+            )?,
             reload_latency: histogram(
                 registry,
                 "origin_blocked_reload_latency_seconds",
@@ -174,6 +182,12 @@ impl Metrics {
         self.requests
             .with_label_values(&[kind.as_str(), &status])
             .inc();
+    }
+
+    /// Counts a playlist that was compressed.
+    pub fn compressed(&self, coding: Coding) {
+        let coding = coding.as_str();
+        self.compressions.with_label_values(&[coding]).inc();
     }
 
     /// Observes how long after its last source frame a part reached a waiting player.

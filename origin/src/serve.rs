@@ -11,6 +11,7 @@ mod hold;
 mod listener;
 mod media;
 mod playlist;
+mod priority;
 mod streams;
 
 use std::sync::Arc;
@@ -156,7 +157,7 @@ async fn object(
         match name {
             Some(ObjectName::Playlist) => {
                 let query = uri.query().unwrap_or_default();
-                playlist::media_playlist(&site, &live, index, query).await
+                playlist::media_playlist(&site, &live, index, query, &headers).await
             }
             Some(name) => media::media(&site, &live, index, name).await,
             None => Err(ServeError::UnknownObject),
@@ -164,3 +165,6 @@ async fn object(
     };
     Counted::new(kind, answer.await)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod store;
+mod text;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 
 pub use catalog::Catalog;
 pub use store::MediaStore;
+pub use text::PlaylistText;
 
 /// What a rendition carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +84,9 @@ pub struct LiveStream {
 #[derive(Debug)]
 struct Inner {
     renditions: Vec<Rendition>,
-    multivariant: Option<Bytes>,
+    multivariant: Option<Arc<PlaylistText>>,
     /// Texts rendered since the last batch: a playlist is a function of the pushes.
-    rendered: HashMap<(usize, Option<Skip>), Bytes>,
+    rendered: HashMap<(usize, Option<Skip>), Arc<PlaylistText>>,
 }
 
 /// One rendition's playlist and media.
@@ -114,7 +116,7 @@ pub enum PlaylistAnswer {
     /// Send it.
     Ready {
         /// The playlist.
-        text: Bytes,
+        text: Arc<PlaylistText>,
         /// Whether directives made it one that can be cached for long.
         blocking: bool,
         /// When the last source frame of the newest part arrived.
@@ -259,14 +261,14 @@ impl LiveStream {
 
     /// Sets the Multivariant Playlist, once every rendition's configuration is known.
     pub fn set_multivariant(&self, text: String) {
-        self.inner.lock().multivariant = Some(Bytes::from(text));
+        self.inner.lock().multivariant = Some(Arc::new(PlaylistText::new(text)));
         for change in &self.changes {
             change.send_modify(|version| *version += 1);
         }
     }
 
     /// The Multivariant Playlist, once there is one and a first segment to play.
-    pub fn multivariant(&self) -> Option<Bytes> {
+    pub fn multivariant(&self) -> Option<Arc<PlaylistText>> {
         self.inner.lock().multivariant.clone()
     }
 
@@ -356,9 +358,9 @@ impl LiveStream {
 }
 
 impl Inner {
-    fn render(&mut self, rendition: usize, skip: Option<Skip>) -> Bytes {
+    fn render(&mut self, rendition: usize, skip: Option<Skip>) -> Arc<PlaylistText> {
         if let Some(text) = self.rendered.get(&(rendition, skip)) {
-            return text.clone();
+            return Arc::clone(text);
         }
         let reports: Vec<RenditionReport> = self
             .renditions
@@ -374,9 +376,10 @@ impl Inner {
         let text = self
             .renditions
             .get(rendition)
-            .map(|own| Bytes::from(own.playlist.render(&request)))
+            .map(|own| own.playlist.render(&request))
             .unwrap_or_default();
-        self.rendered.insert((rendition, skip), text.clone());
+        let text = Arc::new(PlaylistText::new(text));
+        self.rendered.insert((rendition, skip), Arc::clone(&text));
         text
     }
 }

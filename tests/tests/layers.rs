@@ -11,6 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 25] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
+    ("content-coding", Layer::Pure, &[]),
     ("gifts", Layer::Pure, &["rooms"]),
     ("hls", Layer::Pure, &[]),
     ("nut", Layer::Pure, &[]),
@@ -42,6 +43,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 25] = [
             "channels",
             "chat-archive",
             "cmaf",
+            "content-coding",
             "database",
             "filter-registry",
             "gift-records",
@@ -64,6 +66,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 25] = [
         &[
             "bus",
             "cache-policy",
+            "content-coding",
             "filter-registry",
             "gifts",
             "hls",

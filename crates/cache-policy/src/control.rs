@@ -24,6 +24,8 @@ pub struct CacheControl {
     pub no_cache: bool,
     /// Not to be stored (5.2.2.5).
     pub no_store: bool,
+    /// Not to be changed on the way, compressed for instance (5.2.2.6).
+    pub no_transform: bool,
     /// Not for a shared cache (5.2.2.7).
     pub private: bool,
     /// May be stored whatever its status (5.2.2.9).
@@ -77,6 +79,7 @@ impl CacheControl {
             "must-revalidate" | "proxy-revalidate" => self.must_revalidate = true,
             "no-cache" => self.no_cache = true,
             "no-store" => self.no_store = true,
+            "no-transform" => self.no_transform = true,
             "private" => self.private = true,
             "public" => self.public = true,
             "s-maxage" => first_wins(&mut self.s_maxage, value),
@@ -146,7 +149,7 @@ mod tests {
 
     #[test]
     fn directives_are_read_as_rfc_9111_5_2_says() {
-        let table: [(&str, Change); 12] = [
+        let table: [(&str, Change); 13] = [
             ("", |_| {}),
             ("community=\"UCI\", , only-if-cached", |_| {}),
             ("max-age=12", |c| c.max_age = seconds(12)),
@@ -159,6 +162,7 @@ mod tests {
                 (c.s_maxage, c.max_age) = (seconds(1), seconds(9));
             }),
             ("no-cache=\"set-cookie, x\"", |c| c.no_cache = true),
+            ("No-Transform", |c| c.no_transform = true),
             ("private=\"max-age=5, no-store\"", |c| c.private = true),
             ("x=\"a\\\", no-store\", public", |c| c.public = true),
             ("proxy-revalidate, no-store", |c| {

@@ -65,6 +65,8 @@ struct Progress {
 struct Shared {
     head: OnceLock<ObjectHead>,
     chunks: RwLock<Vec<Bytes>>,
+    /// Set before the phase is [`Phase::Complete`].
+    object: OnceLock<Arc<Object>>,
     progress: watch::Sender<Progress>,
 }
 
@@ -99,6 +101,7 @@ pub fn flight(bytes_max: u64) -> (FlightWriter, Flight) {
     let shared = Arc::new(Shared {
         head: OnceLock::new(),
         chunks: RwLock::new(Vec::new()),
+        object: OnceLock::new(),
         progress,
     });
     let writer = FlightWriter {
@@ -144,11 +147,12 @@ impl FlightWriter {
         self.bytes
     }
 
-    /// Ends the flight as a whole object, and returns that object for the cache.
+    /// Ends the flight as a whole object, and returns that object for the cache: the one that its
+    /// readers share ([`FlightReader::whole`]).
     ///
     /// `None` if the announced `Content-Length` was not met or no head was published: the flight
     /// is then aborted.
-    pub fn complete(self) -> Option<Object> {
+    pub fn complete(self) -> Option<Arc<Object>> {
         let head = self.shared.head.get().cloned();
         let whole = head.as_ref().is_some_and(|head| {
             head.content_length
@@ -158,9 +162,14 @@ impl FlightWriter {
             self.end(Phase::Aborted(FillError::Broken));
             return None;
         };
-        let body = join(&self.shared.chunks.read());
+        let body = join(&mut self.shared.chunks.write());
+        let object = self
+            .shared
+            .object
+            .get_or_init(|| Arc::new(Object::new(head, body)));
+        let object = Arc::clone(object);
         self.end(Phase::Complete);
-        Some(Object { head, body })
+        Some(object)
     }
 
     /// Ends the flight early: every reader gets `error`.
@@ -239,23 +248,50 @@ impl FlightReader {
         }
     }
 
+    /// Waits for the end of the fill: the whole object, one for all readers. Cancel-safe.
+    ///
+    /// # Errors
+    /// The reason, if the flight ended early.
+    pub async fn whole(&mut self) -> Result<Arc<Object>, FillError> {
+        loop {
+            let phase = self.progress.borrow_and_update().phase;
+            if let Phase::Aborted(error) = phase {
+                return Err(error);
+            }
+            if let Some(object) = self.shared.object.get() {
+                return Ok(Arc::clone(object));
+            }
+            if self.progress.changed().await.is_err() {
+                return Err(FillError::Abandoned);
+            }
+        }
+    }
+
     /// Whether the whole object is already here, so that no reader will wait for any of it.
     pub fn is_complete(&self) -> bool {
         self.progress.borrow().phase == Phase::Complete
     }
 }
 
-/// One buffer of all pieces; no copy when there is only one.
-fn join(chunks: &[Bytes]) -> Bytes {
+/// One buffer of all pieces; no copy when there is only one. The pieces become slices of it, so that
+/// readers who are still at them do not keep the bytes a second time.
+fn join(chunks: &mut [Bytes]) -> Bytes {
     match chunks {
         [] => Bytes::new(),
         [only] => only.clone(),
         many => {
             let mut whole = BytesMut::with_capacity(many.iter().map(Bytes::len).sum());
-            for chunk in many {
+            for chunk in &*many {
                 whole.extend_from_slice(chunk);
             }
-            whole.freeze()
+            let whole = whole.freeze();
+            let mut at = 0;
+            for chunk in many {
+                let end = at + chunk.len();
+                *chunk = whole.slice(at..end);
+                at = end;
+            }
+            whole
         }
     }
 }

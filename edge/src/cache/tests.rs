@@ -101,10 +101,10 @@ fn a_fill_that_goes_frees_its_key_and_its_place() {
 fn a_memo_answers_after_a_failure() {
     let cache = Cache::new(LIMITS);
     let fill = lead(&cache, "1.m4s");
-    let memo = Object {
-        head: head(Duration::from_millis(500)),
-        body: Bytes::from_static(b"sorry"),
-    };
+    let memo = Object::new(
+        head(Duration::from_millis(500)),
+        Bytes::from_static(b"sorry"),
+    );
     fill.abort(FillError::Broken, Some(memo));
     assert!(matches!(
         cache.lookup(&key("1.m4s"), Instant::now()),

@@ -11,9 +11,10 @@ use bytes::Bytes;
 use cache_policy::{
     CacheStatus, Forward, RangeDecision, decide_range, if_none_match, unsatisfied_content_range,
 };
+use content_coding::{Coding, negotiate};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
-use pingora_http::ResponseHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::EdgeProxy;
@@ -28,6 +29,9 @@ const OWN_FIELDS: usize = 8;
 
 /// `Access-Control-Max-Age` of a preflight, in seconds: what browsers take at most.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("7200");
+
+/// What playlists are compressed in, smallest first.
+const CODINGS: [Coding; 2] = [Coding::Zstd, Coding::Gzip];
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +54,7 @@ impl EdgeProxy {
         let now = Instant::now();
         let left = object.head.fresh_left(now).as_secs();
         let status = CacheStatus::hit().ttl_seconds(i64::try_from(left).unwrap_or(i64::MAX));
-        self.respond_whole(session, context, &object.head, &object.body, status)
-            .await
+        self.respond_whole(session, context, object, status).await
     }
 
     /// An object in flight. `led`: this request started the flight, and whether a stale object was
@@ -82,18 +85,18 @@ impl EdgeProxy {
             .stored(!head.fresh_for.is_zero())
             .collapsed(led.is_none());
         let request = session.req_header();
+        let compressible = head.is_compressible();
         // HTTP/1.0 cannot tell a whole body of unknown length from a broken one; a range needs the
-        // whole length, and a HEAD or 304 no body. All wait for the end of the fill.
+        // whole length, and a HEAD or 304 no body; and what is compressed is compressed as a whole.
+        // All wait for the end of the fill.
         if reader.is_complete()
+            || (compressible && coding_for(request) != Coding::Identity)
             || request.version == Version::HTTP_10
             || request.method == Method::HEAD
             || request.headers.contains_key(header::RANGE)
         {
-            return match self.wait(session, read_all(&mut reader)).await? {
-                Ok(body) => {
-                    self.respond_whole(session, context, &head, &body, status)
-                        .await
-                }
+            return match self.wait(session, reader.whole()).await? {
+                Ok(object) => self.respond_whole(session, context, &object, status).await,
                 Err(error) => {
                     let problem = problem_of(error);
                     self.respond_problem(session, context, problem).await
@@ -113,6 +116,9 @@ impl EdgeProxy {
         status: CacheStatus,
     ) -> Result<()> {
         let mut response = self.response(session, context, head, status)?;
+        if head.is_compressible() {
+            vary(&mut response)?;
+        }
         if protocol(session.as_downstream()) == "h1" {
             // pingora holds back what it writes under a Content-Length until its buffer is full;
             // every chunk of a chunked body goes out at once.
@@ -141,21 +147,32 @@ impl EdgeProxy {
         &self,
         session: &mut Session,
         context: &Context,
-        head: &ObjectHead,
-        body: &Bytes,
+        object: &Object,
         status: CacheStatus,
     ) -> Result<()> {
+        let head = &object.head;
         let mut response = self.response(session, context, head, status)?;
         let request = session.req_header();
-        let mut body = body.clone();
+        let mut coding = Coding::Identity;
+        if object.is_compressible() {
+            coding = coding_for(request);
+            vary(&mut response)?;
+        }
+        let (mut body, coding) = object.coded(coding, || self.metrics.compressed(coding));
+        if let Some(tag) = head.etag(coding) {
+            response.insert_header(header::ETAG, tag)?;
+        }
         if head.status == StatusCode::OK {
-            if if_none_match(&request.headers, &head.headers) {
+            if if_none_match(&request.headers, &response.headers) {
                 response.set_status(StatusCode::NOT_MODIFIED)?;
                 return self.write_bodiless(session, context, response).await;
             }
+            if coding != Coding::Identity {
+                response.insert_header(header::CONTENT_ENCODING, coding.as_str())?;
+            }
             response.insert_header(header::ACCEPT_RANGES, "bytes")?;
             let length = body.len() as u64;
-            match decide_range(&request.headers, &head.headers, length) {
+            match decide_range(&request.headers, &response.headers, length) {
                 RangeDecision::Full | RangeDecision::Ignored => {}
                 RangeDecision::Partial(range) => {
                     response.set_status(StatusCode::PARTIAL_CONTENT)?;
@@ -301,7 +318,6 @@ impl EdgeProxy {
         for (name, value) in &list {
             response.append_header(name, value)?;
         }
-        response.insert_header("priority", context.kind.priority())?;
         if let Some(alt_svc) = self.alt_svc(session) {
             response.insert_header(header::ALT_SVC, alt_svc)?;
         }
@@ -354,6 +370,7 @@ impl EdgeProxy {
         mut response: ResponseHeader,
         end: bool,
     ) -> Result<Sent> {
+        prioritise(&mut response, context)?;
         let mut instead = None;
         if let Some(filtering) = &context.filtering {
             let request = session.req_header();
@@ -369,7 +386,8 @@ impl EdgeProxy {
             self.metrics.head_seconds.observe(took.as_secs_f64());
             return Ok(Sent::Head);
         };
-        let response = self.reply_head(session, reply.status, &reply.headers, &reply.body)?;
+        let mut response = self.reply_head(session, reply.status, &reply.headers, &reply.body)?;
+        prioritise(&mut response, context)?;
         let bodiless = reply.body.is_empty() || session.req_header().method == Method::HEAD;
         session
             .write_response_header(Box::new(response), bodiless)
@@ -431,12 +449,30 @@ pub(super) fn is_secure(session: &Session) -> bool {
             .is_some_and(|digest| digest.ssl_digest.is_some())
 }
 
-async fn read_all(reader: &mut FlightReader) -> Result<Bytes, FillError> {
-    let mut whole = bytes::BytesMut::new();
-    while let Some(chunk) = reader.chunk().await? {
-        whole.extend_from_slice(&chunk);
+/// What a playlist is to be compressed in for whoever asks.
+fn coding_for(request: &RequestHeader) -> Coding {
+    negotiate(&request.headers, &CODINGS)
+}
+
+/// Says of a playlist that it depends on `Accept-Encoding`, unless it does so already.
+fn vary(response: &mut ResponseHeader) -> Result<()> {
+    let lines = response.headers.get_all(header::VARY).iter();
+    let mut names = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','));
+    if !names.any(|name| name.trim().eq_ignore_ascii_case("accept-encoding")) {
+        response.append_header(header::VARY, "Accept-Encoding")?;
     }
-    Ok(whole.freeze())
+    Ok(())
+}
+
+/// Gives an answer an urgency (RFC 9218) unless it has one: an object's own comes from the origin,
+/// which knows the rungs.
+pub(super) fn prioritise(response: &mut ResponseHeader, context: &Context) -> Result<()> {
+    if !response.headers.contains_key("priority") {
+        response.insert_header("priority", context.kind.priority())?;
+    }
+    Ok(())
 }
 
 fn problem_of(error: FillError) -> Problem {

@@ -26,7 +26,7 @@ use self::handshake::{Handshake, handshake};
 use super::EdgeProxy;
 use super::admit::{Credentials, Refusal, status_of};
 use super::log::Context;
-use super::respond::{Sent, is_secure};
+use super::respond::{Sent, is_secure, prioritise};
 use super::route::Door;
 use crate::control::asker;
 use crate::frontend::protocol;
@@ -197,7 +197,8 @@ impl EdgeProxy {
             Some(_) => StatusCode::SWITCHING_PROTOCOLS,
             None => StatusCode::OK,
         };
-        let mut response = ResponseHeader::build_no_case(status, Some(4))?;
+        let mut response = ResponseHeader::build_no_case(status, Some(5))?;
+        prioritise(&mut response, context)?;
         if let Some(named) = named {
             response.insert_header(header::SEC_WEBSOCKET_PROTOCOL, named)?;
         }
@@ -249,6 +250,8 @@ impl EdgeProxy {
         response.insert_header(header::CACHE_CONTROL, "no-store")?;
         // nginx in front would wait for more.
         response.insert_header("x-accel-buffering", "no")?;
+        // Each event is of use by itself (RFC 9218 section 4.2).
+        response.insert_header("priority", "u=3, i")?;
         if protocol(session.as_downstream()) == "h1" {
             response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         }

@@ -52,13 +52,16 @@ impl Kind {
         }
     }
 
-    /// RFC 9218 urgency, by RFC 8216bis Appendix B.1: playlists 1, media after them.
+    /// RFC 9218 urgency of an answer that brings none from the origin, by RFC 8216bis Appendix B.1:
+    /// playlists 1, media from 2 to 6, all rungs alike. Pages go before pictures: nothing plays
+    /// before they are there. What is refused for its URL goes with playlists: it is short, and most
+    /// of it answers a player's reload. What is left has the RFC's default.
     pub fn priority(self) -> &'static str {
         match self {
-            Self::Multivariant | Self::Playlist => "u=1",
-            Self::Init | Self::Part => "u=2",
-            Self::Segment => "u=3",
-            Self::Control | Self::Page | Self::Room | Self::Streams | Self::Refused => "u=4",
+            Self::Multivariant | Self::Playlist | Self::Refused => "u=1",
+            Self::Init | Self::Page => "u=2",
+            Self::Part | Self::Segment => "u=3",
+            Self::Control | Self::Room | Self::Streams => "u=3",
         }
     }
 }

@@ -28,11 +28,10 @@ use crate::problem::Problem;
 const ATTEMPTS_PER_PARENT_MAX: usize = 2;
 
 /// Fields of a parent's answer that say something of that hop alone; this edge writes its own.
-const OF_ONE_HOP: [HeaderName; 5] = [
+const OF_ONE_HOP: [HeaderName; 4] = [
     header::ALT_SVC,
     header::CONTENT_LENGTH,
     header::DATE,
-    HeaderName::from_static("priority"),
     header::SERVER,
 ];
 
@@ -236,7 +235,7 @@ impl Inner {
 
     /// Ends a flight that has no head yet with an answer of this edge's own.
     fn answer_with_problem(&self, mut fill: Fill, problem: Problem) {
-        let Object { head, body } = self.memo(problem);
+        let Object { head, body, .. } = self.memo(problem);
         fill.writer().head(head);
         if fill.writer().push(body).is_ok() {
             fill.complete();
@@ -248,18 +247,16 @@ impl Inner {
         let mut headers = HeaderMap::new();
         Problem::write_headers(&mut headers);
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        Object {
-            head: ObjectHead {
-                status: problem.status,
-                headers,
-                content_length: Some(body.len() as u64),
-                age_at_receipt: Duration::ZERO,
-                received_at: Instant::now(),
-                fresh_for: self.settings.error_memo,
-                own_error: true,
-            },
-            body: Bytes::from(body),
-        }
+        let head = ObjectHead {
+            status: problem.status,
+            headers,
+            content_length: Some(body.len() as u64),
+            age_at_receipt: Duration::ZERO,
+            received_at: Instant::now(),
+            fresh_for: self.settings.error_memo,
+            own_error: true,
+        };
+        Object::new(head, Bytes::from(body))
     }
 
     fn asked(&self, parent: &str, outcome: &str) {
@@ -284,7 +281,7 @@ async fn read_head(
 ) -> pingora_error::Result<()> {
     let mut head = RequestHeader::build("GET", request.path_and_query.as_bytes(), Some(4))?;
     head.insert_header(header::HOST, parent.authority())?;
-    // Bodies are kept and shared as they are: identity alone, so that one request serves all.
+    // One request serves all: what is to be compressed is compressed here, from this.
     head.insert_header(header::ACCEPT_ENCODING, "identity")?;
     if let Some(authorization) = &request.authorization {
         head.insert_header(header::AUTHORIZATION, authorization)?;

@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 use loadtest::client::Protocol;
-use loadtest::{conform, safety};
+use loadtest::{conform, play, safety};
 
 use super::{Common, Output};
-
-/// Lateness that is this machine's, and not the server's.
-const SLACK: Duration = Duration::from_millis(150);
 
 #[derive(Debug, Args)]
 pub(super) struct ConformArgs {
@@ -25,6 +22,9 @@ pub(super) struct ConformArgs {
     /// without it; all are watched.
     #[arg(long, value_name = "NAME")]
     rendition: Option<String>,
+    /// Lateness that is this machine's, and not the server's: more on a busy one.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 150, value_parser = clap::value_parser!(u64).range(0..=2_000))]
+    slack: u64,
 }
 
 #[expect(clippy::print_stderr, reason = "what a long command does")]
@@ -35,12 +35,14 @@ fn tell(line: &str) {
 pub(super) async fn probe(common: &Common, args: &ConformArgs) -> anyhow::Result<Output> {
     safety::check_target(&args.url, common.allow_remote).await?;
     let plan = conform::Plan {
-        url: args.url.clone(),
-        protocol: args.protocol,
-        trust: common.trust(),
-        duration: Duration::from_secs(args.seconds),
+        stream: play::Plan {
+            url: args.url.clone(),
+            protocol: args.protocol,
+            trust: common.trust(),
+            duration: Duration::from_secs(args.seconds),
+        },
         rendition: args.rendition.clone(),
-        slack: SLACK,
+        slack: Duration::from_millis(args.slack),
         tell,
     };
     let report = conform::run(&plan).await?;

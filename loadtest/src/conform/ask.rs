@@ -5,13 +5,19 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::multivariant::{Listed, resolve};
-use super::playlist::Playlist;
+use super::playlist::{ByteRange, Playlist};
 use super::probe::{Prober, with_query};
 use super::record::{Answer, Asked, Delta, Load, Watch, Why};
 use super::watch;
 
 /// How often what happens once a part is asked for.
 const ROUNDS: usize = 3;
+
+/// Pairs of a playlist and an update, of one moment, that are looked for.
+const PAIRS: usize = 2;
+
+/// After so many pairs that is enough: on a busy machine one of two requests comes late.
+const PAIRS_MAX: usize = 6;
 
 /// Identical requests at once.
 const TOGETHER: usize = 5;
@@ -60,6 +66,15 @@ pub(super) async fn removed(prober: &Prober, watch: &Watch) -> Vec<Asked> {
         asked.push(of(why, place, answer));
     }
     asked
+}
+
+/// Asks for the Media Initialization Section that was hinted last.
+pub(super) async fn hinted_map(prober: &Prober, watch: &Watch) -> Option<Asked> {
+    let mut loads = watch.loads.iter().rev();
+    let (load, hint) = loads.find_map(|load| Some((load, load.playlist.hint("MAP")?)))?;
+    let path = resolve(&watch.listed.path, hint.get("URI")?);
+    let answer = prober.get(&path, &[]).await;
+    Some(of(Why::HintedMap, load.playlist.next(), answer))
 }
 
 /// What [`removed`] asks for at `now`.
@@ -181,28 +196,41 @@ impl Ask<'_> {
         asked
     }
 
-    /// A playlist, and an update of the same moment.
+    /// Playlists, and updates of both kinds of the same moment.
     async fn deltas(&self) -> Vec<Delta> {
         let mut deltas = Vec::new();
-        for _ in 0..ROUNDS {
-            let (msn, part) = self.now().await.next();
-            let query = format!("_HLS_msn={msn}&_HLS_part={part}");
-            let skip = format!("{query}&_HLS_skip=YES");
-            let (full, update) = tokio::join!(
-                self.prober.playlist(self.path, &query),
-                self.prober.playlist(self.path, &skip)
-            );
-            let load = |(answer, playlist): (Answer, Playlist)| Load {
-                wanted: Some((msn, part)),
-                answer,
-                playlist,
-            };
-            deltas.push(Delta {
-                full: load(full),
-                update: load(update),
-            });
+        for v2 in [false, true] {
+            let (mut tried, mut same) = (0, 0);
+            while same < PAIRS && tried < PAIRS_MAX {
+                let pair = self.pair(v2).await;
+                tried += 1;
+                same += usize::from(pair.is_of_one_moment());
+                deltas.push(pair);
+            }
         }
         deltas
+    }
+
+    async fn pair(&self, v2: bool) -> Delta {
+        // The next segment: both are held until it begins, also where a cache is behind or one of
+        // them comes late. What is there already has other versions under other directives.
+        let wanted = (self.now().await.open.msn + 1, 0);
+        let query = format!("_HLS_msn={}&_HLS_part={}", wanted.0, wanted.1);
+        let skip = format!("{query}&_HLS_skip={}", if v2 { "v2" } else { "YES" });
+        let (full, update) = tokio::join!(
+            self.prober.playlist(self.path, &query),
+            self.prober.playlist(self.path, &skip)
+        );
+        let load = |(answer, playlist): (Answer, Playlist)| Load {
+            wanted: Some(wanted),
+            answer,
+            playlist,
+        };
+        Delta {
+            v2,
+            full: load(full),
+            update: load(update),
+        }
     }
 
     /// Hinted parts, as soon as they are hinted, and once more when they are there.
@@ -210,14 +238,27 @@ impl Ask<'_> {
         let mut asked = Vec::new();
         for _ in 0..ROUNDS {
             let now = self.now().await;
-            let mut hints = now.hints.iter().filter(|it| it.get("TYPE") == Some("PART"));
-            let Some(uri) = hints.next().and_then(|it| it.get("URI")) else {
+            let Some(hint) = now.hint("PART") else {
                 continue;
             };
-            let path = resolve(self.path, uri);
-            let answer = self.prober.get(&path, &[]).await;
+            let path = resolve(self.path, hint.get("URI").unwrap_or_default());
+            let range = match (
+                hint.get("BYTERANGE-START"),
+                hint.integer("BYTERANGE-LENGTH"),
+            ) {
+                (None, None) => None,
+                (_, Some(length)) => Some(ByteRange {
+                    first: hint.integer("BYTERANGE-START").unwrap_or(0),
+                    length,
+                }),
+                // What is open at its end is as long as what comes, of which this is a piece.
+                (Some(_), None) => continue,
+            };
+            let range = range.map(ByteRange::field);
+            let fields: Vec<_> = range.iter().map(|it| ("range", it.as_str())).collect();
+            let answer = self.prober.get(&path, &fields).await;
             asked.push(of(Why::Hinted, now.next(), answer));
-            let later = self.prober.get(&path, &[]).await;
+            let later = self.prober.get(&path, &fields).await;
             asked.push(of(Why::HintedAgain, now.next(), later));
         }
         asked
@@ -234,6 +275,11 @@ impl Ask<'_> {
             let answer = self.prober.get(&path, &gzip).await;
             asked.push(of(Why::Gzip, (msn, part), answer));
         }
+        asked.push(of(
+            Why::Preflight,
+            (msn, part),
+            self.prober.preflight(self.path).await,
+        ));
         let never = resolve(self.path, "never-was.0.m4s");
         asked.push(of(
             Why::Unknown,
@@ -242,6 +288,11 @@ impl Ask<'_> {
         ));
         if let Some((place, listed)) = now.last().and_then(|at| now.part(at).map(|it| (at, it))) {
             let path = resolve(self.path, &listed.uri);
+            asked.push(of(
+                Why::Preflight,
+                place,
+                self.prober.preflight(&path).await,
+            ));
             let range = self.prober.get(&path, &[("range", "bytes=0-63")]).await;
             asked.push(of(Why::Range, place, range));
             for _ in 0..2 {

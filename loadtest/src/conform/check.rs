@@ -53,10 +53,7 @@ fn playlists(record: &Record) -> Vec<&Answer> {
         .iter()
         .flat_map(|pair| [&pair.full, &pair.update]);
     let loads = record.loads().map(|(_, load)| load).chain(deltas);
-    let asked = record
-        .asked
-        .iter()
-        .filter(|asked| is_playlist(&asked.answer));
+    let asked = record.gets().filter(|asked| is_playlist(&asked.answer));
     let asked = asked
         .map(|asked| &asked.answer)
         .filter(|answer| answer.good());
@@ -68,7 +65,7 @@ fn medias(record: &Record) -> Vec<&Answer> {
     let fetched = record
         .media()
         .flat_map(|(_, media)| media.parts.iter().chain([&media.init, &media.whole]));
-    let asked = record.asked.iter().map(|asked| &asked.answer);
+    let asked = record.gets().map(|asked| &asked.answer);
     let asked = asked.filter(|answer| !is_playlist(answer));
     fetched
         .chain(asked)
@@ -78,7 +75,7 @@ fn medias(record: &Record) -> Vec<&Answer> {
 
 /// All answers that are errors.
 fn errors(record: &Record) -> Vec<&Answer> {
-    let asked = record.asked.iter().map(|asked| &asked.answer);
+    let asked = record.gets().map(|asked| &asked.answer);
     let failed = record.watches.iter().flat_map(|watch| &watch.failed);
     asked
         .chain(failed)

@@ -50,6 +50,39 @@ impl Attributes {
     }
 }
 
+/// Bytes of a resource: `BYTERANGE` of a part or a map, `EXT-X-BYTERANGE` (section 4.4.4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRange {
+    /// The first byte.
+    pub first: u64,
+    /// How many bytes.
+    pub length: u64,
+}
+
+impl ByteRange {
+    /// Reads `<n>[@<o>]`; without `o` it begins at `follows`, where the range before ended.
+    pub fn parse(text: &str, follows: Option<u64>) -> Option<Self> {
+        let (length, first) = match text.split_once('@') {
+            Some((length, first)) => (length, Some(first.parse().ok()?)),
+            None => (text, follows),
+        };
+        Some(Self {
+            first: first?,
+            length: length.parse().ok()?,
+        })
+    }
+
+    /// The first byte behind it.
+    pub fn end(self) -> u64 {
+        self.first.saturating_add(self.length)
+    }
+
+    /// The value of a `Range` field (RFC 9110 section 14.2).
+    pub fn field(self) -> String {
+        format!("bytes={}-{}", self.first, self.end().saturating_sub(1))
+    }
+}
+
 /// `EXT-X-PART` (section 4.4.4.9).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Part {
@@ -62,7 +95,7 @@ pub struct Part {
     /// GAP=YES.
     pub gap: bool,
     /// BYTERANGE.
-    pub byte_range: Option<String>,
+    pub byte_range: Option<ByteRange>,
 }
 
 /// A Media Segment, or the tail of a playlist that is not one yet.
@@ -83,9 +116,11 @@ pub struct Segment {
     /// EXT-X-GAP.
     pub gap: bool,
     /// EXT-X-BYTERANGE.
-    pub byte_range: bool,
+    pub byte_range: Option<ByteRange>,
     /// URI of the EXT-X-MAP that applies.
     pub map: Option<String>,
+    /// Its BYTERANGE.
+    pub map_range: Option<ByteRange>,
     /// Tags that stand behind the first part, and must not.
     pub misplaced: Vec<String>,
 }
@@ -143,7 +178,7 @@ impl Playlist {
         }
         let mut playlist = reader.playlist;
         playlist.open = reader.segment;
-        playlist.open.map = reader.map;
+        (playlist.open.map, playlist.open.map_range) = reader.map;
         let skipped = playlist
             .skip
             .as_ref()
@@ -157,6 +192,12 @@ impl Playlist {
         playlist.open.msn = msn;
         playlist.lines = lines;
         playlist
+    }
+
+    /// The EXT-X-PRELOAD-HINT of this TYPE that has a URI.
+    pub fn hint(&self, kind: &str) -> Option<&Attributes> {
+        let mut hints = self.hints.iter();
+        hints.find(|it| it.get("TYPE") == Some(kind) && it.get("URI").is_some())
     }
 
     /// The part to ask for next: Media Sequence Number and index.

@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use futures::future::join_all;
+use http::Method;
 
-use crate::client::{Client, Protocol, Target, Trust};
+use crate::client::{Client, Protocol, RequestError, Target};
+use crate::play;
 
 use super::ask::{self, Questions};
 use super::multivariant::{Listed, listed};
 use super::playlist::Playlist;
 use super::record::{Answer, Asked, Record, Watch, Why};
 use super::report::Report;
-use super::{ORIGIN, check, watch};
+use super::{ORIGIN, REQUESTED_FIELD, check, watch};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -24,14 +26,8 @@ const WATCHED_MAX: usize = 16;
 /// What to probe, and for how long.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The Multivariant Playlist.
-    pub url: String,
-    /// Over which protocol.
-    pub protocol: Protocol,
-    /// Whose certificate is good enough.
-    pub trust: Trust,
-    /// How long to watch.
-    pub duration: Duration,
+    /// The Multivariant Playlist, and how it is watched.
+    pub stream: play::Plan,
     /// Which Media Playlist single requests are about: a piece of its URI. The first variant
     /// without it.
     pub rendition: Option<String>,
@@ -43,8 +39,9 @@ pub struct Plan {
 
 /// Watches, asks, and judges.
 pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
-    let (target, path) = Target::split(&plan.url)?;
-    let client = Client::connect(&plan.url, plan.protocol, &plan.trust).await?;
+    let stream = &plan.stream;
+    let (target, path) = Target::split(&stream.url)?;
+    let client = stream.connect().await?;
     let prober = Prober {
         client,
         began: Instant::now(),
@@ -53,7 +50,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     ensure!(
         multivariant.good(),
         "{} answered {} {}",
-        plan.url,
+        stream.url,
         multivariant.status,
         multivariant.error.as_deref().unwrap_or("")
     );
@@ -61,18 +58,18 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     ensure!(
         text.contains("#EXT-X-STREAM-INF"),
         "{} is no Multivariant Playlist",
-        plan.url
+        stream.url
     );
     let mut playlists = listed(&path, &text);
     ensure!(
         !playlists.is_empty(),
         "{} lists no Media Playlist",
-        plan.url
+        stream.url
     );
     playlists.truncate(WATCHED_MAX);
     let main = main_of(&playlists, plan.rendition.as_deref())?;
     playlists.swap(0, main);
-    let modern = modern(plan, &path).await;
+    let modern = modern(stream, &path).await;
     let (watches, questions) = observe(plan, &prober, playlists).await;
     let mut asked = vec![Asked {
         why: Why::Multivariant,
@@ -82,7 +79,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     }];
     asked.extend(questions.asked);
     let record = Record {
-        protocol: plan.protocol,
+        protocol: stream.protocol,
         server: target.url(""),
         modern,
         watches,
@@ -90,7 +87,11 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
         deltas: questions.deltas,
         slack: plan.slack,
     };
-    Ok(Report::new(plan.url.clone(), &record, check::all(&record)))
+    Ok(Report::new(
+        stream.url.clone(),
+        &record,
+        check::all(&record),
+    ))
 }
 
 /// The place of the Media Playlist that single requests are about.
@@ -109,10 +110,10 @@ fn main_of(playlists: &[Listed], wanted: Option<&str>) -> anyhow::Result<usize> 
 
 /// Watches for as long as the plan says, and until all is asked; then fetches media.
 async fn observe(plan: &Plan, prober: &Prober, playlists: Vec<Listed>) -> (Vec<Watch>, Questions) {
-    let seconds = plan.duration.as_secs_f64();
+    let seconds = plan.stream.duration.as_secs_f64();
     (plan.tell)(&format!("{} Media Playlists, {seconds} s", playlists.len()));
     let asking = AtomicBool::new(true);
-    let until = Instant::now() + plan.duration;
+    let until = Instant::now() + plan.stream.duration;
     let going = || asking.load(Ordering::Relaxed) || Instant::now() < until;
     let first = playlists.first().cloned();
     let questions = async {
@@ -133,6 +134,7 @@ async fn observe(plan: &Plan, prober: &Prober, playlists: Vec<Listed>) -> (Vec<W
     (plan.tell)("fetching parts and segments");
     if let Some(main) = watches.first() {
         questions.asked.extend(ask::removed(prober, main).await);
+        questions.asked.extend(ask::hinted_map(prober, main).await);
     }
     for watch in &mut watches {
         watch.media = watch::media(prober, watch).await;
@@ -141,13 +143,13 @@ async fn observe(plan: &Plan, prober: &Prober, playlists: Vec<Listed>) -> (Vec<W
 }
 
 /// Whether the server speaks HTTP/2 or HTTP/3.
-async fn modern(plan: &Plan, path: &str) -> Result<(), String> {
-    if plan.protocol != Protocol::H1 {
+async fn modern(stream: &play::Plan, path: &str) -> Result<(), String> {
+    if stream.protocol != Protocol::H1 {
         return Ok(());
     }
     let mut why = Vec::new();
     for protocol in [Protocol::H2, Protocol::H3] {
-        match Client::connect(&plan.url, protocol, &plan.trust).await {
+        match Client::connect(&stream.url, protocol, &stream.trust).await {
             Ok(client) => match client.fetch(path, &[]).await {
                 Ok(_) => return Ok(()),
                 Err(error) => why.push(format!("{protocol}: {error}")),
@@ -173,9 +175,26 @@ impl Prober {
 
     /// Asks for `path`, with these fields.
     pub(super) async fn get(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.ask(Method::GET, path, fields).await
+    }
+
+    /// Asks for leave to ask for `path`, as browsers do before a request with a field of its own.
+    pub(super) async fn preflight(&self, path: &str) -> Answer {
+        let fields = [
+            ("access-control-request-method", "GET"),
+            ("access-control-request-headers", REQUESTED_FIELD),
+        ];
+        self.ask(Method::OPTIONS, path, &fields).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, fields: &[(&str, &str)]) -> Answer {
         let asked = self.began.elapsed();
         let fields = [&[("origin", ORIGIN)], fields].concat();
-        let fetched = tokio::time::timeout(PATIENCE, self.client.fetch(path, &fields)).await;
+        let fetched = async {
+            let response = self.client.request(method, path, &fields).await?;
+            Ok::<_, RequestError>(response.collect().await)
+        };
+        let fetched = tokio::time::timeout(PATIENCE, fetched).await;
         let mut answer = Answer {
             path: path.to_owned(),
             asked,

@@ -161,6 +161,10 @@ pub enum Why {
     Hinted,
     /// The hinted part, later.
     HintedAgain,
+    /// A Media Initialization Section that was hinted.
+    HintedMap,
+    /// Leave to ask for a playlist or media from another site, with a field of its own.
+    Preflight,
     /// A part for the second time.
     Again,
     /// The first bytes of a part.
@@ -187,10 +191,21 @@ pub struct Asked {
 /// A playlist and a Playlist Delta Update that were asked for together.
 #[derive(Debug, Clone)]
 pub struct Delta {
+    /// Whether EXT-X-DATERANGE may be skipped, too (`_HLS_skip=v2`).
+    pub v2: bool,
     /// The whole playlist.
     pub full: Load,
     /// The update.
     pub update: Load,
+}
+
+impl Delta {
+    /// Whether both came, and end with the same part.
+    pub fn is_of_one_moment(&self) -> bool {
+        self.full.answer.good()
+            && self.update.answer.good()
+            && self.full.playlist.next() == self.update.playlist.next()
+    }
 }
 
 /// Everything.
@@ -216,6 +231,12 @@ impl Record {
     /// The requests that were made for this reason.
     pub fn of(&self, why: Why) -> impl Iterator<Item = &Asked> {
         self.asked.iter().filter(move |asked| asked.why == why)
+    }
+
+    /// All requests but those for leave.
+    pub fn gets(&self) -> impl Iterator<Item = &Asked> {
+        let is_get = |asked: &&Asked| asked.why != Why::Preflight;
+        self.asked.iter().filter(is_get)
     }
 
     /// Every state of every Media Playlist.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::multivariant::{Listed, resolve};
-use super::playlist::{Part, Playlist};
+use super::playlist::{ByteRange, Part, Playlist};
 use super::probe::Prober;
 use super::record::{Answer, Fetched, Load, Watch};
 
@@ -66,10 +66,10 @@ pub(super) async fn media(prober: &Prober, watch: &Watch) -> Vec<Fetched> {
     for segment in last(&load.playlist) {
         let parts = join_all(segment.parts.iter().map(|it| part(prober, base, it))).await;
         let init = match &segment.map {
-            Some(uri) => prober.get(&resolve(base, uri), &[]).await,
+            Some(uri) => piece(prober, base, uri, segment.map_range).await,
             None => Answer::default(),
         };
-        let whole = prober.get(&resolve(base, &segment.uri), &[]).await;
+        let whole = piece(prober, base, &segment.uri, segment.byte_range).await;
         fetched.push(Fetched {
             segment: segment.clone(),
             init,
@@ -80,23 +80,27 @@ pub(super) async fn media(prober: &Prober, watch: &Watch) -> Vec<Fetched> {
     fetched
 }
 
-/// The last segments that were media with parts, and parts of files of their own: byte ranges of
-/// one file are the file, which is no part.
+/// The last segments that are media with parts.
 fn last(playlist: &Playlist) -> Vec<&super::playlist::Segment> {
     let mut segments: Vec<_> = playlist
         .segments
         .iter()
-        .filter(|it| !it.parts.is_empty() && !it.gap && !it.byte_range && it.map.is_some())
-        .filter(|it| {
-            it.parts
-                .iter()
-                .all(|part| !part.gap && part.byte_range.is_none())
-        })
+        .filter(|it| !it.parts.is_empty() && !it.gap && it.map.is_some())
+        .filter(|it| it.parts.iter().all(|part| !part.gap))
         .collect();
     segments.split_off(segments.len().saturating_sub(SEGMENTS))
 }
 
 /// Fetches a part.
 pub(super) async fn part(prober: &Prober, base: &str, part: &Part) -> Answer {
-    prober.get(&resolve(base, &part.uri), &[]).await
+    piece(prober, base, &part.uri, part.byte_range).await
+}
+
+/// Fetches a resource, or this range of it.
+async fn piece(prober: &Prober, base: &str, uri: &str, range: Option<ByteRange>) -> Answer {
+    let path = resolve(base, uri);
+    match range {
+        Some(range) => prober.get(&path, &[("range", &range.field())]).await,
+        None => prober.get(&path, &[]).await,
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -106,6 +106,10 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let fault = shared.fault;
+    if request.method() == Method::OPTIONS {
+        return Ok(preflight(fault));
+    }
+    let range = request.headers().get("range").map(bounds);
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or("").to_owned();
     let gzip = request
@@ -120,7 +124,7 @@ async fn answer(
     let mut reply = match (path.as_str(), is_playlist) {
         ("/live/m.m3u8", _) => reply(200, stream::MULTIVARIANT.into(), 60),
         (_, true) => playlist(&shared, rendition, &query).await,
-        _ => media(&shared, name).await,
+        _ => media(&shared, name, range).await,
     };
     let gzip = gzip && is_playlist && fault != Fault::NoGzip;
     if gzip {
@@ -150,11 +154,33 @@ async fn answer(
     if gzip {
         field("content-encoding", "gzip");
     }
+    if let Some((first, last)) = range.filter(|_| reply.status == 206) {
+        field("content-range", &format!("bytes {first}-{last}/*"));
+    }
     if reply.status < 400 || fault != Fault::NoCors {
         field("access-control-allow-origin", "*");
         field("access-control-expose-headers", "age");
     }
     Ok(response)
+}
+
+/// Leave to ask from another site, with any field.
+fn preflight(fault: Fault) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    let any = HeaderValue::from_static("*");
+    let fields = response.headers_mut();
+    fields.insert("access-control-allow-origin", any.clone());
+    if fault != Fault::NoPreflight {
+        fields.insert("access-control-allow-headers", any);
+    }
+    response
+}
+
+/// First and last byte of a `Range`.
+fn bounds(field: &HeaderValue) -> (usize, usize) {
+    let range = field.to_str().unwrap().strip_prefix("bytes=").unwrap();
+    let (first, last) = range.split_once('-').unwrap();
+    (first.parse().unwrap(), last.parse().unwrap())
 }
 
 /// RFC 1952 and 1951: one stored block, no checksum that anybody asks for.
@@ -217,7 +243,10 @@ async fn playlist(shared: &Shared, rendition: &str, query: &str) -> Reply {
             shared.wait(parts).await;
         }
     }
-    let skip = directive("_HLS_skip").is_some() && fault != Fault::NoSkip;
+    let skip = match directive("_HLS_skip").as_deref() {
+        Some("v2") => !matches!(fault, Fault::NoSkip | Fault::NoSkipV2),
+        skip => skip.is_some() && fault != Fault::NoSkip,
+    };
     let text = stream::playlist(shared.published().min(most), rendition, skip);
     reply(
         200,
@@ -226,7 +255,7 @@ async fn playlist(shared: &Shared, rendition: &str, query: &str) -> Reply {
     )
 }
 
-async fn media(shared: &Shared, name: &str) -> Reply {
+async fn media(shared: &Shared, name: &str, range: Option<(usize, usize)>) -> Reply {
     let fault = shared.fault;
     let missing = || reply(404, Vec::new(), 1);
     if name == "init.mp4" {
@@ -247,7 +276,15 @@ async fn media(shared: &Shared, name: &str) -> Reply {
         } else {
             first / PARTS
         };
-        return reply(200, stream::segment(FIRST + msn), 60);
+        let segment = stream::segment(FIRST + msn);
+        return match range {
+            Some((from, to)) if fault == Fault::ByteRanges => {
+                let parts = to / stream::part(0).len() + 1;
+                shared.wait(first + u64::try_from(parts).unwrap()).await;
+                reply(206, segment[from..=to].to_vec(), 60)
+            }
+            _ => reply(200, segment, 60),
+        };
     };
     let number = first + part;
     if number >= published && fault == Fault::HintIsMissing || number > published + LIMIT {

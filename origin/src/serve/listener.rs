@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::middleware::map_response;
 use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -19,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::priority;
 use crate::config::HttpSettings;
 
 /// The HTTP/2 connection preface (RFC 9113 section 3.4) has so many bytes; with as many, hyper
@@ -41,6 +43,8 @@ pub async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(settings.connections_max));
     let builder = builder(&settings);
+    // Here, and so over all that is merged into the router.
+    let router = router.layer(map_response(priority::add));
     let graceful = GracefulShutdown::new();
     let mut stopped = pin!(shutdown.cancelled());
     loop {

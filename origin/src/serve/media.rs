@@ -3,12 +3,12 @@
 use axum::body::Body;
 use axum::response::Response;
 use hls::ObjectName;
+use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue};
 
 use super::body::Pieces;
 use super::hold::Asked;
-use super::{ServeError, Site};
+use super::{ServeError, Site, priority};
 use crate::window::{LiveStream, MediaAnswer, RenditionKind};
 
 /// Sends an object, now or when it is complete.
@@ -36,22 +36,19 @@ pub(super) async fn media(
         .renditions()
         .get(rendition)
         .ok_or(ServeError::UnknownRendition)?;
-    // RFC 8216bis Appendix B.1 asks for urgencies from 2 to 6, and none higher for a higher
-    // bitrate: audio first, for a stutter is worse than a frozen picture.
-    let (content_type, urgency) = match kind {
-        RenditionKind::Audio => ("audio/mp4", "u=2"),
-        RenditionKind::Video => ("video/mp4", "u=3"),
+    let content_type = match kind {
+        RenditionKind::Audio => "audio/mp4",
+        RenditionKind::Video => "video/mp4",
     };
     let mut response = Response::new(Body::new(Pieces::new(held.answer)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(
-        HeaderName::from_static("priority"),
-        HeaderValue::from_static(urgency),
-    );
     let lifetime = format!("max-age={}, immutable", site.media_seconds);
     if let Ok(lifetime) = HeaderValue::try_from(lifetime) {
         headers.insert(CACHE_CONTROL, lifetime);
+    }
+    if !matches!(object, ObjectName::Init(_)) {
+        priority::set(&mut response, priority::of_media(live, rendition));
     }
     Ok(response)
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use bytes::Bytes;
+use content_coding::{Coding, negotiate};
 use hls::Rejection;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderValue, Uri};
 use tokio::time::Instant;
 
 use super::hold::Asked;
 use super::listener::Peer;
 use super::{Counted, ServeError, Site};
 use crate::metrics::RequestKind;
-use crate::window::{LiveStream, PlaylistAnswer};
+use crate::window::{LiveStream, PlaylistAnswer, PlaylistText};
 
 /// RFC 8216 section 4.
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
@@ -23,6 +23,8 @@ const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
 const BLOCKING_LIFETIME: &str = "max-age=12";
 /// Half a Target Duration.
 const PLAIN_LIFETIME: &str = "max-age=1";
+/// What playlists come in (RFC 8216bis Appendix B.1 asks for gzip), smallest first.
+const CODINGS: [Coding; 2] = [Coding::Zstd, Coding::Gzip];
 
 /// `/live/{stream}/index.m3u8`.
 pub(super) async fn multivariant(
@@ -47,7 +49,8 @@ pub(super) async fn multivariant(
         let held = site
             .holds
             .until(changes, patience, ServeError::HeldTooLong, ask);
-        Ok(respond(held.await?.answer, PLAIN_LIFETIME))
+        let coding = negotiate(&headers, &CODINGS);
+        Ok(respond(&site, &held.await?.answer, coding, PLAIN_LIFETIME))
     };
     Counted::new(RequestKind::Multivariant, answer.await)
 }
@@ -58,6 +61,7 @@ pub(super) async fn media_playlist(
     live: &LiveStream,
     rendition: usize,
     query: &str,
+    headers: &HeaderMap,
 ) -> Result<Response, ServeError> {
     let changes = live
         .subscribe(rendition)
@@ -88,18 +92,20 @@ pub(super) async fn media_playlist(
     } else {
         PLAIN_LIFETIME
     };
-    Ok(respond(text, lifetime))
+    let coding = negotiate(headers, &CODINGS);
+    Ok(respond(site, &text, coding, lifetime))
 }
 
-fn respond(text: Bytes, lifetime: &'static str) -> Response {
-    let mut response = Response::new(text.into());
+fn respond(site: &Site, text: &PlaylistText, coding: Coding, lifetime: &'static str) -> Response {
+    let (body, coding) = text.coded(coding, || site.metrics.compressed(coding));
+    let mut response = Response::new(body.into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(PLAYLIST_TYPE));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(lifetime));
-    // RFC 9218: playlists before all media (RFC 8216bis Appendix B.1).
-    headers.insert(
-        HeaderName::from_static("priority"),
-        HeaderValue::from_static("u=1"),
-    );
+    headers.insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
+    if coding != Coding::Identity {
+        let coding = HeaderValue::from_static(coding.as_str());
+        headers.insert(CONTENT_ENCODING, coding);
+    }
     response
 }

@@ -38,7 +38,7 @@ impl Rules {
             let PlaylistAnswer::Ready { text, .. } = live.playlist(index, "") else {
                 continue;
             };
-            let text = std::str::from_utf8(&text).map_err(|error| error.to_string())?;
+            let text = std::str::from_utf8(text.plain()).map_err(|error| error.to_string())?;
             let playlist = hls::media::parse(text).map_err(|error| format!("{error}: {text}"))?;
             let about = |broken: String| format!("{name}: {broken}\n{text}");
             alone(&playlist).map_err(about)?;

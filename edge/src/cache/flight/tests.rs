@@ -34,6 +34,8 @@ async fn readers_before_during_and_after_see_the_same_bytes() {
     assert_eq!(read_all(&mut middle).await.unwrap(), "def");
     assert_eq!(early.await.unwrap().unwrap(), "abcdef");
     assert_eq!(read_all(&mut flight.reader()).await.unwrap(), "abcdef");
+    let shared = flight.reader().whole().await.unwrap();
+    assert!(Arc::ptr_eq(&shared, &object), "one for all");
 }
 
 #[tokio::test]
@@ -46,6 +48,7 @@ async fn a_dropped_writer_is_an_error_for_every_reader_never_an_end() {
     for reader in [&mut before, &mut flight.reader()] {
         assert_eq!(reader.chunk().await.unwrap().unwrap(), "half");
         assert_eq!(reader.chunk().await, Err(FillError::Abandoned));
+        assert_eq!(reader.whole().await.unwrap_err(), FillError::Abandoned);
     }
 }
 
@@ -82,5 +85,5 @@ async fn read_all(reader: &mut FlightReader) -> Result<Bytes, FillError> {
     while let Some(chunk) = reader.chunk().await? {
         pieces.push(chunk);
     }
-    Ok(join(&pieces))
+    Ok(join(&mut pieces))
 }

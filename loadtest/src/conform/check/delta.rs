@@ -6,7 +6,8 @@ use crate::conform::report::{Check, Finding};
 pub(super) fn check(record: &Record) -> Vec<Finding> {
     vec![
         window(record),
-        skips(record),
+        skips(record, false),
+        skips(record, true),
         same(record),
         boundary(record),
         order(record),
@@ -17,12 +18,7 @@ const NONE: &str = "no pair of a playlist and an update of the same moment came"
 
 /// Pairs of the same moment.
 fn pairs(record: &Record) -> impl Iterator<Item = &Delta> {
-    let same = |pair: &&Delta| {
-        pair.full.answer.good()
-            && pair.update.answer.good()
-            && pair.full.playlist.next() == pair.update.playlist.next()
-    };
-    record.deltas.iter().filter(same)
+    record.deltas.iter().filter(|pair| pair.is_of_one_moment())
 }
 
 fn window(record: &Record) -> Finding {
@@ -39,10 +35,19 @@ fn window(record: &Record) -> Finding {
     check.done("no CAN-SKIP-UNTIL: it is the server's choice")
 }
 
-fn skips(record: &Record) -> Finding {
-    let expected = "_HLS_skip=YES is answered by a delta update where CAN-SKIP-UNTIL allows one";
-    let mut check = Check::must(record, "B1-25-skip", "6.2.5.1", expected);
-    for pair in pairs(record) {
+fn skips(record: &Record, v2: bool) -> Finding {
+    let (id, expected) = match v2 {
+        false => (
+            "B1-25-skip",
+            "_HLS_skip=YES is answered by a delta update where CAN-SKIP-UNTIL allows one",
+        ),
+        true => (
+            "B1-25-skip-v2",
+            "_HLS_skip=v2 is answered by a delta update where CAN-SKIP-UNTIL allows one",
+        ),
+    };
+    let mut check = Check::must(record, id, "6.2.5.1", expected);
+    for pair in pairs(record).filter(|pair| pair.v2 == v2) {
         let until = pair.full.playlist.control.number("CAN-SKIP-UNTIL");
         let until = until.unwrap_or(f64::INFINITY);
         let distances = pair.full.playlist.distances();
@@ -62,6 +67,17 @@ fn skips(record: &Record) -> Finding {
         });
     }
     check.done(NONE)
+}
+
+/// Whether the update has the EXT-X-DATERANGE that it has to have: all, but for what the server says
+/// that it may skip (CAN-SKIP-DATERANGES).
+fn same_date_ranges(pair: &Delta) -> bool {
+    let (full, update) = (&pair.full.playlist, &pair.update.playlist);
+    if pair.v2 && full.control.yes("CAN-SKIP-DATERANGES") {
+        let known = |line: &String| full.date_ranges.contains(line);
+        return update.date_ranges.iter().all(known);
+    }
+    full.date_ranges == update.date_ranges
 }
 
 /// The first difference between the playlist and what a client makes of the update.
@@ -88,6 +104,7 @@ fn difference(pair: &Delta) -> Option<String> {
             "RENDITION-REPORT",
         ),
         (full.open.parts == update.open.parts, "the parts at the end"),
+        (same_date_ranges(pair), "EXT-X-DATERANGE"),
     ];
     if let Some((_, what)) = heads.iter().find(|(same, _)| !same) {
         return Some(format!("{what} is another"));
@@ -182,11 +199,35 @@ mod tests {
         right(check);
         for id in [
             "B1-25-skip",
+            "B1-25-skip-v2",
             "B1-25-complete",
             "B1-25-boundary",
             "B1-16-order",
         ] {
             passed(check, id, &record());
+        }
+    }
+
+    #[test]
+    fn date_ranges_are_skipped_where_the_server_says_so() {
+        let range = "#EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2026-01-01T10:00:00Z\"\n";
+        for (control, v2, expect) in [
+            ("", false, wrong as fn(_, &str, &_)),
+            ("", true, wrong),
+            ("CAN-SKIP-DATERANGES=YES,", false, wrong),
+            ("CAN-SKIP-DATERANGES=YES,", true, passed),
+        ] {
+            let mut record = record();
+            record.deltas.retain(|pair| pair.v2 == v2);
+            for pair in &mut record.deltas {
+                for (load, end) in [(&mut pair.full, range), (&mut pair.update, "")] {
+                    let control = format!("#EXT-X-SERVER-CONTROL:{control}");
+                    let text = load.answer.text();
+                    let text = text.replace("#EXT-X-SERVER-CONTROL:", &control) + end;
+                    load.playlist = Playlist::parse(&text);
+                }
+            }
+            expect(check, "B1-25-complete", &record);
         }
     }
 
@@ -217,6 +258,9 @@ mod tests {
         let mut none = record();
         none.deltas[0].update = none.deltas[0].full.clone();
         wrong(check, "B1-25-skip", &none);
+        passed(check, "B1-25-skip-v2", &none);
+        none.deltas[1].update = none.deltas[1].full.clone();
+        wrong(check, "B1-25-skip-v2", &none);
         let mut short = record();
         for watch in &mut short.watches {
             for load in &mut watch.loads {

@@ -10,7 +10,8 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
     vec![
         part(record),
         answered(record),
-        segment(record),
+        segment(record, Why::SegmentAlone),
+        segment(record, Why::Ahead),
         in_time(record),
         part_too_many(record),
         past(record),
@@ -60,10 +61,21 @@ fn answered(record: &Record) -> Finding {
     check.done("nothing was asked for")
 }
 
-fn segment(record: &Record) -> Finding {
-    let expected = "_HLS_msn alone is held until the whole segment is listed";
-    let mut check = Check::must(record, "B1-18-block-msn", SOURCE, expected);
-    for asked in record.of(Why::SegmentAlone) {
+fn segment(record: &Record, why: Why) -> Finding {
+    let (id, source, expected) = match why {
+        Why::Ahead => (
+            "B1-34-ahead",
+            "C",
+            "a segment ahead, within the limit, is held and comes, also where a cache is behind",
+        ),
+        _ => (
+            "B1-18-block-msn",
+            SOURCE,
+            "_HLS_msn alone is held until the whole segment is listed",
+        ),
+    };
+    let mut check = Check::must(record, id, source, expected);
+    for asked in record.of(why) {
         let right = asked.answer.good() && asked.playlist.open.msn > asked.place.0;
         check.look(right, &asked.answer, || {
             format!(

@@ -2,16 +2,19 @@
 
 use crate::conform::record::{Answer, Record, Why};
 use crate::conform::report::{Check, Finding};
+use crate::conform::{ORIGIN, REQUESTED_FIELD};
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {
     vec![
         modern(record),
         range(record),
+        ranges(record),
         gzip(record),
         vary(record),
         cors(record, "B1-33-cors"),
         cors(record, "B1-33-cors-errors"),
         exposed(record),
+        preflight(record),
         playlist_types(record),
         media_types(record),
     ]
@@ -37,7 +40,7 @@ fn range(record: &Record) -> Finding {
     let ranges = record.loads().any(|(_, load)| {
         load.playlist
             .all()
-            .any(|it| it.byte_range || it.parts.iter().any(|it| it.byte_range.is_some()))
+            .any(|it| it.byte_range.is_some() || it.parts.iter().any(|it| it.byte_range.is_some()))
     });
     for asked in record.of(Why::Range) {
         // Who lists no byte ranges need not know them: then all of it comes.
@@ -50,6 +53,29 @@ fn range(record: &Record) -> Finding {
         });
     }
     check.done("it was not asked for")
+}
+
+fn ranges(record: &Record) -> Finding {
+    let expected = "what is listed with a byte range is answered by 206 with these bytes";
+    let mut check = Check::must(record, "B1-29-byte-ranges", "B.1", expected);
+    for (_, media) in record.media() {
+        let segment = &media.segment;
+        let parts = segment.parts.iter().zip(&media.parts);
+        let parts = parts.map(|(part, answer)| (part.byte_range, answer));
+        let others = [
+            (segment.byte_range, &media.whole),
+            (segment.map_range, &media.init),
+        ];
+        for (range, answer) in parts.chain(others) {
+            let Some(range) = range else { continue };
+            let is = u64::try_from(answer.body.len());
+            let right = answer.status == 206 && is == Ok(range.length);
+            check.look(right, answer, || {
+                format!("{} bytes to Range: {}", answer.body.len(), range.field())
+            });
+        }
+    }
+    check.done("nothing is listed with a byte range")
 }
 
 fn is_gzip(answer: &Answer) -> bool {
@@ -112,7 +138,7 @@ fn cors(record: &Record, id: &'static str) -> Finding {
     };
     for answer in answers {
         let allowed = answer.header("access-control-allow-origin");
-        let right = allowed.is_some_and(|it| it == "*" || it == super::super::ORIGIN);
+        let right = allowed.is_some_and(|it| it == "*" || it == ORIGIN);
         check.look(right, answer, || {
             format!("access-control-allow-origin: {allowed:?}")
         });
@@ -136,6 +162,34 @@ fn exposed(record: &Record) -> Finding {
         });
     }
     check.done("no playlist came")
+}
+
+fn preflight(record: &Record) -> Finding {
+    let expected = "pages of other sites may send a field of their own (CORS preflight)";
+    let mut check = Check::should(record, "B1-33-preflight", "Fetch 4.8", expected);
+    for asked in record.of(Why::Preflight) {
+        let answer = &asked.answer;
+        let list = |name: &str| {
+            let fields = answer.headers.get_all(name).iter();
+            let fields: Vec<_> = fields.filter_map(|it| it.to_str().ok()).collect();
+            fields.join(",").to_ascii_lowercase()
+        };
+        let (origin, allowed) = (
+            list("access-control-allow-origin"),
+            list("access-control-allow-headers"),
+        );
+        let is_known = |it: &str| matches!(it.trim(), "*" | REQUESTED_FIELD);
+        // GET needs no leave of its own.
+        let right = (200..300).contains(&answer.status)
+            && (origin == "*" || origin == ORIGIN)
+            && allowed.split(',').any(is_known);
+        check.look(right, answer, || {
+            format!(
+                "access-control-allow-headers: {allowed}, access-control-allow-origin: {origin}"
+            )
+        });
+    }
+    check.done("it was not asked for")
 }
 
 fn kind(answer: &Answer) -> &str {

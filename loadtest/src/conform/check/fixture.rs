@@ -119,7 +119,8 @@ pub(super) fn record() -> Record {
     }
     watches.rotate_left(1);
     let path = watches[0].listed.path.clone();
-    let delta = |published| Delta {
+    let delta = |published, v2| Delta {
+        v2,
         full: load(&path, published, "hi", false, false),
         update: load(&path, published, "hi", false, true),
     };
@@ -137,7 +138,7 @@ pub(super) fn record() -> Record {
                 Duration::ZERO,
             ),
         )],
-        deltas: vec![delta(BEGIN + 2), delta(BEGIN + 3)],
+        deltas: vec![delta(BEGIN + 2, false), delta(BEGIN + 3, true)],
         watches,
         slack: Duration::from_millis(100),
     }

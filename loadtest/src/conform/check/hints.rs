@@ -1,6 +1,7 @@
 //! EXT-X-PRELOAD-HINT, and requests for what it hints.
 
-use crate::conform::record::{Record, Why};
+use crate::conform::playlist::{Part, Segment};
+use crate::conform::record::{Asked, Load, Record, Why};
 use crate::conform::report::{Check, Finding};
 
 pub(super) fn check(record: &Record) -> Vec<Finding> {
@@ -8,11 +9,13 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
         there(record),
         once(record),
         right_uri(record),
+        maps(record),
         answered(record),
         in_time(record),
         whole(record),
         at_once(record),
         unknown(record),
+        map_answered(record),
     ]
 }
 
@@ -22,8 +25,7 @@ fn there(record: &Record) -> Finding {
     let expected = "EXT-X-PRELOAD-HINT names the next part";
     let mut check = Check::must(record, "B1-13-hint", "B.1", expected);
     for (_, load) in record.loads().filter(|(_, load)| !load.playlist.ended) {
-        let mut hints = load.playlist.hints.iter();
-        let right = hints.any(|it| it.get("TYPE") == Some("PART") && it.get("URI").is_some());
+        let right = load.playlist.hint("PART").is_some();
         check.look(right, &load.answer, || {
             "no hint of TYPE=PART with a URI".to_owned()
         });
@@ -55,15 +57,11 @@ fn right_uri(record: &Record) -> Finding {
     let mut check = Check::must(record, "B1-13-hint-uri", "4.4.5.3", expected);
     for watch in &record.watches {
         for (before, after) in watch.pairs() {
-            let mut hints = before.playlist.hints.iter();
-            let hint = hints.find(|it| it.get("TYPE") == Some("PART"));
+            let hint = before.playlist.hint("PART");
             let Some(hinted) = hint.and_then(|it| it.get("URI")) else {
                 continue;
             };
-            // A segment that ended without a further part goes on with the first of the next.
-            let (msn, index) = before.playlist.next();
-            let next = after.playlist.part((msn, index));
-            let next = next.or_else(|| after.playlist.part((msn + 1, 0)));
+            let next = next(before, after).map(|(_, part)| part);
             if let Some(next) = next.filter(|next| !next.gap) {
                 check.look(next.uri == hinted, &after.answer, || {
                     format!("{}, hinted was {hinted}", next.uri)
@@ -72,6 +70,50 @@ fn right_uri(record: &Record) -> Finding {
         }
     }
     check.done("no part followed a hint")
+}
+
+/// The part that came next, and its segment.
+fn next<'a>(before: &Load, after: &'a Load) -> Option<(&'a Segment, &'a Part)> {
+    // A segment that ended without a further part goes on with the first of the next.
+    let (msn, index) = before.playlist.next();
+    let at = |msn: u64, index: usize| {
+        let mut all = after.playlist.all();
+        let segment = all.find(|segment| segment.msn == msn)?;
+        Some((segment, segment.parts.get(index)?))
+    };
+    at(msn, index).or_else(|| at(msn + 1, 0))
+}
+
+fn maps(record: &Record) -> Finding {
+    let expected = "with a part that is hinted, its EXT-X-MAP is, where it is another";
+    let mut check = Check::should(record, "B1-13-hint-map", "B.1", expected);
+    for watch in &record.watches {
+        for (before, after) in watch.pairs() {
+            let hinted = before.playlist.hint("PART").and_then(|it| it.get("URI"));
+            let Some((segment, part)) = next(before, after) else {
+                continue;
+            };
+            // Whoever hinted another part did not know of this one, nor of its map.
+            if hinted != Some(part.uri.as_str()) || segment.map == before.playlist.open.map {
+                continue;
+            }
+            let map = before.playlist.hint("MAP").and_then(|it| it.get("URI"));
+            check.look(map == segment.map.as_deref(), &before.answer, || {
+                format!("hinted is {map:?}, then comes {:?}", segment.map)
+            });
+        }
+    }
+    check.done("EXT-X-MAP stayed as it was")
+}
+
+fn map_answered(record: &Record) -> Finding {
+    let expected = "an EXT-X-MAP that is hinted can be had";
+    let mut check = Check::must(record, "B1-27-hinted-map", "6.2.6", expected);
+    for asked in record.of(Why::HintedMap) {
+        let right = asked.answer.good() && !asked.answer.body.is_empty();
+        check.look(right, &asked.answer, || "hinted".to_owned());
+    }
+    check.done("no EXT-X-MAP was hinted")
 }
 
 fn answered(record: &Record) -> Finding {
@@ -116,7 +158,10 @@ fn whole(record: &Record) -> Finding {
     for asked in record.of(Why::Hinted).filter(|asked| asked.answer.good()) {
         let later = record.of(Why::HintedAgain);
         let mut later = later.filter(|later| later.answer.good());
-        if let Some(later) = later.find(|later| later.answer.path == asked.answer.path) {
+        // One path may be several parts, of which each is a byte range.
+        let same =
+            |later: &&Asked| (later.place, &later.answer.path) == (asked.place, &asked.answer.path);
+        if let Some(later) = later.find(same) {
             check.look(
                 later.answer.body == asked.answer.body,
                 &asked.answer,
@@ -214,6 +259,34 @@ mod tests {
             "B1-13-hint-uri",
             &replace("TYPE=PART,URI=\"", "TYPE=PART,URI=\"x"),
         );
+    }
+
+    /// From the state 12 on, with another map; `hint` stands in the state before.
+    fn another_map(hint: &'static str) -> Record {
+        rewritten(move |state, text| match state {
+            11 => text + hint,
+            // The whole segment that it begins with is the one that was open.
+            12.. => text.replace(
+                "\n#EXT-X-PROGRAM-DATE-TIME",
+                "\n#EXT-X-MAP:URI=\"b\"\n#EXT-X-PROGRAM-DATE-TIME",
+            ),
+            _ => text,
+        })
+    }
+
+    #[test]
+    fn a_map_is_hinted_with_the_first_part_that_needs_it() {
+        wrong(check, "B1-13-hint-map", &another_map(""));
+        let hint = "#EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"b\"\n";
+        passed(check, "B1-13-hint-map", &another_map(hint));
+        let other = "#EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"c\"\n";
+        wrong(check, "B1-13-hint-map", &another_map(other));
+        for (status, expect) in [(200, passed as fn(_, &str, &_)), (404, wrong)] {
+            let mut record = record();
+            let answer = answer("/live/hi/b", status, vec![1], at(BEGIN));
+            record.asked.push(asked(Why::HintedMap, (0, 0), answer));
+            expect(check, "B1-27-hinted-map", &record);
+        }
     }
 
     #[test]

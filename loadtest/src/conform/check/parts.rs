@@ -1,7 +1,7 @@
 //! Partial Segments as they are listed.
 
 use crate::conform::playlist::{Part, Segment};
-use crate::conform::record::Record;
+use crate::conform::record::{Load, Record};
 use crate::conform::report::{Check, Finding};
 
 use super::ROUNDING;
@@ -75,30 +75,29 @@ fn shortest(record: &Record) -> Finding {
     check.done(NONE)
 }
 
+/// Every whole segment whose parts are listed.
+fn whole(record: &Record) -> impl Iterator<Item = (&Load, &Segment)> {
+    let of = |load| move |segment| (load, segment);
+    let all = record
+        .loads()
+        .flat_map(move |(_, load)| load.playlist.segments.iter().map(of(load)));
+    all.filter(|(_, segment): &(_, &Segment)| !segment.parts.is_empty())
+}
+
 fn sum(record: &Record) -> Finding {
     let expected = "the parts of a segment last as long as its EXTINF";
     let mut check = Check::must(record, "B1-05-durations", "4.4.4.9", expected);
-    for (_, load) in record.loads() {
-        for segment in load
-            .playlist
-            .segments
-            .iter()
-            .filter(|it| !it.parts.is_empty())
-        {
-            let parts: f64 = segment.parts.iter().map(|part| part.duration).sum();
-            // Each is rounded by itself.
-            let off = ROUNDING * f64::from(u8::try_from(segment.parts.len()).unwrap_or(u8::MAX));
-            check.look(
-                (parts - segment.duration).abs() <= off,
-                &load.answer,
-                || {
-                    format!(
-                        "{}: EXTINF {}, parts {parts:.3}",
-                        segment.uri, segment.duration
-                    )
-                },
-            );
-        }
+    for (load, segment) in whole(record) {
+        let parts: f64 = segment.parts.iter().map(|part| part.duration).sum();
+        // Each is rounded by itself.
+        let off = ROUNDING * f64::from(u8::try_from(segment.parts.len()).unwrap_or(u8::MAX));
+        let right = (parts - segment.duration).abs() <= off;
+        check.look(right, &load.answer, || {
+            format!(
+                "{}: EXTINF {}, parts {parts:.3}",
+                segment.uri, segment.duration
+            )
+        });
     }
     check.done("no segment lists its parts")
 }
@@ -106,19 +105,10 @@ fn sum(record: &Record) -> Finding {
 fn independent(record: &Record) -> Finding {
     let expected = "every segment has a part with INDEPENDENT=YES";
     let mut check = Check::should(record, "B1-05-independent", "4.4.4.9", expected);
-    for (_, load) in record.loads() {
-        for segment in load
-            .playlist
-            .segments
-            .iter()
-            .filter(|it| !it.parts.is_empty())
-        {
-            let right = segment
-                .parts
-                .iter()
-                .any(|part| part.independent || part.gap);
-            check.look(right, &load.answer, || format!("{} has none", segment.uri));
-        }
+    for (load, segment) in whole(record) {
+        let mut parts = segment.parts.iter();
+        let right = parts.any(|part| part.independent || part.gap);
+        check.look(right, &load.answer, || format!("{} has none", segment.uri));
     }
     check.done("no segment lists its parts")
 }

@@ -141,7 +141,7 @@ fn needed(it: &Playlist) -> u64 {
         8
     } else if it.all().any(|segment| segment.map.is_some()) {
         6
-    } else if it.all().any(|segment| segment.byte_range) {
+    } else if it.all().any(|segment| segment.byte_range.is_some()) {
         4
     } else {
         3
@@ -205,21 +205,9 @@ mod tests {
             ),
             ("B1-01-part-inf", "#EXT-X-PART-INF:PART-TARGET=0.25\n", ""),
             ("B1-01-extinf", "#EXTINF:1.0", "#EXTINF:1.6"),
-            (
-                "B1-02-part-hold-back",
-                "PART-HOLD-BACK=0.75",
-                "PART-HOLD-BACK=0.45",
-            ),
-            (
-                "B1-02-part-hold-back-3",
-                "PART-HOLD-BACK=0.75",
-                "PART-HOLD-BACK=0.5",
-            ),
-            (
-                "B1-02-hold-back",
-                "PART-HOLD-BACK=0.75",
-                "PART-HOLD-BACK=0.75,HOLD-BACK=2",
-            ),
+            ("B1-02-part-hold-back", "BACK=0.75", "BACK=0.45"),
+            ("B1-02-part-hold-back-3", "BACK=0.75", "BACK=0.5"),
+            ("B1-02-hold-back", "BACK=0.75", "BACK=0.75,HOLD-BACK=2"),
             ("B1-16-version", "VERSION:6", "VERSION:5"),
             ("B1-16-version-high", "VERSION:6", "VERSION:9"),
             (

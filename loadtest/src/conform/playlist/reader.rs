@@ -1,14 +1,16 @@
 //! Line by line.
 
 use super::super::date;
-use super::{Attributes, Part, Playlist, Segment};
+use super::{Attributes, ByteRange, Part, Playlist, Segment};
 
 /// The playlist so far, and the segment whose URI has not come yet.
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) playlist: Playlist,
     pub(super) segment: Segment,
-    pub(super) map: Option<String>,
+    pub(super) map: (Option<String>, Option<ByteRange>),
+    /// EXT-X-BYTERANGE of the segment, as written.
+    range: Option<String>,
     seen: Vec<&'static str>,
 }
 
@@ -35,8 +37,14 @@ impl Reader {
 
     pub(super) fn line(&mut self, line: &str) {
         if !line.starts_with('#') {
+            if let Some(range) = self.range.take() {
+                let before = self.playlist.segments.last();
+                let before = before.filter(|before| before.uri == line);
+                let follows = before.and_then(|it| Some(it.byte_range?.end()));
+                self.segment.byte_range = self.byte_range(&range, follows);
+            }
             self.segment.uri = line.to_owned();
-            self.segment.map.clone_from(&self.map);
+            (self.segment.map, self.segment.map_range) = self.map.clone();
             let whole = std::mem::take(&mut self.segment);
             self.playlist.segments.push(whole);
             return;
@@ -49,7 +57,7 @@ impl Reader {
             }
             "#EXT-X-PART" => self.part(line, &Attributes::parse(value)),
             "#EXT-X-GAP" => self.segment.gap = true,
-            "#EXT-X-BYTERANGE" => self.segment.byte_range = true,
+            "#EXT-X-BYTERANGE" => self.range = Some(value.to_owned()),
             "#EXT-X-DISCONTINUITY" | "#EXT-X-MAP" | "#EXT-X-KEY" | "#EXT-X-PROGRAM-DATE-TIME" => {
                 self.segment_tag(line, tag, value);
             }
@@ -57,17 +65,29 @@ impl Reader {
         }
     }
 
+    fn byte_range(&mut self, text: &str, follows: Option<u64>) -> Option<ByteRange> {
+        let range = ByteRange::parse(text, follows);
+        if range.is_none() {
+            self.fault(&format!("byte range {text}"));
+        }
+        range
+    }
+
     fn part(&mut self, line: &str, attributes: &Attributes) {
         let (Some(uri), Some(duration)) = (attributes.get("URI"), attributes.number("DURATION"))
         else {
             return self.fault(line);
         };
+        let before = self.segment.parts.last().filter(|it| it.uri == uri);
+        let follows = before.and_then(|it| Some(it.byte_range?.end()));
+        let range = attributes.get("BYTERANGE");
+        let byte_range = range.and_then(|range| self.byte_range(range, follows));
         self.segment.parts.push(Part {
             uri: uri.to_owned(),
             duration,
             independent: attributes.yes("INDEPENDENT"),
             gap: attributes.yes("GAP"),
-            byte_range: attributes.get("BYTERANGE").map(str::to_owned),
+            byte_range,
         });
     }
 
@@ -77,7 +97,12 @@ impl Reader {
         }
         match tag {
             "#EXT-X-DISCONTINUITY" => self.segment.discontinuity = true,
-            "#EXT-X-MAP" => self.map = Attributes::parse(value).get("URI").map(str::to_owned),
+            "#EXT-X-MAP" => {
+                let attributes = Attributes::parse(value);
+                let range = attributes.get("BYTERANGE");
+                let range = range.and_then(|range| self.byte_range(range, None));
+                self.map = (attributes.get("URI").map(str::to_owned), range);
+            }
             "#EXT-X-PROGRAM-DATE-TIME" => {
                 self.segment.date = date::seconds(value);
                 if self.segment.date.is_none() {

@@ -30,6 +30,26 @@ fn notes_what_it_cannot_read_and_goes_on() {
 }
 
 #[test]
+fn byte_ranges_follow_each_other() {
+    let playlist = Playlist::parse(
+        "#EXTM3U\n#EXT-X-MAP:URI=\"f\",BYTERANGE=\"9@0\"\n\
+         #EXT-X-PART:DURATION=1,URI=\"f\",BYTERANGE=\"5@9\"\n\
+         #EXT-X-PART:DURATION=1,URI=\"f\",BYTERANGE=\"6\"\n\
+         #EXTINF:2,\n#EXT-X-BYTERANGE:11@9\nf\n#EXTINF:2,\n#EXT-X-BYTERANGE:4\nf\n\
+         #EXT-X-PART:DURATION=1,URI=\"g\",BYTERANGE=\"6\"\n",
+    );
+    let range = |first, length| Some(ByteRange { first, length });
+    let segment = &playlist.segments[0];
+    assert_eq!(segment.map_range, range(0, 9));
+    assert_eq!(segment.parts[1].byte_range, range(14, 6));
+    assert_eq!(segment.byte_range, range(9, 11));
+    assert_eq!(playlist.segments[1].byte_range, range(20, 4));
+    assert_eq!(range(14, 6).unwrap().field(), "bytes=14-19");
+    assert_eq!(playlist.open.parts[0].byte_range, None);
+    assert_eq!(playlist.faults, ["byte range 6"], "of another file");
+}
+
+#[test]
 fn numbers_go_on_behind_what_was_skipped() {
     let playlist = Playlist::parse(
         "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:10\n#EXT-X-SKIP:SKIPPED-SEGMENTS=3\n#EXTINF:1,\ns\n",

@@ -1,5 +1,7 @@
 //! The rules that can be broken.
 
+use crate::stream;
+
 /// Which rule is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -16,6 +18,8 @@ pub(crate) enum Fault {
     PastIsMissing,
     /// `_HLS_skip` is ignored.
     NoSkip,
+    /// `_HLS_skip=v2` is ignored.
+    NoSkipV2,
     /// A delta update skips too much.
     SkipsTooMuch,
     /// A delta update loses the EXT-X-MAP.
@@ -38,6 +42,8 @@ pub(crate) enum Fault {
     NotIndependent,
     /// Errors have no CORS field.
     NoCors,
+    /// No leave for requests with a field of their own.
+    NoPreflight,
     /// Playlists are never gzip.
     NoGzip,
     /// Blocking playlists are kept too shortly.
@@ -46,6 +52,10 @@ pub(crate) enum Fault {
     Urgent,
     /// Parts leave the server with the playlist.
     PartsDie,
+    /// Not a fault: parts are byte ranges of their segments.
+    ByteRanges,
+    /// The same, and all of the segment comes instead.
+    ByteRangesIgnored,
     /// The dates of the audio are those of a second later.
     OtherGrid,
 }
@@ -71,7 +81,34 @@ pub(super) fn spoil(fault: Fault, text: String, rendition: &str, skip: bool) -> 
         Fault::OldReport => text.replace("LAST-MSN=1", "LAST-MSN="),
         Fault::LongPart => text.replace("DURATION=0.25", "DURATION=0.2505"),
         Fault::NotIndependent => text.replace(".1.m4s\"\n", ".1.m4s\",INDEPENDENT=YES\n"),
+        Fault::ByteRanges | Fault::ByteRangesIgnored => text.lines().map(ranged).collect(),
         Fault::OtherGrid if rendition == "audio" => text.replace("T10:", "T11:"),
         _ => text,
     }
+}
+
+/// A line whose part, if it has one, is a byte range.
+fn ranged(line: &str) -> String {
+    let attribute = |uri: &str| {
+        let (segment, part) = uri.strip_suffix(".m4s")?.split_once('.')?;
+        let length = stream::part(0).len();
+        let first = part.parse::<usize>().ok()? * length;
+        let uri = format!("URI=\"{segment}.m4s\"");
+        Some(if line.starts_with("#EXT-X-PRELOAD-HINT") {
+            format!("{uri},BYTERANGE-START={first},BYTERANGE-LENGTH={length}")
+        } else if first == 0 {
+            format!("{uri},BYTERANGE=\"{length}@0\"")
+        } else {
+            format!("{uri},BYTERANGE=\"{length}\"")
+        })
+    };
+    let uri = line
+        .split_once("URI=\"")
+        .and_then(|(_, rest)| rest.split_once('"'));
+    let ranged = uri.and_then(|(uri, _)| Some((uri, attribute(uri)?)));
+    let line = ranged.map_or_else(
+        || line.to_owned(),
+        |(uri, ranged)| line.replace(&format!("URI=\"{uri}\""), &ranged),
+    );
+    line + "\n"
 }

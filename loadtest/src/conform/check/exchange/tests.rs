@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::fixture::{answer, asked, field, passed, passes, record, right, wrong};
 use super::*;
+use crate::conform::report::Verdict;
 
 fn with(why: Why, status: u16, body: &[u8], fields: &[(&'static str, &str)]) -> Record {
     let mut record = record();
@@ -118,4 +119,26 @@ fn other_sites_and_types() {
     old.server = "https://test".to_owned();
     wrong(check, "B1-28-protocol", &old);
     passed(check, "B1-28-protocol", &record());
+}
+
+#[test]
+fn leave_for_requests_with_a_field_of_their_own() {
+    const ID: &str = "B1-33-preflight";
+    let any = ("access-control-allow-headers", "*");
+    let named = ("access-control-allow-headers", "Authorization, Range");
+    for fields in [any, named] {
+        passed(check, ID, &with(Why::Preflight, 204, b"", &[fields]));
+        wrong(check, ID, &with(Why::Preflight, 405, b"", &[fields]));
+    }
+    wrong(check, ID, &with(Why::Preflight, 200, b"", &[]));
+    let other = ("access-control-allow-origin", "https://elsewhere.example");
+    wrong(check, ID, &with(Why::Preflight, 204, b"", &[any, other]));
+    // It is nothing else: no playlist without a type, and no error that may be kept.
+    for status in [200, 405] {
+        let record = with(Why::Preflight, status, b"", &[("content-type", "")]);
+        for finding in check(&record).iter().filter(|it| it.id != ID) {
+            let fails = matches!(finding.verdict, Verdict::Fail { .. });
+            assert!(!fails, "{finding:?}");
+        }
+    }
 }
