@@ -8,7 +8,7 @@ use prometheus::Registry;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::window::{RenditionKind, StreamInfo};
+use crate::window::{RenditionKind, SourceInfo, StreamInfo};
 
 /// Viewers who ask for one version of a playlist.
 const VIEWERS: usize = 1000;
@@ -33,10 +33,12 @@ fn stream() -> Arc<LiveStream> {
         name: "demo".to_owned(),
         title: None,
         started_at: SystemTime::UNIX_EPOCH,
-        width: 640,
-        height: 360,
-        frames_per_second: 30.0,
-        passthrough: false,
+        source: SourceInfo {
+            width: 640,
+            height: 360,
+            frames_per_second: 30.0,
+            passthrough: false,
+        },
     };
     let renditions = vec![
         (playlist("360p"), RenditionKind::Video),
