@@ -14,7 +14,6 @@ mod drift;
 mod intake;
 mod plan;
 mod show;
-#[cfg(test)]
 mod source_clock;
 mod stage;
 mod variants;
@@ -236,8 +235,8 @@ impl<'a> Broadcast<'a> {
         }
     }
 
-    /// Until the publisher leaves, or is told to.
-    async fn drive(&mut self, claim: &mut Claim) -> Result<(), BroadcastError> {
+    /// Until the publisher leaves, is told to, or sends another configuration: that tag is given back.
+    async fn drive(&mut self, claim: &mut Claim) -> Result<Option<PublishedTag>, BroadcastError> {
         for media in std::mem::take(&mut self.backlog) {
             self.take(media);
         }
@@ -248,17 +247,37 @@ impl<'a> Broadcast<'a> {
             let gap_due = self.stage.gap_due(self.wrote_at + SILENCE_MAX);
             tokio::select! {
                 tag = claim.tags.recv() => {
-                    let Some(tag) = tag else { return Ok(()) };
-                    count_bytes(&self.metrics, &tag);
-                    if let Some(media) = self.intake.read(tag, Instant::now(), SystemTime::now())? {
-                        self.take(media);
+                    let Some(tag) = tag else { return Ok(None) };
+                    if let Some(header) = self.read(tag)? {
+                        return Ok(Some(header));
                     }
                 }
                 event = next_event(transcoder) => self.handle(event)?,
                 () = tokio::time::sleep_until(gap_due) => self.gap()?,
-                () = &mut ended => return Ok(()),
+                () = &mut ended => return Ok(None),
             }
             self.pump()?;
+        }
+    }
+
+    /// Takes a tag; one with another configuration than at the start is given back.
+    fn read(&mut self, tag: PublishedTag) -> Result<Option<PublishedTag>, BroadcastError> {
+        count_bytes(&self.metrics, &tag);
+        let header = tag.is_header().then(|| tag.clone());
+        match self.intake.read(tag, Instant::now(), SystemTime::now()) {
+            Ok(media) => {
+                if let Some(by_ms) = self.intake.take_leap() {
+                    self.metrics.packaging_event("source_clock_leap");
+                    let stream = self.stage.live().name();
+                    tracing::warn!(stream, by_ms, "the publisher's clock was set; time goes on");
+                }
+                if let Some(media) = media {
+                    self.take(media);
+                }
+                Ok(None)
+            }
+            Err(IntakeError::ConfigurationChanged(_)) if header.is_some() => Ok(header),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -138,6 +138,18 @@ impl Tags {
 }
 
 impl PublishedTag {
+    /// Whether it carries a decoder configuration.
+    pub(crate) fn is_header(&self) -> bool {
+        match &self.body {
+            PublishedBody::Audio(AudioBody::SequenceHeader { .. })
+            | PublishedBody::Video(VideoBody::SequenceHeader { .. }) => true,
+            PublishedBody::Video(VideoBody::Track { body, .. }) => {
+                matches!(**body, VideoBody::SequenceHeader { .. })
+            }
+            _ => false,
+        }
+    }
+
     /// What the tag holds, for the bound on queued bytes: never more than all of it, so that even
     /// an oversized tag can pass, alone.
     fn queued_bytes(&self) -> u32 {

@@ -14,6 +14,7 @@ use cmaf::{AudioConfig, MediaTime, Probe, Sample, VideoConfig, without_temporal_
 use rtmp::flv::{AudioBody, AudioCodec, ColorInfo, VideoBody, VideoCodec};
 use tokio::time::Instant;
 
+use super::source_clock::{Kind, SourceClock};
 use crate::publish::{PublishedBody, PublishedTag};
 use crate::transcode::SourceFrame;
 
@@ -26,8 +27,6 @@ use source::{audio_config, colour};
 
 /// Bytes kept while the source is being looked at: 2.6 s at 100 Mbit/s.
 const BACKLOG_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// A source timestamp this far from the one before is a broken clock, not a gap.
-const JUMP_MS_MAX: i64 = 5_000;
 /// Once track 0 is known, so long is waited for the tracks beside it.
 const BESIDE_WAIT_MS: i64 = 500;
 /// A track this far behind another has stopped: all renditions would wait for it.
@@ -41,17 +40,9 @@ pub enum IntakeError {
     /// used.
     #[error("the {0} configuration cannot be used: {1}")]
     Configuration(&'static str, String),
-    /// Another configuration than at the start.
-    #[error("the {0} configuration changed; publish again to go on with it")]
+    /// Another configuration than at the start: to go on with [`Intake::renew`].
+    #[error("the {0} configuration changes all the time")]
     ConfigurationChanged(&'static str),
-    /// The source clock is broken.
-    #[error("the {kind} timestamps jumped by {by_ms} ms")]
-    Jump {
-        /// Audio or video.
-        kind: &'static str,
-        /// New minus previous.
-        by_ms: i64,
-    },
     /// No keyframe within the bound on bytes.
     #[error("no keyframe in the first {BACKLOG_BYTES_MAX} bytes")]
     NoKeyframe,
@@ -92,6 +83,11 @@ pub(super) struct Intake {
     /// Source time of the first keyframe: zero of the stream's timeline.
     zero_ms: Option<i64>,
     started_at: Option<SystemTime>,
+    clock: SourceClock,
+    /// When the first tag arrived: what the clock counts from.
+    opened: Option<Instant>,
+    /// How far the source's clock leapt last, until it is asked for.
+    leapt_ms: Option<i64>,
     last_video_ms: Option<i64>,
     last_audio_ms: Option<i64>,
     /// What is seen of other tracks until the source is known.
@@ -112,7 +108,7 @@ impl Intake {
         arrival: Instant,
         now: SystemTime,
     ) -> Result<Option<Media>, IntakeError> {
-        let timestamp_ms = tag.timestamp_ms;
+        let timestamp_ms = self.place(&tag, arrival);
         match tag.body {
             PublishedBody::Audio(AudioBody::SequenceHeader { codec, record }) => {
                 self.configure_audio(codec, record)?;
@@ -160,6 +156,52 @@ impl Intake {
             // End of sequence and the like carry nothing.
             PublishedBody::Audio(_) | PublishedBody::Video(_) => Ok(None),
         }
+    }
+
+    /// The same publisher with another configuration, in `header`: it is looked at anew.
+    ///
+    /// # Errors
+    /// If the configuration cannot be used.
+    pub(super) fn renew(
+        self,
+        header: PublishedTag,
+        arrival: Instant,
+        now: SystemTime,
+    ) -> Result<Self, IntakeError> {
+        let mut next = Self {
+            video: self.video,
+            audio: self.audio,
+            color: self.color,
+            clock: self.clock,
+            opened: self.opened,
+            ..Self::default()
+        };
+        next.read(header, arrival, now)?;
+        Ok(next)
+    }
+
+    /// How far the source's clock leapt, if it did since this was asked last.
+    pub(super) fn take_leap(&mut self) -> Option<i64> {
+        self.leapt_ms.take()
+    }
+
+    /// Where a tag belongs on the source's repaired timeline.
+    fn place(&mut self, tag: &PublishedTag, arrival: Instant) -> i64 {
+        let opened = *self.opened.get_or_insert(arrival);
+        let kind = match &tag.body {
+            PublishedBody::Audio(AudioBody::Frame { .. }) => Kind::Audio,
+            PublishedBody::Video(VideoBody::Frame { .. }) => Kind::Video,
+            PublishedBody::Video(VideoBody::Track { body, .. })
+                if matches!(**body, VideoBody::Frame { .. }) =>
+            {
+                Kind::Video
+            }
+            _ => return tag.timestamp_ms,
+        };
+        let arrived = arrival.saturating_duration_since(opened);
+        let placed = self.clock.place(kind, tag.timestamp_ms, arrived);
+        self.leapt_ms = placed.leapt_ms.or(self.leapt_ms);
+        placed.ms
     }
 
     /// Keeps media until the source is known.
@@ -256,7 +298,7 @@ impl Intake {
         arrival: Instant,
         now: SystemTime,
     ) -> Result<Option<Media>, IntakeError> {
-        check_jump("video", &mut self.last_video_ms, frame.dts_ms)?;
+        self.last_video_ms = Some(frame.dts_ms);
         if self.zero_ms.is_none() {
             if !frame.keyframe || self.video.is_none() {
                 return Ok(None);
@@ -305,7 +347,6 @@ impl Intake {
                     let Some((_, last_ms)) = ladder.get_mut(&number) else {
                         return Ok(None);
                     };
-                    check_jump("video", &mut Some(*last_ms), timestamp_ms)?;
                     *last_ms = timestamp_ms;
                     self.check_ladder()?;
                 }
@@ -360,7 +401,7 @@ impl Intake {
         data: Bytes,
     ) -> Result<Option<Media>, IntakeError> {
         let is_first = self.last_audio_ms.is_none();
-        check_jump("audio", &mut self.last_audio_ms, timestamp_ms)?;
+        self.last_audio_ms = Some(timestamp_ms);
         match &mut self.audio {
             Some((own, _)) if *own != codec => {
                 return Err(IntakeError::OtherCodec(codec.as_str()));
@@ -376,19 +417,6 @@ impl Intake {
         let dts_ms = dts_ms.filter(|dts_ms| *dts_ms >= 0 && self.audio.is_some());
         Ok(dts_ms.map(|dts_ms| Media::Audio { dts_ms, data }))
     }
-}
-
-fn check_jump(
-    kind: &'static str,
-    last_ms: &mut Option<i64>,
-    timestamp_ms: i64,
-) -> Result<(), IntakeError> {
-    let by_ms = last_ms.map_or(0, |last_ms| timestamp_ms - last_ms);
-    if by_ms.abs() > JUMP_MS_MAX {
-        return Err(IntakeError::Jump { kind, by_ms });
-    }
-    *last_ms = Some(timestamp_ms);
-    Ok(())
 }
 
 /// The packager's form of a picture.
@@ -446,19 +474,64 @@ mod tests {
         assert!(matches!(refused, IntakeError::Configuration("H.264", _)));
     }
 
+    fn avc() -> PublishedBody {
+        let record = [
+            0x01, 0x42, 0xc0, 0x16, 0xff, 0xe1, 0x00, 0x19, 0x67, 0x42, 0xc0, 0x16, 0xda, 0x02,
+            0x80, 0xbf, 0xe5, 0xc0, 0x44, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00,
+            0x50, 0x3c, 0x58, 0xba, 0x80, 0x01, 0x00, 0x04, 0x68, 0xce, 0x0f, 0xc8,
+        ];
+        PublishedBody::Video(VideoBody::SequenceHeader {
+            codec: VideoCodec::Avc,
+            record: Bytes::copy_from_slice(&record),
+        })
+    }
+
+    fn shown_at(media: Option<Media>) -> i64 {
+        match media {
+            Some(Media::Video { frame, .. }) => frame.dts_ms,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
-    fn a_jump_is_refused_and_a_gap_is_not() {
+    fn a_clock_that_leaps_moves_nothing() {
         let mut intake = Intake::default();
-        assert!(read(&mut intake, 0, frame(true)).is_ok());
-        assert!(read(&mut intake, 4_000, frame(false)).is_ok());
-        let refused = read(&mut intake, 10_000, frame(false)).unwrap_err();
-        assert_eq!(
-            refused,
-            IntakeError::Jump {
-                kind: "video",
-                by_ms: 6_000
-            }
-        );
+        read(&mut intake, 0, avc()).unwrap();
+        let first = read(&mut intake, 500_000, frame(true)).unwrap();
+        assert_eq!(shown_at(first), 0);
+        let second = read(&mut intake, 500_040, frame(false)).unwrap();
+        assert_eq!((shown_at(second), intake.take_leap()), (40, None));
+        let leapt = read(&mut intake, 3, frame(false)).unwrap();
+        assert!((41..1_000).contains(&shown_at(leapt)));
+        assert_eq!(intake.take_leap(), Some(-500_037));
+        assert_eq!(intake.take_leap(), None);
+    }
+
+    #[test]
+    fn another_configuration_is_looked_at_anew() {
+        let mut intake = Intake::default();
+        read(&mut intake, 0, avc()).unwrap();
+        read(&mut intake, 9_000, frame(true)).unwrap();
+        let mut other = avc();
+        if let PublishedBody::Video(VideoBody::SequenceHeader { record, .. }) = &mut other {
+            let mut changed = record.to_vec();
+            // The level.
+            changed[3] = 0x1f;
+            *record = changed.into();
+        }
+        let changed = read(&mut intake, 9_040, other.clone()).unwrap_err();
+        assert_eq!(changed, IntakeError::ConfigurationChanged("video"));
+        let tag = PublishedTag {
+            timestamp_ms: 9_040,
+            body: other,
+        };
+        let mut renewed = intake
+            .renew(tag, Instant::now(), SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let waits = read(&mut renewed, 9_080, frame(false)).unwrap();
+        assert!(waits.is_none(), "for a keyframe of the new configuration");
+        let first = read(&mut renewed, 9_120, frame(true)).unwrap();
+        assert_eq!(shown_at(first), 0);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::{Instant, sleep_until};
 
-use super::intake::{Intake, Source};
+use super::intake::{Intake, IntakeError, Source};
 use super::plan::Plan;
 use super::stage::{Absence, Stage};
 use super::{Broadcast, BroadcastError, FIRST_PICTURE_TIMEOUT, Studio, count_bytes};
@@ -31,6 +31,11 @@ use crate::window::{LiveStream, StreamInfo};
 
 /// Publishers that may wait to go on with one stream: each has taken over from the one before.
 const CLAIMS_MAX: usize = 4;
+
+/// A publisher that changes its configuration so often, without a pause of [`RENEWALS_CALM`], is sent away.
+const RENEWALS_MAX: u32 = 8;
+/// After so long nobody remembers earlier changes.
+const RENEWALS_CALM: Duration = Duration::from_secs(60);
 
 /// The streams that have a task.
 #[derive(Clone, Debug, Default)]
@@ -169,6 +174,25 @@ impl Parting {
     }
 }
 
+/// How often a publisher came with another configuration of late.
+#[derive(Debug, Default)]
+struct Renewals {
+    count: u32,
+    last: Option<Instant>,
+}
+
+impl Renewals {
+    /// Whether it may once more: each makes viewers wait, and starts encoders.
+    fn may(&mut self, now: Instant) -> bool {
+        let calm = self
+            .last
+            .is_none_or(|last| now.saturating_duration_since(last) >= RENEWALS_CALM);
+        self.last = Some(now);
+        self.count = if calm { 1 } else { self.count + 1 };
+        self.count <= RENEWALS_MAX
+    }
+}
+
 impl Show {
     fn new(studio: Studio, name: String, claims: mpsc::Receiver<Claim>) -> Self {
         Self {
@@ -210,16 +234,21 @@ impl Show {
     /// One publisher, from its first tag to its last part.
     async fn attend(&mut self, mut claim: Claim) {
         let mut intake = Intake::default();
-        let source = match self.meet(&mut claim, &mut intake).await {
-            Ok(source) => source,
-            Err(error) => {
-                refuse(&claim, &error);
-                None
+        let mut renewals = Renewals::default();
+        let attended = loop {
+            let source = match self.meet(&mut claim, &mut intake).await {
+                Ok(Some(source)) => source,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            match self.perform(&mut claim, intake, source).await {
+                Ok(Some(renewed)) if renewals.may(Instant::now()) => intake = renewed,
+                Ok(Some(_)) => break Err(IntakeError::ConfigurationChanged("source").into()),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
             }
         };
-        if let Some(source) = source
-            && let Err(error) = self.perform(&mut claim, intake, source).await
-        {
+        if let Err(error) = attended {
             refuse(&claim, &error);
         }
         self.part(&claim);
@@ -255,16 +284,17 @@ impl Show {
         }
     }
 
-    /// Packages what the publisher sends, until it leaves or is to leave.
+    /// Packages what the publisher sends, until it leaves or is to leave. Whoever goes on with another
+    /// configuration is to be met again.
     async fn perform(
         &mut self,
         claim: &mut Claim,
         intake: Intake,
         source: Source,
-    ) -> Result<(), BroadcastError> {
+    ) -> Result<Option<Intake>, BroadcastError> {
         let (plan, job) = self.set_stage(claim, &source)?;
         let State::Open { stage, .. } = &mut self.state else {
-            return Ok(());
+            return Ok(None);
         };
         stage.writer.begin(&plan, &source);
         stage.job = job.clone();
@@ -273,7 +303,19 @@ impl Show {
         if !claim.is_cut() {
             broadcast.finish().await;
         }
-        driven
+        let Some(header) = driven? else {
+            return Ok(None);
+        };
+        let (now, intake) = (Instant::now(), broadcast.intake);
+        tracing::info!(
+            stream = self.name,
+            "the publisher goes on with another configuration"
+        );
+        if let State::Open { stage, .. } = &mut self.state {
+            stage.absence.get_or_insert_with(|| Absence::since(now));
+        }
+        let renewed = intake.renew(header, now, SystemTime::now())?;
+        Ok(Some(renewed))
     }
 
     /// A stage for the source, and the job that its encoders need: the stage that is there, if the source
