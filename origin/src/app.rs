@@ -228,6 +228,7 @@ impl App {
             herald: control.as_ref().map(Control::herald).unwrap_or_default(),
             numbers: numbers.clone(),
             reconnect_grace: self.settings.publish.reconnect_grace,
+            slate: self.settings.publish.slate.clone(),
             shutdown: stop_lingering.clone(),
             tasks: broadcasts.clone(),
             shows: Shows::default(),

@@ -14,11 +14,13 @@ mod drift;
 mod intake;
 mod plan;
 mod show;
+mod slate;
 mod source_clock;
 mod stage;
 mod variants;
 mod writer;
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
@@ -77,6 +79,8 @@ pub struct Studio {
     pub numbers: Numbers,
     /// How long a stream waits for a publisher that vanished.
     pub reconnect_grace: Duration,
+    /// What viewers see meanwhile; `None`: gaps.
+    pub slate: Option<PathBuf>,
     /// Nothing lingers, or waits for a publisher, once this is cancelled.
     pub shutdown: CancellationToken,
     /// The tasks of shows.

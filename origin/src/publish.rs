@@ -127,7 +127,7 @@ pub struct Tags {
 #[derive(Debug)]
 struct Queued {
     tag: PublishedTag,
-    _bytes: OwnedSemaphorePermit,
+    _bytes: Option<OwnedSemaphorePermit>,
 }
 
 impl Tags {
@@ -161,7 +161,31 @@ impl PublishedTag {
     }
 }
 
+/// The sending end of an internal publisher: see [`Claim::internal`].
+#[derive(Debug)]
+pub(crate) struct TagsIn(mpsc::Sender<Queued>);
+
+impl TagsIn {
+    /// Hands media over; false once nobody takes it any more.
+    pub(crate) async fn send(&self, tag: PublishedTag) -> bool {
+        let queued = Queued { tag, _bytes: None };
+        self.0.send(queued).await.is_ok()
+    }
+}
+
 impl Claim {
+    /// A publisher within this process, who has claimed nothing and is told nothing.
+    pub(crate) fn internal(stream: StreamSettings) -> (Self, TagsIn) {
+        let (tags, queue) = mpsc::channel(TAGS_MAX);
+        let claim = Self {
+            stream,
+            tags: Tags { queue },
+            verdict: watch::channel(None).0,
+            goodbye: Arc::default(),
+        };
+        (claim, TagsIn(tags))
+    }
+
     /// Tells the publisher why the stream ends. The first reason counts.
     pub fn end(&self, reason: EndReason) {
         end(&self.verdict, reason);
@@ -531,7 +555,10 @@ impl Publication {
         let Ok(bytes) = bytes.await else {
             return Err(self.reason());
         };
-        let queued = Queued { tag, _bytes: bytes };
+        let queued = Queued {
+            tag,
+            _bytes: Some(bytes),
+        };
         match self.tags.send(queued).await {
             Ok(()) => Ok(()),
             Err(_) => Err(self.reason()),

@@ -154,6 +154,36 @@ pub async fn roll_back(
     run("filters.mjs", arguments).await
 }
 
+/// What `browser/comes_back.mjs` saw of outages.
+#[derive(Debug, Deserialize)]
+pub struct CameBack {
+    /// Seconds from the end of each outage until the picture moved; `None`: it did not.
+    pub back: Vec<Option<f64>>,
+    /// What the page said during each.
+    pub shown: Vec<String>,
+    /// How often the page was loaded: once.
+    pub reloaded: u32,
+    /// Exceptions in the page.
+    pub errors: Vec<String>,
+}
+
+/// Watches `url` through so many outages, which the caller makes: see the script for the files in `directory`.
+pub async fn come_back(
+    url: &str,
+    spki: &str,
+    directory: &Path,
+    outages: u32,
+) -> anyhow::Result<CameBack> {
+    let outages = outages.to_string();
+    let arguments: [&OsStr; 4] = [
+        url.as_ref(),
+        spki.as_ref(),
+        directory.as_ref(),
+        outages.as_ref(),
+    ];
+    run("comes_back.mjs", arguments).await
+}
+
 /// What `browser/streams.mjs` saw on an origin's page of streams.
 #[derive(Debug, Deserialize)]
 pub struct Looked {

@@ -1,4 +1,5 @@
-//! `weir-loadtest conform` finds nothing wrong at any tier, over any protocol.
+//! `weir-loadtest conform` finds nothing wrong at any tier, over any protocol, nor while the broadcaster vanishes
+//! and comes back.
 
 use std::path::Path;
 use std::time::Duration;
@@ -83,6 +84,7 @@ impl Report {
 
 struct Probe<'a> {
     tier: &'static str,
+    seconds: u32,
     url: String,
     ca: Option<&'a Path>,
     protocol: Protocol,
@@ -94,7 +96,7 @@ impl Probe<'_> {
         let mut command = tokio::process::Command::new(node::binary("weir-loadtest")?);
         command.args(["--json", "conform", &self.url]);
         command.args(["--protocol", self.protocol.as_str()]);
-        command.args(["--seconds", &WATCHED_SECONDS.to_string()]);
+        command.args(["--seconds", &self.seconds.to_string()]);
         command.args(["--slack", &SLACK_MS.to_string()]);
         if let Some(ca) = self.ca {
             command.arg("--ca").arg(ca);
@@ -146,6 +148,7 @@ async fn no_rule_is_broken_at_any_tier_over_any_protocol() -> anyhow::Result<()>
     let probes = places.into_iter().flat_map(|(tier, url, ca, protocols)| {
         protocols.iter().map(move |protocol| Probe {
             tier,
+            seconds: WATCHED_SECONDS,
             url: format!("{url}/live/{STREAM}/index.m3u8"),
             ca: ca.map(|file| file.as_path()),
             protocol: *protocol,
@@ -168,5 +171,55 @@ async fn no_rule_is_broken_at_any_tier_over_any_protocol() -> anyhow::Result<()>
         broken.extend(failed.map(|it| format!("{name}: {}: {}", it.id, it.evidence)));
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+    Ok(())
+}
+
+/// The prober watches for so long, in seconds: before, while nobody is there, and after.
+const OUTAGE_WATCHED_SECONDS: u32 = 30;
+
+#[tokio::test]
+async fn no_rule_is_broken_while_the_publisher_vanishes_and_comes_back() -> anyhow::Result<()> {
+    let origin = Origin::start_with(&settings()).await?;
+    let mut publisher = Publisher::start(&origin.publish_url(PUBLISH_KEY))?;
+    let leaf = Edge::start("leaf", &[origin.http_url()]).await?;
+    let client = origin.client(Protocol::H1).await?;
+    playlist::playing(&client, "360p").await?;
+    let ca = leaf.ca_file();
+    let probe = Probe {
+        tier: "leaf",
+        seconds: OUTAGE_WATCHED_SECONDS,
+        url: format!("{}/live/{STREAM}/index.m3u8", leaf.https_url()),
+        ca: Some(&ca),
+        protocol: Protocol::H2,
+    };
+    let outage = async {
+        let before = playlist::fetch(&client, "360p", "").await?;
+        wait::until(
+            "the prober has seen some segments",
+            FULL_WITHIN,
+            async || {
+                let listed = playlist::fetch(&client, "360p", "").await?;
+                Ok((listed.open_msn() > before.open_msn().plus(2)).then_some(()))
+            },
+        )
+        .await?;
+        publisher.process().kill()?;
+        wait::until("gaps are listed", FULL_WITHIN, async || {
+            let listed = playlist::fetch(&client, "360p", "").await?;
+            let gaps = listed.segments.iter().filter(|segment| segment.gap);
+            Ok((gaps.count() >= 2).then_some(()))
+        })
+        .await?;
+        Publisher::start(&origin.publish_url(PUBLISH_KEY))
+    };
+    let (probed, _again) = futures::future::try_join(probe.run(), outage).await?;
+    let (name, report) = probed;
+    let failed = report.of("fail");
+    let broken: Vec<_> = failed
+        .map(|it| format!("{name}: {}: {}", it.id, it.evidence))
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    let gaps = report.of("pass").any(|it| it.id == "B1-11-gap");
+    assert!(gaps, "the prober saw no gap");
     Ok(())
 }

@@ -113,7 +113,7 @@ pub struct StreamSettings {
 }
 
 /// Publishing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PublishSettings {
     /// Who may.
     pub auth: PublishAuth,
@@ -121,6 +121,8 @@ pub struct PublishSettings {
     pub reconnect_grace: Duration,
     /// What becomes of a second publisher on one key.
     pub second_publisher: SecondPublisher,
+    /// The picture or film that viewers see while a publisher is away.
+    pub slate: Option<PathBuf>,
 }
 
 /// The ffmpeg child and the ladder it makes.

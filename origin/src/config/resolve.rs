@@ -59,6 +59,7 @@ impl Config {
                     0..=3_600,
                 )?,
                 second_publisher: self.publish.second_publisher,
+                slate: self.resolve_slate()?,
             },
             playback: self.resolve_playback()?,
             playback_secrets: self.playback.token_keys.clone(),
@@ -187,6 +188,19 @@ impl Config {
                 ..IngestLimits::default()
             },
         })
+    }
+
+    /// Found missing here rather than when a broadcaster has gone.
+    fn resolve_slate(&self) -> Result<Option<PathBuf>, Invalid> {
+        let slate = &self.publish.slate;
+        if slate.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        if !slate.is_file() {
+            let at = KeyPath::new("publish").key("slate");
+            return Err(Invalid::new(at, "is no file that can be read"));
+        }
+        Ok(Some(slate.clone()))
     }
 
     fn resolve_tls(&self) -> Result<TlsSettings, Invalid> {

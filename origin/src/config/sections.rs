@@ -410,6 +410,8 @@ pub struct PublishConfig {
     pub reconnect_grace_seconds: u64,
     /// `refuse`, `take-over` or `take-over-silent`.
     pub second_publisher: SecondPublisher,
+    /// What viewers see while a publisher is away; empty: gaps.
+    pub slate: PathBuf,
 }
 
 impl Default for PublishConfig {
@@ -418,6 +420,7 @@ impl Default for PublishConfig {
             auth: PublishAuth::default(),
             reconnect_grace_seconds: 30,
             second_publisher: SecondPublisher::default(),
+            slate: PathBuf::new(),
         }
     }
 }

@@ -22,8 +22,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::intake::{Intake, IntakeError, Source};
 use super::plan::Plan;
+use super::slate::Slate;
 use super::stage::{Absence, Stage};
 use super::{Broadcast, BroadcastError, FIRST_PICTURE_TIMEOUT, Studio, count_bytes};
+use crate::config::{Secret, StreamSettings};
 use crate::numbers::Live;
 use crate::publish::{Claim, EndReason};
 use crate::transcode::Job;
@@ -131,6 +133,8 @@ struct Show {
     state: State,
     /// A stream of the same name that has ended, and until when its media is served.
     former: Option<(Arc<LiveStream>, Instant)>,
+    /// The slate has failed since the last publisher.
+    no_slate: bool,
 }
 
 enum State {
@@ -201,6 +205,7 @@ impl Show {
             claims,
             state: State::Empty,
             former: None,
+            no_slate: false,
         }
     }
 
@@ -233,6 +238,7 @@ impl Show {
 
     /// One publisher, from its first tag to its last part.
     async fn attend(&mut self, mut claim: Claim) {
+        self.no_slate = false;
         let mut intake = Intake::default();
         let mut renewals = Renewals::default();
         let attended = loop {
@@ -413,6 +419,23 @@ impl Show {
                 State::Empty | State::Left => return None,
                 State::Open { until, .. } | State::Ended { until, .. } => *until,
             };
+            if self.studio.shutdown.is_cancelled() {
+                self.leave();
+                continue;
+            }
+            if Instant::now() >= until {
+                self.time_is_up();
+                continue;
+            }
+            if let Some(slate) = self.slate() {
+                match self.show(slate, until).await {
+                    Some(claim) => return Some(claim),
+                    None => {
+                        self.look_whether_it_was_cut();
+                        continue;
+                    }
+                }
+            }
             let former_until = self.former.as_ref().map(|(_, until)| *until);
             let gap_due = self.gap_due();
             tokio::select! {
@@ -424,6 +447,74 @@ impl Show {
                 () = at(gap_due) => self.list_gap(),
             }
         }
+    }
+
+    /// A slate, if there is to be one and somebody to see it.
+    fn slate(&mut self) -> Option<Slate> {
+        let file = self.studio.slate.clone().filter(|_| !self.no_slate)?;
+        let State::Open { stage, .. } = &self.state else {
+            return None;
+        };
+        if !stage.writer.has_shown() {
+            return None;
+        }
+        let stream = StreamSettings {
+            name: self.name.clone(),
+            publish_key: Secret::default(),
+            title: stage.live().title().map(str::to_owned),
+        };
+        let ffmpeg = &self.studio.transcode.ffmpeg;
+        match Slate::start(ffmpeg, &file, &stage.layout, stream) {
+            Ok(slate) => Some(slate),
+            Err(error) => {
+                tracing::warn!(stream = self.name, %error, "no slate: gaps are listed");
+                self.no_slate = true;
+                None
+            }
+        }
+    }
+
+    /// Shows a slate until the next publisher comes, or nobody is waited for any more.
+    async fn show(&mut self, mut slate: Slate, until: Instant) -> Option<Claim> {
+        let State::Open { stage, .. } = &self.state else {
+            return None;
+        };
+        let live = Arc::clone(stage.live());
+        let (_, nobody) = mpsc::channel(1);
+        let mut claims = std::mem::replace(&mut self.claims, nobody);
+        let shutdown = self.studio.shutdown.clone();
+        let next = tokio::select! {
+            biased;
+            Some(claim) = claims.recv() => Some(claim),
+            () = shutdown.cancelled() => None,
+            () = sleep_until(until) => None,
+            () = cut(&live) => None,
+            () = self.show_source(&mut slate.claim) => None,
+        };
+        self.claims = claims;
+        if let State::Open { stage, .. } = &mut self.state {
+            stage
+                .absence
+                .get_or_insert_with(|| Absence::since(Instant::now()));
+        }
+        next
+    }
+
+    /// It has no end of its own but one by failure.
+    async fn show_source(&mut self, claim: &mut Claim) {
+        let mut intake = Intake::default();
+        let shown = match self.meet(claim, &mut intake).await {
+            Ok(Some(source)) => self.perform(claim, intake, source).await.map(drop),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let error = shown.err().map(|error| error.to_string());
+        tracing::warn!(
+            stream = self.name,
+            error,
+            "the slate has ended: gaps are listed"
+        );
+        self.no_slate = true;
     }
 
     fn time_is_up(&mut self) {
@@ -460,6 +551,14 @@ impl Show {
         if let Err(error) = stage.list_gap() {
             tracing::error!(stream = self.name, %error, "a gap cannot be listed");
             self.end();
+        }
+    }
+
+    fn look_whether_it_was_cut(&mut self) {
+        if let State::Open { stage, .. } = &self.state
+            && stage.live().is_cut()
+        {
+            self.cut();
         }
     }
 
@@ -528,6 +627,19 @@ impl Show {
                 self.state = other;
                 None
             }
+        }
+    }
+}
+
+/// Until the stream is taken away from its viewers.
+async fn cut(live: &LiveStream) {
+    let Some(mut changes) = live.subscribe(0) else {
+        return std::future::pending().await;
+    };
+    while !live.is_cut() {
+        // It fails only when the stream has gone, and whoever holds it is here.
+        if changes.changed().await.is_err() {
+            return std::future::pending().await;
         }
     }
 }

@@ -224,3 +224,66 @@ async fn a_second_publisher_is_refused_or_takes_over() {
     .await;
     assert!(!after.end_list && !before.end_list);
 }
+
+#[tokio::test]
+async fn a_slate_is_shown_until_the_publisher_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let picture = directory.path().join("away.png");
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "color=red:size=320x240"])
+        .args(["-frames:v", "1"])
+        .arg(&picture)
+        .status();
+    assert!(made.unwrap().success());
+    let more = format!("[publish]\nslate = \"{}\"\n", picture.display());
+    let origin = Origin::start(&[("360p", 360, 700)], &more).await;
+    let publisher = Publisher::start(&origin.publish_url(KEY), 30);
+    let before = origin.segments("360p", 2).await;
+    publisher.vanish();
+    let discontinuities = |playlist: &MediaPlaylist| {
+        let listed = sequence(playlist);
+        listed.last().map_or(0, |(_, last, _)| *last) - before.discontinuity_sequence
+    };
+    let slate = eventually("a segment of the slate", async || {
+        let playlist = origin.playlist("360p", "").await;
+        let is_shown = discontinuities(&playlist) == 1;
+        (is_shown && !playlist.segments.last()?.gap).then_some(playlist)
+    })
+    .await;
+    let (map, segment) = {
+        let maps = slate.segments.iter().filter_map(|own| own.head.map.clone());
+        (
+            maps.last().unwrap(),
+            slate.segments.last().unwrap().uri.clone(),
+        )
+    };
+    let mut film = Vec::new();
+    for uri in [map, segment] {
+        let answer = origin.get(&format!("/live/demo/360p/{uri}")).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        film.extend_from_slice(&answer.body);
+    }
+    let shown = directory.path().join("shown.mp4");
+    std::fs::write(&shown, film).unwrap();
+    let pixels = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(&shown)
+        .args(["-frames:v", "1", "-vf", "scale=1:1", "-f", "rawvideo"])
+        .args(["-pix_fmt", "rgb24", "-"])
+        .output()
+        .unwrap()
+        .stdout;
+    // Fitted into 640x360 with black beside it.
+    assert!(
+        pixels[0] > 120 && pixels[1] < 60 && pixels[2] < 60,
+        "{pixels:?}"
+    );
+
+    let _another = another(&origin.publish_url(KEY));
+    eventually("the next publisher", async || {
+        let playlist = origin.playlist("360p", "").await;
+        let last = playlist.segments.last()?;
+        (discontinuities(&playlist) == 2 && !last.gap).then_some(())
+    })
+    .await;
+}

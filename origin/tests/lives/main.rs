@@ -82,6 +82,7 @@ fn world() -> World {
         herald: Herald::default(),
         numbers: Numbers::open(None).unwrap(),
         reconnect_grace: GRACE,
+        slate: None,
         shutdown: CancellationToken::new(),
         tasks: TaskTracker::new(),
         shows: Shows::default(),
