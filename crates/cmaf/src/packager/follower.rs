@@ -34,6 +34,7 @@ pub(super) struct Follower {
     /// Nominal duration of a sample, in units.
     sample_units: i64,
     part_max: MediaTime,
+    part_target: MediaTime,
     queue: VecDeque<Queued>,
     queue_bytes: usize,
     cuts: VecDeque<Cut>,
@@ -70,6 +71,7 @@ impl Follower {
             timescale: TICKS_PER_SECOND as u32,
             sample_units: plan.frame_duration().ticks().max(1),
             part_max: plan.part_max,
+            part_target: plan.part_target_time(),
             queue: VecDeque::new(),
             queue_bytes: 0,
             cuts: VecDeque::new(),
@@ -347,10 +349,15 @@ impl Follower {
         let first = samples.first().map_or(0, |first| first.units);
         let neighbour = next.filter(|&next| self.clock.is_none() && next - last <= nominal * 3);
         let mut end = neighbour.unwrap_or(last + nominal);
-        if self.clock.is_none() {
-            let most = self.part_max.ticks();
-            end = end.min(first + most).max(last + 1);
-        }
+        // The last frame gives way where sound was anchored anew within a part, and so is not on its grid.
+        let most = if self.clock.is_none() {
+            self.part_max
+        } else {
+            self.part_target
+        };
+        end = end
+            .min(first + most.to_timescale(self.timescale))
+            .max(last + 1);
         let mut ends: Vec<i64> = samples.iter().skip(1).map(|next| next.units).collect();
         ends.push(end);
         let timed = samples.into_iter().zip(ends);

@@ -491,14 +491,15 @@ fn another_source_goes_on_where_the_last_one_ended() {
         TrackSpec::unconfigured(TrackKind::Audio),
         video().into(),
     ];
+    // And another one leads.
     studio.packager.resume(RUNG, &plan, tracks).unwrap();
     for frame in 0..200 {
         for track in [VIDEO, RUNG] {
             studio.push(track, 7_000_000 + frame * 40, frame % 50 == 0);
         }
     }
-    assert_eq!(studio.inits()[3..], [(VIDEO, 3, true), (RUNG, 3, true)]);
-    let parts = studio.parts(VIDEO);
+    assert_eq!(studio.inits()[3..], [(RUNG, 3, true), (VIDEO, 3, true)]);
+    let parts = studio.parts(RUNG);
     let first = parts.iter().find(|part| part.segment_offset == 3).unwrap();
     assert_eq!((first.start, first.part), (before, 0));
     assert_eq!(first.samples, 8, "8 of 40 ms fit 342 ms");
@@ -526,4 +527,27 @@ fn another_source_must_have_the_same_tracks() {
         resumed(vec![video().into(), video().into(), video().into()]),
         Err(PackageError::WrongKind(AUDIO))
     ));
+}
+
+#[test]
+fn sound_that_is_anchored_anew_within_a_part_does_not_exceed_its_target() {
+    let mut studio = Studio::new();
+    let mut shift = 0;
+    for frame in 0..300i64 {
+        studio.push(VIDEO, frame * 1_000 / 30, frame % 60 == 0);
+        // Twelve times in ten seconds the sound's clock is set, by so little that it goes on.
+        if frame % 25 == 7 {
+            shift += 133;
+        }
+        let first = |frame: i64| (frame * 1_600 + 1_023) / 1_024;
+        for at in first(frame)..first(frame + 1) {
+            studio.push(AUDIO, at * 1_024 / 48 + shift % 300, true);
+        }
+    }
+    assert!(studio.events().contains(&"audio_reanchored"));
+    let longest = studio.parts(AUDIO).iter().map(|part| part.duration).max();
+    assert!(
+        longest.unwrap() <= MediaTime::from_millis(342),
+        "{longest:?}"
+    );
 }

@@ -138,7 +138,10 @@ async fn a_broadcast_has_ended_before_the_next_one_is_live() {
     // Something to encode.
     let rung = "[[ladder]]\nname = \"240p\"\nheight = 240\nvideo_bitrate_kbps = 300\n";
     let setup = Setup::new().encoder_with(&format!("ffmpeg = \"{}\"\n", ffmpeg.display()));
-    let origin = setup.with(rung).with(PRIVATE).start().await;
+    // Nobody is waited for.
+    let grace = "[publish]\nreconnect_grace_seconds = 0\n";
+    let setup = setup.with(rung).with(PRIVATE).with(grace);
+    let origin = setup.start().await;
     let (receiver, address) = Receiver::start(&[]).await;
     webhook(&origin, address, &["live", "ended"]).await;
     let url = origin.publish_url(KEY);
