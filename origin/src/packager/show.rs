@@ -239,6 +239,7 @@ impl Show {
     /// One publisher, from its first tag to its last part.
     async fn attend(&mut self, mut claim: Claim) {
         self.no_slate = false;
+        let shown = self.shown();
         let mut intake = Intake::default();
         let mut renewals = Renewals::default();
         let attended = loop {
@@ -257,7 +258,16 @@ impl Show {
         if let Err(error) = attended {
             refuse(&claim, &error);
         }
-        self.part(&claim);
+        let has_shown = self.shown() > shown;
+        self.part(&claim, has_shown);
+    }
+
+    /// Parts of media of the stream on stage.
+    fn shown(&self) -> u64 {
+        match &self.state {
+            State::Open { stage, .. } => stage.writer.shown(),
+            _ => 0,
+        }
     }
 
     /// Reads until the source is known; `None` if the publisher left before.
@@ -296,13 +306,18 @@ impl Show {
         &mut self,
         claim: &mut Claim,
         intake: Intake,
-        source: Source,
+        mut source: Source,
     ) -> Result<Option<Intake>, BroadcastError> {
+        let goes_on = self.shown() > 0;
         let (plan, job) = self.set_stage(claim, &source)?;
         let State::Open { stage, .. } = &mut self.state else {
             return Ok(None);
         };
         stage.writer.begin(&plan, &source);
+        if goes_on {
+            // Gaps are listed for what came while the source was looked at: it must not be shown late.
+            source.begin_at_the_last_keyframe();
+        }
         stage.job = job.clone();
         let mut broadcast = Broadcast::new(&self.studio, stage, plan, intake, source, job);
         let driven = broadcast.drive(claim).await;
@@ -387,8 +402,8 @@ impl Show {
         Ok(())
     }
 
-    /// What becomes of the stream now that its publisher has gone.
-    fn part(&mut self, claim: &Claim) {
+    /// What becomes of the stream now that its publisher has gone, and whether that one had something to show.
+    fn part(&mut self, claim: &Claim, has_shown: bool) {
         let parting = Parting::of(claim);
         let State::Open { stage, until } = &mut self.state else {
             return;
@@ -402,7 +417,10 @@ impl Show {
             Parting::Vanished => {
                 let now = Instant::now();
                 stage.absence.get_or_insert_with(|| Absence::since(now));
-                *until = now + self.studio.reconnect_grace;
+                // Whoever comes again and again with nothing to show does not keep the stream open.
+                if has_shown {
+                    *until = now + self.studio.reconnect_grace;
+                }
                 tracing::info!(
                     stream = self.name,
                     grace = ?self.studio.reconnect_grace,

@@ -61,7 +61,7 @@ pub(super) struct Writer {
     steps: VecDeque<(u64, i64)>,
     window_bytes_max: usize,
     evicting: bool,
-    has_shown: bool,
+    shown: u64,
 }
 
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Writer {
             steps: VecDeque::new(),
             window_bytes_max: packaging.window_bytes_max,
             evicting: false,
-            has_shown: false,
+            shown: 0,
         })
     }
 
@@ -243,7 +243,12 @@ impl Writer {
 
     /// Whether there was ever anything to see.
     pub(super) fn has_shown(&self) -> bool {
-        self.has_shown
+        self.shown > 0
+    }
+
+    /// Parts of media so far, of all renditions.
+    pub(super) fn shown(&self) -> u64 {
+        self.shown
     }
 
     /// What a stream begins with that takes this one's place, or goes on with it in another life.
@@ -279,7 +284,7 @@ impl Writer {
                 if let Some(source) = self.source.as_mut().filter(|_| part.track == self.leader) {
                     source.from.get_or_insert(part.start);
                 }
-                self.has_shown = true;
+                self.shown += 1;
                 self.start_track(update, part.track, part.start + delay(part.track.0));
                 self.push_part(update, part);
             }

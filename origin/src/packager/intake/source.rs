@@ -33,6 +33,23 @@ impl Source {
         }
     }
 
+    /// Lets go of what was kept before the newest picture that decoding can start at.
+    pub(in crate::packager) fn begin_at_the_last_keyframe(&mut self) {
+        let last = self.backlog.iter().rev().find_map(|media| match media {
+            Media::Video {
+                track: 0, frame, ..
+            } if frame.keyframe => Some(frame.dts_ms),
+            _ => None,
+        });
+        let Some(last_ms) = last else {
+            return;
+        };
+        self.backlog.retain(|media| match media {
+            Media::Audio { dts_ms, .. } => *dts_ms >= last_ms,
+            Media::Video { frame, .. } => frame.dts_ms >= last_ms,
+        });
+    }
+
     /// The configuration of a track, by the broadcaster's number.
     pub(in crate::packager) fn track(&self, number: u8) -> Option<&VideoConfig> {
         let mut beside = self.beside.iter();
@@ -100,4 +117,68 @@ pub(super) fn colour(color: ColorInfo) -> Option<Colour> {
         matrix: color.matrix?,
         full_range: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use cmaf::{MediaTime, Probe, Sample};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::transcode::SourceFrame;
+
+    const AVCC: [u8; 40] = [
+        0x01, 0x42, 0xc0, 0x16, 0xff, 0xe1, 0x00, 0x19, 0x67, 0x42, 0xc0, 0x16, 0xda, 0x02, 0x80,
+        0xbf, 0xe5, 0xc0, 0x44, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00, 0x50, 0x3c,
+        0x58, 0xba, 0x80, 0x01, 0x00, 0x04, 0x68, 0xce, 0x0f, 0xc8,
+    ];
+
+    #[test]
+    fn who_goes_on_begins_at_the_newest_keyframe() {
+        let mut probe = Probe::new();
+        let mut backlog = Vec::new();
+        for number in 0..=20 {
+            let dts_ms = number * 100;
+            let keyframe = number % 10 == 0;
+            let data = Bytes::from_static(b"frame");
+            let time = MediaTime::from_millis(dts_ms);
+            probe.push_video(&Sample::video(
+                time,
+                MediaTime::ZERO,
+                keyframe,
+                data.clone(),
+            ));
+            let frame = SourceFrame {
+                dts_ms,
+                composition_ms: 0,
+                keyframe,
+                data: data.clone(),
+            };
+            let arrival = Instant::now();
+            backlog.push(Media::Video {
+                track: 0,
+                frame,
+                arrival,
+            });
+            backlog.push(Media::Audio {
+                dts_ms: dts_ms - 10,
+                data,
+            });
+        }
+        let mut source = Source {
+            video: video_config(VideoCodec::Avc, Bytes::from_static(&AVCC)).unwrap(),
+            audio: None,
+            report: probe.report().unwrap(),
+            beside: Vec::new(),
+            alone: None,
+            started_at: SystemTime::UNIX_EPOCH,
+            backlog,
+        };
+        source.begin_at_the_last_keyframe();
+        let kept = source.backlog.iter().map(|media| match media {
+            Media::Audio { dts_ms, .. } => *dts_ms,
+            Media::Video { frame, .. } => frame.dts_ms,
+        });
+        assert_eq!(kept.collect::<Vec<_>>(), [2_000]);
+    }
 }
