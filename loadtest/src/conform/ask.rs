@@ -286,7 +286,8 @@ impl Ask<'_> {
             (msn, part),
             self.prober.get(&never, &[]).await,
         ));
-        if let Some((place, listed)) = now.last().and_then(|at| now.part(at).map(|it| (at, it))) {
+        let listed = now.last().and_then(|at| now.part(at).map(|it| (at, it)));
+        if let Some((place, listed)) = listed.filter(|(_, part)| !part.gap) {
             let path = resolve(self.path, &listed.uri);
             asked.push(of(
                 Why::Preflight,

@@ -61,7 +61,9 @@ fn right_uri(record: &Record) -> Finding {
             let Some(hinted) = hint.and_then(|it| it.get("URI")) else {
                 continue;
             };
-            let next = next(before, after).map(|(_, part)| part);
+            // Nobody can hint a break: what was hinted then is cancelled.
+            let next = next(before, after).filter(|(segment, _)| !segment.discontinuity);
+            let next = next.map(|(_, part)| part);
             if let Some(next) = next.filter(|next| !next.gap) {
                 check.look(next.uri == hinted, &after.answer, || {
                     format!("{}, hinted was {hinted}", next.uri)
@@ -120,12 +122,25 @@ fn answered(record: &Record) -> Finding {
     let expected = "a hinted part can be asked for, is held, and comes";
     let mut check = Check::must(record, "B1-27-hinted", "6.2.6", expected);
     for asked in record.of(Why::Hinted) {
+        if asked.answer.status == 404 && is_missing(record, asked.place) {
+            continue;
+        }
         let right = asked.answer.good() && !asked.answer.body.is_empty();
         check.look(right, &asked.answer, || {
             format!("after {:?}", asked.answer.took)
         });
     }
     check.done(NOT_ASKED)
+}
+
+/// The part became a gap, or its segment went on without it: a hint that is cancelled is 404 (6.2.6).
+fn is_missing(record: &Record, place: (u64, usize)) -> bool {
+    let Some(main) = record.main() else {
+        return false;
+    };
+    let playlists = || main.loads.iter().map(|load| &load.playlist);
+    playlists().any(|playlist| playlist.last() >= Some(place))
+        && playlists().all(|playlist| playlist.part(place).is_none_or(|part| part.gap))
 }
 
 fn in_time(record: &Record) -> Finding {
@@ -211,6 +226,7 @@ mod tests {
     };
     use super::*;
     use crate::conform::record::Answer;
+    use crate::conform::report::Verdict;
     use std::time::Duration;
 
     fn hinted(edit: impl Fn(&mut Answer)) -> Record {
@@ -223,6 +239,25 @@ mod tests {
         edit(&mut answer);
         record.asked.push(asked(Why::Hinted, (115, 1), answer));
         record
+    }
+
+    #[test]
+    fn a_hint_may_be_cancelled() {
+        let place = (115, 1);
+        let gone = |gap: &'static str| {
+            let mut record = rewritten(move |_, text| {
+                text.replace("s115.1.m4s\"", &format!("s115.1.m4s\"{gap}"))
+            });
+            let answer = answer("/live/hi/s115.1.m4s", 404, Vec::new(), at(BEGIN));
+            record.asked.push(asked(Why::Hinted, place, answer));
+            record
+        };
+        let failed = |record: &Record| {
+            let found = check(record).into_iter().find(|it| it.id == "B1-27-hinted");
+            matches!(found.unwrap().verdict, Verdict::Fail { .. })
+        };
+        assert!(failed(&gone("")));
+        assert!(!failed(&gone(",GAP=YES")), "it became a gap");
     }
 
     #[test]
