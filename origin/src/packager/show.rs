@@ -62,7 +62,7 @@ impl Studio {
     /// The plan for a stream's first source, with the job that its encoders need. Without a free job the
     /// source plays as it is, or not at all.
     fn plan(&self, stream: &str, source: &Source) -> Result<(Plan, Option<Job>), BroadcastError> {
-        let plan = Plan::new(&self.transcode, source)?;
+        let plan = Plan::new(&self.transcode, self.packaging.latency, source)?;
         if plan.encode.is_none() {
             return Ok((plan, None));
         }
@@ -70,7 +70,7 @@ impl Studio {
             return Ok((plan, Some(job)));
         }
         let max = self.jobs.max();
-        let alone = Plan::without_encoder(&self.transcode, source)?;
+        let alone = Plan::without_encoder(&self.transcode, self.packaging.latency, source)?;
         self.jobs.refused(alone.is_some());
         let Some(alone) = alone else {
             return Err(BroadcastError::NoJob { max });
