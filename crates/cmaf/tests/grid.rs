@@ -13,8 +13,8 @@
 mod support;
 
 use cmaf::{
-    DropReason, Event, FrameRate, GridInput, GridPlan, Latency, MediaTime, Packager, Sample, TrackConfig,
-    TrackId, TrackKind, TrackSpec,
+    DropReason, Event, FrameRate, GridInput, GridPlan, Latency, MediaTime, Packager, Sample,
+    TrackConfig, TrackId, TrackKind, TrackSpec,
 };
 use proptest::prelude::*;
 use support::{Chunk, Log, audio_config, sample, video_config};
