@@ -250,7 +250,7 @@ impl<'a> Broadcast<'a> {
                 tag = claim.tags.recv() => {
                     let Some(tag) = tag else { return Ok(()) };
                     count_bytes(&self.metrics, &tag);
-                    if let Some(media) = self.intake.read(tag, Instant::now(), SystemTime::now())? {
+                    if let Some(media) = self.intake.read(tag, SystemTime::now())? {
                         self.take(media);
                     }
                 }

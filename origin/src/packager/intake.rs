@@ -109,10 +109,9 @@ impl Intake {
     pub(super) fn read(
         &mut self,
         tag: PublishedTag,
-        arrival: Instant,
         now: SystemTime,
     ) -> Result<Option<Media>, IntakeError> {
-        let timestamp_ms = tag.timestamp_ms;
+        let (timestamp_ms, arrival) = (tag.timestamp_ms, tag.arrival);
         match tag.body {
             PublishedBody::Audio(AudioBody::SequenceHeader { codec, record }) => {
                 self.configure_audio(codec, record)?;
@@ -410,8 +409,12 @@ mod tests {
         timestamp_ms: i64,
         body: PublishedBody,
     ) -> Result<Option<Media>, IntakeError> {
-        let tag = PublishedTag { timestamp_ms, body };
-        intake.read(tag, Instant::now(), SystemTime::UNIX_EPOCH)
+        let tag = PublishedTag {
+            timestamp_ms,
+            arrival: Instant::now(),
+            body,
+        };
+        intake.read(tag, SystemTime::UNIX_EPOCH)
     }
 
     fn frame(keyframe: bool) -> PublishedBody {

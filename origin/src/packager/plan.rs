@@ -422,3 +422,29 @@ fn keyframe_period(grid: &GridPlan) -> Duration {
     let frame = grid.frame_duration().to_duration();
     frame * grid.frames_per_segment - frame / 2
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream that began before there was a choice goes on as it was.
+    #[test]
+    fn a_record_keeps_its_profile() {
+        let layout = Layout {
+            part_target: Duration::from_millis(214),
+            part_hold_back: Duration::from_millis(642),
+            latency: LatencyProfile::Low,
+            rungs: Vec::new(),
+            audio: true,
+        };
+        let mut record = serde_json::to_value(&layout).unwrap();
+        assert_eq!(record["latency"], "low");
+        assert_eq!(
+            serde_json::from_value::<Layout>(record.clone()).unwrap(),
+            layout
+        );
+        record.as_object_mut().unwrap().remove("latency");
+        let old: Layout = serde_json::from_value(record).unwrap();
+        assert_eq!(old.latency, LatencyProfile::Standard);
+    }
+}

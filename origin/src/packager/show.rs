@@ -240,7 +240,7 @@ impl Show {
                 tag = claim.tags.recv() => {
                     let Some(tag) = tag else { return Ok(None) };
                     count_bytes(&metrics, &tag);
-                    let read = intake.read(tag, Instant::now(), SystemTime::now())?;
+                    let read = intake.read(tag, SystemTime::now())?;
                     if let Some(media) = read {
                         intake.keep(media)?;
                     }
