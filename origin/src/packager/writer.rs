@@ -401,7 +401,10 @@ impl Writer {
                 }
                 self.violation(added.violation);
                 self.metrics.health.part(added.msn.value(), arrival);
-                self.fetchable.extend(arrival.map(|last| (last, next)));
+                // What was looked at before it was known what it is says nothing about the way of a part.
+                let begun = self.source.as_ref().map(|source| source.begun);
+                let live = arrival.filter(|last| begun.is_some_and(|begun| *last >= begun));
+                self.fetchable.extend(live.map(|last| (last, next)));
                 if let Some(track) = self.tracks.get(part.track.0) {
                     self.metrics.part(track.name.as_str());
                 }
