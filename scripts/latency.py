@@ -135,7 +135,8 @@ def measure(running):
         f"load {before:.1f} to {os.getloadavg()[0]:.1f}"
     )
     player = seen["player"] or {}
-    print("player:", {key: player[key] for key in player if "atency" in key})
+    print("player:", {key: value for key, value in player.items() if isinstance(value, (int, float, str))})
+    print(f'played {seen["playedSeconds"]:.2f} of {seen["watchedSeconds"]:.2f} s')
     metrics = get(f"http://127.0.0.1:{admin}/metrics")
     parts(metrics)
     memory(origin.pid, metrics)
