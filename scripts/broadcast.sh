@@ -5,7 +5,7 @@
 #   scripts/broadcast.sh [URL]      URL "-": FLV on stdout
 #
 # Variables: RTMP_PORT (1935), PUBLISH_KEY (demo-key), PRESET (x264, ultrafast), BITRATE_KBPS (2500),
-#            DURATION_SECONDS (endless)
+#            DURATION_SECONDS (endless), GOP_FRAMES (60)
 #
 # The barcode. 1280x720 at 30 frames/s; all measures scale with the picture's width (360p: half).
 #   A black band covers x 40..1200, y 0..80. In it stand cells of 40x40 pixels, y 20..60:
@@ -50,7 +50,7 @@ exec ffmpeg -hide_banner -nostdin -loglevel warning \
     -filter_complex "[0:v]$picture,format=yuv420p[v];[1:a]volume=0.3,aformat=channel_layouts=stereo[a]" \
     -map '[v]' -map '[a]' ${DURATION_SECONDS:+-t "$DURATION_SECONDS"} \
     -c:v libx264 -preset "${PRESET:-ultrafast}" -tune zerolatency -profile:v main -level 3.1 \
-    -g 60 -keyint_min 60 -sc_threshold 0 \
+    -g "${GOP_FRAMES:-60}" -keyint_min "${GOP_FRAMES:-60}" -sc_threshold 0 \
     -b:v "${bitrate_kbps}k" -maxrate "${bitrate_kbps}k" -bufsize "${bitrate_kbps}k" \
     -c:a aac -ar 48000 -b:a 128k \
     -flvflags no_duration_filesize -f flv "$url"

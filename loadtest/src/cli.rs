@@ -4,6 +4,7 @@ mod chat;
 mod conform;
 mod gifts;
 mod play;
+mod publish;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Command {
     Herd(HerdArgs),
     /// Watch a stream the way a player does, without a picture.
     Play(play::PlayArgs),
+    /// Publish a recording from many connections at once, in real time.
+    Publish(publish::PublishArgs),
     /// Check a running stream against the rules for LL-HLS servers; exit code 1 if any is broken.
     Conform(conform::ConformArgs),
     /// Fill a chat room, and check what each connection gets.
@@ -178,6 +181,7 @@ fn run(cli: &Cli) -> anyhow::Result<Output> {
             Command::Http(args) => http(&cli.common, args).await,
             Command::Herd(args) => stampede(&cli.common, args).await,
             Command::Play(args) => play::watch(&cli.common, args).await,
+            Command::Publish(args) => publish::publish(&cli.common, args).await,
             Command::Chat(args) => chat::chat(&cli.common, args).await,
             Command::Gifts(args) => gifts::give(&cli.common, args).await,
             Command::Register(args) => gifts::enrol(&cli.common, args).await,

@@ -16,6 +16,7 @@ pub mod load;
 pub mod play;
 mod problem;
 pub mod process;
+pub mod publish;
 pub mod register;
 
 pub mod safety;

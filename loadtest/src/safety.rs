@@ -23,6 +23,14 @@ pub async fn check_target(url: &str, remote_allowed: bool) -> anyhow::Result<()>
     Ok(())
 }
 
+/// The same for an RTMP URL.
+pub async fn check_publish_target(url: &str, remote_allowed: bool) -> anyhow::Result<()> {
+    let rest = url
+        .strip_prefix("rtmp://")
+        .with_context(|| format!("'{url}' is not an rtmp URL"))?;
+    check_target(&format!("http://{rest}"), remote_allowed).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +41,14 @@ mod tests {
         assert!(check_target("https://localhost/", false).await.is_ok());
         assert!(check_target("http://192.0.2.1/", false).await.is_err());
         assert!(check_target("http://192.0.2.1/", true).await.is_ok());
+        let publish = check_publish_target("rtmp://127.0.0.1/live", false);
+        assert!(publish.await.is_ok());
+        let remote = check_publish_target("rtmp://192.0.2.1/live", false);
+        assert!(remote.await.is_err());
+        assert!(
+            check_publish_target("http://127.0.0.1/", true)
+                .await
+                .is_err()
+        );
     }
 }

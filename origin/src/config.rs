@@ -22,9 +22,9 @@ pub use control::{
 };
 pub use ingest_rules::{IngestRulesConfig, StreamRulesConfig};
 pub use sections::{
-    AdminConfig, Config, DrainConfig, HttpConfig, LogConfig, PackagingConfig, PlaybackAuth,
-    PlaybackConfig, PublishAuth, PublishConfig, RoomsConfig, RtmpConfig, RtmpsConfig, RungConfig,
-    SecondPublisher, StreamConfig, TlsConfig, TranscodeConfig,
+    AdminConfig, Config, DrainConfig, HttpConfig, LatencyProfile, LogConfig, PackagingConfig,
+    PlaybackAuth, PlaybackConfig, PublishAuth, PublishConfig, RoomsConfig, RtmpConfig, RtmpsConfig,
+    RungConfig, SecondPublisher, StreamConfig, TlsConfig, TranscodeConfig,
 };
 pub use settings::{ConfigError, Secret};
 

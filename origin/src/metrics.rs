@@ -17,6 +17,12 @@ const RELOAD_BUCKETS: [f64; 12] = [
     0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0,
 ];
 
+/// Upper bounds of a part's way into the window, in seconds: its own work, a frame, a PART-TARGET, more.
+const PART_BUCKETS: [f64; 16] = [
+    0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.2, 0.35, 0.5,
+    1.0, 2.0,
+];
+
 /// Upper bounds of the transcode delay, in seconds: less than a frame to a child far behind.
 const DELAY_BUCKETS: [f64; 12] = [
     0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25, 1.0, 4.0,
@@ -66,6 +72,7 @@ pub struct Metrics {
     pub http_connections: IntGauge,
     compressions: IntCounterVec,
     reload_latency: Histogram,
+    part_latency: HistogramVec,
     streams: IntGauge,
     jobs: JobMetrics,
     per_stream: PerStream,
@@ -101,6 +108,8 @@ pub struct StreamMetrics {
     pub window_bytes: IntGauge,
     /// How it is.
     pub health: StreamHealth,
+    part_since_last: Histogram,
+    part_since_next: Histogram,
 }
 
 /// The transcoder's share of [`StreamMetrics`].
@@ -160,6 +169,14 @@ impl Metrics {
                 "From a part's last source frame to the answer of a reload that waited for it.",
                 &RELOAD_BUCKETS,
             )?,
+            part_latency: histogram_vec(
+                registry,
+                "origin_part_latency_seconds",
+                "Until a part can be fetched: since its last source frame arrived (last_frame), and since the \
+                 frame after it did, which closes it (next_frame).",
+                &["since"],
+                &PART_BUCKETS,
+            )?,
             streams: gauge(
                 registry,
                 "origin_streams",
@@ -202,6 +219,8 @@ impl Metrics {
             stream: stream.to_owned(),
             streams: self.streams.clone(),
             health: self.health.stream(stream),
+            part_since_last: self.part_latency.with_label_values(&["last_frame"]),
+            part_since_next: self.part_latency.with_label_values(&["next_frame"]),
             ingest_bytes: all.ingest_bytes.with_label_values(&[stream]),
             window_bytes: all.window_bytes.with_label_values(&[stream]),
             all,
@@ -290,6 +309,15 @@ impl StreamMetrics {
             .parts
             .with_label_values(&[&self.stream, rendition])
             .inc();
+    }
+
+    /// Observes that a part can be fetched, so long after its last source frame arrived, and after the next
+    /// one did. A part that was closed for want of a next frame has none.
+    pub fn part_fetchable(&self, since_last: Duration, since_next: Option<Duration>) {
+        self.part_since_last.observe(since_last.as_secs_f64());
+        if let Some(since_next) = since_next {
+            self.part_since_next.observe(since_next.as_secs_f64());
+        }
     }
 
     /// Counts something that the packager noticed.

@@ -268,7 +268,7 @@ impl<'a> Broadcast<'a> {
     fn read(&mut self, tag: PublishedTag) -> Result<Option<PublishedTag>, BroadcastError> {
         count_bytes(&self.metrics, &tag);
         let header = tag.is_header().then(|| tag.clone());
-        match self.intake.read(tag, Instant::now(), SystemTime::now()) {
+        match self.intake.read(tag, SystemTime::now()) {
             Ok(media) => {
                 if let Some(by_ms) = self.intake.take_leap() {
                     self.metrics.packaging_event("source_clock_leap");

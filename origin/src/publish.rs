@@ -42,6 +42,8 @@ const SILENT: Duration = Duration::from_secs(2);
 pub struct PublishedTag {
     /// Decode time as the broadcaster counts it, unwrapped.
     pub timestamp_ms: i64,
+    /// When its last byte was read.
+    pub arrival: Instant,
     /// The body.
     pub body: PublishedBody,
 }
@@ -640,6 +642,7 @@ mod tests {
         let mut publication = streams.claim(&ask("demo-key")).await.unwrap();
         let tag = || PublishedTag {
             timestamp_ms: 0,
+            arrival: Instant::now(),
             body: PublishedBody::Video(VideoBody::Frame {
                 codec: rtmp::flv::VideoCodec::Avc,
                 keyframe: true,

@@ -92,7 +92,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 26] = [
     (
         "loadtest",
         Layer::Tool,
-        &["cmaf", "hls", "rooms", "telemetry", "transport"],
+        &["cmaf", "hls", "rooms", "rtmp", "telemetry", "transport"],
     ),
     (
         "tests",

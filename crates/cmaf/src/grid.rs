@@ -13,10 +13,6 @@ pub const TARGET_DURATION: Duration = Duration::from_secs(2);
 /// What a segment may exceed TARGETDURATION by: 60 frames of 29.97 fps take 2.002 s, and RTMP
 /// rounds to milliseconds. EXTINF is compared rounded to whole seconds (RFC 8216bis 4.4.3.1).
 const SEGMENT_SLACK_MS: u64 = 10;
-/// The nominal parts of a segment.
-const SEGMENT_PARTS: u32 = 6;
-/// The nominal parts of a second.
-const SECOND_PARTS: u32 = 3;
 /// How far two boundaries move against each other when timestamps are whole milliseconds.
 const JITTER_MS: u64 = 1;
 /// A part lasts at least this much of PART-TARGET (RFC 8216bis 4.4.4.9).
@@ -25,6 +21,35 @@ const PART_PERCENT_MIN: u64 = 85;
 const HOLD_BACK_PARTS: u32 = 3;
 const FRAME_RATE_MAX: u32 = 240;
 const AAC_FRAME_SAMPLES: u32 = 1_024;
+
+/// What a stream trades requests, and bits for keyframes, against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Latency {
+    /// Parts of about a third of a second, segments of at most 2 s: PART-HOLD-BACK is about 1.03 s.
+    #[default]
+    Standard,
+    /// Parts of about 200 ms, segments of about a second: PART-HOLD-BACK is about 0.64 s, and the next
+    /// keyframe is nearer. Half as many requests more, and twice the keyframes.
+    Low,
+}
+
+impl Latency {
+    /// The nominal parts of a second.
+    const fn second_parts(self) -> u32 {
+        match self {
+            Self::Standard => 3,
+            Self::Low => 5,
+        }
+    }
+
+    /// What a segment of several GOPs is to last at most, and one of an encoder of ours about.
+    const fn segment_ms(self) -> u64 {
+        match self {
+            Self::Standard => TARGET_DURATION.as_millis() as u64,
+            Self::Low => 1_000,
+        }
+    }
+}
 
 /// What [`GridPlan::choose`] goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +63,12 @@ pub struct GridInput {
     pub audio_rate: Option<u32>,
     /// Samples in an audio frame: [`crate::AudioConfig::frame_samples`].
     pub audio_frame_samples: u32,
+    /// How long parts and segments are to be.
+    pub latency: Latency,
 }
 
 impl GridInput {
-    /// For a stream whose leader is encoded by us.
+    /// For a stream of [`Latency::Standard`] whose leader is encoded by us.
     #[must_use]
     pub fn new(frame_rate: FrameRate, audio_rate: Option<u32>) -> Self {
         Self {
@@ -49,6 +76,7 @@ impl GridInput {
             gop_frames: None,
             audio_rate,
             audio_frame_samples: AAC_FRAME_SAMPLES,
+            latency: Latency::Standard,
         }
     }
 }
@@ -72,8 +100,8 @@ pub enum GridError {
 ///
 /// A video part of [`Self::frames_per_part`] frames, and an audio part of the whole AAC frames
 /// that start within it, both last 85 to 100 % of [`Self::part_target`], whatever their phase and
-/// with timestamps rounded to milliseconds. (AAC below about 22 kHz has frames too long for 85 %;
-/// its parts are INDEPENDENT, which exempts them.)
+/// with timestamps rounded to milliseconds. (AAC below 22 kHz, and below 32 kHz in parts of 200 ms, has
+/// frames too long for 85 %; its parts are INDEPENDENT, which exempts them.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GridPlan {
@@ -91,10 +119,13 @@ pub struct GridPlan {
     pub frame_rate: FrameRate,
     /// Longest leader part whose audio still fits PART-TARGET; at most PART-TARGET.
     pub part_max: MediaTime,
+    /// GOPs are gathered into segments that last no longer than this.
+    pub gather_max: MediaTime,
 }
 
 impl GridPlan {
-    /// Chooses parts of about a third of a second and segments of at most 2 s.
+    /// Chooses parts and segments as [`GridInput::latency`] says. No segment is planned to last longer
+    /// than TARGETDURATION.
     ///
     /// # Errors
     /// If the input is outside of what is packaged: see [`GridError`].
@@ -199,6 +230,9 @@ impl GridPlan {
             frames_per_segment,
             frame_rate: input.frame_rate,
             part_max: MediaTime(span.longest_ticks as i64),
+            gather_max: MediaTime::from_millis(
+                (input.latency.segment_ms() + SEGMENT_SLACK_MS) as i64,
+            ),
         };
         (score, plan)
     }
@@ -253,38 +287,59 @@ fn all_candidates(input: &GridInput) -> Vec<(u32, u32)> {
     candidates_of(input, 1..=frames_liked(input) * 2)
 }
 
-/// About a third of a second.
+/// About the length that is asked for.
 fn frames_liked(input: &GridInput) -> u32 {
     let rate = input.frame_rate;
-    let parts_rate = u64::from(rate.denominator) * u64::from(SECOND_PARTS);
+    let parts_rate = u64::from(rate.denominator) * u64::from(input.latency.second_parts());
     ((u64::from(rate.numerator) * 2 + parts_rate) / (parts_rate * 2)).max(1) as u32
 }
 
 fn candidates_of(input: &GridInput, frames: std::ops::RangeInclusive<u32>) -> Vec<(u32, u32)> {
-    let rate = input.frame_rate;
-    let (numerator, denominator) = (u64::from(rate.numerator), u64::from(rate.denominator));
     let liked = frames_liked(input);
-    let segment_frames_max = (segment_ms_max() * numerator / (denominator * 1_000)).max(1) as u32;
+    let within = |millis: u64| {
+        let (numerator, denominator) = (input.frame_rate.numerator, input.frame_rate.denominator);
+        let frames = millis * u64::from(numerator) / (u64::from(denominator) * 1_000);
+        frames.max(1) as u32
+    };
+    let segment_frames_max = within(segment_ms_max());
     let gop = input
         .gop_frames
         .filter(|&gop| gop > 0 && gop <= segment_frames_max);
-    let gops_frames = gop.map(|gop| segment_frames_max / gop * gop);
+    // As the leader gathers them: one GOP at least.
+    let gathered = within(input.latency.segment_ms() + SEGMENT_SLACK_MS);
+    let gops_frames = gop.map(|gop| (gathered / gop).max(1) * gop);
 
     let mut near: Vec<u32> = frames.collect();
     near.sort_by_key(|&frames| (frames.abs_diff(liked), frames));
+    let parts = parts_liked(input);
     let whole = |frames: u32| match gops_frames {
         Some(total) => total.is_multiple_of(frames),
-        None => frames * SEGMENT_PARTS <= segment_frames_max,
+        None => frames * parts(frames) <= segment_frames_max,
     };
     // Whole parts in a segment first; a short last part is legal, only less even.
     near.sort_by_key(|&frames| !whole(frames));
     let per_segment = |frames: u32| match gops_frames {
         Some(total) => total,
-        None => frames * SEGMENT_PARTS.min(segment_frames_max / frames).max(1),
+        None => frames * parts(frames).min(segment_frames_max / frames).max(1),
     };
     near.into_iter()
         .map(|frames| (frames, per_segment(frames)))
         .collect()
+}
+
+/// The parts of a segment that an encoder of ours makes, by the frames of a part.
+fn parts_liked(input: &GridInput) -> impl Fn(u32) -> u32 {
+    let rate = input.frame_rate;
+    let latency = input.latency;
+    move |frames| match latency {
+        Latency::Standard => 6,
+        // Not shorter than a second, as MSNs are handed out one a second.
+        Latency::Low => {
+            let frames = u64::from(frames) * u64::from(rate.denominator) * 1_000;
+            let segment = latency.segment_ms() * u64::from(rate.numerator);
+            u32::try_from(segment.div_ceil(frames.max(1))).unwrap_or(u32::MAX)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ mod vui;
 pub use aac::{ASC_BYTES_MAX, AacProfile, AscError, AudioConfig};
 pub use av1::{AV1C_BYTES_MAX, Av1cError, without_temporal_delimiter};
 pub use avc::{AVCC_BYTES_MAX, AvccError, FrameRate};
-pub use grid::{GridError, GridInput, GridPlan, TARGET_DURATION};
+pub use grid::{GridError, GridInput, GridPlan, Latency, TARGET_DURATION};
 pub use hevc::{HVCC_BYTES_MAX, HvccError};
 pub use init::TrackConfig;
 pub use opus::{OPUS_HEADER_BYTES_MAX, OpusError, opus_packet_samples};

@@ -27,6 +27,8 @@ const QUEUE_PARTS_MAX: usize = 256;
 struct Listed {
     part: PlacedPart,
     at: Instant,
+    /// It was not there when the watch began.
+    fresh: bool,
 }
 
 pub(super) async fn follow(
@@ -48,6 +50,7 @@ pub(super) async fn follow(
         path,
         report: RenditionReport {
             path: path.to_owned(),
+            part_target_ms: millis(part_target),
             ..RenditionReport::default()
         },
         last: None,
@@ -120,7 +123,7 @@ impl Reloads<'_> {
         deadline: tokio::time::Instant,
     ) {
         let mut playlist = first;
-        self.enqueue(&playlist, start).await;
+        self.enqueue(&playlist, start, false).await;
         while !playlist.end_list {
             let query = format!(
                 "_HLS_msn={}&_HLS_part={}",
@@ -134,7 +137,7 @@ impl Reloads<'_> {
             match reloaded {
                 Ok(reloaded) => {
                     playlist = reloaded;
-                    if self.enqueue(&playlist, None).await {
+                    if self.enqueue(&playlist, None, true).await {
                         self.report.reloads += 1;
                         continue;
                     }
@@ -150,7 +153,12 @@ impl Reloads<'_> {
     }
 
     /// Queues the Parts after the last one queued; whether there were any.
-    async fn enqueue(&mut self, playlist: &MediaPlaylist, start: Option<(u64, usize)>) -> bool {
+    async fn enqueue(
+        &mut self,
+        playlist: &MediaPlaylist,
+        start: Option<(u64, usize)>,
+        fresh: bool,
+    ) -> bool {
         let mut any = false;
         for part in timeline::parts(playlist) {
             let wanted = match self.last {
@@ -173,6 +181,7 @@ impl Reloads<'_> {
             let listed = Listed {
                 part,
                 at: Instant::now(),
+                fresh,
             };
             if self.queue.send(listed).await.is_err() {
                 return any;
@@ -198,7 +207,7 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     async fn run(mut self, mut to_load: mpsc::Receiver<Listed>) -> Self {
-        while let Some(Listed { part, at }) = to_load.recv().await {
+        while let Some(Listed { part, at, fresh }) = to_load.recv().await {
             if part.gap {
                 self.report.gaps += 1;
                 continue;
@@ -210,7 +219,11 @@ impl Loader<'_> {
                     self.load_ms.push(millis(at.elapsed()));
                     self.buffer.add(part.duration, Instant::now());
                     if let Some(ends_at) = part.ends_at {
-                        self.report.latencies_ms.push(unix_millis() - ends_at);
+                        let latency = unix_millis() - ends_at;
+                        self.report.latencies_ms.push(latency);
+                        if fresh {
+                            self.report.fresh_latencies_ms.push(latency);
+                        }
                     }
                 }
                 Err(error) => {
@@ -247,6 +260,7 @@ fn merge(reloads: RenditionReport, loader: Loader<'_>, began: Instant) -> Rendit
         gaps: loaded.gaps,
         missing: reloads.missing + loaded.missing,
         latencies_ms: loaded.latencies_ms,
+        fresh_latencies_ms: loaded.fresh_latencies_ms,
         startup_ms: buffer.began().map(|at| millis(at - began)),
         stalls: buffer.stalls(),
         stalled_ms: millis(buffer.stalled_for(Instant::now())),

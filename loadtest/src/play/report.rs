@@ -49,6 +49,15 @@ pub struct RenditionReport {
     pub latency_p99_ms: i64,
     /// The largest.
     pub latency_max_ms: i64,
+    /// PART-TARGET of the playlist, in milliseconds.
+    pub part_target_ms: u64,
+    /// Parts that came to be listed during the watch, and were loaded.
+    pub fresh: usize,
+    /// Those of them that were whole in hand more than a PART-TARGET after the PROGRAM-DATE-TIME of their end.
+    pub late: usize,
+    /// How long after it they were, in milliseconds, sorted.
+    #[serde(skip)]
+    pub fresh_latencies_ms: Vec<i64>,
     /// Part listed to Part whole in hand: milliseconds, 99th percentile.
     pub load_p99_ms: u64,
     /// What went wrong, in words.
@@ -60,6 +69,11 @@ impl RenditionReport {
     pub(super) fn conclude(&mut self, mut load_ms: Vec<u64>) {
         self.latencies_ms.sort_unstable();
         load_ms.sort_unstable();
+        self.fresh_latencies_ms.sort_unstable();
+        let target = i64::try_from(self.part_target_ms).unwrap_or(i64::MAX);
+        let fresh = &self.fresh_latencies_ms;
+        self.fresh = fresh.len();
+        self.late = fresh.len() - fresh.partition_point(|&ms| ms <= target);
         self.latency_p50_ms = percentile(&self.latencies_ms, 50);
         self.latency_p95_ms = percentile(&self.latencies_ms, 95);
         self.latency_p99_ms = percentile(&self.latencies_ms, 99);

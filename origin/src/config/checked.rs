@@ -10,7 +10,7 @@ use filter_registry::config::{FiltersSettings, RegistrySettings};
 use playback_token::Keyring;
 use telemetry::log::LogFormat;
 
-use super::{PublishAuth, SecondPublisher, Secret};
+use super::{LatencyProfile, PublishAuth, SecondPublisher, Secret};
 use crate::control::ControlSettings;
 use crate::ingest::{IngestLimits, RuleBook};
 use crate::rooms::RoomsSettings;
@@ -172,6 +172,8 @@ pub struct LadderRung {
 /// The live window.
 #[derive(Clone, Debug)]
 pub struct PackagingSettings {
+    /// How long parts and segments are of streams that begin.
+    pub latency: LatencyProfile,
     /// Segments listed in a Media Playlist.
     pub window_segments: usize,
     /// Media bytes held for one stream.

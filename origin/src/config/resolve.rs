@@ -467,6 +467,7 @@ impl Config {
         let packaging = &self.packaging;
         let table = "packaging";
         Ok(PackagingSettings {
+            latency: packaging.latency,
             window_segments: within(table, "window_segments", packaging.window_segments, 6..=300)?,
             window_bytes_max: within(
                 table,

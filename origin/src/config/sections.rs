@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use bus::config::BusConfig;
 use chat_archive::ArchiveConfig;
 use filter_registry::config::{FiltersConfig, RegistryConfig};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use telemetry::log::LogFormat;
 
 use super::Secret;
@@ -332,6 +332,8 @@ impl Default for TranscodeConfig {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PackagingConfig {
+    /// How far viewers stay behind.
+    pub latency: LatencyProfile,
     /// Segments listed in a Media Playlist.
     pub window_segments: usize,
     /// Media bytes held for one stream.
@@ -345,10 +347,33 @@ pub struct PackagingConfig {
 impl Default for PackagingConfig {
     fn default() -> Self {
         Self {
+            latency: LatencyProfile::Standard,
             window_segments: 15,
             window_bytes_max: 256 * 1024 * 1024,
             linger_seconds: 60,
             state_dir: PathBuf::from("streams"),
+        }
+    }
+}
+
+/// How far viewers stay behind: `cmaf::Latency` by the names in configurations and records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LatencyProfile {
+    /// Parts of a third of a second.
+    #[default]
+    Standard,
+    /// Parts of a fifth of a second, a keyframe each second.
+    Low,
+}
+
+impl LatencyProfile {
+    /// What grids are chosen by.
+    #[must_use]
+    pub fn grid(self) -> cmaf::Latency {
+        match self {
+            Self::Standard => cmaf::Latency::Standard,
+            Self::Low => cmaf::Latency::Low,
         }
     }
 }

@@ -63,6 +63,10 @@ fn errors_name_file_line_and_reason() {
         error("\n[packaging]\nwindow_segments = 2"),
         "origin.toml:3: packaging.window_segments: must be 6 to 300"
     );
+    assert_eq!(
+        error("\n[packaging]\nlatency = \"lowest\""),
+        "origin.toml:3: unknown variant `lowest`, expected `standard` or `low`"
+    );
     assert!(error("[http").starts_with("origin.toml:1: "));
     assert!(error("[http]\nlisten = \"nowhere\"").starts_with("origin.toml:2: "));
 }

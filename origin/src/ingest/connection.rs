@@ -276,7 +276,11 @@ impl Connection {
         if let Some(observer) = &self.observer {
             observe(observer, timestamp_ms, &body);
         }
-        let sent = publication.send(PublishedTag { timestamp_ms, body });
+        let sent = publication.send(PublishedTag {
+            timestamp_ms,
+            arrival: self.heard,
+            body,
+        });
         tokio::select! {
             biased;
             sent = timeout(self.shared.limits.stall_timeout, sent) => match sent {

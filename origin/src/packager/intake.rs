@@ -105,10 +105,10 @@ impl Intake {
     pub(super) fn read(
         &mut self,
         tag: PublishedTag,
-        arrival: Instant,
         now: SystemTime,
     ) -> Result<Option<Media>, IntakeError> {
-        let timestamp_ms = self.place(&tag, arrival);
+        let arrival = tag.arrival;
+        let timestamp_ms = self.place(&tag);
         match tag.body {
             PublishedBody::Audio(AudioBody::SequenceHeader { codec, record }) => {
                 self.configure_audio(codec, record)?;
@@ -162,12 +162,7 @@ impl Intake {
     ///
     /// # Errors
     /// If the configuration cannot be used.
-    pub(super) fn renew(
-        self,
-        header: PublishedTag,
-        arrival: Instant,
-        now: SystemTime,
-    ) -> Result<Self, IntakeError> {
+    pub(super) fn renew(self, header: PublishedTag, now: SystemTime) -> Result<Self, IntakeError> {
         let mut next = Self {
             video: self.video,
             audio: self.audio,
@@ -176,7 +171,7 @@ impl Intake {
             opened: self.opened,
             ..Self::default()
         };
-        next.read(header, arrival, now)?;
+        next.read(header, now)?;
         Ok(next)
     }
 
@@ -186,8 +181,8 @@ impl Intake {
     }
 
     /// Where a tag belongs on the source's repaired timeline.
-    fn place(&mut self, tag: &PublishedTag, arrival: Instant) -> i64 {
-        let opened = *self.opened.get_or_insert(arrival);
+    fn place(&mut self, tag: &PublishedTag) -> i64 {
+        let opened = *self.opened.get_or_insert(tag.arrival);
         let kind = match &tag.body {
             PublishedBody::Audio(AudioBody::Frame { .. }) => Kind::Audio,
             PublishedBody::Video(VideoBody::Frame { .. }) => Kind::Video,
@@ -198,7 +193,7 @@ impl Intake {
             }
             _ => return tag.timestamp_ms,
         };
-        let arrived = arrival.saturating_duration_since(opened);
+        let arrived = tag.arrival.saturating_duration_since(opened);
         let placed = self.clock.place(kind, tag.timestamp_ms, arrived);
         self.leapt_ms = placed.leapt_ms.or(self.leapt_ms);
         placed.ms
@@ -438,8 +433,12 @@ mod tests {
         timestamp_ms: i64,
         body: PublishedBody,
     ) -> Result<Option<Media>, IntakeError> {
-        let tag = PublishedTag { timestamp_ms, body };
-        intake.read(tag, Instant::now(), SystemTime::UNIX_EPOCH)
+        let tag = PublishedTag {
+            timestamp_ms,
+            arrival: Instant::now(),
+            body,
+        };
+        intake.read(tag, SystemTime::UNIX_EPOCH)
     }
 
     fn frame(keyframe: bool) -> PublishedBody {
@@ -523,11 +522,10 @@ mod tests {
         assert_eq!(changed, IntakeError::ConfigurationChanged("video"));
         let tag = PublishedTag {
             timestamp_ms: 9_040,
+            arrival: Instant::now(),
             body: other,
         };
-        let mut renewed = intake
-            .renew(tag, Instant::now(), SystemTime::UNIX_EPOCH)
-            .unwrap();
+        let mut renewed = intake.renew(tag, SystemTime::UNIX_EPOCH).unwrap();
         let waits = read(&mut renewed, 9_080, frame(false)).unwrap();
         assert!(waits.is_none(), "for a keyframe of the new configuration");
         let first = read(&mut renewed, 9_120, frame(true)).unwrap();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::align::{Role, TrackIndex};
 use super::intake::Source;
-use crate::config::TranscodeSettings;
+use crate::config::{LatencyProfile, TranscodeSettings};
 use crate::transcode::{EncodeSpec, Encoder, Keyframes, LadderPlan, Rung, format_of};
 use crate::window::SourceInfo;
 
@@ -36,6 +36,9 @@ pub enum PlanError {
 pub(crate) struct Layout {
     pub(super) part_target: Duration,
     pub(super) part_hold_back: Duration,
+    /// How parts and segments were chosen. Records of before there was a choice do not say.
+    #[serde(default)]
+    pub(super) latency: LatencyProfile,
     /// Video renditions in track order.
     pub(super) rungs: Vec<Rung>,
     /// There is an audio rendition, behind those of video.
@@ -61,6 +64,7 @@ pub(super) struct Plan {
     /// The broadcaster's own ladder beside the passed through source, by its track numbers.
     beside: Vec<(u8, Rung)>,
     has_audio: bool,
+    latency: LatencyProfile,
 }
 
 /// What the Multivariant Playlist says about bits and frames per second.
@@ -73,7 +77,11 @@ pub(super) struct Bandwidth {
 
 impl Plan {
     /// For the first source of a stream.
-    pub(super) fn new(settings: &TranscodeSettings, source: &Source) -> Result<Self, PlanError> {
+    pub(super) fn new(
+        settings: &TranscodeSettings,
+        latency: LatencyProfile,
+        source: &Source,
+    ) -> Result<Self, PlanError> {
         let may_pass = source.gop_frames().is_some() && settings.passthrough;
         let (ladder, beside) = if may_pass && !source.beside.is_empty() {
             own_ladder(source)
@@ -81,13 +89,15 @@ impl Plan {
             (ladder(settings, source, may_pass), Vec::new())
         };
         let audio = source.audio.is_some();
-        let grid = GridPlan::choose(&grid_input(source, &ladder, audio))?;
-        Ok(Self::with(settings, source, (ladder, beside), grid, audio))
+        let grid = GridPlan::choose(&grid_input(source, &ladder, audio, latency))?;
+        let ladder = (ladder, beside);
+        Ok(Self::with(settings, source, ladder, grid, (audio, latency)))
     }
 
     /// What needs no encoder: the source alone, if it can pass through.
     pub(super) fn without_encoder(
         settings: &TranscodeSettings,
+        latency: LatencyProfile,
         source: &Source,
     ) -> Result<Option<Self>, PlanError> {
         if source.gop_frames().is_none() || !settings.passthrough {
@@ -96,9 +106,10 @@ impl Plan {
         let (width, height) = size(source);
         let ladder = LadderPlan::passthrough_only(&settings.ladder, width, height);
         let audio = source.audio.is_some();
-        let grid = GridPlan::choose(&grid_input(source, &ladder, audio))?;
+        let grid = GridPlan::choose(&grid_input(source, &ladder, audio, latency))?;
         let ladder = (ladder, Vec::new());
-        Ok(Some(Self::with(settings, source, ladder, grid, audio)))
+        let plan = Self::with(settings, source, ladder, grid, (audio, latency));
+        Ok(Some(plan))
     }
 
     /// For a source that goes on with a stream: its renditions stay, whatever it is.
@@ -109,14 +120,14 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let may_pass = source.gop_frames().is_some() && settings.passthrough;
         let (ladder, beside) = ladder_within(layout, source, may_pass);
-        let input = grid_input(source, &ladder, layout.audio);
+        let input = grid_input(source, &ladder, layout.audio, layout.latency);
         let grid = GridPlan::choose_within(&input, layout.part_target)?;
         Ok(Self::with(
             settings,
             source,
             (ladder, beside),
             grid,
-            layout.audio,
+            (layout.audio, layout.latency),
         ))
     }
 
@@ -125,7 +136,7 @@ impl Plan {
         source: &Source,
         (ladder, beside): (LadderPlan, Vec<(u8, Rung)>),
         grid: GridPlan,
-        has_audio: bool,
+        (has_audio, latency): (bool, LatencyProfile),
     ) -> Self {
         let keyframes = if ladder.passthrough.is_some() {
             Keyframes::Source
@@ -146,6 +157,7 @@ impl Plan {
             encode,
             beside,
             has_audio,
+            latency,
         }
     }
 
@@ -154,6 +166,7 @@ impl Plan {
         Layout {
             part_target: self.grid.part_target,
             part_hold_back: self.grid.part_hold_back,
+            latency: self.latency,
             rungs: self.rungs().cloned().collect(),
             audio: self.has_audio,
         }
@@ -280,10 +293,16 @@ impl Plan {
     }
 }
 
-fn grid_input(source: &Source, ladder: &LadderPlan, has_audio: bool) -> GridInput {
+fn grid_input(
+    source: &Source,
+    ladder: &LadderPlan,
+    has_audio: bool,
+    latency: LatencyProfile,
+) -> GridInput {
     let audio = source.audio.as_ref().filter(|_| has_audio);
     let rate = audio.map(cmaf::AudioConfig::sample_rate);
     let mut input = GridInput::new(source.report.frame_rate, rate);
+    input.latency = latency.grid();
     input.gop_frames = source.gop_frames().filter(|_| ladder.passthrough.is_some());
     if let Some(audio) = audio {
         input.audio_frame_samples = audio.frame_samples();
@@ -402,4 +421,30 @@ fn size(source: &Source) -> (u32, u32) {
 fn keyframe_period(grid: &GridPlan) -> Duration {
     let frame = grid.frame_duration().to_duration();
     frame * grid.frames_per_segment - frame / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream that began before there was a choice goes on as it was.
+    #[test]
+    fn a_record_keeps_its_profile() {
+        let layout = Layout {
+            part_target: Duration::from_millis(214),
+            part_hold_back: Duration::from_millis(642),
+            latency: LatencyProfile::Low,
+            rungs: Vec::new(),
+            audio: true,
+        };
+        let mut record = serde_json::to_value(&layout).unwrap();
+        assert_eq!(record["latency"], "low");
+        assert_eq!(
+            serde_json::from_value::<Layout>(record.clone()).unwrap(),
+            layout
+        );
+        record.as_object_mut().unwrap().remove("latency");
+        let old: Layout = serde_json::from_value(record).unwrap();
+        assert_eq!(old.latency, LatencyProfile::Standard);
+    }
 }

@@ -69,7 +69,7 @@ impl Studio {
     /// The plan for a stream's first source, with the job that its encoders need. Without a free job the
     /// source plays as it is, or not at all.
     fn plan(&self, stream: &str, source: &Source) -> Result<(Plan, Option<Job>), BroadcastError> {
-        let plan = Plan::new(&self.transcode, source)?;
+        let plan = Plan::new(&self.transcode, self.packaging.latency, source)?;
         if plan.encode.is_none() {
             return Ok((plan, None));
         }
@@ -77,7 +77,7 @@ impl Studio {
             return Ok((plan, Some(job)));
         }
         let max = self.jobs.max();
-        let alone = Plan::without_encoder(&self.transcode, source)?;
+        let alone = Plan::without_encoder(&self.transcode, self.packaging.latency, source)?;
         self.jobs.refused(alone.is_some());
         let Some(alone) = alone else {
             return Err(BroadcastError::NoJob { max });
@@ -285,7 +285,7 @@ impl Show {
                 tag = claim.tags.recv() => {
                     let Some(tag) = tag else { return Ok(None) };
                     count_bytes(&metrics, &tag);
-                    let read = intake.read(tag, Instant::now(), SystemTime::now())?;
+                    let read = intake.read(tag, SystemTime::now())?;
                     if let Some(media) = read {
                         intake.keep(media)?;
                     }
@@ -335,7 +335,7 @@ impl Show {
         if let State::Open { stage, .. } = &mut self.state {
             stage.absence.get_or_insert_with(|| Absence::since(now));
         }
-        let renewed = intake.renew(header, now, SystemTime::now())?;
+        let renewed = intake.renew(header, SystemTime::now())?;
         Ok(Some(renewed))
     }
 

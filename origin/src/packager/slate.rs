@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use rtmp::flv::{AudioBody, Reader, TagKind, VideoBody};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::Instant;
 
 use super::plan::Layout;
 use crate::config::StreamSettings;
@@ -135,8 +136,12 @@ async fn publish(mut output: ChildStdout, tags: TagsIn) {
             let Ok(body) = body else {
                 return;
             };
-            let timestamp_ms = tag.timestamp_ms;
-            if !tags.send(PublishedTag { timestamp_ms, body }).await {
+            let tag = PublishedTag {
+                timestamp_ms: tag.timestamp_ms,
+                arrival: Instant::now(),
+                body,
+            };
+            if !tags.send(tag).await {
                 return;
             }
         }

@@ -70,7 +70,9 @@ impl Stage {
             numerator: 30,
             denominator: 1,
         };
-        let grid = GridPlan::choose_within(&GridInput::new(nominal, None), layout.part_target);
+        let mut input = GridInput::new(nominal, None);
+        input.latency = layout.latency.grid();
+        let grid = GridPlan::choose_within(&input, layout.part_target);
         let grid = grid.map_err(PlanError::from)?;
         let tracks = layout.names().map(|(_, is_audio)| {
             TrackSpec::unconfigured(if is_audio {

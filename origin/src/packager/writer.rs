@@ -57,6 +57,9 @@ pub(super) struct Writer {
     leader: TrackId,
     outputs: Vec<Output>,
     arrivals: VecDeque<(MediaTime, Instant)>,
+    /// Of the parts of an update: when the last frame of each arrived, and the next one. As many as it has
+    /// outputs at most.
+    fetchable: Vec<(Instant, Option<Instant>)>,
     /// By how many milliseconds dates were moved behind which segments.
     steps: VecDeque<(u64, i64)>,
     window_bytes_max: usize,
@@ -139,6 +142,7 @@ impl Writer {
             leader: TrackId(0),
             outputs: Vec::new(),
             arrivals: VecDeque::new(),
+            fetchable: Vec::new(),
             steps: VecDeque::new(),
             window_bytes_max: packaging.window_bytes_max,
             evicting: false,
@@ -232,6 +236,13 @@ impl Writer {
         self.metrics
             .window_bytes
             .set(i64::try_from(update.stored_bytes()).unwrap_or(i64::MAX));
+        drop(update);
+        let now = Instant::now();
+        for (last, next) in self.fetchable.drain(..) {
+            let next = next.map(|next| now.saturating_duration_since(next));
+            let since_last = now.saturating_duration_since(last);
+            self.metrics.part_fetchable(since_last, next);
+        }
         bounded
     }
 
@@ -370,10 +381,10 @@ impl Writer {
         }
     }
 
-    fn push_part(&self, update: &mut Update<'_>, part: PartOutput) {
+    fn push_part(&mut self, update: &mut Update<'_>, part: PartOutput) {
         let newest = part.start + part.duration;
         let newest = self.source.as_ref().map(|source| source.time(newest));
-        let arrival = newest.and_then(|newest| self.arrival_before(newest));
+        let (arrival, next) = newest.map_or((None, None), |end| self.arrivals_at(end));
         let Some(rendition) = update.rendition(part.track.0) else {
             return;
         };
@@ -395,6 +406,10 @@ impl Writer {
                 }
                 self.violation(added.violation);
                 self.metrics.health.part(added.msn.value(), arrival);
+                // What was looked at before it was known what it is says nothing about the way of a part.
+                let begun = self.source.as_ref().map(|source| source.begun);
+                let live = arrival.filter(|last| begun.is_some_and(|begun| *last >= begun));
+                self.fetchable.extend(live.map(|last| (last, next)));
                 if let Some(track) = self.tracks.get(part.track.0) {
                     self.metrics.part(track.name.as_str());
                 }
@@ -403,10 +418,11 @@ impl Writer {
         }
     }
 
-    /// When the last source frame before `end` arrived.
-    fn arrival_before(&self, end: MediaTime) -> Option<Instant> {
+    /// When the last source frame before `end` arrived, and the one after it.
+    fn arrivals_at(&self, end: MediaTime) -> (Option<Instant>, Option<Instant>) {
         let after = self.arrivals.partition_point(|(at, _)| *at < end);
-        self.arrivals.get(after.checked_sub(1)?).map(|(_, at)| *at)
+        let arrival = |index: usize| self.arrivals.get(index).map(|(_, at)| *at);
+        (after.checked_sub(1).and_then(arrival), arrival(after))
     }
 
     /// The oldest media goes first, whatever the playlists still list.

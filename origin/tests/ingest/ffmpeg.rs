@@ -76,6 +76,7 @@ fn tags_of(file: &Path) -> Vec<PublishedTag> {
         };
         tags.push(PublishedTag {
             timestamp_ms: tag.timestamp_ms,
+            arrival: tokio::time::Instant::now(),
             body,
         });
     }
@@ -86,7 +87,7 @@ fn tags_of(file: &Path) -> Vec<PublishedTag> {
 fn track(tags: &[PublishedTag], video: bool) -> Vec<String> {
     tags.iter()
         .filter(|tag| matches!(tag.body, PublishedBody::Video(_)) == video)
-        .map(|tag| format!("{tag:?}"))
+        .map(|tag| format!("{} {:?}", tag.timestamp_ms, tag.body))
         .collect()
 }
 

@@ -242,7 +242,11 @@ impl Life {
 
     async fn send(&mut self, at_ms: i64, body: PublishedBody) -> Sent {
         let timestamp_ms = self.begins_ms.saturating_add(at_ms);
-        let tag = PublishedTag { timestamp_ms, body };
+        let tag = PublishedTag {
+            timestamp_ms,
+            arrival: tokio::time::Instant::now(),
+            body,
+        };
         self.publication.send(tag).await
     }
 }

@@ -38,6 +38,44 @@ fn usual_sources() {
     check((60_000, 1_001), None, Some(48_000), (20, 120), 342);
 }
 
+#[track_caller]
+fn check_low(
+    (numerator, denominator): (u32, u32),
+    gop_frames: Option<u32>,
+    audio_rate: Option<u32>,
+    frames: (u32, u32),
+    part_target_ms: u64,
+) {
+    let mut input = GridInput::new(rate(numerator, denominator), audio_rate);
+    input.gop_frames = gop_frames;
+    input.latency = Latency::Low;
+    let plan = GridPlan::choose(&input).unwrap();
+    assert_eq!((plan.frames_per_part, plan.frames_per_segment), frames);
+    assert_eq!(plan.part_target, Duration::from_millis(part_target_ms));
+    assert_eq!(plan.part_hold_back, plan.part_target * 3);
+    assert_eq!(plan.target_duration, Duration::from_secs(2));
+}
+
+#[test]
+fn usual_sources_with_low_latency() {
+    check_low((30, 1), None, Some(48_000), (6, 30), 214);
+    check_low((30, 1), None, Some(44_100), (6, 30), 209);
+    check_low((30, 1), None, None, (6, 30), 201);
+    check_low((30_000, 1_001), None, Some(48_000), (6, 30), 214);
+    check_low((25, 1), None, Some(48_000), (5, 25), 214);
+    check_low((24, 1), None, Some(48_000), (5, 25), 214);
+    check_low((24_000, 1_001), None, Some(48_000), (5, 25), 214);
+    check_low((50, 1), None, Some(48_000), (10, 50), 214);
+    check_low((60, 1), None, Some(48_000), (12, 60), 214);
+    check_low((60_000, 1_001), None, Some(48_000), (12, 60), 214);
+    // GOPs that come are kept, and gathered to a second.
+    check_low((30, 1), Some(60), Some(48_000), (6, 60), 214);
+    check_low((30, 1), Some(30), Some(48_000), (6, 30), 214);
+    check_low((30, 1), Some(15), Some(48_000), (6, 30), 214);
+    check_low((60, 1), Some(60), Some(48_000), (12, 60), 214);
+    check_low((1, 1), None, None, (1, 1), 1_001);
+}
+
 #[test]
 fn a_source_that_passes_through_keeps_its_gop() {
     check((30, 1), Some(60), Some(48_000), (10, 60), 342);
@@ -108,6 +146,64 @@ fn every_usual_rate_keeps_video_and_audio_within_85_to_100_percent() {
             let segment = f64::from(plan.frames_per_segment) / fps;
             assert!(segment <= 2.01, "{input:?} {plan:?}");
         }
+    }
+}
+
+/// At 22.05 and 24 kHz a frame of AAC lasts 46 and 43 ms: parts of 200 ms hold 4 or 5 of them, which is 80 %, and
+/// at 12 fps, whose parts last 167 ms, 3 or 4.
+#[test]
+fn low_latency_keeps_video_and_audio_within_85_to_100_percent() {
+    let frame_rates = [
+        (24_000, 1_001),
+        (24, 1),
+        (25, 1),
+        (30_000, 1_001),
+        (30, 1),
+        (48, 1),
+        (50, 1),
+        (60_000, 1_001),
+        (60, 1),
+        (120, 1),
+        (15, 1),
+        (12, 1),
+        (20, 1),
+    ];
+    for (numerator, denominator) in frame_rates {
+        for audio_rate in [22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000] {
+            let mut input = GridInput::new(rate(numerator, denominator), Some(audio_rate));
+            input.latency = Latency::Low;
+            let plan = GridPlan::choose(&input).unwrap();
+            let target = plan.part_target.as_secs_f64() + 1e-9;
+            let fps = f64::from(numerator) / f64::from(denominator);
+            let video = f64::from(plan.frames_per_part) / fps;
+            assert!(target <= 0.26, "{input:?} {plan:?}");
+            assert!(
+                video <= target && video >= 0.85 * target,
+                "{input:?} {plan:?}"
+            );
+            let frame = 1_024.0 / f64::from(audio_rate);
+            let longest = (video / frame).ceil() * frame;
+            let shortest = (video / frame).floor() * frame;
+            let least = if audio_rate < 32_000 { 0.74 } else { 0.85 };
+            assert!(
+                longest <= target && shortest >= least * target,
+                "{input:?} {plan:?}"
+            );
+            let segment = f64::from(plan.frames_per_segment) / fps;
+            assert!((0.999..=1.26).contains(&segment), "{input:?} {plan:?}");
+        }
+    }
+}
+
+/// The setting changed while a stream waited for its publisher.
+#[test]
+fn a_source_that_goes_on_keeps_the_part_target_of_the_other_profile() {
+    for (latency, target, frames) in [(Latency::Low, 342, 10), (Latency::Standard, 214, 6)] {
+        let target = Duration::from_millis(target);
+        let mut input = GridInput::new(rate(30, 1), Some(48_000));
+        input.latency = latency;
+        let plan = GridPlan::choose_within(&input, target).unwrap();
+        assert_eq!((plan.part_target, plan.frames_per_part), (target, frames));
     }
 }
 

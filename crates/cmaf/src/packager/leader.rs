@@ -47,6 +47,7 @@ pub(super) struct Leader {
     part_min: MediaTime,
     part_max: MediaTime,
     segment_max: MediaTime,
+    gather_max: MediaTime,
     frame: MediaTime,
     run: Option<Run>,
     /// Segments closed since the stream began, and their total duration.
@@ -75,6 +76,7 @@ impl Leader {
             part_min: plan.part_min(),
             part_max: plan.part_max,
             segment_max: plan.segment_max(),
+            gather_max: plan.gather_max,
             frame: plan.frame_duration(),
             run: None,
             segments: 0,
@@ -173,11 +175,11 @@ impl Leader {
             || run.open_bytes + next.data.len() > PART_BYTES_MAX
     }
 
-    /// At a keyframe: would the segment be too long at the next one?
+    /// At a keyframe: would the segment be longer at the next one than GOPs are gathered for?
     fn segment_is_due(&self, run: &Run, now: MediaTime) -> bool {
         let elapsed = now - run.segment_start;
         let gop = run.gops.iter().max().copied().unwrap_or_default();
-        if elapsed + gop <= self.segment_max {
+        if elapsed + gop <= self.gather_max {
             return false;
         }
         let total = self.closed + elapsed;

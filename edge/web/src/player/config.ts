@@ -31,9 +31,10 @@ export function playerConfig(
   authorize: (request: XMLHttpRequest, url: string) => void,
 ): Partial<HlsConfig> {
   return {
-    // No liveSyncDuration(Count): the target is the playlist's own PART-HOLD-BACK.
+    // No liveSyncDuration(Count): the target is the playlist's own PART-HOLD-BACK, three of its parts.
     lowLatencyMode: true,
-    // Catch up after a stall without an audible change of pitch or a skip.
+    // Catch up after a stall without an audible change of pitch or a skip. hls.js does so down to a second
+    // in the buffer; to a target nearer than that (parts of 200 ms) Pace leads.
     maxLiveSyncPlaybackRate: CATCH_UP_RATE_MAX,
     // A stall moves the target back by this much (at most by one Target Duration in all).
     liveSyncOnStallIncrease: 0.5,

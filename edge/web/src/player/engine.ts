@@ -26,8 +26,8 @@ export interface Engine {
   selectLevel(index: number): void;
   /** Moves the playhead to the live position. */
   seekLive(): void;
-  /** Plays a little slower than real time, or as usual. */
-  slowDown(slow: boolean): void;
+  /** Plays at this rate, or with null as it does by itself. */
+  steer(rate: number | null): void;
   close(): void;
 }
 

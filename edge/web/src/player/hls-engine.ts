@@ -3,7 +3,6 @@
 import Hls, { type ErrorData, type LevelDetails } from "hls.js";
 import { failureOfStatus } from "../lib/failure";
 import type { LevelFacts } from "../lib/levels";
-import { Pace } from "../lib/pace";
 import { livePath, multivariantPath } from "../lib/route";
 import { CATCH_UP_RATE_MAX, MAX_LATENCY_TARGET_DURATIONS, playerConfig } from "./config";
 import { AUTO_LEVEL, type Engine, type EngineEvents } from "./engine";
@@ -29,7 +28,7 @@ export class HlsEngine implements Engine {
   #ending = false;
   #wasLive = false;
   #closed = false;
-  #slow = false;
+  #rate: number | null = null;
   #listed: { readonly startSn: number; readonly endSn: number } | null = null;
   #mediaRecoveryMs = Number.NEGATIVE_INFINITY;
 
@@ -107,20 +106,19 @@ export class HlsEngine implements Engine {
     }
   }
 
-  slowDown(slow: boolean): void {
-    const rate = slow ? Pace.SLOW_RATE : 1;
-    if (slow === this.#slow) {
+  steer(rate: number | null): void {
+    if (rate === this.#rate) {
       return;
     }
-    this.#slow = slow;
+    this.#rate = rate;
     // Otherwise hls.js sets the rate to 1 four times a second.
-    this.#hls.config.maxLiveSyncPlaybackRate = slow ? 1 : CATCH_UP_RATE_MAX;
-    this.#video.playbackRate = rate;
+    this.#hls.config.maxLiveSyncPlaybackRate = rate === null ? CATCH_UP_RATE_MAX : 1;
+    this.#video.playbackRate = rate ?? 1;
   }
 
   close(): void {
     this.#closed = true;
-    this.slowDown(false);
+    this.steer(null);
     this.#hls.destroy();
   }
 

@@ -64,7 +64,7 @@ export class NativeEngine implements Engine {
     // The browser chooses.
   }
 
-  slowDown(): void {
+  steer(): void {
     // The browser keeps its own distance.
   }
 

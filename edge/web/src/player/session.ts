@@ -212,12 +212,12 @@ export class Session {
     }
   }
 
-  /** Where hls.js would stay too near to the newest media, falls back a little. */
-  #keepBack(): void {
+  /** Where hls.js would stay too near to the newest media, or a little too far from it. */
+  #keepPace(): void {
     const engine = this.#engine;
     if (engine !== null) {
       const steering = this.#state === "playing" && !this.#video.paused && !engine.ending;
-      engine.slowDown(steering && this.#pace.observe(engine.latency, engine.targetLatency));
+      engine.steer(steering ? this.#pace.observe(engine.latency, engine.targetLatency, this.buffer) : null);
     }
   }
 
@@ -381,7 +381,7 @@ export class Session {
       this.#enter("playing");
     }
     this.#keepUp(nowMs);
-    this.#keepBack();
+    this.#keepPace();
     this.#watchdog(nowMs);
   }
 
