@@ -19,6 +19,8 @@ export class Pace {
   /** Behind the target by more seconds than this: begin to play faster. */
   static readonly BEHIND_S_MAX = 0.1;
   static readonly BEHIND_S_DONE = 0.03;
+  /** Behind by more seconds than this: hls.js has a second in its buffer, and is faster. */
+  static readonly BEHIND_S_LEFT = 1;
   /** Faster only with this much of the target in the buffer. */
   static readonly BUFFER_MIN = 0.5;
 
@@ -35,7 +37,7 @@ export class Pace {
     if (-behind > ahead) {
       return Pace.SLOW_RATE;
     }
-    const near = target < Pace.HLS_BUFFER_S && buffered <= Pace.HLS_BUFFER_S && buffered >= Pace.BUFFER_MIN * target;
+    const near = target < Pace.HLS_BUFFER_S && behind <= Pace.BEHIND_S_LEFT && buffered >= Pace.BUFFER_MIN * target;
     const late = this.#rate === Pace.FAST_RATE ? Pace.BEHIND_S_DONE : Pace.BEHIND_S_MAX;
     return near && behind > late ? Pace.FAST_RATE : null;
   }
