@@ -25,6 +25,8 @@ const DELAY_BUCKETS: [f64; 12] = [
 /// What a request asked for: the `kind` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestKind {
+    /// Pictures to seek by.
+    Image,
     /// A Media Initialization Section.
     Init,
     /// A Multivariant Playlist.
@@ -33,7 +35,7 @@ pub enum RequestKind {
     Other,
     /// A Part.
     Part,
-    /// A Media Playlist.
+    /// A Media Playlist, or one of I-frames or images.
     Playlist,
     /// A Segment.
     Segment,
@@ -45,6 +47,7 @@ impl RequestKind {
     /// The label's value.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Image => "image",
             Self::Init => "init",
             Self::Multivariant => "multivariant",
             Self::Other => "other",
