@@ -26,6 +26,7 @@ use crate::packager::{Shows, Studio};
 use crate::publish::Streams;
 use crate::rooms::{Counts, Hubs, RoomsError, Started};
 use crate::serve::{self, Gate};
+use crate::thumbnails::Thumbnails;
 use crate::transcode::Jobs;
 use crate::window::Catalog;
 
@@ -223,6 +224,10 @@ impl App {
             transcode: self.settings.transcode.clone(),
             jobs: Jobs::new(self.settings.transcode.jobs_max, self.metrics.jobs()),
             packaging: self.settings.packaging.clone(),
+            thumbnails: Thumbnails::new(
+                self.settings.packaging.thumbnails,
+                self.settings.transcode.ffmpeg.clone(),
+            ),
             catalog: catalog.clone(),
             metrics: self.metrics.clone(),
             herald: control.as_ref().map(Control::herald).unwrap_or_default(),

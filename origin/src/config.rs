@@ -9,6 +9,7 @@ mod encoders;
 mod ingest_rules;
 mod resolve;
 mod sections;
+mod thumbnails;
 
 use std::path::Path;
 
@@ -27,6 +28,7 @@ pub use sections::{
     RungConfig, SecondPublisher, StreamConfig, TlsConfig, TranscodeConfig,
 };
 pub use settings::{ConfigError, Secret};
+pub use thumbnails::{ThumbnailSettings, ThumbnailsConfig};
 
 /// The shipped configuration: every key with its default, commented.
 pub const DEFAULT_TOML: &str = include_str!("../../config/origin.toml");

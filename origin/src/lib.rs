@@ -26,5 +26,6 @@ mod problem;
 pub mod publish;
 pub mod rooms;
 pub mod serve;
+pub mod thumbnails;
 pub mod transcode;
 pub mod window;

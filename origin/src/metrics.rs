@@ -31,6 +31,8 @@ const DELAY_BUCKETS: [f64; 12] = [
 /// What a request asked for: the `kind` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestKind {
+    /// Pictures to seek by.
+    Image,
     /// A Media Initialization Section.
     Init,
     /// A Multivariant Playlist.
@@ -39,7 +41,7 @@ pub enum RequestKind {
     Other,
     /// A Part.
     Part,
-    /// A Media Playlist.
+    /// A Media Playlist, or one of I-frames or images.
     Playlist,
     /// A Segment.
     Segment,
@@ -51,6 +53,7 @@ impl RequestKind {
     /// The label's value.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Image => "image",
             Self::Init => "init",
             Self::Multivariant => "multivariant",
             Self::Other => "other",

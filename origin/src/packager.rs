@@ -37,6 +37,7 @@ use crate::health::SourceInfo;
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::numbers::Numbers;
 use crate::publish::{Claim, EndReason, PublishedBody, PublishedTag};
+use crate::thumbnails::Thumbnails;
 use crate::transcode::{Job, Jobs, RungCodec, SpawnError, TranscodeEvent, Transcoder};
 use crate::window::Catalog;
 
@@ -69,6 +70,8 @@ pub struct Studio {
     pub jobs: Jobs,
     /// The window.
     pub packaging: PackagingSettings,
+    /// Pictures to seek by.
+    pub thumbnails: Thumbnails,
     /// Where streams are found.
     pub catalog: Catalog,
     /// What is counted.

@@ -64,15 +64,15 @@ pub fn router(
     counts: Counts,
     metrics: Metrics,
 ) -> Router {
-    // A segment lasts at most 2 s, and stays for another playlist's length after it left.
-    let segments = u64::try_from(packaging.window_segments).unwrap_or(u64::MAX);
+    // It stays for a whole window, and some time after it left that.
+    let media = packaging.window + packaging.removed_max.min(packaging.window);
     let site = Arc::new(Site {
         holds: Holds::new(http.held_requests_max, metrics.held_requests.clone()),
         catalog,
         counts,
         metrics,
         gate,
-        media_seconds: segments.saturating_mul(2 * cmaf::TARGET_DURATION.as_secs()),
+        media_seconds: media.as_secs(),
     });
     Router::new()
         .route("/api/streams", get(streams::list).options(cors::preflight))
@@ -142,7 +142,10 @@ async fn object(
 ) -> Counted {
     let name = ObjectName::parse(&object);
     let kind = match name {
-        Some(ObjectName::Playlist) => RequestKind::Playlist,
+        Some(ObjectName::Playlist | ObjectName::IFrames | ObjectName::Images) => {
+            RequestKind::Playlist
+        }
+        Some(ObjectName::Image(..)) => RequestKind::Image,
         Some(ObjectName::Init(_)) => RequestKind::Init,
         Some(ObjectName::Segment(_)) => RequestKind::Segment,
         Some(ObjectName::Part(..)) => RequestKind::Part,
@@ -159,7 +162,11 @@ async fn object(
                 let query = uri.query().unwrap_or_default();
                 playlist::media_playlist(&site, &live, index, query, &headers).await
             }
-            Some(name) => media::media(&site, &live, index, name).await,
+            Some(ObjectName::IFrames) => {
+                playlist::plain(&site, &live, live.i_frames(index), &headers)
+            }
+            Some(ObjectName::Images) => playlist::plain(&site, &live, live.images(index), &headers),
+            Some(name) => media::media(&site, &live, index, name, &headers).await,
             None => Err(ServeError::UnknownObject),
         }
     };

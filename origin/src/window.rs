@@ -5,6 +5,7 @@
 //! their rendition. Nothing here waits or speaks HTTP.
 
 mod catalog;
+mod images;
 mod store;
 mod text;
 
@@ -16,16 +17,19 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use hls::media::RenditionReport;
 use hls::{
-    Decision, LivePlaylist, Msn, ObjectName, ObjectState, PartIndex, Rejection, RenderRequest,
-    RenditionName, Skip,
+    Decision, LivePlaylist, Msn, ObjectName, ObjectState, PartIndex, ProgramDateTime, Rejection,
+    RenderRequest, RenditionName, Skip,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use catalog::Catalog;
+pub use images::Keyframe;
 pub use store::MediaStore;
 pub use text::PlaylistText;
+
+use images::Images;
 
 /// What a rendition carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +91,18 @@ struct Inner {
     multivariant: Option<Arc<PlaylistText>>,
     /// Texts rendered since the last batch: a playlist is a function of the pushes.
     rendered: HashMap<(usize, Option<Skip>), Arc<PlaylistText>>,
+    /// The I-frame playlists, and what they were made of. They change with segments, not with parts.
+    i_frames: HashMap<usize, (Listed, Arc<PlaylistText>)>,
+    /// Pictures to seek by.
+    images: Images,
+}
+
+/// What an I-frame playlist depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listed {
+    since: Option<ProgramDateTime>,
+    until: Option<Msn>,
+    ended: bool,
 }
 
 /// One rendition's playlist and media.
@@ -163,6 +179,8 @@ impl LiveStream {
                 renditions,
                 multivariant: None,
                 rendered: HashMap::new(),
+                i_frames: HashMap::new(),
+                images: Images::default(),
             }),
             changes,
             is_cut: AtomicBool::new(false),
@@ -321,7 +339,18 @@ impl LiveStream {
         }
     }
 
-    /// Answers a request for an Initialization Section, a Segment or a Part; those of the stream that had
+    /// The I-frame playlist of a video rendition, once there is a first segment.
+    pub fn i_frames(&self, rendition: usize) -> Option<Arc<PlaylistText>> {
+        let mut inner = self.inner.lock();
+        let (_, kind) = self.names.get(rendition)?;
+        let started = inner.renditions.get(rendition)?.playlist.last_complete();
+        if *kind != RenditionKind::Video || started.is_none() {
+            return None;
+        }
+        inner.render_i_frames(rendition)
+    }
+
+    /// Answers a request for an Initialization Section, a Segment, a Part or an image; those of the stream that had
     /// the name before too.
     pub fn media(&self, rendition: usize, object: ObjectName) -> MediaAnswer {
         match self.own_media(rendition, object) {
@@ -343,6 +372,10 @@ impl LiveStream {
 
     fn own_media(&self, rendition: usize, object: ObjectName) -> MediaAnswer {
         let inner = self.inner.lock();
+        if let ObjectName::Image(..) = object {
+            let image = inner.images.get(rendition, object);
+            return image.map_or(MediaAnswer::NotFound, |jpeg| MediaAnswer::Ready(vec![jpeg]));
+        }
         let Some(own) = inner.renditions.get(rendition) else {
             return MediaAnswer::NotFound;
         };
@@ -382,6 +415,22 @@ impl Inner {
         self.rendered.insert((rendition, skip), Arc::clone(&text));
         text
     }
+
+    fn render_i_frames(&mut self, rendition: usize) -> Option<Arc<PlaylistText>> {
+        let own = self.renditions.get(rendition)?;
+        let now = Listed {
+            since: own.playlist.listed_since(),
+            until: own.playlist.last_complete(),
+            ended: own.playlist.is_ended(),
+        };
+        let known = self.i_frames.get(&rendition);
+        if let Some((_, text)) = known.filter(|(made_of, _)| *made_of == now) {
+            return Some(Arc::clone(text));
+        }
+        let text = Arc::new(PlaylistText::new(own.playlist.render_i_frames()));
+        self.i_frames.insert(rendition, (now, Arc::clone(&text)));
+        Some(text)
+    }
 }
 
 impl Update<'_> {
@@ -400,10 +449,11 @@ impl Update<'_> {
         self.inner.renditions.iter_mut()
     }
 
-    /// Media bytes held in all renditions.
+    /// Media bytes held in all renditions, images included.
     pub fn stored_bytes(&self) -> usize {
         let renditions = self.inner.renditions.iter();
-        renditions.map(|rendition| rendition.store.bytes()).sum()
+        let media: usize = renditions.map(|rendition| rendition.store.bytes()).sum();
+        media + self.inner.images.bytes()
     }
 }
 
@@ -433,6 +483,12 @@ impl Rendition {
         }
         self.store.trim(&self.playlist.retention());
         added
+    }
+
+    /// Lets go of everything below `msn`, listed or not: there is no room for it.
+    pub fn withdraw(&mut self, msn: Msn) {
+        self.playlist.withdraw(msn);
+        self.store.trim(&self.playlist.retention());
     }
 }
 

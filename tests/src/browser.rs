@@ -81,6 +81,50 @@ pub async fn watch(url: &str, port: u16, spki: &str, seconds: u32) -> anyhow::Re
     run("watch.mjs", arguments).await
 }
 
+/// What `browser/seek.mjs` saw. Ages are those of the picture on the screen, in seconds.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sought {
+    /// At the live position.
+    pub live: f64,
+    /// After going back.
+    pub behind: f64,
+    /// Some seconds later.
+    pub stays: f64,
+    /// After the left arrow.
+    pub arrow: f64,
+    /// After the button that leads to the live position.
+    pub again: f64,
+    /// What that button said before.
+    pub label: String,
+    /// What a screen reader is told of the position.
+    pub spoken: String,
+    /// What stood under the picture.
+    pub told: String,
+    /// The file of the picture under the pointer.
+    pub image: SoughtImage,
+    /// Playlist Delta Updates that the player got.
+    pub skips: u32,
+    /// Console errors.
+    pub errors: Vec<String>,
+}
+
+/// A file of pictures to seek by.
+#[derive(Debug, Deserialize)]
+pub struct SoughtImage {
+    /// Its path.
+    pub source: String,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+}
+
+/// Opens a watch page, goes back so many seconds with the mouse, some more with a key, and comes back.
+pub async fn seek(url: &str, spki: &str, back_seconds: u32) -> anyhow::Result<Sought> {
+    run("seek.mjs", [url, spki, &back_seconds.to_string()]).await
+}
+
 /// Runs one of the scripts, and reads what it prints.
 async fn run<T: DeserializeOwned>(
     script: &str,

@@ -57,7 +57,7 @@ fn settings() -> Settings {
     Settings::default()
         .set_root("ladder", ladder)
         .set("transcode", "preset", "ultrafast")
-        .set("packaging", "window_segments", WINDOW_SEGMENTS)
+        .set("packaging", "window_seconds", 2 * WINDOW_SEGMENTS)
 }
 
 /// What the prober prints, as far as it matters here.

@@ -30,7 +30,7 @@ pub(crate) fn write(
     sequence: u32,
     decode_time: u64,
     samples: &[ChunkSample],
-) -> mp4_atom::Result<Bytes> {
+) -> mp4_atom::Result<Vec<u8>> {
     let payload: usize = samples.iter().map(|sample| sample.data.len()).sum();
     let mut moof = fragment(sequence, decode_time, samples);
     let mut out =
@@ -52,7 +52,7 @@ pub(crate) fn write(
     for sample in samples {
         out.extend_from_slice(&sample.data);
     }
-    Ok(out.into())
+    Ok(out)
 }
 
 fn fragment(sequence: u32, decode_time: u64, samples: &[ChunkSample]) -> Moof {

@@ -18,6 +18,7 @@ fn live(window: Duration) -> LivePlaylist {
         part_target: Duration::from_millis(350),
         part_hold_back: Duration::from_millis(1_050),
         window,
+        removed_max: Duration::from_secs(14_400),
         start_msn: Msn::new(28_000_000),
         start_discontinuity_sequence: 28_000_000,
         start_time: ProgramDateTime::from_unix_millis(1_767_225_600_000),
@@ -56,7 +57,7 @@ fn reports() -> Vec<RenditionReport> {
 
 fn render(criterion: &mut Criterion) {
     let reports = reports();
-    for (name, window) in [("30s", 30), ("10min", 600)] {
+    for (name, window) in [("30s", 30), ("5min", 300), ("4h", 14_400)] {
         let live = live(Duration::from_secs(window));
         let whole = RenderRequest {
             skip: None,
@@ -71,6 +72,13 @@ fn render(criterion: &mut Criterion) {
         });
         criterion.bench_function(&format!("render_delta/{name}"), |bench| {
             bench.iter(|| live.render(black_box(&delta)));
+        });
+        // The whole document made and written anew: what a version cost before text settled.
+        criterion.bench_function(&format!("document/{name}"), |bench| {
+            bench.iter(|| live.snapshot(black_box(&whole)).to_string());
+        });
+        criterion.bench_function(&format!("i_frames/{name}"), |bench| {
+            bench.iter(|| black_box(&live).render_i_frames());
         });
         let text = live.render(&whole);
         criterion.bench_function(&format!("parse/{name}"), |bench| {

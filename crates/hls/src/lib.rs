@@ -15,6 +15,8 @@
 
 mod attribute;
 mod directives;
+mod i_frames;
+pub mod images;
 mod live;
 pub mod media;
 pub mod multivariant;
@@ -27,13 +29,14 @@ mod time;
 pub use self::{
     directives::{BlockUntil, DeliveryDirectives, DirectiveError, QUERY_BYTES_MAX, Skip},
     live::{
-        CloseError, ClosedSegment, ConfigError, EndedError, LiveConfig, LivePlaylist, NewPart,
-        PARTS_PER_SEGMENT_MAX, PartAdded, PushError, RenderRequest, Retention, SEGMENTS_MAX,
-        Violation,
+        CloseError, ClosedSegment, CompleteSegment, ConfigError, EndedError, LiveConfig,
+        LivePlaylist, NewPart, PARTS_PER_SEGMENT_MAX, PartAdded, PushError, RenderRequest,
+        Retention, SEGMENTS_MAX, Violation,
     },
     media::RenditionReport,
     object::{
-        ObjectName, PLAYLIST_NAME, RENDITION_NAME_BYTES_MAX, RenditionName, RenditionNameError,
+        I_FRAMES_NAME, IMAGE_TILES_MAX, IMAGES_NAME, ObjectName, PLAYLIST_NAME,
+        RENDITION_NAME_BYTES_MAX, RenditionName, RenditionNameError,
     },
     program_date_time::ProgramDateTime,
     reload::{

@@ -5,12 +5,14 @@
 
 mod config;
 mod error;
+mod settled;
 mod snapshot;
 mod window;
 
 use std::time::Duration;
 
-use self::window::{Entry, PartEntry, Window};
+pub(crate) use self::window::Entry;
+use self::window::{PartEntry, Window};
 pub use self::{
     config::{ConfigError, LiveConfig},
     error::{CloseError, EndedError, PushError, Violation},
@@ -118,6 +120,17 @@ pub struct ClosedSegment {
     pub parts: u32,
     /// A rule of the draft that the packager broke; the Segment is listed all the same.
     pub violation: Option<Violation>,
+}
+
+/// What is told of a complete Segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompleteSegment {
+    /// That of its Initialization Section.
+    pub init: Msn,
+    /// Wall-clock time of its start.
+    pub time: ProgramDateTime,
+    /// Bytes of its first chunk, if that holds an I-frame and nothing else.
+    pub i_frame_bytes: Option<u64>,
 }
 
 impl LivePlaylist {
@@ -234,6 +247,20 @@ impl LivePlaylist {
         closed
     }
 
+    /// The open Segment begins with an I-frame, which ends so many bytes from the Segment's start: what an
+    /// I-frame playlist lists. Ignored but after the Segment's first Part.
+    pub fn begins_with_i_frame(&mut self, bytes: u64) {
+        if self.open.part_count == 1 && !self.open.is_gap() {
+            self.open.i_frame_bytes = Some(bytes);
+        }
+    }
+
+    /// Takes everything below `msn` from the list and from what is kept, before its time, because there is
+    /// no memory for it. Removal is in order, and what makes the last three Target Durations stays listed.
+    pub fn withdraw(&mut self, msn: Msn) {
+        self.window.withdraw(msn, self.timeline.position());
+    }
+
     /// True after [`LivePlaylist::end`].
     #[must_use]
     pub const fn is_ended(&self) -> bool {
@@ -286,6 +313,35 @@ impl LivePlaylist {
         self.window
             .discontinuity_sequence()
             .saturating_add(discontinuities)
+    }
+
+    /// EXT-X-MEDIA-SEQUENCE, EXT-X-DISCONTINUITY-SEQUENCE and the Segments that are listed.
+    pub(crate) fn listed(&self) -> (Msn, u64, impl Iterator<Item = &Entry>) {
+        let listed = self.window.listed();
+        let first = listed.front().map_or(self.open.msn, |first| first.msn);
+        (first, self.window.discontinuity_sequence(), listed.iter())
+    }
+
+    /// The newest complete Segment.
+    #[must_use]
+    pub fn last_complete(&self) -> Option<Msn> {
+        self.window.last().map(|last| last.msn)
+    }
+
+    /// A complete Segment that can still be downloaded.
+    #[must_use]
+    pub fn complete(&self, msn: Msn) -> Option<CompleteSegment> {
+        self.window.kept(msn).map(|entry| CompleteSegment {
+            init: entry.init,
+            time: entry.time,
+            i_frame_bytes: entry.i_frame_bytes,
+        })
+    }
+
+    /// Wall-clock time of the start of what is listed, if a Segment is.
+    #[must_use]
+    pub fn listed_since(&self) -> Option<ProgramDateTime> {
+        self.window.listed().front().map(|first| first.time)
     }
 
     /// Where the playlist stands.
@@ -352,7 +408,9 @@ impl LivePlaylist {
     #[must_use]
     pub fn object_state(&self, object: ObjectName) -> ObjectState {
         match object {
-            ObjectName::Playlist => ObjectState::Available,
+            ObjectName::Playlist | ObjectName::IFrames => ObjectState::Available,
+            // Pictures are not the playlist's affair.
+            ObjectName::Images | ObjectName::Image(..) => ObjectState::NotFound,
             ObjectName::Init(msn) => self.init_state(msn),
             ObjectName::Segment(msn) => self.segment_state(msn),
             ObjectName::Part(msn, part) => self.part_state(msn, part),

@@ -6,7 +6,10 @@ use std::fmt::{self, Formatter, Write as _};
 
 use thiserror::Error;
 
-use crate::RenditionName;
+use crate::{
+    RenditionName,
+    object::{I_FRAMES_NAME, IMAGES_NAME},
+};
 
 /// EXT-X-VERSION of a Multivariant Playlist; the same as that of its Media Playlists.
 pub const VERSION: u8 = crate::media::VERSION;
@@ -25,6 +28,38 @@ pub struct Multivariant {
     pub variants: Vec<Variant>,
     /// The audio Renditions that play along with each Variant.
     pub audio: Vec<AudioRendition>,
+    /// EXT-X-I-FRAME-STREAM-INF: the renditions with an I-frame playlist.
+    pub i_frames: Vec<IFrames>,
+    /// EXT-X-IMAGE-STREAM-INF: pictures to seek by.
+    pub images: Option<Images>,
+}
+
+/// EXT-X-I-FRAME-STREAM-INF.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IFrames {
+    /// The rendition whose I-frames they are.
+    pub rendition: RenditionName,
+    /// BANDWIDTH: that of the I-frames alone, at the speed of play.
+    pub bandwidth: u64,
+    /// AVERAGE-BANDWIDTH.
+    pub average_bandwidth: Option<u64>,
+    /// CODECS, of the picture alone.
+    pub codec: String,
+    /// RESOLUTION.
+    pub resolution: Option<(u32, u32)>,
+    /// VIDEO-RANGE.
+    pub video_range: Option<VideoRange>,
+}
+
+/// EXT-X-IMAGE-STREAM-INF, an extension (Roku; Shaka reads it).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// The rendition that they are made from.
+    pub rendition: RenditionName,
+    /// BANDWIDTH: that of the pictures at the speed of play.
+    pub bandwidth: u64,
+    /// RESOLUTION of one picture.
+    pub resolution: (u32, u32),
 }
 
 /// EXT-X-STREAM-INF.
@@ -155,6 +190,12 @@ impl Multivariant {
         for variant in &self.variants {
             let _ = self.write_variant(&mut text, variant);
         }
+        for i_frames in &self.i_frames {
+            let _ = write!(text, "{i_frames}");
+        }
+        if let Some(images) = &self.images {
+            let _ = write!(text, "{images}");
+        }
         Ok(text)
     }
 
@@ -166,7 +207,8 @@ impl Multivariant {
         if scored != 0 && scored != self.variants.len() {
             return Err(MultivariantError::Scores);
         }
-        for codec in self.variants.iter().flat_map(|variant| &variant.codecs) {
+        let codecs = self.variants.iter().flat_map(|variant| &variant.codecs);
+        for codec in codecs.chain(self.i_frames.iter().map(|own| &own.codec)) {
             check_quoted("CODECS", codec)?;
         }
         for (index, audio) in self.audio.iter().enumerate() {
@@ -211,6 +253,35 @@ impl Multivariant {
             write!(f, ",AUDIO=\"{AUDIO_GROUP}\"")?;
         }
         writeln!(f, "\n{}", variant.rendition.uri_from_multivariant())
+    }
+}
+
+impl fmt::Display for IFrames {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={}", self.bandwidth)?;
+        if let Some(average) = self.average_bandwidth {
+            write!(f, ",AVERAGE-BANDWIDTH={average}")?;
+        }
+        write!(f, ",CODECS=\"{}\"", self.codec)?;
+        if let Some((width, height)) = self.resolution {
+            write!(f, ",RESOLUTION={width}x{height}")?;
+        }
+        if let Some(range) = self.video_range {
+            write!(f, ",VIDEO-RANGE={}", range.as_str())?;
+        }
+        writeln!(f, ",URI=\"{}/{I_FRAMES_NAME}\"", self.rendition)
+    }
+}
+
+impl fmt::Display for Images {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (width, height) = self.resolution;
+        writeln!(
+            f,
+            "#EXT-X-IMAGE-STREAM-INF:BANDWIDTH={},CODECS=\"jpeg\",RESOLUTION={width}x{height},\
+             URI=\"{}/{IMAGES_NAME}\"",
+            self.bandwidth, self.rendition
+        )
     }
 }
 

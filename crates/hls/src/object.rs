@@ -1,7 +1,8 @@
 //! Names of a rendition's objects, as the URLs carry them.
 //!
 //! `/live/{stream}/{rendition}/` holds `index.m3u8`, `init-{msn}.mp4`, `{msn}.m4s` (a Segment)
-//! and `{msn}.{part}.m4s` (a Part). No paths and no queries: routing is the server's affair.
+//! and `{msn}.{part}.m4s` (a Part); beside them `iframes.m3u8`, `images.m3u8` and
+//! `{msn}.{count}.jpg` (a tile of pictures). No paths and no queries: routing is the server's affair.
 
 use std::fmt;
 
@@ -14,6 +15,15 @@ pub const RENDITION_NAME_BYTES_MAX: usize = 64;
 
 /// The file name of every playlist, Multivariant and Media.
 pub const PLAYLIST_NAME: &str = "index.m3u8";
+
+/// The file name of an I-frame playlist.
+pub const I_FRAMES_NAME: &str = "iframes.m3u8";
+
+/// The file name of an image playlist.
+pub const IMAGES_NAME: &str = "images.m3u8";
+
+/// The most pictures in one image.
+pub const IMAGE_TILES_MAX: u32 = 100;
 
 /// A rendition's name, safe as a path segment and inside a quoted-string.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +84,13 @@ pub enum ObjectName {
     Segment(Msn),
     /// `{msn}.{part}.m4s`.
     Part(Msn, PartIndex),
+    /// `iframes.m3u8`: the I-frames of the Segments (RFC 8216bis 4.4.3.6).
+    IFrames,
+    /// `images.m3u8`: pictures to seek by.
+    Images,
+    /// `{msn}.{count}.jpg`: so many pictures, the first of that Segment. A tile that gets another picture
+    /// gets another name.
+    Image(Msn, u32),
 }
 
 impl ObjectName {
@@ -81,10 +98,19 @@ impl ObjectName {
     /// one object has exactly one name, else it would be cached twice.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        if name == PLAYLIST_NAME {
-            return Some(Self::Playlist);
+        match name {
+            PLAYLIST_NAME => return Some(Self::Playlist),
+            I_FRAMES_NAME => return Some(Self::IFrames),
+            IMAGES_NAME => return Some(Self::Images),
+            _ => {}
         }
-        let object = if let Some(init) = name.strip_prefix("init-") {
+        let object = if let Some(stem) = name.strip_suffix(".jpg") {
+            let (msn, count) = stem.split_once('.')?;
+            let count = PartIndex::parse(count)?.value();
+            (1..=IMAGE_TILES_MAX)
+                .contains(&count)
+                .then_some(Self::Image(Msn::parse(msn)?, count))?
+        } else if let Some(init) = name.strip_prefix("init-") {
             Self::Init(Msn::parse(init.strip_suffix(".mp4")?)?)
         } else {
             let stem = name.strip_suffix(".m4s")?;
@@ -110,6 +136,9 @@ impl fmt::Display for ObjectName {
             Self::Init(msn) => write!(f, "init-{msn}.mp4"),
             Self::Segment(msn) => write!(f, "{msn}.m4s"),
             Self::Part(msn, part) => write!(f, "{msn}.{part}.m4s"),
+            Self::IFrames => f.write_str(I_FRAMES_NAME),
+            Self::Images => f.write_str(IMAGES_NAME),
+            Self::Image(msn, count) => write!(f, "{msn}.{count}.jpg"),
         }
     }
 }
@@ -125,6 +154,9 @@ mod tests {
             ("init-7.mp4", ObjectName::Init(Msn::new(7))),
             ("7.m4s", ObjectName::Segment(Msn::new(7))),
             ("7.0.m4s", ObjectName::Part(Msn::new(7), PartIndex::ZERO)),
+            ("iframes.m3u8", ObjectName::IFrames),
+            ("images.m3u8", ObjectName::Images),
+            ("7.6.jpg", ObjectName::Image(Msn::new(7), 6)),
         ] {
             assert_eq!(ObjectName::parse(name), Some(object));
             assert_eq!(object.to_string(), name);
@@ -136,6 +168,10 @@ mod tests {
         for bad in [
             "",
             ".m4s",
+            "7.jpg",
+            "7.0.jpg",
+            "7.06.jpg",
+            "7.101.jpg",
             "07.m4s",
             "7.00.m4s",
             "7.0.0.m4s",

@@ -12,8 +12,10 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use hls::{
     LiveConfig, LivePlaylist, Msn, NewPart, ProgramDateTime, RenderRequest, RenditionName,
-    RenditionReport, Skip, media,
-    multivariant::{AudioRendition, FrameRate, Multivariant, Variant, VideoRange},
+    RenditionReport, Skip,
+    images::{ImagePlaylist, Tile},
+    media,
+    multivariant::{AudioRendition, FrameRate, IFrames, Images, Multivariant, Variant, VideoRange},
 };
 
 #[track_caller]
@@ -43,6 +45,7 @@ impl Stream {
             part_target: Duration::from_millis(350),
             part_hold_back: Duration::from_millis(1_050),
             window: Duration::from_secs(16),
+            removed_max: Duration::from_secs(14_400),
             start_msn: Msn::new(28_000_000),
             start_discontinuity_sequence: 28_000_000,
             start_time: ProgramDateTime::parse("2026-11-21T10:00:00Z").unwrap(),
@@ -62,6 +65,9 @@ impl Stream {
                 gap: false,
             };
             self.live.push_part(part).unwrap();
+            if independent {
+                self.live.begins_with_i_frame(20_000);
+            }
         }
     }
 
@@ -119,6 +125,44 @@ fn sliding_window() {
     stream.parts(2);
     stream.check("sliding-window.m3u8", None);
     stream.check("sliding-window-delta.m3u8", Some(Skip::Yes));
+}
+
+#[test]
+fn i_frames() {
+    let mut stream = Stream::new();
+    stream.segments(10);
+    stream.gap(6);
+    let time = ProgramDateTime::parse("2026-11-21T10:00:25Z").unwrap();
+    stream.live.discontinuity(time).unwrap();
+    stream.segments(1);
+    stream.parts(2);
+    check("i-frames.m3u8", &stream.live.render_i_frames());
+}
+
+#[test]
+fn images() {
+    let tile = |msn, count, time| Tile {
+        msn: Msn::new(msn),
+        count,
+        time: ProgramDateTime::parse(time).unwrap(),
+        duration: Duration::from_secs(10) * count,
+        interval: Duration::from_secs(10),
+        size: (160, 90),
+        layout: (3, 2),
+        discontinuity: count < 6,
+    };
+    let playlist = ImagePlaylist {
+        media_sequence: 7,
+        discontinuity_sequence: 3,
+        target_duration: Duration::from_secs(60),
+        tiles: vec![
+            tile(28_000_000, 6, "2026-11-21T10:00:00Z"),
+            tile(28_000_031, 2, "2026-11-21T10:01:02Z"),
+        ],
+        open: Some(tile(28_000_042, 3, "2026-11-21T10:01:30Z")),
+        end_list: false,
+    };
+    check("images.m3u8", &playlist.to_string());
 }
 
 #[test]
@@ -198,6 +242,19 @@ fn multivariant() {
             channels: Some(2),
             default: true,
         }],
+        i_frames: vec![IFrames {
+            rendition: name("480p"),
+            bandwidth: 600_000,
+            average_bandwidth: Some(240_000),
+            codec: "avc1.64001e".to_owned(),
+            resolution: Some((854, 480)),
+            video_range: Some(VideoRange::Sdr),
+        }],
+        images: Some(Images {
+            rendition: name("480p"),
+            bandwidth: 8_000,
+            resolution: (160, 90),
+        }),
     };
     check("multivariant.m3u8", &playlist.render().unwrap());
 }
@@ -216,7 +273,7 @@ fn multivariant_of_two_codecs() {
             ranked(hevc, VideoRange::Pq, 2),
             ranked(avc, VideoRange::Sdr, 1),
         ],
-        audio: Vec::new(),
+        ..Multivariant::default()
     };
     check("multivariant-two-codecs.m3u8", &playlist.render().unwrap());
 }
@@ -227,7 +284,7 @@ fn multivariant_video_only() {
     variant.codecs.truncate(1);
     let playlist = Multivariant {
         variants: vec![variant],
-        audio: Vec::new(),
+        ..Multivariant::default()
     };
     check("multivariant-video-only.m3u8", &playlist.render().unwrap());
 }
@@ -246,7 +303,7 @@ fn multivariant_audio_only() {
     };
     let playlist = Multivariant {
         variants: vec![variant],
-        audio: Vec::new(),
+        ..Multivariant::default()
     };
     check("multivariant-audio-only.m3u8", &playlist.render().unwrap());
 }

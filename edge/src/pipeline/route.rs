@@ -15,6 +15,8 @@ use crate::problem::Problem;
 pub enum Kind {
     /// Accounts, wallets, staff: what the control API answers.
     Control,
+    /// Pictures to seek by.
+    Image,
     /// A media initialization section.
     Init,
     /// The Multivariant Playlist.
@@ -23,7 +25,7 @@ pub enum Kind {
     Page,
     /// A Partial Segment.
     Part,
-    /// A Media Playlist.
+    /// A Media Playlist, or one of I-frames or images.
     Playlist,
     /// Anything refused.
     Refused,
@@ -40,6 +42,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Control => "control",
+            Self::Image => "image",
             Self::Init => "init",
             Self::Multivariant => "multivariant",
             Self::Page => "page",
@@ -61,6 +64,7 @@ impl Kind {
             Self::Multivariant | Self::Playlist | Self::Refused => "u=1",
             Self::Init | Self::Page => "u=2",
             Self::Part | Self::Segment => "u=3",
+            Self::Image => "u=6",
             Self::Control | Self::Room | Self::Streams => "u=3",
         }
     }
@@ -223,6 +227,9 @@ fn live(path: &str, rest: &str, query: &str) -> Route {
         Some(ObjectName::Init(_)) => Kind::Init,
         Some(ObjectName::Segment(_)) => Kind::Segment,
         Some(ObjectName::Part(..)) => Kind::Part,
+        Some(ObjectName::Image(..)) => Kind::Image,
+        // Nobody is held for these, so that directives are nothing to them.
+        Some(ObjectName::IFrames | ObjectName::Images) => Kind::Playlist,
         Some(ObjectName::Playlist) => match DeliveryDirectives::parse(query) {
             Ok(_) => return object(Kind::Playlist, Some(stream), path, Some(query)),
             Err(error) => {
@@ -323,6 +330,17 @@ mod tests {
                 "/live/a/720p/7.m4s",
             ),
             ("/live/a/720p/7.2.m4s", Kind::Part, "/live/a/720p/7.2.m4s"),
+            (
+                "/live/a/360p/iframes.m3u8?_HLS_msn=7",
+                Kind::Playlist,
+                "/live/a/360p/iframes.m3u8",
+            ),
+            (
+                "/live/a/360p/images.m3u8?t=1",
+                Kind::Playlist,
+                "/live/a/360p/images.m3u8",
+            ),
+            ("/live/a/360p/7.6.jpg", Kind::Image, "/live/a/360p/7.6.jpg"),
             (
                 "/live/a/audio/init-7.mp4",
                 Kind::Init,

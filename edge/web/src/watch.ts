@@ -7,12 +7,14 @@ import { clockTime, resolution } from "./lib/format";
 import { ProtocolCounter } from "./lib/protocols";
 import { livePath, streamOfPath, tokenOfQuery } from "./lib/route";
 import type { LiveStream } from "./lib/streams";
+import { Images } from "./player/images";
 import { Session } from "./player/session";
 import { installIcons } from "./chat/icons";
 import { Controls } from "./ui/controls";
 import { byId, setText } from "./ui/dom";
 import { QualityMenu } from "./ui/menu";
 import { Overlay } from "./ui/overlay";
+import { SeekBar } from "./ui/seek";
 import { installShortcuts } from "./ui/shortcuts";
 import { StatsPanel } from "./ui/stats";
 import { PageAccount } from "./ui/watch-account";
@@ -21,6 +23,8 @@ import { WatchChat } from "./ui/watch-chat";
 const REDRAW_MS = 250;
 const STATS_MS = 1000;
 const FACTS_MS = 10_000;
+/** An arrow key goes so many seconds back or forward. */
+const SEEK_S = 5;
 
 /** Counts the media requests of this page from now on, and those there have been. */
 function observeProtocols(stream: string): ProtocolCounter {
@@ -57,6 +61,11 @@ function run(stream: string): void {
   let redraw = (): void => undefined;
   const session = new Session({ video, stream, token: tokenOfQuery(location.search), onChange: () => redraw() });
   const controls = new Controls(session, video);
+  const seek = new SeekBar(session, new Images(stream, tokenOfQuery(location.search)), () => controls.wake());
+  const seekBy = (seconds: number): void => {
+    session.seekBy(seconds);
+    controls.wake();
+  };
   const menu = new QualityMenu(session);
   const overlay = new Overlay(session, () => title);
   const stats = new StatsPanel(session, video, protocols);
@@ -64,6 +73,7 @@ function run(stream: string): void {
   const chat = new WatchChat(stream, session, video, account);
   redraw = () => {
     controls.update();
+    seek.update();
     menu.update();
     overlay.update(performance.now());
     chat.follow(session.state);
@@ -102,6 +112,8 @@ function run(stream: string): void {
     q: () => menu.toggle(),
     s: () => stats.toggle(),
     c: () => chat.focus(),
+    arrowleft: () => seekBy(-SEEK_S),
+    arrowright: () => seekBy(SEEK_S),
     arrowup: () => controls.stepVolume(1),
     arrowdown: () => controls.stepVolume(-1),
     "?": () => help.showModal(),

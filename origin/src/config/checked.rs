@@ -10,7 +10,7 @@ use filter_registry::config::{FiltersSettings, RegistrySettings};
 use playback_token::Keyring;
 use telemetry::log::LogFormat;
 
-use super::{LatencyProfile, PublishAuth, SecondPublisher, Secret};
+use super::{LatencyProfile, PublishAuth, SecondPublisher, Secret, ThumbnailSettings};
 use crate::control::ControlSettings;
 use crate::ingest::{IngestLimits, RuleBook};
 use crate::rooms::RoomsSettings;
@@ -174,8 +174,12 @@ pub struct LadderRung {
 pub struct PackagingSettings {
     /// How long parts and segments are of streams that begin.
     pub latency: LatencyProfile,
-    /// Segments listed in a Media Playlist.
-    pub window_segments: usize,
+    /// What a Media Playlist lists.
+    pub window: Duration,
+    /// How long media stays after it left the list, at most.
+    pub removed_max: Duration,
+    /// Pictures to seek by; `None`: none.
+    pub thumbnails: Option<ThumbnailSettings>,
     /// Media bytes held for one stream.
     pub window_bytes_max: usize,
     /// How long an ended stream can still be played.

@@ -466,21 +466,28 @@ impl Config {
     fn resolve_packaging(&self) -> Result<PackagingSettings, Invalid> {
         let packaging = &self.packaging;
         let table = "packaging";
+        if let Some(segments) = packaging.window_segments {
+            return Err(Invalid::new(
+                KeyPath::new(table).key("window_segments"),
+                format!(
+                    "has become window_seconds: {segments} segments are {}",
+                    segments.saturating_mul(2)
+                ),
+            ));
+        }
+        let seconds = |key, value, range| within(table, key, value, range).map(Duration::from_secs);
         Ok(PackagingSettings {
             latency: packaging.latency,
-            window_segments: within(table, "window_segments", packaging.window_segments, 6..=300)?,
+            window: seconds("window_seconds", packaging.window_seconds, 12..=14_400)?,
+            removed_max: seconds("removed_seconds", packaging.removed_seconds, 6..=14_400)?,
+            thumbnails: self.thumbnails.resolve()?,
             window_bytes_max: within(
                 table,
                 "window_bytes_max",
                 packaging.window_bytes_max,
                 16_777_216..=68_719_476_736,
             )?,
-            linger: Duration::from_secs(within(
-                table,
-                "linger_seconds",
-                packaging.linger_seconds,
-                0..=3_600,
-            )?),
+            linger: seconds("linger_seconds", packaging.linger_seconds, 0..=3_600)?,
             state_dir: Some(packaging.state_dir.clone())
                 .filter(|directory| !directory.as_os_str().is_empty()),
         })

@@ -14,6 +14,7 @@ use telemetry::log::LogFormat;
 use super::Secret;
 use super::control::ControlConfig;
 use super::ingest_rules::{IngestRulesConfig, StreamRulesConfig};
+use super::thumbnails::ThumbnailsConfig;
 use crate::transcode::Encoder;
 
 /// The whole file.
@@ -42,6 +43,8 @@ pub struct Config {
     pub ladder: Vec<RungConfig>,
     /// `[packaging]`
     pub packaging: PackagingConfig,
+    /// Pictures to seek by.
+    pub thumbnails: ThumbnailsConfig,
     /// `[publish]`
     pub publish: PublishConfig,
     /// `[playback]`
@@ -77,6 +80,7 @@ impl Default for Config {
                 RungConfig::new("360p", 360, 700),
             ],
             packaging: PackagingConfig::default(),
+            thumbnails: ThumbnailsConfig::default(),
             publish: PublishConfig::default(),
             playback: PlaybackConfig::default(),
             filters: FiltersConfig::default(),
@@ -334,8 +338,12 @@ impl Default for TranscodeConfig {
 pub struct PackagingConfig {
     /// How far viewers stay behind.
     pub latency: LatencyProfile,
-    /// Segments listed in a Media Playlist.
-    pub window_segments: usize,
+    /// How far back a viewer can go: what a Media Playlist lists.
+    pub window_seconds: u64,
+    /// What it was called before; refused with what to write instead.
+    pub window_segments: Option<u64>,
+    /// How long media stays after it left the list, at most.
+    pub removed_seconds: u64,
     /// Media bytes held for one stream.
     pub window_bytes_max: usize,
     /// How long an ended stream can still be played.
@@ -348,8 +356,10 @@ impl Default for PackagingConfig {
     fn default() -> Self {
         Self {
             latency: LatencyProfile::Standard,
-            window_segments: 15,
-            window_bytes_max: 256 * 1024 * 1024,
+            window_seconds: 300,
+            window_segments: None,
+            removed_seconds: 60,
+            window_bytes_max: 640 * 1024 * 1024,
             linger_seconds: 60,
             state_dir: PathBuf::from("streams"),
         }

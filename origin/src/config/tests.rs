@@ -60,8 +60,16 @@ fn errors_name_file_line_and_reason() {
          `held_requests_max`"
     );
     assert_eq!(
-        error("\n[packaging]\nwindow_segments = 2"),
-        "origin.toml:3: packaging.window_segments: must be 6 to 300"
+        error("\n[packaging]\nwindow_seconds = 2"),
+        "origin.toml:3: packaging.window_seconds: must be 12 to 14400"
+    );
+    assert_eq!(
+        error("\n[packaging]\nwindow_segments = 15"),
+        "origin.toml:3: packaging.window_segments: has become window_seconds: 15 segments are 30"
+    );
+    assert_eq!(
+        error("[thumbnails]\nrows = 6"),
+        "origin.toml:2: thumbnails.rows: must be 1 to 5"
     );
     assert_eq!(
         error("\n[packaging]\nlatency = \"lowest\""),

@@ -383,6 +383,8 @@ impl Show {
     fn open(&mut self, stage: Box<Stage>, until: Instant) {
         let live = Arc::clone(stage.live());
         self.studio.catalog.insert(Arc::clone(&live));
+        let thumbnails = &self.studio.thumbnails;
+        thumbnails.follow(Arc::clone(&live), stage.metrics.clone());
         stage.metrics.started();
         let before = std::mem::replace(&mut self.state, State::Open { stage, until });
         if let State::Ended { live, until } = before {

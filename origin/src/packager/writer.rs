@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cmaf::{MediaTime, Output, Packager, PartOutput, Sample, TrackConfig, TrackId};
-use hls::multivariant::{AudioRendition, FrameRate, Multivariant, Variant};
+use hls::multivariant::{AudioRendition, FrameRate, IFrames, Images, Multivariant, Variant};
 use hls::{
     ConfigError, LiveConfig, LivePlaylist, NewPart, ProgramDateTime, RenditionName,
     RenditionNameError,
@@ -17,7 +17,7 @@ use super::drift::Drift;
 use super::intake::Source;
 use super::plan::{Bandwidth, Layout, Plan};
 use super::variants::{rank, score, video_range};
-use crate::config::PackagingSettings;
+use crate::config::{PackagingSettings, ThumbnailSettings};
 use crate::metrics::StreamMetrics;
 use crate::numbers::Start;
 use crate::transcode::SourceFrame;
@@ -29,6 +29,10 @@ const ARRIVALS_MAX: usize = 1_024;
 const STEPS_MAX: usize = 64;
 /// Segments that the byte bound never takes: a player at the live edge needs them.
 const SEGMENTS_MIN: u64 = 4;
+/// What I-frames take of a rendition's bits, one every 2 s: an estimate, since playlists are announced
+/// before there is one. The peak is that of a picture full of detail that does not move.
+const I_FRAMES_PERCENT: u64 = 20;
+const I_FRAMES_PEAK_PERCENT: u64 = 50;
 
 /// Why the window cannot take more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +67,7 @@ pub(super) struct Writer {
     /// By how many milliseconds dates were moved behind which segments.
     steps: VecDeque<(u64, i64)>,
     window_bytes_max: usize,
+    thumbnails: Option<ThumbnailSettings>,
     evicting: bool,
     shown: u64,
 }
@@ -145,6 +150,7 @@ impl Writer {
             fetchable: Vec::new(),
             steps: VecDeque::new(),
             window_bytes_max: packaging.window_bytes_max,
+            thumbnails: packaging.thumbnails,
             evicting: false,
             shown: 0,
         })
@@ -396,6 +402,9 @@ impl Writer {
         };
         match rendition.push_part(new, part.bytes) {
             Ok(added) => {
+                if let Some(bytes) = part.i_frame_bytes {
+                    rendition.playlist.begins_with_i_frame(bytes);
+                }
                 let due = self.start.msn.plus(part.segment_offset);
                 if (added.msn, added.part.value()) != (due, part.part) {
                     let listed = format!(
@@ -425,7 +434,7 @@ impl Writer {
         (after.checked_sub(1).and_then(arrival), arrival(after))
     }
 
-    /// The oldest media goes first, whatever the playlists still list.
+    /// The oldest media goes first, and from the playlists with it.
     fn bound(&mut self, update: &mut Update<'_>) -> Result<(), WriteError> {
         while update.stored_bytes() > self.window_bytes_max {
             let oldest = update
@@ -453,10 +462,13 @@ impl Writer {
                 );
             }
             self.metrics.packaging_event("evicted_segment");
+            let before = update.stored_bytes();
             for rendition in update.renditions() {
-                if rendition.store.oldest() == Some(oldest) {
-                    rendition.store.drop_oldest();
-                }
+                rendition.withdraw(oldest.next());
+            }
+            // What a playlist must not lose stays, however short its segments are.
+            if update.stored_bytes() == before {
+                return Err(WriteError::WindowTooSmall);
             }
         }
         Ok(())
@@ -531,6 +543,23 @@ impl Writer {
                 score: None,
             });
             ranks.push(rank(video));
+            playlist.i_frames.push(IFrames {
+                rendition: track.name.clone(),
+                bandwidth: bandwidth.peak * I_FRAMES_PEAK_PERCENT / 100,
+                average_bandwidth: Some(bandwidth.average * I_FRAMES_PERCENT / 100),
+                codec: video.codec(),
+                resolution: Some((u32::from(video.width()), u32::from(video.height()))),
+                video_range: Some(video_range(video.range())),
+            });
+        }
+        if let (Some(thumbnails), Some(lowest)) = (&self.thumbnails, self.stream.images_rendition())
+        {
+            let (name, resolution) = (self.tracks.get(lowest), self.stream.source());
+            playlist.images = name.map(|track| Images {
+                rendition: track.name.clone(),
+                bandwidth: thumbnails.bandwidth(),
+                resolution: thumbnails.size(resolution.width, resolution.height),
+            });
         }
         score(&mut playlist.variants, &ranks);
         playlist
@@ -544,13 +573,13 @@ fn live_playlist(
     start: Start,
     start_time: ProgramDateTime,
 ) -> Result<LivePlaylist, ConfigError> {
-    let segments = u32::try_from(settings.window_segments).unwrap_or(u32::MAX);
     LivePlaylist::new(LiveConfig {
         rendition,
         target_duration: cmaf::TARGET_DURATION,
         part_target: layout.part_target,
         part_hold_back: layout.part_hold_back,
-        window: cmaf::TARGET_DURATION * segments,
+        window: settings.window,
+        removed_max: settings.removed_max,
         start_msn: start.msn,
         start_discontinuity_sequence: start.discontinuity_sequence,
         start_time,

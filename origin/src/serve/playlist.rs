@@ -96,6 +96,21 @@ pub(super) async fn media_playlist(
     Ok(respond(site, &text, coding, lifetime))
 }
 
+/// A playlist that is never waited for: that of I-frames, or of images.
+pub(super) fn plain(
+    site: &Site,
+    live: &LiveStream,
+    text: Option<Arc<PlaylistText>>,
+    headers: &HeaderMap,
+) -> Result<Response, ServeError> {
+    if live.is_cut() {
+        return Err(ServeError::UnknownStream);
+    }
+    let text = text.ok_or(ServeError::UnknownObject)?;
+    let coding = negotiate(headers, &CODINGS);
+    Ok(respond(site, &text, coding, PLAIN_LIFETIME))
+}
+
 fn respond(site: &Site, text: &PlaylistText, coding: Coding, lifetime: &'static str) -> Response {
     let (body, coding) = text.coded(coding, || site.metrics.compressed(coding));
     let mut response = Response::new(body.into());

@@ -6,6 +6,7 @@
 //! | 1 | playlists |
 //! | 2 | audio: a stutter is worse than a frozen picture; and Initialization Sections: nothing plays without |
 //! | 3 to 6 | video, the lowest rung first; the rungs above the fourth share the last |
+//! | 6 | pictures to seek by: nothing waits for them |
 //! | 3 | everything else, as the RFC has it where nothing is said |
 //!
 //! Errors are as urgent as what was asked for. Nothing is `i` (incremental): that is for what is of
@@ -23,6 +24,8 @@ const PRIORITY: HeaderName = HeaderName::from_static("priority");
 const PLAYLIST: &str = "u=1";
 const AUDIO: &str = "u=2";
 const INIT: &str = AUDIO;
+/// Pictures to seek by.
+const IMAGE: &str = "u=6";
 /// The lowest rung first.
 const VIDEO: [&str; 4] = ["u=3", "u=4", "u=5", "u=6"];
 /// RFC 9218 section 4.1: the default.
@@ -53,6 +56,7 @@ pub(super) async fn add(mut response: Response) -> Response {
     let urgency = match response.extensions().get() {
         Some(RequestKind::Multivariant | RequestKind::Playlist) => PLAYLIST,
         Some(RequestKind::Init) => INIT,
+        Some(RequestKind::Image) => IMAGE,
         Some(
             RequestKind::Part | RequestKind::Segment | RequestKind::Streams | RequestKind::Other,
         )

@@ -43,7 +43,10 @@ impl MediaStore {
             ObjectName::Init(msn) => Some(vec![self.inits.get(&msn)?.clone()]),
             ObjectName::Part(msn, part) => Some(vec![self.segments.get(&msn)?.get(&part)?.clone()]),
             ObjectName::Segment(msn) => Some(self.segments.get(&msn)?.values().cloned().collect()),
-            ObjectName::Playlist => None,
+            ObjectName::Playlist
+            | ObjectName::IFrames
+            | ObjectName::Images
+            | ObjectName::Image(..) => None,
         }
     }
 
@@ -65,14 +68,8 @@ impl MediaStore {
         while self
             .oldest()
             .is_some_and(|oldest| oldest < retention.segments_from)
+            && let Some((_, parts)) = self.segments.pop_first()
         {
-            self.drop_oldest();
-        }
-    }
-
-    /// Lets go of the oldest segment, kept or not: the byte bound is harder than the list.
-    pub fn drop_oldest(&mut self) {
-        if let Some((_, parts)) = self.segments.pop_first() {
             self.bytes -= parts.values().map(Bytes::len).sum::<usize>();
         }
     }
@@ -100,7 +97,6 @@ mod tests {
         });
         assert_eq!(store.bytes(), 1);
         assert_eq!(store.object(ObjectName::Init(msn(1))), None);
-        store.drop_oldest();
-        assert_eq!((store.bytes(), store.oldest()), (0, None));
+        assert_eq!(store.oldest(), Some(msn(2)));
     }
 }

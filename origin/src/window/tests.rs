@@ -11,6 +11,7 @@ fn playlist(name: &str, start_msn: Msn) -> LivePlaylist {
         part_target: Duration::from_secs(1),
         part_hold_back: Duration::from_secs(3),
         window: Duration::from_secs(12),
+        removed_max: Duration::from_secs(14_400),
         start_msn,
         start_discontinuity_sequence: 0,
         start_time: ProgramDateTime::from_unix_millis(0),

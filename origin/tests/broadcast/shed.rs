@@ -49,7 +49,7 @@ async fn sheds_and_restores(
     std::fs::write(&slow, "").unwrap();
     let more = format!(
         "[transcode]\nffmpeg = \"{ffmpeg}\"\npreset = \"ultrafast\"\nshed_lag_ms = 700\n\
-         shed_settle_seconds = 3\n[packaging]\nwindow_segments = 60\n"
+         shed_settle_seconds = 3\n[packaging]\nwindow_seconds = 120\n"
     );
     let origin = Origin::start(ladder, &more).await;
     let _publisher = Publisher::start(&origin.publish_url(KEY), gop_frames);

@@ -25,6 +25,7 @@ use origin::metrics::Metrics;
 use origin::numbers::Numbers;
 use origin::packager::{Shows, Studio};
 use origin::publish::Streams;
+use origin::thumbnails::Thumbnails;
 use origin::transcode::Jobs;
 use origin::window::Catalog;
 use rand::rngs::StdRng;
@@ -76,6 +77,7 @@ fn world() -> World {
     let studio = Studio {
         jobs: Jobs::new(NonZeroUsize::MIN, metrics.jobs()),
         transcode: settings.transcode.clone(),
+        thumbnails: Thumbnails::new(None, settings.transcode.ffmpeg.clone()),
         packaging: settings.packaging.clone(),
         catalog: Catalog::default(),
         metrics,

@@ -55,7 +55,10 @@ pub struct PartOutput {
     pub independent: bool,
     /// Samples in the part.
     pub samples: u32,
-    /// moof and mdat.
+    /// If the segment begins with this part and an I-frame: bytes of the chunk that holds that frame, and
+    /// nothing else.
+    pub i_frame_bytes: Option<u64>,
+    /// moof and mdat, twice where the first I-frame has a chunk of its own.
     pub bytes: Bytes,
 }
 

@@ -96,8 +96,18 @@ impl TrackWriter {
         out: &mut VecDeque<Output>,
     ) -> mp4_atom::Result<()> {
         let decode_time = u64::try_from(decode_time).unwrap_or(0);
-        let bytes = chunk::write(self.sequence, decode_time, samples)?;
-        self.sequence = self.sequence.wrapping_add(1);
+        let (bytes, i_frame_bytes) = match samples {
+            [first, rest @ ..] if self.begins_with_i_frame(first) => {
+                let mut bytes = self.chunk(decode_time, std::slice::from_ref(first))?;
+                let i_frame_bytes = bytes.len() as u64;
+                if !rest.is_empty() {
+                    let decode_time = decode_time.saturating_add(first.duration.into());
+                    bytes.extend_from_slice(&self.chunk(decode_time, rest)?);
+                }
+                (bytes, Some(i_frame_bytes))
+            }
+            _ => (self.chunk(decode_time, samples)?, None),
+        };
         out.push_back(Output::Part(PartOutput {
             track: self.id,
             segment_offset: self.segment,
@@ -106,11 +116,25 @@ impl TrackWriter {
             duration,
             independent: samples.iter().any(|sample| sample.sync),
             samples: samples.len() as u32,
-            bytes,
+            i_frame_bytes,
+            bytes: bytes.into(),
         }));
         self.has_media = true;
         self.advance(duration);
         Ok(())
+    }
+
+    /// A Segment's first I-frame is a chunk of its own: an I-frame playlist lists it as a byte range, and
+    /// whoever loads that has a whole chunk.
+    fn begins_with_i_frame(&self, first: &ChunkSample) -> bool {
+        let is_video = matches!(self.config, Some(TrackConfig::Video(_)));
+        self.part == 0 && is_video && first.sync
+    }
+
+    fn chunk(&mut self, decode_time: u64, samples: &[ChunkSample]) -> mp4_atom::Result<Vec<u8>> {
+        let bytes = chunk::write(self.sequence, decode_time, samples)?;
+        self.sequence = self.sequence.wrapping_add(1);
+        Ok(bytes)
     }
 
     pub(super) fn gap(

@@ -25,10 +25,13 @@ pub struct LiveConfig {
     /// PART-HOLD-BACK: at least three times the largest PART-TARGET of all renditions.
     pub part_hold_back: Duration,
     /// How much the playlist lists: Segments leave while the rest is still at least this long.
-    /// At least three Target Durations, at most four hours. Removed Segments must be kept for
-    /// about as long again (see [`super::Retention`]), so media memory is bitrate times twice
-    /// this.
+    /// At least three Target Durations, at most four hours.
     pub window: Duration,
+    /// How long a removed Segment stays downloadable at most; at least three Target Durations. The draft
+    /// asks for its own duration plus that of the longest playlist that listed it (6.2.2), which for a long
+    /// window is twice its memory for the sake of players that loaded a playlist, waited, and then seek to
+    /// its very end. Media memory is bitrate times `window` and this.
+    pub removed_max: Duration,
     /// The number of the first Segment. Above every number used before under the same URL.
     pub start_msn: Msn,
     /// EXT-X-DISCONTINUITY-SEQUENCE of the first Segment. It must never decrease under the same
@@ -49,6 +52,9 @@ pub enum ConfigError {
     /// PART-TARGET is zero, above TARGETDURATION, or not in whole microseconds.
     #[error("PART-TARGET must be whole microseconds, above zero and at most TARGETDURATION")]
     PartTarget,
+    /// Removed Segments would go while a player still loads them.
+    #[error("removed segments must stay for at least three times TARGETDURATION")]
+    RemovedMax,
     /// TARGETDURATION is not in whole seconds from 1 to 60.
     #[error("TARGETDURATION must be 1 to 60 whole seconds")]
     TargetDuration,
@@ -73,6 +79,9 @@ impl LiveConfig {
         }
         if self.window < target * PART_TARGET_DURATIONS || self.window > WINDOW_MAX {
             return Err(ConfigError::Window);
+        }
+        if self.removed_max < target * PART_TARGET_DURATIONS {
+            return Err(ConfigError::RemovedMax);
         }
         Ok(())
     }

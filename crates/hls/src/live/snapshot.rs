@@ -1,5 +1,7 @@
 //! From the state machine to a playlist document.
 
+use std::ops::Range;
+
 use super::{Entry, LivePlaylist, SKIP_TARGET_DURATIONS};
 use crate::{
     Msn, ObjectName, PartIndex, RenditionReport, Skip,
@@ -23,27 +25,44 @@ impl LivePlaylist {
     /// The current playlist as text, or a Playlist Delta Update of it.
     #[must_use]
     pub fn render(&self, request: &RenderRequest<'_>) -> String {
-        self.snapshot(request).to_string()
+        let skipped = self.skipped(request);
+        let (settled, count) = self.window.settled_after(skipped);
+        let mut init = None;
+        let segments = |range: Range<usize>, init: &mut Option<Msn>| -> Vec<Segment> {
+            let entries = self.window.listed().range(range);
+            entries.map(|entry| segment(entry, init)).collect()
+        };
+        let listed = self.window.listed().len();
+        let (first, rest) = (skipped.min(listed), (skipped + 1).min(listed));
+        // The first has to say which Initialization Section is in force, whatever it said when it settled.
+        let first = segments(first..rest, &mut init);
+        if let Some(last) = rest.checked_add(count).and_then(|end| end.checked_sub(1)) {
+            let last = self.window.listed().get(last);
+            init = last.map(|entry| entry.init).or(init);
+        }
+        let later = segments(rest + count..listed, &mut init);
+        let document = self.document(request, skipped, Vec::new(), init);
+        document.render_with(&first, settled, &later)
     }
 
     /// The current playlist as a document.
     #[must_use]
     pub fn snapshot(&self, request: &RenderRequest<'_>) -> MediaPlaylist {
-        let listed = self.window.listed();
-        let skipped = match request.skip {
-            Some(Skip::Yes | Skip::V2) if !self.ended => self.skippable(),
-            _ => 0,
-        };
+        let skipped = self.skipped(request);
         let mut init = None;
-        let segments = listed
-            .range(skipped..)
-            .map(|entry| Segment {
-                head: head(entry, &mut init),
-                gap: entry.is_gap(),
-                duration: entry.duration,
-                uri: ObjectName::Segment(entry.msn).to_string(),
-            })
-            .collect();
+        let listed = self.window.listed().range(skipped..);
+        let segments = listed.map(|entry| segment(entry, &mut init)).collect();
+        self.document(request, skipped, segments, init)
+    }
+
+    fn document(
+        &self,
+        request: &RenderRequest<'_>,
+        skipped: usize,
+        segments: Vec<Segment>,
+        mut init: Option<Msn>,
+    ) -> MediaPlaylist {
+        let listed = self.window.listed();
         // Tags after the last Part would belong to a Segment that has nothing listed yet.
         let open = if self.open.part_count > 0 {
             head(&self.open, &mut init)
@@ -76,6 +95,13 @@ impl LivePlaylist {
         }
     }
 
+    fn skipped(&self, request: &RenderRequest<'_>) -> usize {
+        match request.skip {
+            Some(Skip::Yes | Skip::V2) if !self.ended => self.skippable(),
+            _ => 0,
+        }
+    }
+
     /// How many Segments are older than the Skip Boundary: they end at or before it, measured
     /// from the end of the last Part.
     fn skippable(&self) -> usize {
@@ -102,6 +128,16 @@ impl LivePlaylist {
             .into_iter()
             .chain([hint(HintKind::Part, ObjectName::Part(msn, part))])
             .collect()
+    }
+}
+
+/// One complete Segment; see [`head`] for `init`.
+pub(super) fn segment(entry: &Entry, init: &mut Option<Msn>) -> Segment {
+    Segment {
+        head: head(entry, init),
+        gap: entry.is_gap(),
+        duration: entry.duration,
+        uri: ObjectName::Segment(entry.msn).to_string(),
     }
 }
 

@@ -10,6 +10,7 @@ fn config() -> LiveConfig {
         part_target: Duration::from_millis(350),
         part_hold_back: Duration::from_millis(1_050),
         window: Duration::from_secs(20),
+        removed_max: Duration::from_secs(14_400),
         start_msn: Msn::new(100),
         start_discontinuity_sequence: 7,
         start_time: ProgramDateTime::from_unix_millis(0),
@@ -98,6 +99,10 @@ fn settings_are_checked() {
     check(
         |config| config.window = Duration::from_millis(5_999),
         ConfigError::Window,
+    );
+    check(
+        |config| config.removed_max = Duration::from_millis(5_999),
+        ConfigError::RemovedMax,
     );
     check(
         |config| config.window = Duration::from_secs(99_999),
@@ -625,4 +630,86 @@ fn short_audio_parts_are_parts_too() {
         live.decide_query("_HLS_msn=100&_HLS_part=5").0,
         Decision::Ready
     );
+}
+
+/// What is put together from settled text is what the document says, in every version.
+#[test]
+fn a_text_of_settled_segments_is_the_documents() {
+    let mut live = LivePlaylist::new(LiveConfig {
+        window: Duration::from_secs(60),
+        ..config()
+    })
+    .unwrap();
+    let check = |live: &LivePlaylist| {
+        for skip in [None, Some(Skip::Yes)] {
+            let request = RenderRequest { skip, reports: &[] };
+            assert_eq!(live.render(&request), live.snapshot(&request).to_string());
+        }
+    };
+    check(&live);
+    for segment in 0..90 {
+        for _ in 0..6 {
+            push_parts(&mut live, 1);
+            check(&live);
+        }
+        live.close_segment().unwrap();
+        check(&live);
+        match segment % 23 {
+            7 => {
+                live.discontinuity(live.next_time()).unwrap();
+            }
+            11 => live.steer(40),
+            15 => live.withdraw(Msn::new(100 + segment - 10)),
+            _ => {}
+        }
+        check(&live);
+    }
+    live.end();
+    check(&live);
+}
+
+/// The text that has left does not stay for ever.
+#[test]
+fn settled_text_is_bounded() {
+    let mut live = live();
+    push_segments(&mut live, 4_000);
+    assert!(format!("{live:?}").len() < 256 * 1024);
+    let request = RenderRequest::default();
+    assert_eq!(live.render(&request), live.snapshot(&request).to_string());
+}
+
+#[test]
+fn what_there_is_no_memory_for_leaves_the_list_too() {
+    let mut live = live();
+    push_segments(&mut live, 14);
+    assert_eq!(snapshot(&live).media_sequence, Msn::new(104));
+    live.withdraw(Msn::new(108));
+    assert_eq!(snapshot(&live).media_sequence, Msn::new(108));
+    assert_eq!(live.retention().segments_from, Msn::new(108));
+    assert_eq!(live.segment_state(Msn::new(107)), ObjectState::NotFound);
+    live.withdraw(Msn::new(114));
+    assert_eq!(
+        snapshot(&live).media_sequence,
+        Msn::new(111),
+        "three target durations stay"
+    );
+    push_segments(&mut live, 1);
+    assert_eq!(snapshot(&live).media_sequence, Msn::new(112));
+    push_segments(&mut live, 20);
+    assert_eq!(snapshot(&live).segments.len(), 10, "the list grows again");
+}
+
+#[test]
+fn removed_segments_stay_no_longer_than_they_are_to() {
+    let mut live = LivePlaylist::new(LiveConfig {
+        removed_max: Duration::from_secs(6),
+        ..config()
+    })
+    .unwrap();
+    push_segments(&mut live, 13);
+    assert_eq!(snapshot(&live).media_sequence, Msn::new(103));
+    assert_eq!(live.segment_state(Msn::new(100)), ObjectState::Available);
+    push_segments(&mut live, 1);
+    assert_eq!(live.segment_state(Msn::new(100)), ObjectState::NotFound);
+    assert_eq!(live.segment_state(Msn::new(101)), ObjectState::Available);
 }

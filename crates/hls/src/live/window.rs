@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{LiveConfig, PART_TARGET_DURATIONS};
+use super::{LiveConfig, PART_TARGET_DURATIONS, settled::Settled};
 use crate::{Msn, PartIndex, ProgramDateTime};
 
 /// The most Segments that are listed, and the most that are kept after that. Reached only when
@@ -24,32 +24,36 @@ pub struct Retention {
 
 /// A Segment, open or complete.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) msn: Msn,
+pub(crate) struct Entry {
+    pub(crate) msn: Msn,
     /// The Segment whose number the Initialization Section bears.
-    pub(super) init: Msn,
-    pub(super) discontinuity: bool,
-    pub(super) time: ProgramDateTime,
+    pub(crate) init: Msn,
+    pub(crate) discontinuity: bool,
+    pub(crate) time: ProgramDateTime,
     /// Position of its start.
     start: Duration,
     /// The sum of its Parts.
-    pub(super) duration: Duration,
+    pub(crate) duration: Duration,
     /// Empty once the Parts are no longer downloadable.
-    pub(super) parts: Vec<PartEntry>,
-    pub(super) part_count: u32,
+    pub(crate) parts: Vec<PartEntry>,
+    pub(crate) part_count: u32,
     /// Some Part is not a gap.
     has_media: bool,
     /// Position of the playlist's end when the Parts left the list.
     parts_unlisted_at: Option<Duration>,
     /// Position of the playlist's end when the Segment left the list.
     removed_at: Duration,
+    /// Bytes from the Segment's start to its first frame's end, if that is an I-frame.
+    pub(crate) i_frame_bytes: Option<u64>,
+    /// Bytes of its text in [`Settled`]; 0 before it is there.
+    pub(crate) text_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PartEntry {
-    pub(super) duration: Duration,
-    pub(super) independent: bool,
-    pub(super) gap: bool,
+pub(crate) struct PartEntry {
+    pub(crate) duration: Duration,
+    pub(crate) independent: bool,
+    pub(crate) gap: bool,
 }
 
 impl Entry {
@@ -66,6 +70,8 @@ impl Entry {
             has_media: false,
             parts_unlisted_at: None,
             removed_at: Duration::ZERO,
+            i_frame_bytes: None,
+            text_bytes: 0,
         }
     }
 
@@ -107,6 +113,13 @@ pub(super) struct Window {
     /// The largest `listed_duration` so far.
     longest: Duration,
     window: Duration,
+    /// How long a removed Segment stays at most.
+    removed_max: Duration,
+    /// Segments are listed no longer than this, for the want of memory.
+    withdrawn_before: Msn,
+    /// The text of the first so many of `listed`.
+    settled: Settled,
+    settled_count: usize,
     /// How long Parts stay listed, and then downloadable.
     parts_span: Duration,
     discontinuity_sequence: u64,
@@ -120,6 +133,10 @@ impl Window {
             listed_duration: Duration::ZERO,
             longest: Duration::ZERO,
             window: config.window,
+            removed_max: config.removed_max,
+            withdrawn_before: Msn::default(),
+            settled: Settled::default(),
+            settled_count: 0,
             parts_span: config.target_duration * PART_TARGET_DURATIONS,
             discontinuity_sequence: config.start_discontinuity_sequence,
         }
@@ -127,6 +144,27 @@ impl Window {
 
     pub(super) const fn listed(&self) -> &VecDeque<Entry> {
         &self.listed
+    }
+
+    /// The text of all listed Segments but the first `skipped`, as far as it is settled; the first of them
+    /// is left out, and the number of Segments that the text is of.
+    pub(super) fn settled_after(&self, skipped: usize) -> (&str, usize) {
+        let count = self.settled_count.saturating_sub(skipped + 1);
+        // Whichever is the shorter way to the length.
+        let bytes = |from: usize, to: usize| {
+            let entries = self.listed.range(from..to);
+            entries.map(|entry| entry.text_bytes).sum::<usize>()
+        };
+        if count == 0 {
+            return ("", 0);
+        }
+        let text = if skipped < count {
+            let all = self.settled.all();
+            all.get(bytes(0, skipped + 1)..).unwrap_or_default()
+        } else {
+            self.settled.last(bytes(skipped + 1, self.settled_count))
+        };
+        (text, count)
     }
 
     pub(super) fn last(&self) -> Option<&Entry> {
@@ -197,6 +235,13 @@ impl Window {
         self.drop_parts(end);
     }
 
+    /// Everything below `msn` goes now, in order, from the list and from what is kept; what the list must
+    /// not lose stays (a playlist is never shorter than three Target Durations).
+    pub(super) fn withdraw(&mut self, msn: Msn, end: Duration) {
+        self.withdrawn_before = self.withdrawn_before.max(msn);
+        self.trim(end);
+    }
+
     /// "Partial Segments SHOULD be removed when they are more than three Target Durations from
     /// the end." All Parts of a Segment go together, when the last of them is that far: a Segment
     /// with half of its Parts would tell a player that it starts in the middle.
@@ -210,18 +255,35 @@ impl Window {
         {
             entry.parts_unlisted_at = Some(end);
         }
+        while let Some(entry) = self.listed.get(self.settled_count) {
+            if entry.lists_parts() {
+                return;
+            }
+            let before = self.settled_count.checked_sub(1);
+            let before = before.and_then(|at| self.listed.get(at));
+            let bytes = self.settled.push(entry, before.map(|entry| entry.init));
+            if let Some(entry) = self.listed.get_mut(self.settled_count) {
+                entry.text_bytes = bytes;
+            }
+            self.settled_count += 1;
+        }
     }
 
     /// `window` is at least three Target Durations, below which a playlist must not fall.
     fn retire_segments(&mut self, end: Duration) {
         while let Some(first) = self.listed.front() {
             let rest = self.listed_duration.saturating_sub(first.duration);
-            if rest < self.window && self.listed.len() <= SEGMENTS_MAX {
+            let is_withdrawn = first.msn < self.withdrawn_before && rest >= self.parts_span;
+            if rest < self.window && self.listed.len() <= SEGMENTS_MAX && !is_withdrawn {
                 return;
             }
             let Some(mut entry) = self.listed.pop_front() else {
                 return;
             };
+            if self.settled_count > 0 {
+                self.settled.pop(entry.text_bytes);
+                self.settled_count -= 1;
+            }
             self.listed_duration = rest;
             self.discontinuity_sequence += u64::from(entry.discontinuity);
             entry.removed_at = end;
@@ -231,11 +293,12 @@ impl Window {
     }
 
     /// A removed Segment stays for its own duration plus that of the longest playlist that listed
-    /// it (RFC 8216bis 6.2.2).
+    /// it (RFC 8216bis 6.2.2), but no longer than the configuration has it.
     fn drop_retired(&mut self, end: Duration) {
         while let Some(first) = self.retired.front() {
-            let until = first.removed_at + first.duration + self.longest;
-            if end < until && self.retired.len() <= SEGMENTS_MAX {
+            let stays = (first.duration + self.longest).min(self.removed_max);
+            let is_kept = first.msn >= self.withdrawn_before && end < first.removed_at + stays;
+            if is_kept && self.retired.len() <= SEGMENTS_MAX {
                 return;
             }
             self.retired.pop_front();

@@ -46,6 +46,7 @@ fn no_text_escapes_its_quotes() {
         let playlist = Multivariant {
             variants: vec![variant("720p")],
             audio: vec![audio(bad)],
+            ..Multivariant::default()
         };
         assert_eq!(
             playlist.render(),
@@ -56,6 +57,7 @@ fn no_text_escapes_its_quotes() {
         let playlist = Multivariant {
             variants: vec![bad_codec],
             audio: Vec::new(),
+            ..Multivariant::default()
         };
         assert_eq!(
             playlist.render(),
@@ -68,7 +70,14 @@ fn no_text_escapes_its_quotes() {
 
 #[test]
 fn contradictions_are_refused() {
-    let render = |variants, audio| Multivariant { variants, audio }.render();
+    let render = |variants, audio| {
+        Multivariant {
+            variants,
+            audio,
+            ..Multivariant::default()
+        }
+        .render()
+    };
     assert_eq!(
         render(Vec::new(), Vec::new()),
         Err(MultivariantError::NoVariant)

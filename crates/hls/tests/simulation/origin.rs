@@ -54,6 +54,7 @@ impl Origin {
             part_target: PART_TARGET,
             part_hold_back: PART_TARGET * 3,
             window: Duration::from_secs([6, 10, 20][rng.random_range(0..3)]),
+            removed_max: Duration::from_secs(14_400),
             start_msn: Msn::new(1_000),
             start_discontinuity_sequence: 1_000,
             start_time: ProgramDateTime::from_unix_millis(1_767_225_600_000),
@@ -199,7 +200,10 @@ impl Origin {
     fn evict(&mut self) {
         let keep = self.live.retention();
         self.store.retain(|name, _| match name {
-            ObjectName::Playlist => true,
+            ObjectName::Playlist
+            | ObjectName::IFrames
+            | ObjectName::Images
+            | ObjectName::Image(..) => true,
             ObjectName::Init(msn) => *msn >= keep.inits_from,
             ObjectName::Segment(msn) => *msn >= keep.segments_from,
             ObjectName::Part(msn, _) => *msn >= keep.parts_from,

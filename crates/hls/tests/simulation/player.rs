@@ -130,6 +130,9 @@ impl Player {
                 coverage.segments += 1;
                 (msn.next(), PartIndex::ZERO)
             }
+            ObjectName::IFrames | ObjectName::Images | ObjectName::Image(..) => {
+                panic!("this player does not seek")
+            }
             ObjectName::Init(_) | ObjectName::Playlist => {
                 coverage.inits += 1;
                 self.init = Some(name);

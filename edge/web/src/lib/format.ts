@@ -11,6 +11,18 @@ export function seconds(value: number | null): string {
   return `${value.toFixed(digits)} s`;
 }
 
+/** A span of time as a player shows it: `42 s`, `1:23`, `1:02:03`. */
+export function span(value: number | null): string {
+  if (value === null || !Number.isFinite(value) || value < 59.5) {
+    return seconds(value);
+  }
+  const whole = Math.round(value);
+  const two = (number: number): string => String(number).padStart(2, "0");
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor((whole % 3600) / 60);
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
 /** Milliseconds as `340 ms` below a second, else as seconds. */
 export function milliseconds(value: number | null): string {
   if (value === null || !Number.isFinite(value)) {

@@ -19,6 +19,8 @@ export interface Engine {
   readonly targetLatency: number | null;
   /** Seconds since the picture on screen was made, by EXT-X-PROGRAM-DATE-TIME and this machine's clock. */
   readonly sourceLatency: number | null;
+  /** The media that can be sought to, in seconds on the element's timeline; `live` is the live position. */
+  readonly window: { readonly start: number; readonly live: number } | null;
   /** Estimated bits per second. */
   readonly bandwidth: number | null;
   /** The playlist has said that no more media will come. */
@@ -28,6 +30,10 @@ export interface Engine {
   seekLive(): void;
   /** Plays at this rate, or with null as it does by itself. */
   steer(rate: number | null): void;
+  /** Wall-clock time of a position, in milliseconds, by EXT-X-PROGRAM-DATE-TIME. */
+  dateAt(position: number): number | null;
+  /** Stays behind, where the viewer has gone; or follows the live position again. */
+  stayBehind(stay: boolean): void;
   close(): void;
 }
 

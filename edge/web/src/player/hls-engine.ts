@@ -29,6 +29,7 @@ export class HlsEngine implements Engine {
   #wasLive = false;
   #closed = false;
   #rate: number | null = null;
+  #staying = false;
   #listed: { readonly startSn: number; readonly endSn: number } | null = null;
   #mediaRecoveryMs = Number.NEGATIVE_INFINITY;
 
@@ -94,6 +95,33 @@ export class HlsEngine implements Engine {
     return this.#ending;
   }
 
+  get window(): { start: number; live: number } | null {
+    const details = this.#hls.latestLevelDetails;
+    const start = details?.fragments[0]?.start;
+    const live = this.#hls.liveSyncPosition;
+    return start === undefined || live === null || live === undefined ? null : { start, live };
+  }
+
+  dateAt(position: number): number | null {
+    const fragments = this.#hls.latestLevelDetails?.fragments ?? [];
+    const later = fragments.findIndex((fragment) => fragment.start > position);
+    const fragment = fragments[later === -1 ? fragments.length - 1 : Math.max(0, later - 1)];
+    const date = fragment?.programDateTime ?? null;
+    return fragment === undefined || date === null ? null : date + (position - fragment.start) * 1000;
+  }
+
+  stayBehind(stay: boolean): void {
+    if (stay !== this.#staying) {
+      this.#staying = stay;
+      // Otherwise hls.js takes whoever is far behind back to the live position.
+      this.#hls.config.liveMaxLatencyDurationCount = stay ? Number.POSITIVE_INFINITY : MAX_LATENCY_TARGET_DURATIONS;
+      this.#hls.config.maxLiveSyncPlaybackRate = stay || this.#rate !== null ? 1 : CATCH_UP_RATE_MAX;
+      if (stay) {
+        this.#video.playbackRate = 1;
+      }
+    }
+  }
+
   selectLevel(index: number): void {
     this.#hls.nextLevel = index;
     this.#events.onLevels();
@@ -112,7 +140,7 @@ export class HlsEngine implements Engine {
     }
     this.#rate = rate;
     // Otherwise hls.js sets the rate to 1 four times a second.
-    this.#hls.config.maxLiveSyncPlaybackRate = rate === null ? CATCH_UP_RATE_MAX : 1;
+    this.#hls.config.maxLiveSyncPlaybackRate = rate === null && !this.#staying ? CATCH_UP_RATE_MAX : 1;
     this.#video.playbackRate = rate ?? 1;
   }
 

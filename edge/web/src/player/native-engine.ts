@@ -54,6 +54,21 @@ export class NativeEngine implements Engine {
     return seekable.length === 0 ? null : Math.max(0, seekable.end(seekable.length - 1) - currentTime);
   }
 
+  get window(): { start: number; live: number } | null {
+    const { seekable } = this.#video;
+    const last = seekable.length - 1;
+    return last < 0 ? null : { start: seekable.start(0), live: seekable.end(last) - HOLD_BACK_S };
+  }
+
+  dateAt(position: number): number | null {
+    const start = this.#video.getStartDate?.().getTime() ?? Number.NaN;
+    return Number.isFinite(start) ? start + position * 1000 : null;
+  }
+
+  stayBehind(): void {
+    // The browser stays where it is.
+  }
+
   get sourceLatency(): number | null {
     const start = this.#video.getStartDate?.().getTime() ?? Number.NaN;
     const behind = (Date.now() - start) / 1000 - this.#video.currentTime;

@@ -32,8 +32,10 @@ const OPEN_MS_MAX = 15_000;
 /** After the end of the playlist: how long past its own length playback may take. */
 const ENDING_GRACE_MS = 4000;
 const ERRORS_COUNT_MAX = 50;
-/** Behind the target by more than this when the viewer resumes: go to the live position. */
-const RESUME_BEHIND_S_MAX = 12;
+/** What is nearer to the live position than this is the live position. */
+const LIVE_S = 1.5;
+/** Nearer to the end of the window than this, a player would lose the race against it. */
+const WINDOW_MARGIN_S = 4;
 /**
  * Behind the target by more than this for `BEHIND_MS_MAX`, and not by the viewer's own pause: go to the live position.
  * hls.js plays faster only within one Target Duration of its target; beyond that it would stay behind for good.
@@ -66,7 +68,7 @@ export class Session {
   #position = 0;
   #wanted = true;
   #needsGesture = false;
-  /** The viewer paused and resumed: being behind is their choice. */
+  /** The viewer paused and resumed, or went back: being behind is their choice. */
   #shifted = false;
   readonly #pace = new Pace();
   #behindMs: number | null = null;
@@ -165,13 +167,38 @@ export class Session {
     if (!wanted) {
       this.#video.pause();
     } else {
-      this.#shifted ||= this.#state === "playing";
-      if (this.#behind(RESUME_BEHIND_S_MAX)) {
-        this.#skip();
+      if (this.#state === "playing" && this.#engine?.window !== null) {
+        this.#shift(true);
       }
       void this.#play();
     }
     this.#options.onChange();
+  }
+
+  /** What can be sought to, and where the playhead is; null while nothing plays. */
+  get window(): { readonly start: number; readonly live: number; readonly position: number } | null {
+    const range = this.#engine?.window ?? null;
+    return range === null || this.#video.readyState === 0 ? null : { ...range, position: this.#video.currentTime };
+  }
+
+  /** To a position on the element's timeline, as far as there is media. */
+  seekTo(position: number): void {
+    const range = this.window;
+    if (range === null) {
+      return;
+    }
+    if (position >= range.live - LIVE_S) {
+      this.#skip();
+    } else {
+      this.#shift(true);
+      this.#video.currentTime = Math.max(position, Math.min(range.live, range.start + WINDOW_MARGIN_S));
+    }
+    this.#options.onChange();
+  }
+
+  /** So many seconds forward, or back. */
+  seekBy(seconds: number): void {
+    this.seekTo(this.#video.currentTime + seconds);
   }
 
   /** To the live position, playing. */
@@ -192,8 +219,21 @@ export class Session {
     return engine !== null && !engine.ending && target !== null && (engine.latency ?? 0) > target + secondsMax;
   }
 
+  #shift(shifted: boolean): void {
+    this.#shifted = shifted;
+    this.#engine?.stayBehind(shifted);
+  }
+
+  /** The window moves on, and takes with it whoever is at its end. */
+  #stayInWindow(): void {
+    const range = this.window;
+    if (this.#shifted && range !== null && !this.#video.seeking && range.position < range.start - 0.5) {
+      this.#video.currentTime = Math.min(range.live, range.start + WINDOW_MARGIN_S);
+    }
+  }
+
   #skip(): void {
-    this.#shifted = false;
+    this.#shift(false);
     this.#behindMs = null;
     this.#skippedMs = performance.now();
     this.#engine?.seekLive();
@@ -216,7 +256,7 @@ export class Session {
   #keepPace(): void {
     const engine = this.#engine;
     if (engine !== null) {
-      const steering = this.#state === "playing" && !this.#video.paused && !engine.ending;
+      const steering = this.#state === "playing" && !this.#shifted && !this.#video.paused && !engine.ending;
       engine.steer(steering ? this.#pace.observe(engine.latency, engine.targetLatency, this.buffer) : null);
     }
   }
@@ -380,6 +420,7 @@ export class Session {
       this.#attempt = 0;
       this.#enter("playing");
     }
+    this.#stayInWindow();
     this.#keepUp(nowMs);
     this.#keepPace();
     this.#watchdog(nowMs);

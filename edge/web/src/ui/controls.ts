@@ -1,7 +1,7 @@
 /** The bar of buttons under the picture, and the gestures on it. */
 
 import { onLanguage, t } from "../i18n";
-import { seconds } from "../lib/format";
+import { span } from "../lib/format";
 import { recallSound, recallVolume, rememberSound, rememberVolume } from "../player/memory";
 import type { Session } from "../player/session";
 import { byId, setAttribute, setIcon, setText } from "./dom";
@@ -131,7 +131,7 @@ export class Controls {
     const behind = latency !== null && (latency > (engine?.targetLatency ?? 3) + BEHIND_S || !this.#playing);
     this.#live.hidden = this.#session.state !== "playing";
     this.#live.classList.toggle("behind", behind);
-    setText(this.#liveText, behind ? t("player.goLive", { time: seconds(latency) }) : t("player.live"));
+    setText(this.#liveText, behind ? t("player.goLive", { time: span(latency) }) : t("player.live"));
     this.#name(this.#live, t(behind ? "player.toLive" : "player.atLive"), "l");
   }
 
