@@ -200,7 +200,7 @@ mod tests {
             b"RIFF".to_vec(),
             file(&[]),
             file(&[tag(8, 0, &[0xAF, 1, 7])]),
-            file(&[key.clone()]),
+            file(std::slice::from_ref(&key)),
             file(&[key.clone(), key]),
         ] {
             assert!(parse(&bad).is_err());

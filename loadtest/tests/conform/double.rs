@@ -281,7 +281,7 @@ async fn media(shared: &Shared, name: &str, range: Option<(usize, usize)>) -> Re
             Some((from, to)) if fault == Fault::ByteRanges => {
                 let parts = to / stream::part(0).len() + 1;
                 shared.wait(first + u64::try_from(parts).unwrap()).await;
-                reply(206, segment[from..=to].to_vec(), 60)
+                reply(206, segment.get(from..=to).unwrap_or_default().to_vec(), 60)
             }
             _ => reply(200, segment, 60),
         };

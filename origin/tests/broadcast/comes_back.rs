@@ -251,9 +251,9 @@ async fn a_slate_is_shown_until_the_publisher_is_back() {
     })
     .await;
     let (map, segment) = {
-        let maps = slate.segments.iter().filter_map(|own| own.head.map.clone());
+        let mut maps = slate.segments.iter().filter_map(|own| own.head.map.clone());
         (
-            maps.last().unwrap(),
+            maps.next_back().unwrap(),
             slate.segments.last().unwrap().uri.clone(),
         )
     };
