@@ -168,7 +168,7 @@ async fn check_parts_are_their_segment(origin: &Origin, playlist: &MediaPlaylist
         .get(&format!("/live/demo/240p/{}", segment.uri))
         .await;
     assert_eq!(whole.status, StatusCode::OK);
-    assert_eq!(whole.header("cache-control"), "max-age=60, immutable");
+    assert_eq!(whole.header("cache-control"), "max-age=360, immutable");
     let mut joined = Vec::new();
     for part in &segment.head.parts {
         joined.extend(

@@ -158,39 +158,50 @@ impl TrackLog {
     }
 }
 
-/// A chunk, read back.
-#[derive(Debug)]
+/// A part, read back: a chunk, or two where its first picture stands alone.
+#[derive(Debug, Default)]
 pub(crate) struct Chunk {
+    /// Of the first chunk.
     pub(crate) sequence: u32,
+    pub(crate) chunks: u32,
     pub(crate) decode_time: u64,
     pub(crate) durations: Vec<u32>,
     pub(crate) numbers: Vec<u32>,
 }
 
 impl Chunk {
-    /// Reads a chunk whose samples are 4-byte numbers.
+    /// Reads a part whose samples are 4-byte numbers.
     pub(crate) fn read(bytes: &[u8]) -> Self {
         use mp4_atom::Decode as _;
+        let mut read = Self::default();
         let mut rest = bytes;
-        let moof = mp4_atom::Moof::decode(&mut rest).unwrap();
-        let traf = &moof.traf[0];
-        let run = &traf.trun[0];
-        let offset = run.data_offset.unwrap() as usize;
-        assert_eq!(offset, bytes.len() - rest.len() + 8);
-        let numbers = bytes[offset..]
-            .chunks(4)
-            .map(|number| u32::from_be_bytes(number.try_into().unwrap()))
-            .collect();
-        let default = traf.tfhd.default_sample_duration;
-        let durations = run.samples.iter();
-        Self {
-            sequence: moof.mfhd.sequence_number,
-            decode_time: traf.tfdt.as_ref().unwrap().base_media_decode_time,
-            durations: durations
-                .map(|entry| entry.duration.or(default).unwrap())
-                .collect(),
-            numbers,
+        while !rest.is_empty() {
+            let start = rest;
+            let moof = mp4_atom::Moof::decode(&mut rest).unwrap();
+            let traf = &moof.traf[0];
+            let run = &traf.trun[0];
+            let offset = run.data_offset.unwrap() as usize;
+            assert_eq!(offset, start.len() - rest.len() + 8);
+            let mdat = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
+            let numbers = rest[8..mdat].chunks(4);
+            read.numbers
+                .extend(numbers.map(|number| u32::from_be_bytes(number.try_into().unwrap())));
+            rest = &rest[mdat..];
+            let decode_time = traf.tfdt.as_ref().unwrap().base_media_decode_time;
+            if read.chunks == 0 {
+                read.sequence = moof.mfhd.sequence_number;
+                read.decode_time = decode_time;
+            }
+            assert_eq!(moof.mfhd.sequence_number, read.sequence + read.chunks);
+            let before: u64 = read.durations.iter().copied().map(u64::from).sum();
+            assert_eq!(decode_time, read.decode_time + before, "chunks adjoin");
+            read.chunks += 1;
+            let default = traf.tfhd.default_sample_duration;
+            let durations = run.samples.iter();
+            read.durations
+                .extend(durations.map(|entry| entry.duration.or(default).unwrap()));
         }
+        read
     }
 }
 
