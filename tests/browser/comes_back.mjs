@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { trusting, withPage } from "./lib/chromium.mjs";
 
 const [url, spki, directory, outages] = process.argv.slice(2);
-const MOVES_MS_MAX = 60_000;
+const MOVES_MS_MAX = 30_000;
 const FRAMES_THAT_MOVE = 45;
 
 const frames = (page) => page.evaluate(() => document.querySelector("video")?.getVideoPlaybackQuality().totalVideoFrames ?? 0);
@@ -20,7 +20,15 @@ async function moves(page) {
   const began = Date.now();
   const before = await frames(page);
   while ((await frames(page)) < before + FRAMES_THAT_MOVE) {
-    if (Date.now() - began > MOVES_MS_MAX) return null;
+    if (Date.now() - began > MOVES_MS_MAX) {
+      const player = await page.evaluate(() => {
+        const video = document.querySelector("video");
+        const ranges = Array.from({ length: video.buffered.length }, (_, n) => [video.buffered.start(n), video.buffered.end(n)]);
+        return { at: video.currentTime, paused: video.paused, ready: video.readyState, ranges, weir: window.__weir };
+      });
+      console.error(JSON.stringify(player).slice(0, 4000));
+      return null;
+    }
     await page.waitForTimeout(50);
   }
   return (Date.now() - began) / 1000;

@@ -25,6 +25,8 @@ export interface Engine {
   readonly bandwidth: number | null;
   /** The playlist has said that no more media will come. */
   readonly ending: boolean;
+  /** The newest media is a gap: the broadcaster is away, and waited for. */
+  readonly absent: boolean;
   selectLevel(index: number): void;
   /** Moves the playhead to the live position. */
   seekLive(): void;

@@ -91,6 +91,12 @@ export class HlsEngine implements Engine {
     return Number.isFinite(estimate) ? estimate : null;
   }
 
+  get absent(): boolean {
+    const details = this.#hls.latestLevelDetails;
+    const newest = details?.partList?.at(-1) ?? details?.fragments.at(-1);
+    return newest?.gap === true;
+  }
+
   get ending(): boolean {
     return this.#ending;
   }

@@ -25,6 +25,8 @@ export class NativeEngine implements Engine {
   readonly targetLatency = null;
   readonly bandwidth = null;
   readonly ending = false;
+  /** Not told. */
+  readonly absent = false;
   readonly #video: DatedVideo;
   readonly #listeners = new AbortController();
 

@@ -29,6 +29,8 @@ const PROBE_HIDDEN = { firstMs: 20_000, maxMs: 30_000 } as const;
 const STALL_MS_MAX = 10_000;
 /** No first frame after this long, although nothing keeps it from playing. */
 const OPEN_MS_MAX = 15_000;
+/** A broadcaster who is back for so long, and still not shown, is opened anew. */
+const RETURN_MS_MAX = 4_000;
 /** After the end of the playlist: how long past its own length playback may take. */
 const ENDING_GRACE_MS = 4000;
 const ERRORS_COUNT_MAX = 50;
@@ -73,6 +75,8 @@ export class Session {
   readonly #pace = new Pace();
   #behindMs: number | null = null;
   #skippedMs = Number.NEGATIVE_INFINITY;
+  /** When the broadcaster was away last, until it is shown again. */
+  #absentMs: number | null = null;
   #chosenHeight: number | null = null;
 
   constructor(options: SessionOptions) {
@@ -147,6 +151,7 @@ export class Session {
   retry(): void {
     this.#close();
     this.#openedMs = performance.now();
+    this.#absentMs = null;
     this.#shifted = false;
     const events = this.#engineEvents();
     const { video, stream, token } = this.#options;
@@ -435,6 +440,17 @@ export class Session {
       this.#endingMs ??= nowMs + this.buffer * 1000 + ENDING_GRACE_MS;
       if (nowMs > this.#endingMs) {
         this.#finish();
+      }
+    } else if (engine.absent) {
+      // There is nothing that opening again would find.
+      this.#absentMs = nowMs;
+    } else if (this.#absentMs !== null) {
+      if (nowMs - this.#absentMs > RETURN_MS_MAX) {
+        this.#absentMs = null;
+        if (this.#state !== "playing" || this.stalls.presentMs(nowMs) > 0) {
+          this.#record("the broadcaster is back, and not shown: reopening");
+          this.#fail("network");
+        }
       }
     } else if (this.#state === "playing") {
       if (this.stalls.presentMs(nowMs) > STALL_MS_MAX) {
