@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { trusting, withPage } from "./lib/chromium.mjs";
 
 const [url, spki, directory, outages] = process.argv.slice(2);
-const MOVES_MS_MAX = 30_000;
+const MOVES_MS_MAX = 60_000;
 const FRAMES_THAT_MOVE = 45;
 
 const frames = (page) => page.evaluate(() => document.querySelector("video")?.getVideoPlaybackQuality().totalVideoFrames ?? 0);

@@ -92,9 +92,9 @@ export class HlsEngine implements Engine {
   }
 
   get absent(): boolean {
-    const details = this.#hls.latestLevelDetails;
-    const newest = details?.partList?.at(-1) ?? details?.fragments.at(-1);
-    return newest?.gap === true;
+    // By the tag: hls.js calls gaps what it could not buffer, too.
+    const newest = this.#hls.latestLevelDetails?.fragments.at(-1);
+    return newest?.tagList.some(([tag]) => tag === "GAP") === true;
   }
 
   get ending(): boolean {

@@ -29,8 +29,10 @@ const PROBE_HIDDEN = { firstMs: 20_000, maxMs: 30_000 } as const;
 const STALL_MS_MAX = 10_000;
 /** No first frame after this long, although nothing keeps it from playing. */
 const OPEN_MS_MAX = 15_000;
-/** A broadcaster who is back for so long, and still not shown, is opened anew. */
-const RETURN_MS_MAX = 4_000;
+/** A broadcaster of whom a segment is there, and who is still not shown so long after, is opened anew. */
+const RETURN_MS_MAX = 1_500;
+/** Nobody is waited for longer than this without opening anew. */
+const ABSENT_MS_MAX = 60_000;
 /** After the end of the playlist: how long past its own length playback may take. */
 const ENDING_GRACE_MS = 4000;
 const ERRORS_COUNT_MAX = 50;
@@ -77,6 +79,8 @@ export class Session {
   #skippedMs = Number.NEGATIVE_INFINITY;
   /** When the broadcaster was away last, until it is shown again. */
   #absentMs: number | null = null;
+  /** And when that began. */
+  #leftMs: number | null = null;
   #chosenHeight: number | null = null;
 
   constructor(options: SessionOptions) {
@@ -152,6 +156,7 @@ export class Session {
     this.#close();
     this.#openedMs = performance.now();
     this.#absentMs = null;
+    this.#leftMs = null;
     this.#shifted = false;
     const events = this.#engineEvents();
     const { video, stream, token } = this.#options;
@@ -441,12 +446,14 @@ export class Session {
       if (nowMs > this.#endingMs) {
         this.#finish();
       }
-    } else if (engine.absent) {
+    } else if (engine.absent && nowMs - (this.#leftMs ?? nowMs) < ABSENT_MS_MAX) {
       // There is nothing that opening again would find.
+      this.#leftMs ??= nowMs;
       this.#absentMs = nowMs;
     } else if (this.#absentMs !== null) {
       if (nowMs - this.#absentMs > RETURN_MS_MAX) {
         this.#absentMs = null;
+        this.#leftMs = null;
         if (this.#state !== "playing" || this.stalls.presentMs(nowMs) > 0) {
           this.#record("the broadcaster is back, and not shown: reopening");
           this.#fail("network");
