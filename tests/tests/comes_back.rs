@@ -16,9 +16,9 @@ use tests::wait;
 /// For what a browser does on a machine that is busy.
 const WITHIN: Duration = Duration::from_secs(120);
 
-/// From the return of the broadcaster to a picture that moves: the source is looked at for up to 2.6 s, the player begins
-/// behind a whole segment, and opens anew where hls.js does not find the way, perhaps twice. 10 to 19 s were seen.
-const BACK_SECONDS_MAX: f64 = 40.0;
+/// From the return of the broadcaster to a picture that moves. 5 to 31 s were seen: hls.js does not always find the
+/// way out of the gaps, and the page opens it anew, perhaps twice.
+const BACK_SECONDS_MAX: f64 = 55.0;
 
 async fn says(directory: &Path, file: String) -> anyhow::Result<()> {
     let path = directory.join(&file);
