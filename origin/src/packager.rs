@@ -183,8 +183,8 @@ struct Broadcast<'a> {
     /// The first keyframe has been given to the packager.
     begun: bool,
     audio_ignored: bool,
-    /// When media was written last.
-    wrote_at: Instant,
+    /// When the leader gave something to show last.
+    led_at: Instant,
 }
 
 impl<'a> Broadcast<'a> {
@@ -238,7 +238,7 @@ impl<'a> Broadcast<'a> {
             metrics,
             begun: false,
             audio_ignored: false,
-            wrote_at: Instant::now(),
+            led_at: Instant::now(),
         }
     }
 
@@ -251,7 +251,7 @@ impl<'a> Broadcast<'a> {
         let mut ended = pin!(claim.ended());
         loop {
             let transcoder = self.transcoder.as_mut();
-            let gap_due = self.stage.gap_due(self.wrote_at + SILENCE_MAX);
+            let gap_due = self.stage.gap_due(self.led_at + SILENCE_MAX);
             tokio::select! {
                 tag = claim.tags.recv() => {
                     let Some(tag) = tag else { return Ok(None) };
@@ -295,7 +295,7 @@ impl<'a> Broadcast<'a> {
                 stream = self.stage.live().name(),
                 "the publisher sends nothing that can be shown: gaps are listed"
             );
-            self.stage.absence = Some(Absence::since(self.wrote_at));
+            self.stage.absence = Some(Absence::since(self.led_at));
         }
         self.stage.list_gap()
     }
@@ -459,6 +459,11 @@ impl<'a> Broadcast<'a> {
                     self.stage.writer.leads(&sample);
                 }
                 self.stage.packager.push(TrackId(track), sample)?;
+                if track == self.plan.leader_track() && self.stage.packager.is_running() {
+                    // Not only once a part is whole: a gap listed meanwhile would end it, and all after it.
+                    self.led_at = Instant::now();
+                    self.stage.absence = None;
+                }
             }
         }
         self.stage.writer.collect(&mut self.stage.packager);
@@ -467,10 +472,6 @@ impl<'a> Broadcast<'a> {
 
     fn write(&mut self) -> Result<(), BroadcastError> {
         self.stage.writer.collect(&mut self.stage.packager);
-        if self.stage.writer.has_media() {
-            self.wrote_at = Instant::now();
-            self.stage.absence = None;
-        }
         self.stage.write(|track| self.aligner.delay(track))
     }
 }

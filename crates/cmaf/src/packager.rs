@@ -235,8 +235,9 @@ impl Packager {
     }
 
     /// There is nothing to package: lists one gap of PART-TARGET in every track, in segments of their own
-    /// of about TARGETDURATION. The next sample of the leader ends the absence. Nothing happens before
-    /// the first segment.
+    /// of about TARGETDURATION. The leader's next keyframe ends the absence: whoever lists gaps by a clock stops
+    /// as soon as the packager [runs](Self::is_running), since a gap ends the part that is being made. Nothing
+    /// happens before the first segment.
     ///
     /// # Errors
     /// On misuse: see [`PackageError`].
@@ -258,6 +259,12 @@ impl Packager {
             self.close_absence()?;
         }
         Ok(())
+    }
+
+    /// Whether a part is being made: the leader has begun with a keyframe, and nothing has ended that run.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.leader.latest().is_some()
     }
 
     /// End of what is listed on the stream's timeline.

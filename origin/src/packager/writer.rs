@@ -252,12 +252,6 @@ impl Writer {
         bounded
     }
 
-    /// Whether media waits to be written, and not only gaps.
-    pub(super) fn has_media(&self) -> bool {
-        let mut outputs = self.outputs.iter();
-        outputs.any(|output| matches!(output, Output::Part(_)))
-    }
-
     /// Whether there was ever anything to see.
     pub(super) fn has_shown(&self) -> bool {
         self.shown > 0

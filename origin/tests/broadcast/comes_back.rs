@@ -43,15 +43,19 @@ fn sequence(playlist: &MediaPlaylist) -> Vec<(u64, u64, bool)> {
         .collect()
 }
 
-/// A playlist whose last segment is complete and no gap, behind at least one gap.
+/// A playlist with two segments of the next publisher behind gaps, and no gap after the first of them.
 async fn resumed(origin: &Origin, rendition: &str) -> MediaPlaylist {
-    eventually("a segment of the next publisher", async || {
+    let playlist = eventually("segments of the next publisher", async || {
         let playlist = origin.playlist(rendition, "").await;
         let gap = playlist.segments.iter().position(|segment| segment.gap)?;
-        let media = playlist.segments.iter().skip(gap).any(|own| !own.gap);
-        media.then_some(playlist)
+        let behind = playlist.segments.iter().skip(gap);
+        (behind.filter(|own| !own.gap).count() >= 2).then_some(playlist)
     })
-    .await
+    .await;
+    let gaps: Vec<bool> = playlist.segments.iter().map(|own| own.gap).collect();
+    let turns = gaps.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert_eq!(turns, 2, "media, gaps, and media again: {gaps:?}");
+    playlist
 }
 
 async fn gaps(origin: &Origin, rendition: &str, least: usize) -> MediaPlaylist {

@@ -166,3 +166,29 @@ async fn ten_thousand_publishers_break_no_rule_and_leave_nothing() {
     );
     assert_eq!(world.studio.tasks.len(), 0, "a task is left over");
 }
+
+/// Gaps and media take turns once, whatever the moment of the return: a gap that is listed while the first part is
+/// made would end it, and the next one too.
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_is_shown_from_the_first_part_on() {
+    for away_ms in (3_000..3_400).step_by(20) {
+        let world = world();
+        let key = key(0);
+        let ask = PublishAsk {
+            app: "live",
+            key: &key,
+            peer: (std::net::Ipv4Addr::LOCALHOST, 1).into(),
+            tls: false,
+        };
+        publisher::steady(world.streams.claim(&ask).await.unwrap(), 5).await;
+        tokio::time::sleep(Duration::from_millis(away_ms)).await;
+        publisher::steady(world.streams.claim(&ask).await.unwrap(), 9).await;
+        let live = world.studio.catalog.get("s0").unwrap();
+        let listed = rules::playlist(&live, 0).unwrap();
+        let gaps: Vec<bool> = listed.segments.iter().map(|own| own.gap).collect();
+        let turns = gaps.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert_eq!(turns, 2, "away for {away_ms} ms: {gaps:?}");
+        let media = gaps.iter().rev().take_while(|gap| !**gap).count();
+        assert!(media >= 3, "away for {away_ms} ms: {gaps:?}");
+    }
+}

@@ -35,11 +35,10 @@ impl Rules {
         self.live = Some(Arc::clone(live));
         let mut seen = Vec::new();
         for (index, (name, _)) in live.renditions().iter().enumerate() {
-            let PlaylistAnswer::Ready { text, .. } = live.playlist(index, "") else {
+            let Some(text) = text(live, index)? else {
                 continue;
             };
-            let text = std::str::from_utf8(text.plain()).map_err(|error| error.to_string())?;
-            let playlist = hls::media::parse(text).map_err(|error| format!("{error}: {text}"))?;
+            let playlist = hls::media::parse(&text).map_err(|error| format!("{error}: {text}"))?;
             let about = |broken: String| format!("{name}: {broken}\n{text}");
             alone(&playlist).map_err(about)?;
             downloadable(live, index, &playlist).map_err(about)?;
@@ -60,6 +59,20 @@ impl Rules {
         self.before.extend(seen);
         Ok(())
     }
+}
+
+fn text(live: &LiveStream, rendition: usize) -> Result<Option<String>, String> {
+    let PlaylistAnswer::Ready { text, .. } = live.playlist(rendition, "") else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(text.plain().to_vec());
+    text.map(Some).map_err(|error| error.to_string())
+}
+
+/// A rendition's playlist as it is.
+pub(crate) fn playlist(live: &LiveStream, rendition: usize) -> Result<MediaPlaylist, String> {
+    let text = text(live, rendition)?.ok_or("there is none yet")?;
+    hls::media::parse(&text).map_err(|error| format!("{error}: {text}"))
 }
 
 /// 1, 2, 3, 5, 6, 12, 13, 17.
