@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 export PATH := $(PATH):$(HOME)/.cargo/bin
+# A failed test says what is wrong; thirty frames of an executor behind it hide that in a long log.
+export RUST_BACKTRACE := 0
 
 web := edge/web
 web_sources := $(shell find $(web) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)

@@ -24,7 +24,7 @@ async fn probe(fault: Fault, protocol: Protocol) -> Report {
             duration: Duration::from_secs(4),
         },
         rendition: None,
-        slack: Duration::from_millis(400),
+        slack: Duration::from_millis(1500),
         tell: |_| {},
     };
     conform::run(&plan).await.unwrap()
