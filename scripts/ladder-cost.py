@@ -6,7 +6,8 @@
 A 1080p30 film of SECONDS (60) is published at its own pace and made into 720p, 480p and 360p with
 x264 at "veryfast", nothing passed through. Then the same ffmpeg command line gets the same film
 at the same pace from a pipe, and writes to /dev/null. CPU seconds of both are of the middle of the
-run, from /proc. The delay is read from origin_transcode_delay_seconds. No rung is shed meanwhile.
+run, from /proc. The delay is that of the same frames, from origin_transcode_delay_seconds: at the start ffmpeg
+catches up with what came while the source was looked at. No rung is shed meanwhile.
 The origin's log goes to $ORIGIN_LOG. Needs a machine on which nothing else runs; everything is done
 twice.
 """
@@ -63,13 +64,23 @@ def film(path):
     )
 
 
-def sample(pids):
-    """CPU seconds per second of these processes, in the middle of the run."""
+def sample(pids, counted=dict):
+    """CPU seconds per second of these processes in the middle of the run, and what was counted meanwhile."""
     time.sleep(SETTLE)
-    before, began = [cpu(pid) for pid in pids], time.monotonic()
+    before, at_first, began = [cpu(pid) for pid in pids], counted(), time.monotonic()
     time.sleep(SECONDS - 2 * SETTLE)
     wall = time.monotonic() - began
-    return [(cpu(pid) - was) / wall for pid, was in zip(pids, before)]
+    shares = [(cpu(pid) - was) / wall for pid, was in zip(pids, before)]
+    return shares, {name: count - at_first.get(name, 0) for name, count in counted().items()}
+
+
+def delays(admin):
+    """How many frames of each rendition came within how many seconds, so far."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics") as answer:
+        metrics = answer.read().decode()
+    found = re.findall(r"^origin_transcode_delay_seconds_bucket\{(.*)\} (\d+)", metrics, re.M)
+    label = lambda labels, name: re.search(rf'{name}="([^"]+)"', labels)[1]
+    return {(label(labels, "rendition"), float(label(labels, "le"))): int(count) for labels, count in found}
 
 
 def with_weir(path, directory):
@@ -95,12 +106,10 @@ def with_weir(path, directory):
             time.sleep(0.05)
             found = child(origin.pid)
         pid, line = found
-        own, ffmpeg = sample([origin.pid, pid])
-        with urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics") as answer:
-            metrics = answer.read().decode()
+        (own, ffmpeg), delayed = sample([origin.pid, pid], lambda: delays(admin))
         publisher.kill()
         publisher.wait()
-        return own, ffmpeg, line, metrics
+        return own, ffmpeg, line, delayed
     finally:
         origin.terminate()
         origin.wait()
@@ -114,26 +123,20 @@ def bare(path, line):
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
     )
     ffmpeg = subprocess.Popen([line[0], "-y"] + line[1:], stdin=feed.stdout, stderr=subprocess.DEVNULL)
-    share = sample([ffmpeg.pid])[0]
+    (share,), _ = sample([ffmpeg.pid])
     for process in (ffmpeg, feed):
         process.kill()
         process.wait()
     return share
 
 
-def delays(metrics):
+def tell(delayed):
     for name, _, _ in RUNGS:
-        pattern = r'^origin_transcode_delay_seconds_bucket\{(.*)\} (\d+)'
-        buckets = [
-            (float(re.search(r'le="([^"]+)"', labels)[1]), int(count))
-            for labels, count in re.findall(pattern, metrics, re.M)
-            if f'rendition="{name}"' in labels
-        ]
-        if not buckets:
+        buckets = sorted((le, count) for (rendition, le), count in delayed.items() if rendition == name)
+        total = buckets[-1][1] if buckets else 0
+        if not total:
             print(f"  delay {name}: this origin does not tell")
             continue
-        buckets.sort()
-        total = buckets[-1][1]
         below = {q: next(le for le, count in buckets if count >= q * total) for q in (0.5, 0.95, 0.99)}
         text = ", ".join(f"p{int(q * 100)} <= {le * 1000:g} ms" for q, le in below.items())
         print(f"  delay {name}: {text} ({total} frames)")
@@ -144,11 +147,11 @@ with tempfile.TemporaryDirectory() as directory:
     film(path)
     line = None
     for run in range(2):
-        own, ffmpeg, line, metrics = with_weir(path, directory)
+        own, ffmpeg, line, delayed = with_weir(path, directory)
         alone = bare(path, line)
         print(
             f"run {run + 1}: weir-origin {own:.3f} + its ffmpeg {ffmpeg:.3f} = {own + ffmpeg:.3f} cores; "
             f"bare ffmpeg {alone:.3f}; {((own + ffmpeg) / alone - 1) * 100:+.1f} %",
             flush=True,
         )
-        delays(metrics)
+        tell(delayed)
