@@ -13,49 +13,33 @@
 //!    EXT-X-ENDLIST is set, and it can be played for a while. Dropping the [`Publication`] without that
 //!    is a broadcaster who may come back: the stream waits for `publish.reconnect_grace_seconds`.
 
+mod claim;
+mod publication;
+mod tag;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rtmp::flv::{AudioBody, VideoBody};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::{SecondPublisher, Secret, StreamSettings};
 use crate::control::{Admission, Directory};
 use crate::filters::{Filters, PublishAsk};
 
-/// Tags between a connection and its stream. A second of video and audio is about 80.
-const TAGS_MAX: usize = 512;
-/// Bytes of media between a connection and its stream: a second at 128 Mbit/s. A tag may be
-/// megabytes, so that a bound on their number alone would bound nothing.
-const QUEUED_BYTES_MAX: u32 = 16 << 20;
+pub use claim::{Claim, EndReason};
+pub use publication::Publication;
+pub(crate) use tag::TagsIn;
+pub use tag::{PublishedBody, PublishedTag, Tags};
+
+use claim::end;
 
 /// A publisher who sent nothing for so long has probably lost its network, and comes back on another
 /// connection: see [`SecondPublisher::TakeOverSilent`].
 const SILENT: Duration = Duration::from_secs(2);
-
-/// One FLV body with its time.
-#[derive(Clone, Debug)]
-pub struct PublishedTag {
-    /// Decode time as the broadcaster counts it, unwrapped.
-    pub timestamp_ms: i64,
-    /// When its last byte was read.
-    pub arrival: Instant,
-    /// The body.
-    pub body: PublishedBody,
-}
-
-/// What a [`PublishedTag`] holds.
-#[derive(Clone, Debug)]
-pub enum PublishedBody {
-    /// An audio tag's body.
-    Audio(AudioBody),
-    /// A video tag's body.
-    Video(VideoBody),
-}
 
 /// Why a broadcaster may not publish.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,138 +68,6 @@ pub enum ClaimError {
     /// No stream has this key.
     #[error("the publish key is wrong")]
     WrongKey,
-}
-
-/// Why a stream was ended from this side.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EndReason {
-    /// The origin is shutting down.
-    #[error("the server is shutting down")]
-    Draining,
-    /// Something failed here.
-    #[error("{0}")]
-    Internal(String),
-    /// What the broadcaster sends cannot be taken.
-    #[error("{0}")]
-    Refused(String),
-    /// The room was stopped: nothing of the stream is to be seen any more.
-    #[error("{0}")]
-    Stopped(String),
-    /// Somebody else publishes with the same key, and the setting `publish.second_publisher` is for them.
-    #[error("another publisher has taken the stream over")]
-    TakenOver,
-}
-
-/// The stream's side of a claim: what [`crate::packager`] reads from.
-#[derive(Debug)]
-pub struct Claim {
-    /// Which stream.
-    pub stream: StreamSettings,
-    /// The media.
-    pub tags: Tags,
-    /// To tell the publisher why the stream ended; see [`Claim::end`].
-    verdict: watch::Sender<Option<EndReason>>,
-    goodbye: Arc<AtomicBool>,
-}
-
-/// The media of a claim, in the order it was sent.
-#[derive(Debug)]
-pub struct Tags {
-    queue: mpsc::Receiver<Queued>,
-}
-
-/// A tag, and its share of [`QUEUED_BYTES_MAX`] until it is taken.
-#[derive(Debug)]
-struct Queued {
-    tag: PublishedTag,
-    _bytes: Option<OwnedSemaphorePermit>,
-}
-
-impl Tags {
-    /// The next tag; `None` once the publisher has gone. Cancel-safe.
-    pub async fn recv(&mut self) -> Option<PublishedTag> {
-        Some(self.queue.recv().await?.tag)
-    }
-}
-
-impl PublishedTag {
-    /// Whether it carries a decoder configuration.
-    pub(crate) fn is_header(&self) -> bool {
-        match &self.body {
-            PublishedBody::Audio(AudioBody::SequenceHeader { .. })
-            | PublishedBody::Video(VideoBody::SequenceHeader { .. }) => true,
-            PublishedBody::Video(VideoBody::Track { body, .. }) => {
-                matches!(**body, VideoBody::SequenceHeader { .. })
-            }
-            _ => false,
-        }
-    }
-
-    /// What the tag holds, for the bound on queued bytes: never more than all of it, so that even
-    /// an oversized tag can pass, alone.
-    fn queued_bytes(&self) -> u32 {
-        let bytes = match &self.body {
-            PublishedBody::Audio(body) => body.payload_bytes(),
-            PublishedBody::Video(body) => body.payload_bytes(),
-        };
-        u32::try_from(bytes).map_or(QUEUED_BYTES_MAX, |bytes| bytes.min(QUEUED_BYTES_MAX))
-    }
-}
-
-/// The sending end of an internal publisher: see [`Claim::internal`].
-#[derive(Debug)]
-pub(crate) struct TagsIn(mpsc::Sender<Queued>);
-
-impl TagsIn {
-    /// Hands media over; false once nobody takes it any more.
-    pub(crate) async fn send(&self, tag: PublishedTag) -> bool {
-        let queued = Queued { tag, _bytes: None };
-        self.0.send(queued).await.is_ok()
-    }
-}
-
-impl Claim {
-    /// A publisher within this process, who has claimed nothing and is told nothing.
-    pub(crate) fn internal(stream: StreamSettings) -> (Self, TagsIn) {
-        let (tags, queue) = mpsc::channel(TAGS_MAX);
-        let claim = Self {
-            stream,
-            tags: Tags { queue },
-            verdict: watch::channel(None).0,
-            goodbye: Arc::default(),
-        };
-        (claim, TagsIn(tags))
-    }
-
-    /// Tells the publisher why the stream ends. The first reason counts.
-    pub fn end(&self, reason: EndReason) {
-        end(&self.verdict, reason);
-    }
-
-    /// Whether nothing of the stream is to be seen any more.
-    pub fn is_cut(&self) -> bool {
-        matches!(*self.verdict.borrow(), Some(EndReason::Stopped(_)))
-    }
-
-    /// Whether the publisher ended its stream, rather than vanished. To be asked when there are no more tags.
-    pub fn said_goodbye(&self) -> bool {
-        self.goodbye.load(Ordering::Acquire)
-    }
-
-    /// Whether this process is about to end.
-    pub fn is_draining(&self) -> bool {
-        matches!(*self.verdict.borrow(), Some(EndReason::Draining))
-    }
-
-    /// Waits until the stream is to end, for whatever reason but the publisher's leaving.
-    pub fn ended(&self) -> impl Future<Output = ()> + use<> {
-        let mut verdict = self.verdict.subscribe();
-        async move {
-            // The sender has gone only with the claim, and with it whoever waits here.
-            drop(verdict.wait_for(Option::is_some).await);
-        }
-    }
 }
 
 /// Something that runs a claimed stream until its publisher has gone.
@@ -411,20 +263,19 @@ impl Streams {
     }
 
     fn begin(&self, reserved: Reserved) -> Publication {
-        let (tags, queue) = mpsc::channel(TAGS_MAX);
+        let (sender, tags) = tag::queue();
         let ended = reserved.verdict.subscribe();
         let name = reserved.stream.name.clone();
         let goodbye = Arc::new(AtomicBool::new(false));
         (self.shared.start)(Claim {
             stream: reserved.stream,
-            tags: Tags { queue },
+            tags,
             verdict: reserved.verdict,
             goodbye: Arc::clone(&goodbye),
         });
         Publication {
             stream: name,
-            tags,
-            bytes: Arc::new(Semaphore::new(QUEUED_BYTES_MAX as usize)),
+            tags: sender,
             ended,
             goodbye,
             heard_ms: reserved.heard_ms,
@@ -484,15 +335,6 @@ impl Holder {
     }
 }
 
-/// The first reason counts.
-fn end(verdict: &watch::Sender<Option<EndReason>>, reason: EndReason) {
-    verdict.send_if_modified(|verdict| {
-        let first = verdict.is_none();
-        verdict.get_or_insert(reason);
-        first
-    });
-}
-
 /// A stream's name that nobody else has, while its room is asked whether it is open.
 struct Reserved {
     stream: StreamSettings,
@@ -527,162 +369,5 @@ impl Drop for Held {
     }
 }
 
-/// A broadcaster's hold on its stream.
-#[derive(Debug)]
-pub struct Publication {
-    stream: String,
-    tags: mpsc::Sender<Queued>,
-    bytes: Arc<Semaphore>,
-    ended: watch::Receiver<Option<EndReason>>,
-    goodbye: Arc<AtomicBool>,
-    heard_ms: Arc<AtomicU64>,
-    held: Held,
-}
-
-impl Publication {
-    /// The stream's name, for logs.
-    pub fn stream(&self) -> &str {
-        &self.stream
-    }
-
-    /// Hands media over. An error ends the connection.
-    pub async fn send(&mut self, tag: PublishedTag) -> Result<(), EndReason> {
-        if let Some(reason) = self.ended.borrow().clone() {
-            return Err(reason);
-        }
-        let now_ms = self.held.shared.now_ms();
-        self.heard_ms.store(now_ms, Ordering::Relaxed);
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(tag.queued_bytes());
-        // A stream that stops takes its queue with it, and gives every share back.
-        let Ok(bytes) = bytes.await else {
-            return Err(self.reason());
-        };
-        let queued = Queued {
-            tag,
-            _bytes: Some(bytes),
-        };
-        match self.tags.send(queued).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.reason()),
-        }
-    }
-
-    /// The broadcaster ended its stream: nobody is to wait for it.
-    pub fn say_goodbye(self) {
-        self.goodbye.store(true, Ordering::Release);
-    }
-
-    /// Waits until the stream is ended from this side; cancel-safe.
-    pub async fn ended(&mut self) -> EndReason {
-        loop {
-            if let Some(reason) = self.ended.borrow_and_update().clone() {
-                return reason;
-            }
-            if self.ended.changed().await.is_err() {
-                return self.reason();
-            }
-        }
-    }
-
-    fn reason(&self) -> EndReason {
-        let given = self.ended.borrow().clone();
-        given.unwrap_or_else(|| EndReason::Internal("the stream has stopped".to_owned()))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ask(key: &str) -> PublishAsk<'_> {
-        PublishAsk {
-            app: "live",
-            key,
-            peer: (std::net::Ipv4Addr::LOCALHOST, 1).into(),
-            tls: false,
-        }
-    }
-
-    fn streams() -> (Streams, Arc<Mutex<Vec<Claim>>>) {
-        let claims = Arc::new(Mutex::new(Vec::new()));
-        let started = Arc::clone(&claims);
-        let settings = StreamSettings {
-            name: "demo".to_owned(),
-            publish_key: Secret::new("demo-key"),
-            title: None,
-        };
-        let start = Box::new(move |claim| started.lock().push(claim));
-        (Streams::new(&[settings], None, start), claims)
-    }
-
-    #[tokio::test]
-    async fn a_key_opens_its_stream_once() {
-        let (streams, claims) = streams();
-        assert_eq!(
-            streams.claim(&ask("other")).await.unwrap_err(),
-            ClaimError::WrongKey
-        );
-        let publication = streams.claim(&ask("demo-key")).await.unwrap();
-        assert_eq!(publication.stream(), "demo");
-        assert_eq!(
-            streams.claim(&ask("demo-key")).await.unwrap_err(),
-            ClaimError::InUse
-        );
-        drop(publication);
-        assert!(
-            streams.claim(&ask("demo-key")).await.is_ok(),
-            "freed with its publication"
-        );
-        assert!(!format!("{streams:?} {:?}", claims.lock()).contains("demo-key"));
-    }
-
-    #[tokio::test]
-    async fn what_waits_is_bounded_in_bytes() {
-        let (streams, claims) = streams();
-        let mut publication = streams.claim(&ask("demo-key")).await.unwrap();
-        let tag = || PublishedTag {
-            timestamp_ms: 0,
-            arrival: Instant::now(),
-            body: PublishedBody::Video(VideoBody::Frame {
-                codec: rtmp::flv::VideoCodec::Avc,
-                keyframe: true,
-                composition_ms: 0,
-                data: bytes::Bytes::from(vec![0; QUEUED_BYTES_MAX as usize / 2]),
-            }),
-        };
-        for _ in 0..2 {
-            publication.send(tag()).await.unwrap();
-        }
-        assert_eq!(publication.bytes.available_permits(), 0);
-        let mut claim = claims.lock().pop().unwrap();
-        assert!(claim.tags.recv().await.is_some());
-        publication.send(tag()).await.unwrap();
-        assert_eq!(publication.bytes.available_permits(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_cut_says_why_and_lasts_until_the_publisher_has_gone() {
-        let (streams, claims) = streams();
-        assert!(!streams.cut("demo", "enough"), "nobody publishes");
-        let mut publication = streams.claim(&ask("demo-key")).await.unwrap();
-        assert!(!claims.lock()[0].is_cut());
-        assert!(streams.cut("demo", "enough"));
-        let reason = EndReason::Stopped("enough".to_owned());
-        assert_eq!(publication.ended().await, reason);
-        assert!(claims.lock()[0].is_cut());
-        streams.drain();
-        assert_eq!(publication.ended().await, reason, "it stays cut");
-    }
-
-    #[tokio::test]
-    async fn a_drain_ends_and_refuses() {
-        let (streams, _claims) = streams();
-        let mut publication = streams.claim(&ask("demo-key")).await.unwrap();
-        streams.drain();
-        assert_eq!(publication.ended().await, EndReason::Draining);
-        assert_eq!(
-            streams.claim(&ask("demo-key")).await.unwrap_err(),
-            ClaimError::Draining
-        );
-    }
-}
+mod tests;

@@ -12,121 +12,27 @@
 //! While nobody is on stage, playlists list gaps at the pace of the clock. Whoever comes back goes on behind
 //! them, on the same numbers and timeline. One task per stream, and never two of the same name.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::broadcast::{Broadcast, count_bytes};
 use super::intake::{Intake, IntakeError, Source};
 use super::plan::Plan;
+use super::renewals::Renewals;
 use super::slate::Slate;
 use super::stage::{Absence, Stage};
-use super::{Broadcast, BroadcastError, FIRST_PICTURE_TIMEOUT, Studio, count_bytes};
+use super::{BroadcastError, FIRST_PICTURE_TIMEOUT, Studio};
 use crate::config::{Secret, StreamSettings};
 use crate::numbers::Live;
 use crate::publish::{Claim, EndReason};
 use crate::transcode::Job;
 use crate::window::{LiveStream, StreamInfo};
 
-/// Publishers that may wait to go on with one stream: each has taken over from the one before.
-const CLAIMS_MAX: usize = 4;
-
-/// A publisher that changes its configuration so often, without a pause of [`RENEWALS_CALM`], is sent away.
-const RENEWALS_MAX: u32 = 8;
-/// After so long nobody remembers earlier changes.
-const RENEWALS_CALM: Duration = Duration::from_secs(60);
-
-/// The streams that have a task.
-#[derive(Clone, Debug, Default)]
-pub struct Shows(Arc<Mutex<HashMap<String, mpsc::Sender<Claim>>>>);
-
-impl Studio {
-    /// Hands a publisher to its stream, which begins with it or goes on.
-    pub fn begin(&self, claim: Claim) {
-        let mut shows = self.shows.0.lock();
-        let name = claim.stream.name.clone();
-        let claim = match shows.get(&name) {
-            None => claim,
-            Some(show) => match show.try_send(claim) {
-                Ok(()) => return,
-                Err(TrySendError::Full(claim)) => {
-                    let why = "too many publishers take over from one another";
-                    return claim.end(EndReason::Internal(why.to_owned()));
-                }
-                // The lock is held whenever a show ends, so that none is found closed.
-                Err(TrySendError::Closed(claim)) => claim,
-            },
-        };
-        let (sender, claims) = mpsc::channel(CLAIMS_MAX);
-        shows.insert(name.clone(), sender);
-        let show = Show::new(self.clone(), name, claims);
-        self.tasks.spawn(show.run(Some(claim)));
-    }
-
-    /// The plan for a stream's first source, with the job that its encoders need. Without a free job the
-    /// source plays as it is, or not at all.
-    fn plan(&self, stream: &str, source: &Source) -> Result<(Plan, Option<Job>), BroadcastError> {
-        let plan = Plan::new(&self.transcode, self.packaging.latency, source)?;
-        if plan.encode.is_none() {
-            return Ok((plan, None));
-        }
-        if let Some(job) = self.jobs.take() {
-            return Ok((plan, Some(job)));
-        }
-        let max = self.jobs.max();
-        let alone = Plan::without_encoder(&self.transcode, self.packaging.latency, source)?;
-        self.jobs.refused(alone.is_some());
-        let Some(alone) = alone else {
-            return Err(BroadcastError::NoJob { max });
-        };
-        tracing::warn!(
-            stream,
-            jobs_max = max,
-            rendition = ?alone.names(),
-            "no transcode job is free: the source is passed through alone, without a ladder"
-        );
-        Ok((alone, None))
-    }
-
-    /// The job that a stream has, or another.
-    fn job(&self, own: Option<Job>) -> Result<Job, BroadcastError> {
-        own.or_else(|| self.jobs.take()).ok_or_else(|| {
-            self.jobs.refused(false);
-            let max = self.jobs.max();
-            BroadcastError::NoJob { max }
-        })
-    }
-
-    /// Goes on with the streams of another life of this process, if their publishers come back.
-    pub fn revive(&self) {
-        let left_behind = self.numbers.left_behind(SystemTime::now());
-        let mut shows = self.shows.0.lock();
-        for (name, live, age) in left_behind {
-            if age > self.reconnect_grace {
-                self.numbers.give_up(&name);
-                self.herald.ended(&name, live.started_at);
-                continue;
-            }
-            let (sender, claims) = mpsc::channel(CLAIMS_MAX);
-            let mut show = Show::new(self.clone(), name.clone(), claims);
-            match show.revive(&name, live, age) {
-                Ok(()) => {
-                    shows.insert(name, sender);
-                    self.tasks.spawn(show.run(None));
-                }
-                Err(error) => {
-                    tracing::warn!(stream = name, %error, "a stream cannot be gone on with");
-                }
-            }
-        }
-    }
-}
-
 /// A stream, from its first publisher until it can no longer be played.
-struct Show {
+pub(super) struct Show {
     studio: Studio,
     name: String,
     claims: mpsc::Receiver<Claim>,
@@ -178,27 +84,8 @@ impl Parting {
     }
 }
 
-/// How often a publisher came with another configuration of late.
-#[derive(Debug, Default)]
-struct Renewals {
-    count: u32,
-    last: Option<Instant>,
-}
-
-impl Renewals {
-    /// Whether it may once more: each makes viewers wait, and starts encoders.
-    fn may(&mut self, now: Instant) -> bool {
-        let calm = self
-            .last
-            .is_none_or(|last| now.saturating_duration_since(last) >= RENEWALS_CALM);
-        self.last = Some(now);
-        self.count = if calm { 1 } else { self.count + 1 };
-        self.count <= RENEWALS_MAX
-    }
-}
-
 impl Show {
-    fn new(studio: Studio, name: String, claims: mpsc::Receiver<Claim>) -> Self {
+    pub(super) fn new(studio: Studio, name: String, claims: mpsc::Receiver<Claim>) -> Self {
         Self {
             studio,
             name,
@@ -209,7 +96,7 @@ impl Show {
         }
     }
 
-    async fn run(mut self, first: Option<Claim>) {
+    pub(super) async fn run(mut self, first: Option<Claim>) {
         let mut next = first;
         loop {
             if let Some(claim) = next {
@@ -217,23 +104,12 @@ impl Show {
             }
             next = self.wait().await;
             if next.is_none() {
-                next = self.close();
+                next = self.studio.shows.close(&self.name, &mut self.claims);
                 if next.is_none() {
                     return;
                 }
             }
         }
-    }
-
-    /// The stream's end, unless a publisher has come at the last moment.
-    fn close(&mut self) -> Option<Claim> {
-        let shows = Arc::clone(&self.studio.shows.0);
-        let mut shows = shows.lock();
-        let claim = self.claims.try_recv().ok();
-        if claim.is_none() {
-            shows.remove(&self.name);
-        }
-        claim
     }
 
     /// One publisher, from its first tag to its last part.
@@ -392,7 +268,12 @@ impl Show {
         }
     }
 
-    fn revive(&mut self, name: &str, live: Live, age: Duration) -> Result<(), BroadcastError> {
+    pub(super) fn revive(
+        &mut self,
+        name: &str,
+        live: Live,
+        age: Duration,
+    ) -> Result<(), BroadcastError> {
         let stage = Box::new(Stage::revived(&self.studio, name, live)?);
         let grace = self.studio.reconnect_grace.saturating_sub(age);
         tracing::info!(
