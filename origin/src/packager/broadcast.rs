@@ -47,6 +47,24 @@ fn source_info(plan: &Plan, source: &Source) -> SourceInfo {
     }
 }
 
+/// Why a publisher has to be looked at anew.
+#[derive(Debug)]
+pub(super) enum Renewal {
+    /// It goes on with another configuration.
+    Header(PublishedTag),
+    /// It is not the source that it was taken for.
+    Mistaken,
+}
+
+impl std::fmt::Display for Renewal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Header(_) => "goes on with another configuration",
+            Self::Mistaken => "is not the source that was here before: it is looked at anew",
+        })
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Broadcast<'a> {
@@ -119,11 +137,11 @@ impl<'a> Broadcast<'a> {
         }
     }
 
-    /// Until the publisher leaves, is told to, or sends another configuration: that tag is given back.
+    /// Until the publisher leaves, is told to, or has to be looked at anew.
     pub(super) async fn drive(
         &mut self,
         claim: &mut Claim,
-    ) -> Result<Option<PublishedTag>, BroadcastError> {
+    ) -> Result<Option<Renewal>, BroadcastError> {
         for media in std::mem::take(&mut self.backlog) {
             self.take(media);
         }
@@ -135,8 +153,8 @@ impl<'a> Broadcast<'a> {
             tokio::select! {
                 tag = claim.tags.recv() => {
                     let Some(tag) = tag else { return Ok(None) };
-                    if let Some(header) = self.read(tag)? {
-                        return Ok(Some(header));
+                    if let Some(renewal) = self.read(tag)? {
+                        return Ok(Some(renewal));
                     }
                 }
                 event = next_event(transcoder) => self.handle(event)?,
@@ -147,8 +165,8 @@ impl<'a> Broadcast<'a> {
         }
     }
 
-    /// Takes a tag; one with another configuration than at the start is given back.
-    fn read(&mut self, tag: PublishedTag) -> Result<Option<PublishedTag>, BroadcastError> {
+    /// Takes a tag.
+    fn read(&mut self, tag: PublishedTag) -> Result<Option<Renewal>, BroadcastError> {
         count_bytes(&self.metrics, &tag);
         let header = tag.is_header().then(|| tag.clone());
         match self.intake.read(tag, SystemTime::now()) {
@@ -158,12 +176,19 @@ impl<'a> Broadcast<'a> {
                     let stream = self.stage.live().name();
                     tracing::warn!(stream, by_ms, "the publisher's clock was set; time goes on");
                 }
-                if let Some(media) = media {
-                    self.take(media);
+                let Some(media) = media else {
+                    return Ok(None);
+                };
+                if !self.intake.is_as_taken(&media) {
+                    return Ok(Some(Renewal::Mistaken));
                 }
+                self.take(media);
                 Ok(None)
             }
-            Err(IntakeError::ConfigurationChanged(_)) if header.is_some() => Ok(header),
+            Err(error @ IntakeError::ConfigurationChanged(_)) => match header {
+                Some(header) => Ok(Some(Renewal::Header(header))),
+                None => Err(error.into()),
+            },
             Err(error) => Err(error.into()),
         }
     }

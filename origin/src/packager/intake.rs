@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use cmaf::{AudioConfig, MediaTime, Probe, Sample, VideoConfig, without_temporal_delimiter};
+use cmaf::{
+    AudioConfig, MediaTime, Probe, ProbeReport, Sample, VideoConfig, without_temporal_delimiter,
+};
 use rtmp::flv::{AudioBody, AudioCodec, ColorInfo, VideoBody, VideoCodec};
 use tokio::time::Instant;
 
@@ -19,7 +21,7 @@ use crate::publish::{PublishedBody, PublishedTag};
 use crate::transcode::SourceFrame;
 
 pub(super) use beside::BesideTrack;
-pub(super) use source::Source;
+pub(super) use source::{KnownSource, Source};
 
 use beside::Beside;
 pub(crate) use source::video_config;
@@ -92,6 +94,8 @@ pub(super) struct Intake {
     last_audio_ms: Option<i64>,
     /// What is seen of other tracks until the source is known.
     beside: Beside,
+    /// What the source was taken for, until that is seen to be so.
+    taken_for: Option<KnownSource>,
     /// Media time at which track 0 was known.
     known_ms: Option<i64>,
     /// The tracks in use beside track 0, once the source is known: their records and newest times.
@@ -158,11 +162,15 @@ impl Intake {
         }
     }
 
-    /// The same publisher with another configuration, in `header`: it is looked at anew.
+    /// The same publisher is looked at anew; with another configuration, if there is a `header`.
     ///
     /// # Errors
     /// If the configuration cannot be used.
-    pub(super) fn renew(self, header: PublishedTag, now: SystemTime) -> Result<Self, IntakeError> {
+    pub(super) fn renew(
+        self,
+        header: Option<PublishedTag>,
+        now: SystemTime,
+    ) -> Result<Self, IntakeError> {
         let mut next = Self {
             video: self.video,
             audio: self.audio,
@@ -171,7 +179,9 @@ impl Intake {
             opened: self.opened,
             ..Self::default()
         };
-        next.read(header, now)?;
+        if let Some(header) = header {
+            next.read(header, now)?;
+        }
         Ok(next)
     }
 
@@ -201,15 +211,12 @@ impl Intake {
 
     /// Keeps media until the source is known.
     pub(super) fn keep(&mut self, media: Media) -> Result<(), IntakeError> {
+        self.measure(&media);
         match &media {
-            Media::Audio { data, .. } => {
-                self.probe.push_audio();
-                self.backlog_bytes += data.len();
-            }
+            Media::Audio { data, .. } => self.backlog_bytes += data.len(),
             Media::Video { track, frame, .. } => {
                 self.backlog_bytes += frame.data.len();
                 if *track == 0 {
-                    self.probe.push_video(&video_sample(frame));
                     self.beside.first(frame);
                 } else {
                     self.beside.picture(*track, frame);
@@ -223,19 +230,60 @@ impl Intake {
         Ok(())
     }
 
-    /// The source, once it is known; takes the backlog.
-    pub(super) fn source(&mut self) -> Option<Source> {
-        let report = self.probe.report()?;
+    fn measure(&mut self, media: &Media) {
+        match media {
+            Media::Audio { .. } => self.probe.push_audio(),
+            Media::Video {
+                track: 0, frame, ..
+            } => self.probe.push_video(&video_sample(frame)),
+            Media::Video { .. } => {}
+        }
+    }
+
+    /// Looks on at a source that was taken for a known one; false if it is another after all, and has to be looked at
+    /// anew.
+    pub(super) fn is_as_taken(&mut self, media: &Media) -> bool {
+        if self.taken_for.is_some() {
+            self.measure(media);
+        }
+        let Some(report) = self.probe.report() else {
+            return true;
+        };
+        self.taken_for
+            .take()
+            .is_none_or(|known| known.is_like(&report))
+    }
+
+    /// A first picture of the source `known`, as far as its configurations tell.
+    fn recognise(&mut self, known: &KnownSource) -> Option<ProbeReport> {
+        let same = self.zero_ms.is_some()
+            && self.beside.is_empty()
+            && self.coloured_video().as_ref() == Some(&known.video)
+            && self.audio.as_ref().map(|(_, audio)| audio) == known.audio.as_ref();
+        same.then(|| {
+            self.taken_for = Some(known.clone());
+            known.report
+        })
+    }
+
+    fn coloured_video(&self) -> Option<VideoConfig> {
+        let (_, video) = self.video.clone()?;
+        Some(match self.color.and_then(colour) {
+            Some(colour) => video.with_colour(colour),
+            None => video,
+        })
+    }
+
+    /// The source, once it is known, or recognised as the one before; takes the backlog.
+    pub(super) fn source(&mut self, before: Option<&KnownSource>) -> Option<Source> {
+        let measured = self.probe.report();
+        let report = measured.or_else(|| self.recognise(before?))?;
         let now_ms = self.last_video_ms?;
         let known_ms = *self.known_ms.get_or_insert(now_ms);
         if !self.beside.is_known() && now_ms - known_ms < BESIDE_WAIT_MS {
             return None;
         }
-        let (_, video) = self.video.clone()?;
-        let video = match self.color.and_then(colour) {
-            Some(colour) => video.with_colour(colour),
-            None => video,
-        };
+        let video = self.coloured_video()?;
         let verdict = if self.beside.is_empty() {
             Ok(Vec::new())
         } else {
@@ -525,7 +573,7 @@ mod tests {
             arrival: Instant::now(),
             body: other,
         };
-        let mut renewed = intake.renew(tag, SystemTime::UNIX_EPOCH).unwrap();
+        let mut renewed = intake.renew(Some(tag), SystemTime::UNIX_EPOCH).unwrap();
         let waits = read(&mut renewed, 9_080, frame(false)).unwrap();
         assert!(waits.is_none(), "for a keyframe of the new configuration");
         let first = read(&mut renewed, 9_120, frame(true)).unwrap();
@@ -573,6 +621,6 @@ mod tests {
         let mut intake = Intake::default();
         assert!(read(&mut intake, 70, frame(false)).unwrap().is_none());
         assert!(intake.zero_ms.is_none());
-        assert!(intake.source().is_none());
+        assert!(intake.source(None).is_none());
     }
 }

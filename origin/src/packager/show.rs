@@ -18,8 +18,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::broadcast::{Broadcast, count_bytes};
-use super::intake::{Intake, IntakeError, Source};
+use super::broadcast::{Broadcast, Renewal, count_bytes};
+use super::intake::{Intake, IntakeError, KnownSource, Source};
 use super::plan::Plan;
 use super::renewals::Renewals;
 use super::slate::Slate;
@@ -39,6 +39,8 @@ pub(super) struct Show {
     state: State,
     /// A stream of the same name that has ended, and until when its media is served.
     former: Option<(Arc<LiveStream>, Instant)>,
+    /// The source on stage, or the one before: the next may be the same.
+    known: Option<KnownSource>,
     /// The slate has failed since the last publisher.
     no_slate: bool,
 }
@@ -92,6 +94,7 @@ impl Show {
             claims,
             state: State::Empty,
             former: None,
+            known: None,
             no_slate: false,
         }
     }
@@ -119,15 +122,24 @@ impl Show {
         let mut intake = Intake::default();
         let mut renewals = Renewals::default();
         let attended = loop {
-            let source = match self.meet(&mut claim, &mut intake).await {
+            let known = self.known.take().filter(|_| self.shown() > 0);
+            let source = match self.meet(&mut claim, &mut intake, known.as_ref()).await {
                 Ok(Some(source)) => source,
-                Ok(None) => break Ok(()),
+                Ok(None) => {
+                    // It has shown nothing that would make the next one another.
+                    self.known = known;
+                    break Ok(());
+                }
                 Err(error) => break Err(error),
             };
+            let met = source.known();
             match self.perform(&mut claim, intake, source).await {
                 Ok(Some(renewed)) if renewals.may(Instant::now()) => intake = renewed,
                 Ok(Some(_)) => break Err(IntakeError::ConfigurationChanged("source").into()),
-                Ok(None) => break Ok(()),
+                Ok(None) => {
+                    self.known = met;
+                    break Ok(());
+                }
                 Err(error) => break Err(error),
             }
         };
@@ -146,11 +158,12 @@ impl Show {
         }
     }
 
-    /// Reads until the source is known; `None` if the publisher left before.
+    /// Reads until the source is known, or recognised as the one before; `None` if the publisher left before.
     async fn meet(
         &mut self,
         claim: &mut Claim,
         intake: &mut Intake,
+        known: Option<&KnownSource>,
     ) -> Result<Option<Source>, BroadcastError> {
         let metrics = self.studio.metrics.stream(&self.name);
         let deadline = Instant::now() + FIRST_PICTURE_TIMEOUT;
@@ -165,7 +178,7 @@ impl Show {
                     if let Some(media) = read {
                         intake.keep(media)?;
                     }
-                    if let Some(source) = intake.source() {
+                    if let Some(source) = intake.source(known) {
                         return Ok(Some(source));
                     }
                 }
@@ -200,17 +213,18 @@ impl Show {
         if !claim.is_cut() {
             broadcast.finish().await;
         }
-        let Some(header) = driven? else {
+        let Some(renewal) = driven? else {
             return Ok(None);
         };
         let (now, intake) = (Instant::now(), broadcast.intake);
-        tracing::info!(
-            stream = self.name,
-            "the publisher goes on with another configuration"
-        );
+        tracing::info!(stream = self.name, "the publisher {renewal}");
         if let State::Open { stage, .. } = &mut self.state {
             stage.absence.get_or_insert_with(|| Absence::since(now));
         }
+        let header = match renewal {
+            Renewal::Header(header) => Some(header),
+            Renewal::Mistaken => None,
+        };
         let renewed = intake.renew(header, SystemTime::now())?;
         Ok(Some(renewed))
     }
@@ -404,7 +418,7 @@ impl Show {
     /// It has no end of its own but one by failure.
     async fn show_source(&mut self, claim: &mut Claim) {
         let mut intake = Intake::default();
-        let shown = match self.meet(claim, &mut intake).await {
+        let shown = match self.meet(claim, &mut intake, None).await {
             Ok(Some(source)) => self.perform(claim, intake, source).await.map(drop),
             Ok(None) => Ok(()),
             Err(error) => Err(error),

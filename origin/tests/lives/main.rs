@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hls::media::MediaPlaylist;
 use origin::config;
 use origin::control::Herald;
 use origin::filters::PublishAsk;
@@ -33,7 +34,7 @@ use rand::{Rng as _, SeedableRng as _};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use publisher::Publisher;
+use publisher::{Publisher, Steady};
 use rules::Rules;
 
 /// Streams side by side.
@@ -167,28 +168,80 @@ async fn ten_thousand_publishers_break_no_rule_and_leave_nothing() {
     assert_eq!(world.studio.tasks.len(), 0, "a task is left over");
 }
 
+/// One publisher for five seconds, and another for nine when that one has been away for so long.
+async fn away_for(away_ms: u64, before: Steady, after: Steady) -> MediaPlaylist {
+    let world = world();
+    let key = key(0);
+    let ask = PublishAsk {
+        app: "live",
+        key: &key,
+        peer: (std::net::Ipv4Addr::LOCALHOST, 1).into(),
+        tls: false,
+    };
+    before
+        .publish(world.streams.claim(&ask).await.unwrap(), 5)
+        .await;
+    tokio::time::sleep(Duration::from_millis(away_ms)).await;
+    after
+        .publish(world.streams.claim(&ask).await.unwrap(), 9)
+        .await;
+    let live = world.studio.catalog.get("s0").unwrap();
+    rules::playlist(&live, 0).unwrap()
+}
+
+/// How often gaps begin or end, and whether there are gaps at the end.
+fn turns(playlist: &MediaPlaylist) -> usize {
+    let gaps: Vec<bool> = playlist.segments.iter().map(|own| own.gap).collect();
+    gaps.windows(2).filter(|pair| pair[0] != pair[1]).count()
+}
+
 /// Gaps and media take turns once, whatever the moment of the return: a gap that is listed while the first part is
 /// made would end it, and the next one too.
 #[tokio::test(start_paused = true)]
 async fn who_comes_back_is_shown_from_the_first_part_on() {
+    let another = Steady {
+        picture: 1,
+        ..Steady::default()
+    };
     for away_ms in (3_000..3_400).step_by(20) {
-        let world = world();
-        let key = key(0);
-        let ask = PublishAsk {
-            app: "live",
-            key: &key,
-            peer: (std::net::Ipv4Addr::LOCALHOST, 1).into(),
-            tls: false,
-        };
-        publisher::steady(world.streams.claim(&ask).await.unwrap(), 5).await;
-        tokio::time::sleep(Duration::from_millis(away_ms)).await;
-        publisher::steady(world.streams.claim(&ask).await.unwrap(), 9).await;
-        let live = world.studio.catalog.get("s0").unwrap();
-        let listed = rules::playlist(&live, 0).unwrap();
-        let gaps: Vec<bool> = listed.segments.iter().map(|own| own.gap).collect();
-        let turns = gaps.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        assert_eq!(turns, 2, "away for {away_ms} ms: {gaps:?}");
-        let media = gaps.iter().rev().take_while(|gap| !**gap).count();
-        assert!(media >= 3, "away for {away_ms} ms: {gaps:?}");
+        let listed = away_for(away_ms, Steady::default(), another).await;
+        assert_eq!(turns(&listed), 2, "away for {away_ms} ms: {listed:?}");
+        let segments = listed.segments.iter().rev();
+        let media = segments.take_while(|own| !own.gap).count();
+        assert!(media >= 3, "away for {away_ms} ms: {listed:?}");
     }
+}
+
+/// With the configuration of before nothing is looked at first: there is a gap for the time away, and no longer.
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_as_the_same_is_shown_at_once() {
+    for away_ms in (3_000..3_400).step_by(50) {
+        let listed = away_for(away_ms, Steady::default(), Steady::default()).await;
+        assert_eq!(turns(&listed), 2, "away for {away_ms} ms: {listed:?}");
+        let gaps = listed.segments.iter().filter(|own| own.gap);
+        let gap_ms: u128 = gaps.map(|own| own.duration.as_millis()).sum();
+        let away = u128::from(away_ms);
+        // They are listed when they are over.
+        assert!(
+            (away - 350..=away).contains(&gap_ms),
+            "away for {away} ms, gaps of {gap_ms} ms"
+        );
+    }
+}
+
+/// The configuration does not tell how often keyframes come.
+#[tokio::test(start_paused = true)]
+async fn who_only_seems_to_be_the_same_is_looked_at_again() {
+    let other = Steady {
+        gop: 30,
+        ..Steady::default()
+    };
+    let listed = away_for(3_000, Steady::default(), other).await;
+    assert_eq!(
+        turns(&listed),
+        4,
+        "shown, and seen to be another: {listed:?}"
+    );
+    let grid = listed.segments.last().unwrap().duration;
+    assert_eq!(grid, Duration::from_secs(2), "two GOPs");
 }

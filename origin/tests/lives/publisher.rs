@@ -108,31 +108,49 @@ impl Publisher {
     }
 }
 
-/// One who does what it should: 30 pictures a second, a keyframe every two seconds, for so long.
-pub(crate) async fn steady(mut publication: Publication, seconds: i64) {
-    let header = VideoBody::SequenceHeader {
-        codec: VideoCodec::Avc,
-        record: Bytes::from_static(PICTURES[0]),
-    };
-    let mut send = async |timestamp_ms: i64, body: VideoBody| {
-        let tag = PublishedTag {
-            timestamp_ms,
-            arrival: tokio::time::Instant::now(),
-            body: PublishedBody::Video(body),
-        };
-        publication.send(tag).await.unwrap();
-    };
-    send(0, header).await;
-    let mut ticks = tokio::time::interval(Duration::from_micros(33_333));
-    for frame in 0..seconds * 30 {
-        ticks.tick().await;
-        let body = VideoBody::Frame {
+/// One who does what it should: 30 pictures a second, every `gop`th of them a keyframe.
+#[derive(Clone, Copy)]
+pub(crate) struct Steady {
+    /// Which of the configurations.
+    pub(crate) picture: usize,
+    pub(crate) gop: i64,
+}
+
+impl Default for Steady {
+    fn default() -> Self {
+        Self {
+            picture: 0,
+            gop: 60,
+        }
+    }
+}
+
+impl Steady {
+    pub(crate) async fn publish(self, mut publication: Publication, seconds: i64) {
+        let header = VideoBody::SequenceHeader {
             codec: VideoCodec::Avc,
-            keyframe: frame % 60 == 0,
-            composition_ms: 0,
-            data: Bytes::from_static(FRAME_BYTES),
+            record: Bytes::from_static(PICTURES[self.picture]),
         };
-        send(frame * 1_000 / 30, body).await;
+        let mut send = async |timestamp_ms: i64, body: VideoBody| {
+            let tag = PublishedTag {
+                timestamp_ms,
+                arrival: tokio::time::Instant::now(),
+                body: PublishedBody::Video(body),
+            };
+            publication.send(tag).await.unwrap();
+        };
+        send(0, header).await;
+        let mut ticks = tokio::time::interval(Duration::from_micros(33_333));
+        for frame in 0..seconds * 30 {
+            ticks.tick().await;
+            let body = VideoBody::Frame {
+                codec: VideoCodec::Avc,
+                keyframe: frame % self.gop == 0,
+                composition_ms: 0,
+                data: Bytes::from_static(FRAME_BYTES),
+            };
+            send(frame * 1_000 / 30, body).await;
+        }
     }
 }
 

@@ -24,7 +24,43 @@ pub(in crate::packager) struct Source {
     pub(in crate::packager) backlog: Vec<Media>,
 }
 
+/// What a source was found to be. A publisher who comes back with the same configurations is taken for the same at its
+/// first keyframe, and looked at on air.
+#[derive(Clone, Debug)]
+pub(in crate::packager) struct KnownSource {
+    pub(super) video: VideoConfig,
+    pub(super) audio: Option<AudioConfig>,
+    pub(super) report: ProbeReport,
+}
+
+impl KnownSource {
+    /// Whether what was measured now is what this was taken for. Only who passes through has to have the same GOPs.
+    pub(super) fn is_like(&self, report: &ProbeReport) -> bool {
+        let passes = |report: &ProbeReport| match report.passthrough {
+            Passthrough::Yes { gop_frames } => Some(gop_frames),
+            _ => None,
+        };
+        let (known, now) = (passes(&self.report), passes(report));
+        (known.is_none() || known == now)
+            && report.passthrough != Passthrough::FramesIrregular
+            && self.report.frame_rate == report.frame_rate
+            && self.report.audio == report.audio
+    }
+}
+
 impl Source {
+    /// To know it again. None for what measures otherwise each time, and for a broadcaster's own ladder, whose tracks
+    /// have to be compared.
+    pub(in crate::packager) fn known(&self) -> Option<KnownSource> {
+        let is_steady = self.report.passthrough != Passthrough::FramesIrregular;
+        let is_single = self.beside.is_empty() && self.alone.is_none();
+        (is_steady && is_single).then(|| KnownSource {
+            video: self.video.clone(),
+            audio: self.audio.clone(),
+            report: self.report,
+        })
+    }
+
     /// Frames in a GOP, when the source may pass through.
     pub(in crate::packager) fn gop_frames(&self) -> Option<u32> {
         match self.report.passthrough {
