@@ -16,9 +16,9 @@ use tests::wait;
 /// For what a browser does on a machine that is busy.
 const WITHIN: Duration = Duration::from_secs(120);
 
-/// From the return of the broadcaster to a picture that moves. 5 to 31 s were seen: hls.js does not always find the
-/// way out of the gaps, and the page opens it anew, perhaps twice.
-const BACK_SECONDS_MAX: f64 = 55.0;
+/// From the return of the broadcaster to a picture that has moved for a second and a half. 1.5 to 3.7 s were seen; a busy
+/// machine may be slower, but nobody waits for a page that opens the stream a second time.
+const BACK_SECONDS_MAX: f64 = 15.0;
 
 async fn says(directory: &Path, file: String) -> anyhow::Result<()> {
     let path = directory.join(&file);
@@ -43,7 +43,8 @@ async fn a_page_plays_on_behind_outages() -> anyhow::Result<()> {
         wait::until("gaps are listed", WITHIN, async || {
             let listed = playlist::fetch(&client, "360p", "").await?;
             let gaps = listed.segments.iter().filter(|segment| segment.gap);
-            Ok((gaps.count() >= 2).then_some(()))
+            // Longer than the page leaves any other stall to hls.js.
+            Ok((gaps.count() >= 6).then_some(()))
         })
         .await?;
         let mut publisher = Publisher::start(&origin.publish_url(PUBLISH_KEY))?;

@@ -31,8 +31,8 @@ const STALL_MS_MAX = 10_000;
 const OPEN_MS_MAX = 15_000;
 /** A broadcaster of whom a segment is there, and who is still not shown so long after, is opened anew. */
 const RETURN_MS_MAX = 1_500;
-/** Nobody is waited for longer than this without opening anew: hls.js may have stopped to ask. */
-const ABSENT_MS_MAX = 10_000;
+/** Nobody is waited for longer than this without opening anew. */
+const ABSENT_MS_MAX = 60_000;
 /** After the end of the playlist: how long past its own length playback may take. */
 const ENDING_GRACE_MS = 4000;
 const ERRORS_COUNT_MAX = 50;
