@@ -18,12 +18,16 @@ const WATCH_SECONDS: u32 = 60;
 const UNANSWERED_MAX: u32 = 5;
 
 /// A machine that runs a publisher, an encoder, three servers and a browser on the cores of a CI job
-/// is held up now and then, and the player has a second in hand: a bench counts stalls
+/// is held up now and then, and the player has a second in hand: a bench counts stalls and latency
 /// (BENCHMARKS.md), a test looks whether playback goes on.
-const STALLS_MAX: usize = 2;
+const STALLS_MAX: usize = 4;
 
-/// From glass to glass, in 95 of 100 samples; the others are those after a stall.
-const LATENCY_SECONDS_MAX: f64 = 2.5;
+/// From glass to glass, in 95 of 100 samples: a second and a half, and the second that hls.js adds to its target after
+/// each stall.
+const LATENCY_SECONDS_MAX: f64 = 1.5 + STALLS_MAX as f64;
+
+/// Of the time watched, the least that is played: a stall lasts a second or two.
+const PLAYED_MIN: f64 = 0.85;
 
 /// The picture of scripts/broadcast.sh is passed through; one rung below it is encoded.
 fn ladder() -> Settings {
@@ -55,7 +59,7 @@ async fn chromium_plays_through_two_tiers_over_h3() -> anyhow::Result<()> {
     assert_eq!(watched.errors, Vec::<String>::new(), "{seen}");
     // Playback may catch up, or steer a little slower; it may not stand still for long.
     let pace = watched.played_seconds / watched.watched_seconds;
-    assert!((0.95..1.1).contains(&pace), "{seen}");
+    assert!((PLAYED_MIN..1.1).contains(&pace), "{seen}");
     let read = watched.latency_seconds.len();
     assert!(read > 100, "{seen}");
     assert!(usize::try_from(watched.unreadable)? * 20 < read, "{seen}");
