@@ -232,7 +232,7 @@ impl Intake {
             return None;
         }
         let (_, video) = self.video.clone()?;
-        let video = match self.color.and_then(colour) {
+        let video = match self.color.map(colour) {
             Some(colour) => video.with_colour(colour),
             None => video,
         };
