@@ -23,7 +23,7 @@ pub(super) use source::Source;
 
 use beside::Beside;
 pub(crate) use source::video_config;
-use source::{audio_config, colour};
+use source::{audio_config, coloured};
 
 /// Bytes kept while the source is being looked at: 2.6 s at 100 Mbit/s.
 const BACKLOG_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -232,10 +232,7 @@ impl Intake {
             return None;
         }
         let (_, video) = self.video.clone()?;
-        let video = match self.color.map(colour) {
-            Some(colour) => video.with_colour(colour),
-            None => video,
-        };
+        let video = coloured(video, self.color);
         let verdict = if self.beside.is_empty() {
             Ok(Vec::new())
         } else {
@@ -363,6 +360,10 @@ impl Intake {
                     frame,
                     arrival,
                 }))
+            }
+            VideoBody::Color(color) => {
+                self.beside.color(number, color);
+                Ok(None)
             }
             VideoBody::Unsupported { codec, .. } => {
                 let reason = format!("{codec} is not supported");

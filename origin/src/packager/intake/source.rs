@@ -112,15 +112,19 @@ pub(super) fn audio_config(codec: AudioCodec, record: Bytes) -> Result<AudioConf
     }
 }
 
-/// `colorInfo` says nothing of the range of sample values: encoders send the limited one. What it leaves
-/// out is unspecified; an encoder may say no more than that it is PQ.
-pub(super) fn colour(color: ColorInfo) -> Colour {
-    Colour {
+/// A configuration with what the encoder said about colours beside it. `colorInfo` says nothing of the
+/// range of sample values: encoders send the limited one. What it leaves out is unspecified; an encoder
+/// may say no more than that it is PQ.
+pub(super) fn coloured(video: VideoConfig, color: Option<ColorInfo>) -> VideoConfig {
+    let Some(color) = color else {
+        return video;
+    };
+    video.with_colour(Colour {
         primaries: color.primaries.unwrap_or(UNSPECIFIED),
         transfer: color.transfer.unwrap_or(UNSPECIFIED),
         matrix: color.matrix.unwrap_or(UNSPECIFIED),
         full_range: false,
-    }
+    })
 }
 
 #[cfg(test)]
