@@ -27,7 +27,7 @@ use crate::publish::Streams;
 use crate::rooms::{Counts, Hubs, RoomsError, Started};
 use crate::serve::{self, Gate};
 use crate::thumbnails::Thumbnails;
-use crate::transcode::Jobs;
+use crate::transcode::{Abilities, Jobs};
 use crate::window::Catalog;
 
 /// The admin pages stay up this long into a drain's end, so that the last metrics can be read.
@@ -222,6 +222,7 @@ impl App {
         let keeping = tokio::spawn(numbers.clone().keep());
         let studio = Studio {
             transcode: self.settings.transcode.clone(),
+            abilities: Abilities::default(),
             jobs: Jobs::new(self.settings.transcode.jobs_max, self.metrics.jobs()),
             packaging: self.settings.packaging.clone(),
             thumbnails: Thumbnails::new(

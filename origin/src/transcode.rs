@@ -12,6 +12,7 @@
 //! source on, makes what it has, and [`TranscodeEvent::HandedOver`] says that it is done; the new
 //! one begins with that keyframe.
 
+mod abilities;
 mod arguments;
 mod child;
 mod encoder;
@@ -23,6 +24,7 @@ mod output;
 mod progress;
 mod replay;
 mod shed;
+mod tone_mapping;
 
 use std::future::pending;
 use std::time::Duration;
@@ -34,6 +36,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::config::TranscodeSettings;
 use crate::metrics::TranscodeMetrics;
 
+pub use abilities::Abilities;
 pub use arguments::{EncodeSpec, Keyframes};
 pub use child::{EncodedFrame, SpawnError};
 pub use encoder::{Encoder, Hardware, RungCodec, listed};
@@ -41,6 +44,7 @@ pub(crate) use feed::format_of;
 pub use jobs::{Job, Jobs};
 pub use ladder::{LadderPlan, Rung};
 pub use shed::ShedSettings;
+pub use tone_mapping::{Hdr, ToneMapping};
 
 use child::{Child, ChildEvent};
 use feed::Feed;

@@ -14,7 +14,7 @@ use super::{LatencyProfile, PublishAuth, SecondPublisher, Secret, ThumbnailSetti
 use crate::control::ControlSettings;
 use crate::ingest::{IngestLimits, RuleBook};
 use crate::rooms::RoomsSettings;
-use crate::transcode::{Encoder, Hardware, ShedSettings};
+use crate::transcode::{Encoder, Hardware, ShedSettings, ToneMapping};
 
 /// Everything the origin needs to run, checked.
 #[derive(Clone, Debug)]
@@ -134,6 +134,8 @@ pub struct TranscodeSettings {
     pub threads: u32,
     /// Where hardware encoders are.
     pub hardware: Hardware,
+    /// How HDR sources become SDR rungs.
+    pub tone_mapping: ToneMapping,
     /// Whether a source that fits a rung is passed through.
     pub passthrough: bool,
     /// Source bytes waiting for the child.

@@ -419,6 +419,7 @@ impl Config {
                 device: transcode.device.clone(),
                 gpu: within(table, "gpu", transcode.gpu, 0..=63)?,
             },
+            tone_mapping: transcode.tone_mapping,
             passthrough: transcode.passthrough,
             queue_bytes_max: within(
                 table,

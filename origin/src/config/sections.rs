@@ -15,7 +15,7 @@ use super::Secret;
 use super::control::ControlConfig;
 use super::ingest_rules::{IngestRulesConfig, StreamRulesConfig};
 use super::thumbnails::ThumbnailsConfig;
-use crate::transcode::Encoder;
+use crate::transcode::{Encoder, ToneMapping};
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -291,6 +291,8 @@ pub struct TranscodeConfig {
     pub device: PathBuf,
     /// The number of NVENC's GPU.
     pub gpu: u32,
+    /// How HDR sources become SDR rungs.
+    pub tone_mapping: ToneMapping,
     /// Whether a source that fits a rung is passed through.
     pub passthrough: bool,
     /// Source bytes waiting for the child.
@@ -319,6 +321,7 @@ impl Default for TranscodeConfig {
             threads: 0,
             device: PathBuf::from("/dev/dri/renderD128"),
             gpu: 0,
+            tone_mapping: ToneMapping::default(),
             passthrough: true,
             queue_bytes_max: 32 * 1024 * 1024,
             lag_max_ms: 4_000,

@@ -75,6 +75,10 @@ fn errors_name_file_line_and_reason() {
         error("\n[packaging]\nlatency = \"lowest\""),
         "origin.toml:3: unknown variant `lowest`, expected `standard` or `low`"
     );
+    assert_eq!(
+        error("[transcode]\ntone_mapping = \"reinhard\""),
+        "origin.toml:2: unknown variant `reinhard`, expected one of `hable`, `mobius`, `off`"
+    );
     assert!(error("[http").starts_with("origin.toml:1: "));
     assert!(error("[http]\nlisten = \"nowhere\"").starts_with("origin.toml:2: "));
 }

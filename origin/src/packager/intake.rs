@@ -25,7 +25,7 @@ pub(super) use source::{KnownSource, Source};
 
 use beside::Beside;
 pub(crate) use source::video_config;
-use source::{audio_config, colour};
+use source::{audio_config, coloured};
 
 /// Bytes kept while the source is being looked at: 2.6 s at 100 Mbit/s.
 const BACKLOG_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -268,10 +268,7 @@ impl Intake {
 
     fn coloured_video(&self) -> Option<VideoConfig> {
         let (_, video) = self.video.clone()?;
-        Some(match self.color.and_then(colour) {
-            Some(colour) => video.with_colour(colour),
-            None => video,
-        })
+        Some(coloured(video, self.color))
     }
 
     /// The source, once it is known, or recognised as the one before; takes the backlog.
@@ -411,6 +408,10 @@ impl Intake {
                     frame,
                     arrival,
                 }))
+            }
+            VideoBody::Color(color) => {
+                self.beside.color(number, color);
+                Ok(None)
             }
             VideoBody::Unsupported { codec, .. } => {
                 let reason = format!("{codec} is not supported");

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::align::{Role, TrackIndex};
 use super::intake::Source;
 use crate::config::{LatencyProfile, TranscodeSettings};
-use crate::transcode::{EncodeSpec, Encoder, Keyframes, LadderPlan, Rung, format_of};
+use crate::transcode::{EncodeSpec, Encoder, Hdr, Keyframes, LadderPlan, Rung, format_of};
 use crate::window::SourceInfo;
 
 /// The audio rendition's name.
@@ -145,6 +145,7 @@ impl Plan {
         };
         let encode = (!ladder.encoded.is_empty()).then(|| EncodeSpec {
             source_format: format_of(source.video.video_codec()),
+            hdr: Hdr::of(&source.video, settings.tone_mapping),
             threads: settings.threads,
             gop_frames: grid.frames_per_segment,
             hardware: settings.hardware.clone(),

@@ -198,6 +198,7 @@ impl Show {
         mut source: Source,
     ) -> Result<Option<Intake>, BroadcastError> {
         let goes_on = self.shown() > 0;
+        self.studio.settle_tone_mapping(&self.name, &source).await;
         let (plan, job) = self.set_stage(claim, &source)?;
         let State::Open { stage, .. } = &mut self.state else {
             return Ok(None);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use cmaf::VideoRange;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::numbers::Numbers;
 use crate::publish::{Claim, EndReason};
 use crate::thumbnails::Thumbnails;
-use crate::transcode::{Job, Jobs};
+use crate::transcode::{Abilities, Job, Jobs, ToneMapping};
 use crate::window::Catalog;
 
 /// Publishers that may wait to go on with one stream: each has taken over from the one before.
@@ -31,6 +32,8 @@ const CLAIMS_MAX: usize = 4;
 pub struct Studio {
     /// The ladder and its ffmpeg.
     pub transcode: TranscodeSettings,
+    /// What its ffmpeg can do.
+    pub abilities: Abilities,
     /// How many ladders may be made at once.
     pub jobs: Jobs,
     /// The window.
@@ -94,6 +97,28 @@ impl Studio {
         shows.insert(name.clone(), sender);
         let show = Show::new(self.clone(), name, claims);
         self.tasks.spawn(show.run(Some(claim)));
+    }
+
+    /// Makes up its mind how the colours of a source reach the rungs: before the plan.
+    pub(super) async fn settle_tone_mapping(&mut self, stream: &str, source: &Source) {
+        let transcode = &mut self.transcode;
+        if source.video.range() == VideoRange::Sdr || transcode.tone_mapping == ToneMapping::Off {
+            return;
+        }
+        let missing = self
+            .abilities
+            .missing_for_tone_mapping(&transcode.ffmpeg)
+            .await;
+        if !missing.is_empty() {
+            transcode.tone_mapping = ToneMapping::Off;
+            tracing::warn!(
+                stream,
+                ffmpeg = %transcode.ffmpeg.display(),
+                ?missing,
+                "the source is HDR, and this ffmpeg lacks filters to map tones: encoded renditions are HDR \
+                 too, with eight bits, and look washed out on most screens"
+            );
+        }
     }
 
     /// The plan for a stream's first source, with the job that its encoders need. Without a free job the

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::encoder::{self, Hardware, Task};
 use super::ladder::Rung;
+use super::tone_mapping::Hdr;
 
 /// The child's descriptor of the first rung's output; the next rungs follow.
 pub(super) const FIRST_OUTPUT_FD: i32 = 3;
@@ -30,6 +31,8 @@ pub enum Keyframes {
 pub struct EncodeSpec {
     /// The container that the source comes in: see `feed`.
     pub source_format: &'static str,
+    /// What the source is, if it is HDR.
+    pub hdr: Option<Hdr>,
     /// Threads per encoder; 0: the encoder decides.
     pub threads: u32,
     /// Frames in a segment: where encoders that cannot be told put keyframes.
@@ -78,6 +81,13 @@ fn filter(spec: &EncodeSpec, resume_ms: Option<i64>) -> String {
     if let Some(resume_ms) = resume_ms {
         // The time base of either source format is the millisecond, so `pts` counts milliseconds.
         graph.push_str(&format!("select='gte(pts,{resume_ms})',"));
+    }
+    let largest = spec
+        .rungs
+        .iter()
+        .max_by_key(|rung| (rung.height, rung.width));
+    if let Some((hdr, rung)) = spec.hdr.zip(largest) {
+        graph.push_str(&hdr.filters(rung.width, rung.height));
     }
     graph.push_str(&format!("split={}", spec.rungs.len()));
     for index in 0..spec.rungs.len() {
@@ -136,6 +146,7 @@ fn owned<const N: usize>(pairs: [(&str, &str); N]) -> impl Iterator<Item = Strin
 #[cfg(test)]
 mod tests {
     use super::super::encoder::Encoder;
+    use super::super::tone_mapping::{ToneMapping, tests::hdr};
     use super::*;
 
     fn rung(name: &str, width: u32, height: u32, bitrate_kbps: u32) -> Rung {
@@ -152,6 +163,7 @@ mod tests {
     fn spec(keyframes: Keyframes) -> EncodeSpec {
         EncodeSpec {
             source_format: "flv",
+            hdr: None,
             threads: 0,
             gop_frames: 60,
             hardware: Hardware {
@@ -257,6 +269,33 @@ mod tests {
         assert!(text.contains("-map [v1]"));
         assert!(text.ends_with("pipe:4"));
         assert!(!text.contains("nobuffer"));
+    }
+
+    #[test]
+    fn hdr_is_mapped_once_at_the_largest_size() {
+        let graph = |tone_mapping, resume_ms| {
+            let mut spec = spec(Keyframes::Source);
+            spec.hdr = Some(hdr(16, tone_mapping));
+            let arguments = arguments(&spec, resume_ms);
+            let at = arguments.iter().position(|text| text == "-filter_complex");
+            arguments[at.unwrap() + 1].clone()
+        };
+        let rungs = "split=2[s0][s1];[s0]scale=854:480,format=yuv420p[v0];[s1]scale=640:360,\
+                     format=yuv420p[v1]";
+        assert_eq!(
+            graph(ToneMapping::Mobius, Some(4_034)),
+            format!(
+                "[0:v:0]select='gte(pts,4034)',scale=854:480,format=yuv420p10le,\
+                 zscale=rin=limited:pin=9:tin=16:min=9:t=linear:p=bt709:npl=100,format=gbrpf32le,\
+                 tonemap=mobius:desat=0:peak=10,zscale=t=bt709:m=bt709:r=limited,format=yuv420p,{rungs}"
+            )
+        );
+        assert_eq!(
+            graph(ToneMapping::Off, None),
+            format!(
+                "[0:v:0]setparams=range=limited:color_primaries=9:color_trc=16:colorspace=9,{rungs}"
+            )
+        );
     }
 
     #[test]

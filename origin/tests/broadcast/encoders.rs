@@ -104,6 +104,7 @@ async fn transcode(rungs: Vec<Rung>) -> Vec<Made> {
     let source = cmaf::VideoConfig::from_avcc(avcc).unwrap();
     let spec = EncodeSpec {
         source_format: "flv",
+        hdr: None,
         threads: 0,
         gop_frames: 60,
         hardware: settings.hardware.clone(),

@@ -19,6 +19,7 @@ mod encoders;
 mod end;
 mod grid;
 mod harness;
+mod hdr;
 mod health;
 mod jobs;
 mod multitrack;

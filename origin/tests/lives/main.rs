@@ -27,7 +27,7 @@ use origin::numbers::Numbers;
 use origin::packager::{Shows, Studio};
 use origin::publish::Streams;
 use origin::thumbnails::Thumbnails;
-use origin::transcode::Jobs;
+use origin::transcode::{Abilities, Jobs};
 use origin::window::Catalog;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -76,6 +76,7 @@ fn world() -> World {
     let settings = config::parse(Path::new("lives.toml"), &text).unwrap();
     let metrics = Metrics::register(&telemetry::Registry::new()).unwrap();
     let studio = Studio {
+        abilities: Abilities::default(),
         jobs: Jobs::new(NonZeroUsize::MIN, metrics.jobs()),
         transcode: settings.transcode.clone(),
         thumbnails: Thumbnails::new(None, settings.transcode.ffmpeg.clone()),

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use cmaf::{Passthrough, Probe, ProbeReport, VideoCodec, VideoConfig};
-use rtmp::flv;
+use rtmp::flv::{self, ColorInfo};
 
-use super::{SourceFrame, video_config, video_sample};
+use super::{SourceFrame, coloured, video_config, video_sample};
 
 /// Tracks beside track 0. Encoders' ladders have up to six in all.
 const TRACKS_MAX: usize = 7;
@@ -30,6 +30,8 @@ pub(super) struct Beside {
     tracks: BTreeMap<u8, Track>,
     /// Presentation times of track 0's keyframes.
     keyframes_ms: Vec<i64>,
+    /// What the encoder said about the colours of tracks, whether they are there or not.
+    colors: BTreeMap<u8, ColorInfo>,
     too_many: bool,
 }
 
@@ -59,6 +61,11 @@ impl Beside {
                 Err(error) => track.fault = Some(error),
             }
         }
+    }
+
+    /// Notes what the encoder says about a track's colours. That alone makes no track.
+    pub(super) fn color(&mut self, number: u8, color: ColorInfo) {
+        self.colors.insert(number, color);
     }
 
     /// Notes a track's picture.
@@ -117,7 +124,7 @@ impl Beside {
             }
             beside.push(BesideTrack {
                 number,
-                video: video.clone(),
+                video: coloured(video.clone(), self.colors.get(&number).copied()),
                 report,
             });
         }
@@ -160,6 +167,8 @@ fn agree(one: &[i64], other: &[i64]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use cmaf::VideoRange;
+
     use super::*;
 
     /// hvcC of x265, 1280x720.
@@ -214,6 +223,39 @@ mod tests {
         assert_eq!(verdict(AVCC, 25), Ok(1));
         assert!(verdict(HVCC, 25).unwrap_err().contains("H.264"));
         assert!(verdict(AVCC, 20).unwrap_err().contains("other pictures"));
+    }
+
+    #[test]
+    fn a_track_has_the_colours_that_were_said_of_it() {
+        let first = config(AVCC);
+        let (mut beside, mut probe) = (Beside::default(), Probe::new());
+        let mut pq = ColorInfo::default();
+        pq.transfer = Some(16);
+        // Before its configuration, and for a track that never comes.
+        beside.color(1, pq);
+        beside.color(7, pq);
+        for number in [1, 2] {
+            let record = config(HVCC).record().clone();
+            beside.configure(number, flv::VideoCodec::Hevc, record);
+        }
+        for index in 0..60 {
+            let frame = SourceFrame {
+                dts_ms: index * 40,
+                composition_ms: 0,
+                keyframe: index % 25 == 0,
+                data: Bytes::from_static(b"x"),
+            };
+            probe.push_video(&video_sample(&frame));
+            beside.first(&frame);
+            beside.picture(1, &frame);
+            beside.picture(2, &frame);
+        }
+        let tracks = beside.verdict(&first, &probe.report().unwrap()).unwrap();
+        let ranges = tracks
+            .iter()
+            .map(|track| (track.number, track.video.range()));
+        let expected = [(1, VideoRange::Pq), (2, VideoRange::Sdr)];
+        assert_eq!(ranges.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use rtmp::flv::{AudioCodec, ColorInfo, VideoCodec};
 
 use super::{BesideTrack, Media};
 
+/// "Unspecified" in each of ITU-T H.273's tables.
+const UNSPECIFIED: u8 = 2;
+
 /// A source that is known.
 #[derive(Debug)]
 pub(in crate::packager) struct Source {
@@ -145,12 +148,17 @@ pub(super) fn audio_config(codec: AudioCodec, record: Bytes) -> Result<AudioConf
     }
 }
 
-/// `colorInfo` says nothing of the range of sample values: encoders send the limited one.
-pub(super) fn colour(color: ColorInfo) -> Option<Colour> {
-    Some(Colour {
-        primaries: color.primaries?,
-        transfer: color.transfer?,
-        matrix: color.matrix?,
+/// A configuration with what the encoder said about colours beside it. `colorInfo` says nothing of the
+/// range of sample values: encoders send the limited one. What it leaves out is unspecified; an encoder
+/// may say no more than that it is PQ.
+pub(super) fn coloured(video: VideoConfig, color: Option<ColorInfo>) -> VideoConfig {
+    let Some(color) = color else {
+        return video;
+    };
+    video.with_colour(Colour {
+        primaries: color.primaries.unwrap_or(UNSPECIFIED),
+        transfer: color.transfer.unwrap_or(UNSPECIFIED),
+        matrix: color.matrix.unwrap_or(UNSPECIFIED),
         full_range: false,
     })
 }
