@@ -2,6 +2,8 @@
 
 mod hooks;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Invalid;
 use crate::key::PublishKey;
 use crate::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, TITLE_BYTES_MAX};
@@ -131,6 +133,18 @@ pub enum KeyState {
     Used,
 }
 
+/// The broadcast that a key began, as whoever let it in remembers it: what its broadcaster comes back to.
+/// It names no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The key's id.
+    pub key: String,
+    /// [`Key::last_used_ms`], as it was written then: of two who remember the same, one goes on.
+    pub used_ms: u64,
+    /// [`Room::stops`] then: nobody comes back behind a stop.
+    pub stops: u64,
+}
+
 /// A key to be made.
 #[derive(Clone, Debug)]
 pub struct NewKey {
@@ -172,16 +186,23 @@ impl Change {
 }
 
 impl Key {
+    /// Whether it was good for one broadcast, which there was or is.
+    pub fn is_used(&self) -> bool {
+        self.once && self.last_used_ms.is_some()
+    }
+
+    pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
+        let expires_ms = self.expires_ms;
+        expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms)
+    }
+
     /// What it is good for.
     pub fn state(&self, now_ms: u64) -> KeyState {
         if self.revoked {
             KeyState::Revoked
-        } else if self.once && self.last_used_ms.is_some() {
+        } else if self.is_used() {
             KeyState::Used
-        } else if self
-            .expires_ms
-            .is_some_and(|expires_ms| expires_ms <= now_ms)
-        {
+        } else if self.is_expired(now_ms) {
             KeyState::Expired
         } else {
             KeyState::Active

@@ -2,6 +2,7 @@
 
 mod keys;
 mod members;
+mod once;
 mod openapi;
 mod rooms;
 mod stop;
