@@ -265,6 +265,7 @@ impl Streams {
             ended,
             goodbye: seat.goodbye,
             heard_ms: seat.heard_ms,
+            shows: seat.shows,
             held,
         }
     }

@@ -43,6 +43,8 @@ struct Holder {
     once: Option<String>,
     /// What it comes back with.
     begun: Option<Begun>,
+    /// Until when it was waited for, if it was.
+    until_ms: Option<u64>,
 }
 
 /// Who may come back, and until when.
@@ -58,6 +60,8 @@ pub(super) struct Seat {
     pub(super) verdict: watch::Sender<Option<EndReason>>,
     /// When it last sent media.
     pub(super) heard_ms: Arc<AtomicU64>,
+    /// It has sent a picture.
+    pub(super) shows: Arc<AtomicBool>,
     pub(super) goodbye: Arc<AtomicBool>,
     pub(super) turn: u64,
 }
@@ -109,6 +113,7 @@ impl Holds {
         let seat = Seat {
             verdict: watch::channel(None).0,
             heard_ms: Arc::new(AtomicU64::new(ASKING)),
+            shows: Arc::default(),
             goodbye: Arc::default(),
             turn: self.turn,
         };
@@ -116,6 +121,7 @@ impl Holds {
             seat: seat.clone(),
             once: once.map(|key| key.id.clone()),
             begun: None,
+            until_ms: None,
         };
         self.held.insert(stream.to_owned(), holder);
         Ok((seat, comes_back))
@@ -129,7 +135,8 @@ impl Holds {
         if holder.seat.turn == turn {
             holder.seat.heard_ms.store(now_ms, Ordering::Relaxed);
             holder.begun = begun;
-            self.awaited.remove(stream);
+            let awaited = self.awaited.remove(stream);
+            holder.until_ms = awaited.map(|awaited| awaited.until_ms);
         }
     }
 
@@ -186,7 +193,10 @@ impl Holds {
         };
         if let Some(begun) = holder.comes_back_with() {
             self.awaited.retain(|_, awaited| now_ms < awaited.until_ms);
-            let until_ms = now_ms.saturating_add(self.grace_ms);
+            // Whoever comes again and again with nothing to show does not make it longer.
+            let again = holder.until_ms;
+            let again = again.filter(|_| !holder.seat.shows.load(Ordering::Relaxed));
+            let until_ms = again.unwrap_or(now_ms.saturating_add(self.grace_ms));
             self.expect(stream.to_owned(), begun.clone(), until_ms);
         }
     }

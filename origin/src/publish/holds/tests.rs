@@ -58,10 +58,25 @@ fn who_vanished_comes_back_within_the_grace_and_again() {
         let (seat, comes_back) = holds.reserve("a", Some(&used()), now_ms).unwrap();
         assert_eq!(comes_back, Some(begun(used_ms)));
         holds.begin("a", seat.turn, Some(begun(used_ms + 1)), now_ms);
+        seat.shows.store(true, Ordering::Relaxed);
         turn = seat.turn;
     }
     holds.free("a", turn, now_ms);
     let late = refusal(&mut holds, &used(), now_ms + GRACE_MS);
+    assert_eq!(late, Refused::Used.into());
+}
+
+#[test]
+fn who_comes_back_with_nothing_to_show_makes_the_grace_no_longer() {
+    let mut holds = nobody(SecondPublisher::TakeOverSilent);
+    let first = published(&mut holds, 0);
+    holds.free("a", first.turn, 0);
+    for now_ms in [10_000, 20_000] {
+        let (seat, _) = holds.reserve("a", Some(&used()), now_ms).unwrap();
+        holds.begin("a", seat.turn, Some(begun(5)), now_ms);
+        holds.free("a", seat.turn, now_ms + 5_000);
+    }
+    let late = refusal(&mut holds, &used(), GRACE_MS);
     assert_eq!(late, Refused::Used.into());
 }
 

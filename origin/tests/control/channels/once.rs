@@ -3,9 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
+use database::testing::Server;
 use hls::media::MediaPlaylist;
 use http::{Method, StatusCode};
 use serde_json::json;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::harness::{Origin, Publisher, Setup, eventually, operator, stranger};
@@ -194,5 +196,32 @@ async fn who_published_comes_back_behind_a_restart_of_the_origin() {
     again.leave(&origin).await;
     origin.restart().await;
     let said = origin.refused(&key).await;
+    assert!(said.contains(USED), "{said}");
+}
+
+#[tokio::test]
+async fn no_other_origin_lets_in_who_vanished_from_this_one() {
+    let server = spawn_blocking(Server::start).await.unwrap();
+    let store = format!("kind = \"postgres\"\nurl = \"{}\"\n", server.url());
+    let start = async || Setup::new().encoder().store(&store).start().await;
+    let (here, there) = (start().await, start().await);
+    let (key, _) = once(&here).await;
+    let url = here.publish_url(&key);
+    let first = Publisher::start(&url, 30);
+    media(&here, 1, 0).await;
+    let said = there.refused(&key).await;
+    assert!(said.contains(USED), "it is published here: {said}");
+    first.vanish(&here).await;
+    let said = there.refused(&key).await;
+    assert!(said.contains(USED), "it is waited for here: {said}");
+    let again = Publisher::start(&url, 30);
+    media(&here, 1, 1).await;
+    again.vanish(&here).await;
+    // A stop of another origin ends the broadcast, though this one may not have looked yet.
+    for act in ["stop", "start"] {
+        let path = format!("{ROOM}/{act}");
+        there.operate(operator(Method::POST, &path)).await.is(200);
+    }
+    let said = here.refused(&key).await;
     assert!(said.contains(USED), "{said}");
 }
