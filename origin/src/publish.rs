@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use crate::config::{SecondPublisher, Secret, StreamSettings};
 use crate::control::{Admission, Directory};
 use crate::filters::{Filters, PublishAsk};
+use crate::health::IngestRules;
 
 pub use claim::{Claim, EndReason};
 pub use publication::Publication;
@@ -278,6 +279,12 @@ impl Streams {
     /// Ends all streams and refuses new ones.
     pub fn drain(&self) {
         self.shared.holds.lock().drain();
+    }
+
+    /// What may be sent to a room that has rules of its own.
+    pub(crate) fn rules(&self, name: &str) -> Option<IngestRules> {
+        let (_, directory) = self.shared.admission.as_ref()?;
+        directory.rules(name)
     }
 
     /// How many streams are claimed.

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Invalid;
 use crate::key::PublishKey;
-use crate::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, TITLE_BYTES_MAX};
+use crate::limits::{
+    LABEL_BYTES_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, RULES_BYTES_MAX, TITLE_BYTES_MAX,
+};
 
 pub use hooks::{Delivery, Enqueued, Event, Events, NewWebhook, Queue, Webhook};
 
@@ -62,6 +64,8 @@ pub struct Room {
     pub stops: u64,
     /// How often its keys were all taken back: whoever published before is cut off.
     pub cuts: u64,
+    /// What may be published to it, in whatever form the caller keeps that; empty: as everywhere.
+    pub rules: String,
 }
 
 /// A room to be made.
@@ -70,6 +74,7 @@ pub struct NewRoom {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) owner: Option<String>,
+    pub(crate) rules: String,
 }
 
 /// What is changed of a room; what is `None` stays.
@@ -79,6 +84,8 @@ pub struct Change {
     pub title: Option<String>,
     /// The owner; `Some(None)`: nobody.
     pub owner: Option<Option<String>>,
+    /// What may be published to it; empty: as everywhere.
+    pub rules: Option<String>,
 }
 
 /// Some rooms, in the order of their names.
@@ -167,7 +174,23 @@ impl NewRoom {
             return Err(Invalid::Name);
         }
         check(&title, TITLE_BYTES_MAX, Invalid::Title)?;
-        Ok(Self { name, title, owner })
+        let rules = String::new();
+        Ok(Self {
+            name,
+            title,
+            owner,
+            rules,
+        })
+    }
+
+    /// The same with what may be published to it ([`Room::rules`]).
+    ///
+    /// # Errors
+    /// It is too long, or would not stand in a line.
+    pub fn with_rules(mut self, rules: String) -> Result<Self, Invalid> {
+        check(&rules, RULES_BYTES_MAX, Invalid::Rules)?;
+        self.rules = rules;
+        Ok(self)
     }
 
     /// Its name.
@@ -178,8 +201,11 @@ impl NewRoom {
 
 impl Change {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        match &self.title {
-            Some(title) => check(title, TITLE_BYTES_MAX, Invalid::Title),
+        if let Some(title) = &self.title {
+            check(title, TITLE_BYTES_MAX, Invalid::Title)?;
+        }
+        match &self.rules {
+            Some(rules) => check(rules, RULES_BYTES_MAX, Invalid::Rules),
             None => Ok(()),
         }
     }

@@ -5,6 +5,7 @@ mod members;
 mod once;
 mod openapi;
 mod rooms;
+mod rules;
 mod stop;
 mod studio;
 mod webhooks;

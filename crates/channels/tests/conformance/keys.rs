@@ -140,6 +140,7 @@ pub(crate) async fn keys_of_rooms_and_their_owner_are_taken_back<K: Kit>(kit: K)
     let change = Change {
         title: None,
         owner: Some(Some("u-1".to_owned())),
+        rules: None,
     };
     channels.change_room("b", change).await.unwrap();
     let (found, _) = channels.find_key(shown[0].expose(), NOW).await.unwrap();

@@ -53,6 +53,8 @@ database::suite! {
         a_stop_that_was_missed_can_be_seen
         whom_staff_stopped_staff_open
         pages_have_all
+        rules_are_kept_as_they_are_written
+        a_database_of_before_rules_is_taken_over
         everything_is_there_after_a_restart;
     keys:
         a_key_opens_its_room_until_it_does_not
