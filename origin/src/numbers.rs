@@ -358,6 +358,30 @@ mod tests {
         assert_eq!(again.begin("demo", live(), at(15)), end);
     }
 
+    #[tokio::test]
+    async fn the_next_life_waits_for_whoever_published_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let numbers = Numbers::open(Some(directory.path())).unwrap();
+        let begun = |key: &str| {
+            Some(Begun {
+                key: key.to_owned(),
+                used_ms: 1,
+                stops: 2,
+            })
+        };
+        // There is no stream yet that could be left behind.
+        numbers.published("demo", begun("key-0"));
+        numbers.begin("demo", live(), at(0));
+        for last in [begun("key-1"), begun("key-2"), None] {
+            numbers.published("demo", last.clone());
+            numbers.flush().await;
+            let again = Numbers::open(Some(directory.path())).unwrap();
+            let left = again.left_behind(at(1));
+            assert_eq!(left.len(), 1);
+            assert_eq!(left[0].1.begun, last);
+        }
+    }
+
     #[test]
     fn records_are_bounded_and_live_ones_stay() {
         let record = |touched, live| Record {

@@ -196,7 +196,7 @@ impl Holds {
             // Whoever comes again and again with nothing to show does not make it longer.
             let again = holder.until_ms;
             let again = again.filter(|_| !holder.seat.shows.load(Ordering::Relaxed));
-            let until_ms = again.unwrap_or(now_ms.saturating_add(self.grace_ms));
+            let until_ms = again.unwrap_or_else(|| now_ms.saturating_add(self.grace_ms));
             self.expect(stream.to_owned(), begun.clone(), until_ms);
         }
     }
