@@ -239,7 +239,7 @@ impl App {
             tasks: broadcasts.clone(),
             shows: Shows::default(),
         };
-        studio.revive();
+        let left_behind = studio.revive();
         let start = Box::new(move |claim| studio.begin(claim));
         let filters = self.filters.as_ref();
         let filters =
@@ -253,9 +253,13 @@ impl App {
             &self.settings.streams,
             publish,
             admission,
-            self.settings.publish.second_publisher,
+            (
+                self.settings.publish.second_publisher,
+                self.settings.publish.reconnect_grace,
+            ),
             start,
         );
+        streams.expect(left_behind);
         if let Some(control) = &control {
             control.attend(streams.clone());
         }

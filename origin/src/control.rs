@@ -42,6 +42,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::{Audit, AuditError};
 use crate::clock::unix_ms;
+use crate::config::IngestRulesConfig;
 use crate::publish::Streams;
 use crate::rooms::Hubs;
 use crate::{caller, problem};
@@ -85,6 +86,8 @@ pub struct ControlSettings {
     pub gifts: GiftRules,
     /// Where rooms, keys and webhooks are kept.
     pub channels: DatabaseSettings,
+    /// `[ingest_rules]`, over which rooms may have their own.
+    pub rules: IngestRulesConfig,
     /// Where encoders publish to.
     pub ingest_url: String,
     /// Names and titles of the configured streams, which are rooms, too.

@@ -271,6 +271,11 @@ impl Observer {
         self.health.stream.lock().encoder(self.number, name);
     }
 
+    /// From now on these rules hold, if they are other than before.
+    pub fn hold_to(&self, rules: IngestRules) {
+        self.health.stream.lock().hold_to(self.number, rules);
+    }
+
     /// To be called once a second, with the round trip that the kernel measured. A rule that is broken
     /// and whose action is to cut comes back.
     pub fn check(&self, round_trip: Option<Duration>) -> Option<Breach> {

@@ -85,6 +85,14 @@ struct Shared {
     metrics: IngestMetrics,
 }
 
+impl Shared {
+    /// What may be sent to a stream now: rooms that the API made may have rules of their own.
+    fn rules_of(&self, stream: &str) -> IngestRules {
+        let of_room = self.streams.rules(stream);
+        of_room.unwrap_or_else(|| self.rules.of(stream))
+    }
+}
+
 impl Ingest {
     /// Registers the metrics; opens nothing.
     pub fn new(

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use channels::Begun;
 use hls::Msn;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,10 @@ pub struct Live {
     pub started_at: SystemTime,
     /// Its renditions, which are named in playlists that players have.
     pub(crate) layout: Layout,
+    /// What its publisher's key comes back with, if that is good for one broadcast: whether it may is as
+    /// durable as the stream that waits for it. Absent in files of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) begun: Option<Begun>,
 }
 
 /// What a stream begins with.
@@ -136,6 +141,18 @@ impl Numbers {
             msn: Msn::new(msn),
             discontinuity_sequence,
         }
+    }
+
+    /// Somebody publishes: from now on a stream that is there waits for nobody else.
+    pub(crate) fn published(&self, stream: &str, begun: Option<Begun>) {
+        let mut records = self.shared.records.lock();
+        let live = records.get_mut(stream).and_then(|it| it.live.as_mut());
+        let Some(live) = live.filter(|live| live.begun != begun) else {
+            return;
+        };
+        live.begun = begun;
+        drop(records);
+        self.shared.changed.notify_one();
     }
 
     /// A stream has come so far: its next segment and the sequence of its next discontinuity.
@@ -256,6 +273,7 @@ mod tests {
             title: None,
             started_at: at(0),
             layout: Layout::default(),
+            begun: None,
         }
     }
 
@@ -338,6 +356,30 @@ mod tests {
         again.give_up("demo");
         assert_eq!(again.left_behind(at(15)), []);
         assert_eq!(again.begin("demo", live(), at(15)), end);
+    }
+
+    #[tokio::test]
+    async fn the_next_life_waits_for_whoever_published_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let numbers = Numbers::open(Some(directory.path())).unwrap();
+        let begun = |key: &str| {
+            Some(Begun {
+                key: key.to_owned(),
+                used_ms: 1,
+                stops: 2,
+            })
+        };
+        // There is no stream yet that could be left behind.
+        numbers.published("demo", begun("key-0"));
+        numbers.begin("demo", live(), at(0));
+        for last in [begun("key-1"), begun("key-2"), None] {
+            numbers.published("demo", last.clone());
+            numbers.flush().await;
+            let again = Numbers::open(Some(directory.path())).unwrap();
+            let left = again.left_behind(at(1));
+            assert_eq!(left.len(), 1);
+            assert_eq!(left[0].1.begun, last);
+        }
     }
 
     #[test]

@@ -14,32 +14,29 @@
 //!    is a broadcaster who may come back: the stream waits for `publish.reconnect_grace_seconds`.
 
 mod claim;
+mod holds;
 mod publication;
 mod tag;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use channels::Begun;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::{SecondPublisher, Secret, StreamSettings};
 use crate::control::{Admission, Directory};
 use crate::filters::{Filters, PublishAsk};
+use crate::health::IngestRules;
 
 pub use claim::{Claim, EndReason};
 pub use publication::Publication;
 pub(crate) use tag::TagsIn;
 pub use tag::{PublishedBody, PublishedTag, Tags};
 
-use claim::end;
-
-/// A publisher who sent nothing for so long has probably lost its network, and comes back on another
-/// connection: see [`SecondPublisher::TakeOverSilent`].
-const SILENT: Duration = Duration::from_secs(2);
+use holds::{Holds, Seat};
 
 /// Why a broadcaster may not publish.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,27 +86,10 @@ struct Shared {
     /// Keys of rooms that the API made, and whether rooms are open; and which are off here, whatever
     /// the store says.
     admission: Option<(Admission, Directory)>,
-    second: SecondPublisher,
-    /// What [`Holder::heard_ms`] counts from.
+    /// What the time of [`Holds`] counts from.
     opened: Instant,
-    state: Mutex<State>,
+    holds: Mutex<Holds>,
     start: StartStream,
-}
-
-#[derive(Default)]
-struct State {
-    draining: bool,
-    claimed: HashMap<String, Holder>,
-    /// Of the newest holder: whoever was taken over must not free what is somebody else's.
-    turn: u64,
-}
-
-/// Who publishes to a stream.
-struct Holder {
-    verdict: watch::Sender<Option<EndReason>>,
-    /// When it last sent media.
-    heard_ms: Arc<AtomicU64>,
-    turn: u64,
 }
 
 impl std::fmt::Debug for Streams {
@@ -123,15 +103,17 @@ impl Streams {
     /// The configured streams; `start` is called with every claim. With `filters` they decide who
     /// publishes what, and the configured streams only have titles.
     pub fn new(streams: &[StreamSettings], filters: Option<Filters>, start: StartStream) -> Self {
-        Self::admitting(streams, filters, None, SecondPublisher::default(), start)
+        let seconds = (SecondPublisher::default(), Duration::ZERO);
+        Self::admitting(streams, filters, None, seconds, start)
     }
 
-    /// The same, where rooms may be made and stopped.
+    /// The same, where rooms may be made and stopped; with what becomes of a second publisher, and how long
+    /// a stream waits for one that vanished.
     pub(crate) fn admitting(
         streams: &[StreamSettings],
         filters: Option<Filters>,
         admission: Option<(Admission, Directory)>,
-        second: SecondPublisher,
+        (second, grace): (SecondPublisher, Duration),
         start: StartStream,
     ) -> Self {
         let by_key = streams
@@ -143,11 +125,20 @@ impl Streams {
                 by_key,
                 filters,
                 admission,
-                second,
                 opened: Instant::now(),
-                state: Mutex::default(),
+                holds: Mutex::new(Holds::new(second, milliseconds(grace))),
                 start,
             }),
+        }
+    }
+
+    /// Streams of another life of this process wait for their publishers so long: keys that are good for one
+    /// broadcast open them again.
+    pub(crate) fn expect(&self, left_behind: Vec<(String, Begun, Duration)>) {
+        let now_ms = self.shared.now_ms();
+        let mut holds = self.shared.holds.lock();
+        for (stream, begun, grace) in left_behind {
+            holds.expect(stream, begun, now_ms.saturating_add(milliseconds(grace)));
         }
     }
 
@@ -155,19 +146,20 @@ impl Streams {
     /// that the API made are good either way.
     ///
     /// The name is held before the room is asked whether it is open: whoever stops it meanwhile finds
-    /// somebody to cut off.
+    /// somebody to cut off. A key that is good for one broadcast opens it again, until that has ended.
     pub async fn claim(&self, ask: &PublishAsk<'_>) -> Result<Publication, ClaimError> {
         let (stream, key) = match &self.shared.filters {
             None => self.keyed(ask.key).await?,
             Some(filters) => self.filtered(filters, ask).await?,
         };
-        let reserved = self.reserve(stream)?;
+        let mut reserved = self.reserve(stream, key.as_ref())?;
         if let Some((admission, directory)) = &self.shared.admission {
             let name = &reserved.stream.name;
             if let Some(reason) = directory.off(name) {
                 return Err(channels::Refused::Stopped { reason }.into());
             }
-            admission.begin(name, key.as_ref()).await?;
+            let comes_back = reserved.begun.take();
+            reserved.begun = admission.begin(name, key.as_ref(), comes_back).await?;
         }
         Ok(self.begin(reserved))
     }
@@ -226,120 +218,98 @@ impl Streams {
         }
     }
 
-    fn reserve(&self, stream: StreamSettings) -> Result<Reserved, ClaimError> {
-        let (verdict, _) = watch::channel(None);
-        let heard_ms = Arc::new(AtomicU64::new(self.shared.now_ms()));
-        let turn = {
-            let mut state = self.shared.state.lock();
-            if state.draining {
-                return Err(ClaimError::Draining);
-            }
-            if let Some(holder) = state.claimed.get(&stream.name) {
-                if !self.shared.may_take_over(holder) {
-                    return Err(ClaimError::InUse);
-                }
-                holder.end(EndReason::TakenOver);
-            }
-            state.turn += 1;
-            let holder = Holder {
-                verdict: verdict.clone(),
-                heard_ms: Arc::clone(&heard_ms),
-                turn: state.turn,
-            };
-            state.claimed.insert(stream.name.clone(), holder);
-            state.turn
-        };
+    fn reserve(
+        &self,
+        stream: StreamSettings,
+        key: Option<&channels::Key>,
+    ) -> Result<Reserved, ClaimError> {
+        let now_ms = self.shared.now_ms();
+        let reserved = (self.shared.holds.lock()).reserve(&stream.name, key, now_ms);
+        let (seat, begun) = reserved?;
         let held = Held {
             shared: Arc::clone(&self.shared),
             name: stream.name.clone(),
-            turn,
+            turn: seat.turn,
         };
         Ok(Reserved {
             stream,
-            verdict,
-            heard_ms,
+            seat,
+            begun,
             held,
         })
     }
 
     fn begin(&self, reserved: Reserved) -> Publication {
+        let Reserved {
+            stream,
+            seat,
+            begun,
+            held,
+        } = reserved;
+        let name = stream.name.clone();
+        let now_ms = self.shared.now_ms();
+        let mut holds = self.shared.holds.lock();
+        holds.begin(&name, seat.turn, begun.clone(), now_ms);
+        drop(holds);
         let (sender, tags) = tag::queue();
-        let ended = reserved.verdict.subscribe();
-        let name = reserved.stream.name.clone();
-        let goodbye = Arc::new(AtomicBool::new(false));
+        let ended = seat.verdict.subscribe();
         (self.shared.start)(Claim {
-            stream: reserved.stream,
+            stream,
+            begun,
             tags,
-            verdict: reserved.verdict,
-            goodbye: Arc::clone(&goodbye),
+            verdict: seat.verdict,
+            goodbye: Arc::clone(&seat.goodbye),
         });
         Publication {
             stream: name,
             tags: sender,
             ended,
-            goodbye,
-            heard_ms: reserved.heard_ms,
-            held: reserved.held,
+            goodbye: seat.goodbye,
+            heard_ms: seat.heard_ms,
+            shows: seat.shows,
+            held,
         }
     }
 
-    /// Cuts a stream's publisher off, who is told why. Whether there was one.
+    /// Cuts a stream's publisher off, who is told why, and does not come back. Whether there was one.
     pub fn cut(&self, name: &str, why: &str) -> bool {
-        let state = self.shared.state.lock();
-        let Some(holder) = state.claimed.get(name) else {
-            return false;
-        };
-        // Over a reason that is there: who drains shows the stream on, who stops does not.
-        holder
-            .verdict
-            .send_replace(Some(EndReason::Stopped(why.to_owned())));
-        true
+        self.shared.holds.lock().cut(name, why)
     }
 
     /// Ends all streams and refuses new ones.
     pub fn drain(&self) {
-        let mut state = self.shared.state.lock();
-        state.draining = true;
-        for holder in state.claimed.values() {
-            holder.end(EndReason::Draining);
-        }
+        self.shared.holds.lock().drain();
+    }
+
+    /// What may be sent to a room that has rules of its own.
+    pub(crate) fn rules(&self, name: &str) -> Option<IngestRules> {
+        let (_, directory) = self.shared.admission.as_ref()?;
+        directory.rules(name)
     }
 
     /// How many streams are claimed.
     pub fn claimed(&self) -> usize {
-        self.shared.state.lock().claimed.len()
+        self.shared.holds.lock().len()
     }
 }
 
 impl Shared {
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn may_take_over(&self, holder: &Holder) -> bool {
-        let silent_ms = self
-            .now_ms()
-            .saturating_sub(holder.heard_ms.load(Ordering::Relaxed));
-        match self.second {
-            SecondPublisher::Refuse => false,
-            SecondPublisher::TakeOver => true,
-            SecondPublisher::TakeOverSilent => u128::from(silent_ms) >= SILENT.as_millis(),
-        }
+        milliseconds(self.opened.elapsed())
     }
 }
 
-impl Holder {
-    /// The first reason counts.
-    fn end(&self, reason: EndReason) {
-        end(&self.verdict, reason);
-    }
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A stream's name that nobody else has, while its room is asked whether it is open.
 struct Reserved {
     stream: StreamSettings,
-    verdict: watch::Sender<Option<EndReason>>,
-    heard_ms: Arc<AtomicU64>,
+    seat: Seat,
+    /// Of a key that is good for one broadcast: what it came back with, then what it comes back with the
+    /// next time.
+    begun: Option<Begun>,
     held: Held,
 }
 
@@ -361,11 +331,9 @@ impl std::fmt::Debug for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut state = self.shared.state.lock();
-        let own = state.claimed.get(&self.name);
-        if own.is_some_and(|holder| holder.turn == self.turn) {
-            state.claimed.remove(&self.name);
-        }
+        let now_ms = self.shared.now_ms();
+        let mut holds = self.shared.holds.lock();
+        holds.free(&self.name, self.turn, now_ms);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What can go wrong, so that an API can answer it: 404, 409, 422, 503 or 507.
 
 use crate::limits::{
-    KEYS_MAX, LABEL_BYTES_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, ROOMS_MAX, TITLE_BYTES_MAX,
-    URL_BYTES_MAX, WEBHOOKS_MAX,
+    KEYS_MAX, LABEL_BYTES_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, ROOMS_MAX, RULES_BYTES_MAX,
+    TITLE_BYTES_MAX, URL_BYTES_MAX, WEBHOOKS_MAX,
 };
 
 /// Why a value cannot be one. Nothing was asked of a store.
@@ -21,6 +21,9 @@ pub enum Invalid {
     /// A key's label.
     #[error("a label has at most {LABEL_BYTES_MAX} bytes, and no control characters")]
     Label,
+    /// What may be published to a room.
+    #[error("rules have at most {RULES_BYTES_MAX} bytes, and no control characters")]
+    Rules,
     /// The events of a webhook.
     #[error("events are live, ended, gift: at least one")]
     Events,

@@ -20,7 +20,7 @@ pub use database::config::{DatabaseConfig, DatabaseSettings, Kind};
 pub use error::{Error, Invalid, Refused};
 pub use key::{PublishKey, SigningSecret, random_id};
 pub use model::{
-    By, Change, Delivery, Enqueued, Event, Events, Key, KeyState, NewKey, NewRoom, NewWebhook,
-    Page, Queue, Room, RoomState, Snapshot, Source, Webhook, check_reason,
+    Begun, By, Change, Delivery, Enqueued, Event, Events, Key, KeyState, NewKey, NewRoom,
+    NewWebhook, Page, Queue, Room, RoomState, Snapshot, Source, Webhook, check_reason,
 };
 pub use store::Channels;

@@ -12,6 +12,9 @@ pub const TITLE_BYTES_MAX: usize = 256;
 /// Longest reason for which a room is stopped, in bytes: encoders show it in one line.
 pub const REASON_BYTES_MAX: usize = 256;
 
+/// Longest rules of a room, in bytes: four times what all of them take.
+pub const RULES_BYTES_MAX: usize = 2_048;
+
 /// Keys of a room that open it.
 pub const KEYS_MAX: u64 = 16;
 

@@ -2,9 +2,13 @@
 
 mod hooks;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Invalid;
 use crate::key::PublishKey;
-use crate::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, TITLE_BYTES_MAX};
+use crate::limits::{
+    LABEL_BYTES_MAX, NAME_BYTES_MAX, REASON_BYTES_MAX, RULES_BYTES_MAX, TITLE_BYTES_MAX,
+};
 
 pub use hooks::{Delivery, Enqueued, Event, Events, NewWebhook, Queue, Webhook};
 
@@ -60,6 +64,8 @@ pub struct Room {
     pub stops: u64,
     /// How often its keys were all taken back: whoever published before is cut off.
     pub cuts: u64,
+    /// What may be published to it, in whatever form the caller keeps that; empty: as everywhere.
+    pub rules: String,
 }
 
 /// A room to be made.
@@ -68,6 +74,7 @@ pub struct NewRoom {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) owner: Option<String>,
+    pub(crate) rules: String,
 }
 
 /// What is changed of a room; what is `None` stays.
@@ -77,6 +84,8 @@ pub struct Change {
     pub title: Option<String>,
     /// The owner; `Some(None)`: nobody.
     pub owner: Option<Option<String>>,
+    /// What may be published to it; empty: as everywhere.
+    pub rules: Option<String>,
 }
 
 /// Some rooms, in the order of their names.
@@ -131,6 +140,18 @@ pub enum KeyState {
     Used,
 }
 
+/// The broadcast that a key began, as whoever let it in remembers it: what its broadcaster comes back to.
+/// It names no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The key's id.
+    pub key: String,
+    /// [`Key::last_used_ms`], as it was written then: of two who remember the same, one goes on.
+    pub used_ms: u64,
+    /// [`Room::stops`] then: nobody comes back behind a stop.
+    pub stops: u64,
+}
+
 /// A key to be made.
 #[derive(Clone, Debug)]
 pub struct NewKey {
@@ -153,7 +174,23 @@ impl NewRoom {
             return Err(Invalid::Name);
         }
         check(&title, TITLE_BYTES_MAX, Invalid::Title)?;
-        Ok(Self { name, title, owner })
+        let rules = String::new();
+        Ok(Self {
+            name,
+            title,
+            owner,
+            rules,
+        })
+    }
+
+    /// The same with what may be published to it ([`Room::rules`]).
+    ///
+    /// # Errors
+    /// It is too long, or would not stand in a line.
+    pub fn with_rules(mut self, rules: String) -> Result<Self, Invalid> {
+        check(&rules, RULES_BYTES_MAX, Invalid::Rules)?;
+        self.rules = rules;
+        Ok(self)
     }
 
     /// Its name.
@@ -164,24 +201,34 @@ impl NewRoom {
 
 impl Change {
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        match &self.title {
-            Some(title) => check(title, TITLE_BYTES_MAX, Invalid::Title),
+        if let Some(title) = &self.title {
+            check(title, TITLE_BYTES_MAX, Invalid::Title)?;
+        }
+        match &self.rules {
+            Some(rules) => check(rules, RULES_BYTES_MAX, Invalid::Rules),
             None => Ok(()),
         }
     }
 }
 
 impl Key {
+    /// Whether it was good for one broadcast, which there was or is.
+    pub fn is_used(&self) -> bool {
+        self.once && self.last_used_ms.is_some()
+    }
+
+    pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
+        let expires_ms = self.expires_ms;
+        expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms)
+    }
+
     /// What it is good for.
     pub fn state(&self, now_ms: u64) -> KeyState {
         if self.revoked {
             KeyState::Revoked
-        } else if self.once && self.last_used_ms.is_some() {
+        } else if self.is_used() {
             KeyState::Used
-        } else if self
-            .expires_ms
-            .is_some_and(|expires_ms| expires_ms <= now_ms)
-        {
+        } else if self.is_expired(now_ms) {
             KeyState::Expired
         } else {
             KeyState::Active

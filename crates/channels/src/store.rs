@@ -29,6 +29,7 @@ const SCHEMA: Schema = Schema {
             include_str!("../migrations/sqlite/0003_who_stopped.sql"),
             include_str!("../migrations/sqlite/0004_senders.sql"),
             include_str!("../migrations/sqlite/0005_cuts.sql"),
+            include_str!("../migrations/sqlite/0006_rules.sql"),
         ],
     },
     postgres: Migrations {
@@ -39,6 +40,7 @@ const SCHEMA: Schema = Schema {
             include_str!("../migrations/postgres/0003_who_stopped.sql"),
             include_str!("../migrations/postgres/0004_senders.sql"),
             include_str!("../migrations/postgres/0005_cuts.sql"),
+            include_str!("../migrations/postgres/0006_rules.sql"),
         ],
     },
 };

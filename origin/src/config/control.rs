@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use settings::{Invalid, KeyPath, Secret};
 
-use crate::config::StreamSettings;
+use crate::config::{IngestRulesConfig, StreamSettings};
 use crate::control::{ControlSettings, GiftRules};
 
 /// What keeps accounts, ledger and gifts.
@@ -210,7 +210,7 @@ impl ControlConfig {
         at: &KeyPath,
         link_tokens: &[Secret],
         streams: &[StreamSettings],
-        operator_token: Option<Secret>,
+        (operator_token, rules): (Option<Secret>, &IngestRulesConfig),
     ) -> Result<Option<ControlSettings>, Invalid> {
         if !self.enabled {
             return Ok(None);
@@ -239,6 +239,7 @@ impl ControlConfig {
             registration: self.accounts.registration,
             gifts: self.gift_rules(at)?,
             channels: self.channels(at)?,
+            rules: rules.clone(),
             ingest_url: self.ingest_url(at)?,
             configured: streams
                 .iter()

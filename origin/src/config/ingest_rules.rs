@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use settings::{Invalid, KeyPath};
 
 use crate::health::{BitrateRule, IngestRules, Limit, RuleAction};
@@ -60,41 +61,56 @@ impl Default for IngestRulesConfig {
     }
 }
 
-/// `rules` of one of `[[streams]]`: what is left out is as in `[ingest_rules]`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+/// `rules` of one of `[[streams]]`, and of a room that the API made: what is left out is as in
+/// `[ingest_rules]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "IngestRules")]
 pub struct StreamRulesConfig {
-    /// See [`IngestRulesConfig`].
+    /// Of the picture. A limit of 0 is none, here and below; else 50 to 1,000,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub video_bitrate_max_kbps: Option<u32>,
-    /// As there.
+    /// Over which that is the average: 1 to 60.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub video_bitrate_seconds: Option<u32>,
-    /// As there.
+    /// When it is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub video_bitrate_action: Option<RuleAction>,
-    /// As there.
+    /// Pixels, either way round, with `height_max`: 0, or 16 to 16,384.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub width_max: Option<u32>,
-    /// As there.
+    /// Pixels, either way round, with `width_max`: 0, or 16 to 16,384.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub height_max: Option<u32>,
-    /// As there.
+    /// When the picture is larger.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resolution_action: Option<RuleAction>,
-    /// As there.
+    /// Frames per second: 0, or 1 to 1,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub frame_rate_max: Option<f64>,
-    /// As there.
+    /// When it is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub frame_rate_action: Option<RuleAction>,
-    /// As there.
+    /// From one keyframe to the next, at most: 0, or 0.1 to 60.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keyframe_interval_max_seconds: Option<f64>,
-    /// As there.
+    /// From one keyframe to the next, at least: 0, or 0.1 to 60.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keyframe_interval_min_seconds: Option<f64>,
-    /// As there.
+    /// When it is longer or shorter.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keyframe_interval_action: Option<RuleAction>,
-    /// As there.
+    /// Media that has to come in a time, of a hundred of that time: 0, or 1 to 99.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pace_min_percent: Option<u32>,
-    /// As there.
+    /// When less comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pace_action: Option<RuleAction>,
 }
 
 impl StreamRulesConfig {
     /// Both together: this one's word counts.
-    pub(super) fn over(&self, base: &IngestRulesConfig) -> IngestRulesConfig {
+    pub(crate) fn over(&self, base: &IngestRulesConfig) -> IngestRulesConfig {
         macro_rules! overlaid {
             ($($key:ident),+ $(,)?) => {
                 IngestRulesConfig { $($key: self.$key.unwrap_or(base.$key)),+ }
@@ -120,7 +136,7 @@ impl StreamRulesConfig {
 
 impl IngestRulesConfig {
     /// Checks it; `at` is where the table stands.
-    pub(super) fn resolve(&self, at: &KeyPath) -> Result<IngestRules, Invalid> {
+    pub(crate) fn resolve(&self, at: &KeyPath) -> Result<IngestRules, Invalid> {
         let check = Check { at };
         let over = check.range("video_bitrate_seconds", self.video_bitrate_seconds, 1..=60)?;
         let kbps = check.limit(

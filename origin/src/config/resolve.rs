@@ -36,9 +36,12 @@ impl Config {
         let link_tokens = rooms.as_ref().map_or(&[][..], |rooms| &rooms.link_tokens);
         let operator = self.resolve_admin_token()?;
         let admin_token = operator.clone();
-        let control =
-            self.control
-                .resolve(&KeyPath::new("control"), link_tokens, &streams, operator)?;
+        let control = self.control.resolve(
+            &KeyPath::new("control"),
+            link_tokens,
+            &streams,
+            (operator, &self.ingest_rules),
+        )?;
         Ok(Settings {
             log_format: self.log.format,
             rtmp: self.resolve_rtmp()?,

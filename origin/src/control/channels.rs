@@ -18,6 +18,7 @@ mod lockout;
 mod metrics;
 mod open;
 mod rooms;
+mod rules;
 mod studio;
 mod switch;
 
@@ -38,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use super::Desk;
 use super::problem::Problem;
 use crate::clock::unix_ms_of;
+use crate::config::StreamRulesConfig;
 use crate::publish::Streams;
 use crate::rooms::Hubs;
 
@@ -100,6 +102,10 @@ pub(super) struct RoomShown {
     created_at_ms: u64,
     /// `api` or `config`.
     source: &'static str,
+    /// What may be sent to it, where that is other than the origin's `[ingest_rules]`. Streams of the
+    /// configuration have that there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules: Option<StreamRulesConfig>,
 }
 
 /// `/v1/admin/rooms`.
@@ -209,11 +215,13 @@ impl House {
         let live = self.hubs.catalog().get(&room.name);
         let live = live.filter(|stream| !stream.is_ended());
         let started = live.as_ref().map(|stream| stream.started_at());
+        let rules = rules::own(&room);
         let (state, reason) = match self.directory.off(&room.name) {
             Some(reason) => (RoomState::Stopped, reason),
             None => (room.state, room.reason),
         };
         RoomShown {
+            rules,
             viewers: self.hubs.counts().viewers(&room.name).unwrap_or_default(),
             name: room.name,
             title: room.title,
@@ -281,6 +289,7 @@ impl From<Error> for Problem {
             Error::Invalid(Invalid::Name) => unprocessable("bad-name"),
             Error::Invalid(Invalid::Title) => unprocessable("bad-title"),
             Error::Invalid(Invalid::Reason) => unprocessable("bad-reason"),
+            Error::Invalid(Invalid::Rules) => unprocessable("bad-rules"),
             Error::Invalid(Invalid::Label) => unprocessable("bad-label"),
             Error::Invalid(Invalid::Events) => unprocessable("bad-events"),
             Error::Invalid(_) => unprocessable("bad-url"),

@@ -18,7 +18,17 @@ const STEP_MS_MAX: i64 = 5_000;
 const MENDED_AFTER: Duration = Duration::from_secs(10);
 
 /// What is done about a publisher that breaks a rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum RuleAction {
     /// It is told why, and sent away.
@@ -165,6 +175,20 @@ impl Watch {
             picture: None,
             broken: Vec::new(),
         }
+    }
+
+    /// Goes on under these rules. What was said about others is said no longer.
+    pub(super) fn hold_to(&mut self, rules: IngestRules) {
+        if self.rules == rules {
+            return;
+        }
+        let before = self.rules.bitrate.map(|rule| rule.over);
+        let over = rules.bitrate.map(|rule| rule.over);
+        if over != before {
+            self.bytes = Sum::over(over.unwrap_or(FRAME_RATE_SPAN));
+        }
+        self.rules = rules;
+        self.broken.clear();
     }
 
     /// The picture's size, from its configuration.

@@ -175,6 +175,13 @@ impl Stream {
         }
     }
 
+    /// From now on other rules hold for this publisher, if they are other.
+    pub(super) fn hold_to(&mut self, number: u64, rules: IngestRules) {
+        if let Some(session) = self.session(number) {
+            session.watch.hold_to(rules);
+        }
+    }
+
     /// What the kernel measured, and what has become of the rules. Once a second.
     pub(super) fn check(
         &mut self,

@@ -192,6 +192,10 @@ impl Connection {
         if now < self.next_check {
             return Ok(());
         }
+        if let Some(stream) = &self.stream {
+            // They may be others by now.
+            observer.hold_to(self.shared.rules_of(stream));
+        }
         self.next_check = now + CHECK_EVERY.min(self.shared.limits.picture_timeout);
         if let Some(breach) = observer.check(io.round_trip()) {
             return Err(CloseReason::Breach(breach));
@@ -250,7 +254,7 @@ impl Connection {
                     tls: self.peer.tls,
                     encoder: None,
                 };
-                let rules = self.shared.rules.of(stream);
+                let rules = self.shared.rules_of(stream);
                 self.observer = Some(self.shared.health.publish(stream, publisher, rules));
                 self.stream = Some(stream.to_owned());
                 self.publication = Some(publication);

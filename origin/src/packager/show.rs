@@ -265,7 +265,8 @@ impl Show {
             started_at: source.started_at,
             source: plan.describe(source),
         };
-        let stage = Box::new(Stage::new(&self.studio, info, &plan, source)?);
+        let begun = claim.begun.clone();
+        let stage = Box::new(Stage::new(&self.studio, (info, begun), &plan, source)?);
         self.studio.herald.live(&self.name, source.started_at);
         self.open(stage, Instant::now());
         Ok((plan, job))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use channels::Begun;
 use cmaf::{FrameRate, GridInput, GridPlan, MediaTime, Packager, TrackId, TrackKind, TrackSpec};
 use tokio::time::Instant;
 
@@ -50,10 +51,10 @@ impl Absence {
 }
 
 impl Stage {
-    /// For the first source of a stream.
+    /// For the first source of a stream, and what its publisher's key comes back with.
     pub(super) fn new(
         studio: &Studio,
-        info: StreamInfo,
+        info: (StreamInfo, Option<Begun>),
         plan: &Plan,
         source: &Source,
     ) -> Result<Self, BroadcastError> {
@@ -64,7 +65,7 @@ impl Stage {
 
     /// For a stream of another life of this process, whose publisher may come back.
     pub(super) fn revived(studio: &Studio, name: &str, live: Live) -> Result<Self, BroadcastError> {
-        let layout = live.layout;
+        let (layout, begun) = (live.layout, live.begun);
         // Until the source is known the packager only has to be there.
         let nominal = FrameRate {
             numerator: 30,
@@ -95,12 +96,12 @@ impl Stage {
                 passthrough: false,
             },
         };
-        Self::with(studio, info, layout, packager)
+        Self::with(studio, (info, begun), layout, packager)
     }
 
     fn with(
         studio: &Studio,
-        info: StreamInfo,
+        (info, begun): (StreamInfo, Option<Begun>),
         layout: Layout,
         packager: Packager,
     ) -> Result<Self, BroadcastError> {
@@ -108,6 +109,7 @@ impl Stage {
             title: info.title.clone(),
             started_at: info.started_at,
             layout: layout.clone(),
+            begun,
         };
         let start = studio.numbers.begin(&info.name, live, SystemTime::now());
         let metrics = studio.metrics.stream(&info.name);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use channels::Begun;
 use cmaf::VideoRange;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -81,6 +82,7 @@ impl Studio {
     pub fn begin(&self, claim: Claim) {
         let mut shows = self.shows.0.lock();
         let name = claim.stream.name.clone();
+        self.numbers.published(&name, claim.begun.clone());
         let claim = match shows.get(&name) {
             None => claim,
             Some(show) => match show.try_send(claim) {
@@ -159,8 +161,10 @@ impl Studio {
         })
     }
 
-    /// Goes on with the streams of another life of this process, if their publishers come back.
-    pub fn revive(&self) {
+    /// Goes on with the streams of another life of this process, if their publishers come back. Answers which
+    /// wait for a key that is good for one broadcast, and how long.
+    pub(crate) fn revive(&self) -> Vec<(String, Begun, Duration)> {
+        let mut expected = Vec::new();
         let left_behind = self.numbers.left_behind(SystemTime::now());
         let mut shows = self.shows.0.lock();
         for (name, live, age) in left_behind {
@@ -171,8 +175,11 @@ impl Studio {
             }
             let (sender, claims) = mpsc::channel(CLAIMS_MAX);
             let mut show = Show::new(self.clone(), name.clone(), claims);
+            let begun = live.begun.clone();
             match show.revive(&name, live, age) {
                 Ok(()) => {
+                    let grace = self.reconnect_grace.saturating_sub(age);
+                    expected.extend(begun.map(|begun| (name.clone(), begun, grace)));
                     shows.insert(name, sender);
                     self.tasks.spawn(show.run(None));
                 }
@@ -181,5 +188,6 @@ impl Studio {
                 }
             }
         }
+        expected
     }
 }

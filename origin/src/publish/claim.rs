@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use channels::Begun;
 use tokio::sync::watch;
 
 use super::tag::{self, Tags, TagsIn};
@@ -34,6 +35,8 @@ pub enum EndReason {
 pub struct Claim {
     /// Which stream.
     pub stream: StreamSettings,
+    /// What its key comes back with, if that is good for one broadcast.
+    pub(crate) begun: Option<Begun>,
     /// The media.
     pub tags: Tags,
     /// To tell the publisher why the stream ended; see [`Claim::end`].
@@ -47,6 +50,7 @@ impl Claim {
         let (sender, tags) = tag::queue();
         let claim = Self {
             stream,
+            begun: None,
             tags,
             verdict: watch::channel(None).0,
             goodbye: Arc::default(),

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use rtmp::flv::VideoBody;
 use tokio::sync::watch;
 
 use super::Held;
 use super::claim::EndReason;
-use super::tag::{PublishedTag, TagsIn};
+use super::tag::{PublishedBody, PublishedTag, TagsIn};
 
 /// A broadcaster's hold on its stream.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub struct Publication {
     pub(super) ended: watch::Receiver<Option<EndReason>>,
     pub(super) goodbye: Arc<AtomicBool>,
     pub(super) heard_ms: Arc<AtomicU64>,
+    pub(super) shows: Arc<AtomicBool>,
     pub(super) held: Held,
 }
 
@@ -33,6 +35,9 @@ impl Publication {
         }
         let now_ms = self.held.shared.now_ms();
         self.heard_ms.store(now_ms, Ordering::Relaxed);
+        if matches!(tag.body, PublishedBody::Video(VideoBody::Frame { .. })) {
+            self.shows.store(true, Ordering::Relaxed);
+        }
         if self.tags.send(tag).await {
             Ok(())
         } else {

@@ -2,8 +2,10 @@
 
 mod keys;
 mod members;
+mod once;
 mod openapi;
 mod rooms;
+mod rules;
 mod stop;
 mod studio;
 mod webhooks;

@@ -7,7 +7,7 @@ use super::{Channels, count};
 use crate::error::{Error, Refused};
 use crate::key::{PublishKey, random_id};
 use crate::limits::{KEYS_KEPT_MAX, KEYS_MAX};
-use crate::model::{Key, KeyState, NewKey, Room};
+use crate::model::{Begun, Key, NewKey, Room};
 
 const INSERT: &str = "INSERT INTO channels_keys (id, room, hash, label, created_ms, expires_ms, \
     last_used_ms, once, revoked) VALUES ($1, $2, $3, $4, $5, $6, NULL, $7, 0)";
@@ -109,8 +109,11 @@ impl Channels {
     /// The key that somebody shows, if it opens its room now. Found by its hash: how long that takes
     /// says nothing about how much of a key is right.
     ///
+    /// One that was used up ([`Key::is_used`]) is found, too: who remembers its broadcast may let it go on
+    /// ([`Self::use_key_again`]), and everybody else refuses it.
+    ///
     /// # Errors
-    /// [`Refused`].
+    /// [`Refused`], but not [`Refused::Used`].
     pub async fn find_key(&self, shown: &str, now_ms: u64) -> Result<(Key, Room), Error> {
         let hash = PublishKey::hash(shown);
         self.run((hash, now_ms), |tx, (hash, now_ms)| {
@@ -131,9 +134,27 @@ impl Channels {
     ///
     /// # Errors
     /// [`Refused`].
-    pub async fn use_key(&self, key: &Key, now_ms: u64) -> Result<(), Error> {
+    pub async fn use_key(&self, key: &Key, now_ms: u64) -> Result<Begun, Error> {
+        self.begin(key, None, now_ms).await
+    }
+
+    /// Goes on with a broadcast that a key began, though it is used up. That its publisher vanished, and not
+    /// long ago, is the caller's to know. Once: the next time it is shown what is answered here.
+    ///
+    /// # Errors
+    /// [`Refused`]: [`Refused::Used`] also if somebody else went on with it, or the room was stopped since.
+    pub async fn use_key_again(
+        &self,
+        key: &Key,
+        begun: Begun,
+        now_ms: u64,
+    ) -> Result<Begun, Error> {
+        self.begin(key, Some(begun), now_ms).await
+    }
+
+    async fn begin(&self, key: &Key, begun: Option<Begun>, now_ms: u64) -> Result<Begun, Error> {
         let (id, of) = (key.id.clone(), key.room.clone());
-        self.run((id, of, now_ms), |tx, (id, of, now_ms)| {
+        self.run((id, of, begun, now_ms), |tx, (id, of, begun, now_ms)| {
             Box::pin(async move {
                 let gone = |error| match error {
                     Error::UnknownRoom | Error::UnknownKey => Error::Refused(Refused::Revoked),
@@ -142,23 +163,39 @@ impl Channels {
                 let room = locked(tx, of).await.map_err(gone)?;
                 let key = by_id(tx, id).await.map_err(gone)?;
                 opens(&key, &room, *now_ms)?;
-                tx.execute(USE, &[id.as_str().into(), (*now_ms).into()])
+                let goes_on = begun.as_ref().is_some_and(|begun| {
+                    begun.key == key.id
+                        && Some(begun.used_ms) == key.last_used_ms
+                        && begun.stops == room.stops
+                });
+                if key.is_used() && !goes_on {
+                    return Err(Error::Refused(Refused::Used));
+                }
+                // Another number each time, whatever the clock does.
+                let used_ms = (*now_ms).max(key.last_used_ms.map_or(0, |last| last + 1));
+                tx.execute(USE, &[id.as_str().into(), used_ms.into()])
                     .await?;
-                Ok(())
+                Ok(Begun {
+                    key: id.clone(),
+                    used_ms,
+                    stops: room.stops,
+                })
             })
         })
         .await
     }
 }
 
-/// Why not, if not. That a key was good once is said to who has it, and to nobody else.
+/// Why not, if not; whether it is used up is another question. That a key was good once is said to who has
+/// it, and to nobody else.
 fn opens(key: &Key, room: &Room, now_ms: u64) -> Result<(), Error> {
-    match key.state(now_ms) {
-        KeyState::Active => is_open(room),
-        KeyState::Expired => Err(Error::Refused(Refused::Expired)),
-        KeyState::Revoked => Err(Error::Refused(Refused::Revoked)),
-        KeyState::Used => Err(Error::Refused(Refused::Used)),
+    if key.revoked {
+        return Err(Error::Refused(Refused::Revoked));
     }
+    if key.is_expired(now_ms) {
+        return Err(Error::Refused(Refused::Expired));
+    }
+    is_open(room)
 }
 
 async fn by_id(tx: &mut dyn Transaction, id: &str) -> Result<Key, Error> {

@@ -16,20 +16,21 @@ const COUNT: &str = "SELECT count(*) FROM channels_rooms";
 /// A room's stops begin where the version is, which no stop is ahead of: one that is made anew has more
 /// of them than the one before it of its name.
 const INSERT: &str = "INSERT INTO channels_rooms (name, title, owner, state, reason, source, \
-    created_ms, stops) VALUES ($1, $2, $3, 0, '', 0, $4, (SELECT version + 1 FROM channels_head)) \
+    created_ms, stops, rules) \
+    VALUES ($1, $2, $3, 0, '', 0, $4, (SELECT version + 1 FROM channels_head), $5) \
     ON CONFLICT (name) DO NOTHING";
 /// A room that the API made stays what it was, but for its title, once a configuration has it.
 const CONFIGURE: &str = "INSERT INTO channels_rooms (name, title, owner, state, reason, source, \
     created_ms, stops) VALUES ($1, $2, NULL, 0, '', 1, $3, (SELECT version + 1 FROM channels_head)) \
     ON CONFLICT (name) DO UPDATE SET title = excluded.title, source = 1";
-const ROOM: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by, cuts \
-    FROM channels_rooms WHERE name = $1";
-const ROOM_LOCKED: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by, cuts \
-    FROM channels_rooms WHERE name = $1 FOR UPDATE";
-const AFTER: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by, cuts \
-    FROM channels_rooms WHERE name > $1 ORDER BY name LIMIT $2";
+const ROOM: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by, cuts, \
+    rules FROM channels_rooms WHERE name = $1";
+const ROOM_LOCKED: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by, cuts, \
+    rules FROM channels_rooms WHERE name = $1 FOR UPDATE";
+const AFTER: &str = "SELECT name, title, owner, state, reason, source, created_ms, stops, stopped_by, cuts, \
+    rules FROM channels_rooms WHERE name > $1 ORDER BY name LIMIT $2";
 const VERSION: &str = "SELECT version FROM channels_head";
-const CHANGE: &str = "UPDATE channels_rooms SET title = $2, owner = $3 WHERE name = $1";
+const CHANGE: &str = "UPDATE channels_rooms SET title = $2, owner = $3, rules = $4 WHERE name = $1";
 const SET_OPEN: &str =
     "UPDATE channels_rooms SET state = 0, reason = '', stopped_by = 0 WHERE name = $1";
 const SET_STOPPED: &str = "UPDATE channels_rooms SET state = 1, reason = $2, stopped_by = $3, \
@@ -55,6 +56,7 @@ impl Channels {
                     new.title.as_str().into(),
                     owner.into(),
                     (*now_ms).into(),
+                    new.rules.as_str().into(),
                 ];
                 if tx.execute(INSERT, &values).await? == 0 {
                     return Err(Error::Taken);
@@ -168,10 +170,10 @@ impl Channels {
         Ok(room)
     }
 
-    /// Changes a title or an owner; answers the room as it was, and as it is.
+    /// Changes a title, an owner or rules; answers the room as it was, and as it is.
     ///
     /// # Errors
-    /// [`Error::UnknownRoom`]; [`Error::Configured`] for the title of a configured one.
+    /// [`Error::UnknownRoom`]; [`Error::Configured`] for the title or the rules of a configured one.
     pub async fn change_room(&self, name: &str, change: Change) -> Result<(Room, Room), Error> {
         change.check()?;
         self.run((name.to_owned(), change), |tx, (name, change)| {
@@ -182,10 +184,12 @@ impl Channels {
                 let mut after = before.clone();
                 after.title = change.title.clone().unwrap_or(after.title);
                 after.owner = change.owner.clone().unwrap_or(after.owner);
+                after.rules = change.rules.clone().unwrap_or(after.rules);
                 let values = [
                     name.as_str().into(),
                     after.title.as_str().into(),
                     after.owner.as_deref().into(),
+                    after.rules.as_str().into(),
                 ];
                 tx.execute(CHANGE, &values).await?;
                 tx.execute(COUNT_CHANGE, &[]).await?;
@@ -327,9 +331,9 @@ impl Channels {
     }
 }
 
-/// A configuration has the titles of its rooms.
+/// A configuration has the titles and rules of its rooms.
 fn changeable(room: &Room, change: &Change) -> Result<(), Error> {
-    if change.title.is_some() && room.source == Source::Config {
+    if (change.title.is_some() || change.rules.is_some()) && room.source == Source::Config {
         return Err(Error::Configured);
     }
     Ok(())
@@ -385,5 +389,6 @@ fn read(row: &Row) -> Result<Room, Error> {
         stops: row.number(7)?,
         stopped_by: By::of_number(row.number(8)?),
         cuts: row.number(9)?,
+        rules: row.text(10)?.to_owned(),
     })
 }

@@ -59,15 +59,75 @@ pub(crate) async fn one_that_is_good_once_is_used_once<K: Kit>(kit: K) {
     let mut used = 0;
     for task in tasks {
         match task.await.unwrap() {
-            Ok(()) => used += 1,
+            Ok(_) => used += 1,
             other => assert_eq!(refused(other), Refused::Used),
         }
     }
     assert_eq!(used, 1);
+    // Its encoder is known, and refused by whoever does not wait for it.
+    let (found, _) = channels.find_key(shown.expose(), NOW).await.unwrap();
+    assert!(found.is_used());
+    assert_eq!(found.state(NOW), KeyState::Used);
+}
+
+pub(crate) async fn one_that_is_good_once_comes_back_to_its_broadcast<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    room(&channels, "a").await;
+    let (shown, _) = key(&channels, "a", None, true).await;
+    let (key, _) = channels.find_key(shown.expose(), NOW).await.unwrap();
+    let first = channels.use_key(&key, NOW).await.unwrap();
+    // Two origins that remember the same: one of them goes on with it.
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let (channels, key, first) = (channels.clone(), key.clone(), first.clone());
+            tokio::spawn(async move { channels.use_key_again(&key, first, NOW).await })
+        })
+        .collect();
+    let mut goes_on = Vec::new();
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(begun) => goes_on.push(begun),
+            other => assert_eq!(refused(other), Refused::Used),
+        }
+    }
+    let [second] = &goes_on[..] else {
+        panic!("{goes_on:?}");
+    };
+    assert_ne!(second, &first);
+    // A clock that is set back is no reason.
+    let again = channels.use_key_again(&key, second.clone(), NOW - 9);
+    let third = again.await.unwrap();
+    assert!(third.used_ms > second.used_ms);
     assert_eq!(
-        refused(channels.find_key(shown.expose(), NOW).await),
-        Refused::Used
+        refused(channels.use_key(&key, NOW).await),
+        Refused::Used,
+        "it is no broadcast of its own"
     );
+    let last_used = channels.keys("a").await.unwrap()[0].last_used_ms;
+    assert_eq!(last_used, Some(third.used_ms));
+}
+
+pub(crate) async fn nobody_comes_back_with_a_key_that_is_no_longer_good<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    room(&channels, "a").await;
+    let (shown, id) = key(&channels, "a", Some(NOW + 10), true).await;
+    let (key, _) = channels.find_key(shown.expose(), NOW).await.unwrap();
+    let begun = channels.use_key(&key, NOW).await.unwrap();
+    let again = async |now_ms| {
+        let again = channels.use_key_again(&key, begun.clone(), now_ms);
+        refused(again.await)
+    };
+    assert_eq!(again(NOW + 10).await, Refused::Expired);
+    let expired = channels.find_key(shown.expose(), NOW + 10).await;
+    assert_eq!(refused(expired), Refused::Expired);
+    let stop = channels.stop_room("a", By::Staff, "enough".to_owned());
+    stop.await.unwrap();
+    let reason = "enough".to_owned();
+    assert_eq!(again(NOW).await, Refused::Stopped { reason });
+    channels.open_room("a", By::Staff).await.unwrap();
+    assert_eq!(again(NOW).await, Refused::Used, "the stop ended it");
+    channels.revoke_key("a", &id).await.unwrap();
+    assert_eq!(again(NOW).await, Refused::Revoked);
 }
 
 pub(crate) async fn keys_of_rooms_and_their_owner_are_taken_back<K: Kit>(kit: K) {
@@ -80,6 +140,7 @@ pub(crate) async fn keys_of_rooms_and_their_owner_are_taken_back<K: Kit>(kit: K)
     let change = Change {
         title: None,
         owner: Some(Some("u-1".to_owned())),
+        rules: None,
     };
     channels.change_room("b", change).await.unwrap();
     let (found, _) = channels.find_key(shown[0].expose(), NOW).await.unwrap();

@@ -53,10 +53,14 @@ database::suite! {
         a_stop_that_was_missed_can_be_seen
         whom_staff_stopped_staff_open
         pages_have_all
+        rules_are_kept_as_they_are_written
+        a_database_of_before_rules_is_taken_over
         everything_is_there_after_a_restart;
     keys:
         a_key_opens_its_room_until_it_does_not
         one_that_is_good_once_is_used_once
+        one_that_is_good_once_comes_back_to_its_broadcast
+        nobody_comes_back_with_a_key_that_is_no_longer_good
         keys_of_rooms_and_their_owner_are_taken_back
         keys_are_bounded_and_old_ones_forgotten
         a_stopped_room_opens_for_nobody;

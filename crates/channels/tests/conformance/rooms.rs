@@ -1,6 +1,6 @@
 //! Rooms.
 
-use channels::{By, Change, Error, NewRoom, Room, RoomState, Source};
+use channels::{By, Change, Error, Invalid, NewRoom, Room, RoomState, Source};
 
 use crate::{Kit, NOW, key, open, room};
 
@@ -13,6 +13,7 @@ pub(crate) async fn a_room_is_made_changed_stopped_and_deleted<K: Kit>(kit: K) {
     let change = Change {
         title: None,
         owner: Some(Some("u-1".to_owned())),
+        rules: None,
     };
     let (before, after) = channels.change_room("a", change).await.unwrap();
     assert_eq!((before.owner, after.owner.as_deref()), (None, Some("u-1")));
@@ -80,6 +81,7 @@ pub(crate) async fn a_configured_room_stays_what_it_is<K: Kit>(kit: K) {
     let change = Change {
         title: Some("Three".to_owned()),
         owner: None,
+        rules: None,
     };
     let refused = channels.change_room("demo", change).await;
     assert_eq!(refused, Err(Error::Configured));
@@ -173,4 +175,52 @@ pub(crate) async fn everything_is_there_after_a_restart<K: Kit>(kit: K) {
     let channels = open(&kit).await;
     let (found, of) = channels.find_key(shown.expose(), NOW).await.unwrap();
     assert_eq!((found.room, of.name), ("a".to_owned(), "a".to_owned()));
+}
+
+pub(crate) async fn rules_are_kept_as_they_are_written<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    let new = NewRoom::new("a".to_owned(), String::new(), None).unwrap();
+    let new = new.with_rules("{\"width_max\":1}".to_owned()).unwrap();
+    let made = channels.create_room(new, NOW).await.unwrap();
+    assert_eq!(made.rules, "{\"width_max\":1}");
+    let change = |rules: &str| Change {
+        rules: Some(rules.to_owned()),
+        ..Change::default()
+    };
+    let title = Change {
+        title: Some("A".to_owned()),
+        ..Change::default()
+    };
+    let (_, after) = channels.change_room("a", title).await.unwrap();
+    assert_eq!(after.rules, made.rules, "left as they were");
+    let version = channels.version().await.unwrap();
+    let (before, after) = channels.change_room("a", change("")).await.unwrap();
+    assert_eq!((before.rules, after.rules.as_str()), (made.rules, ""));
+    assert!(channels.version().await.unwrap() > version);
+    for rules in ["two\nlines", &"x".repeat(2_049)] {
+        let refused = channels.change_room("a", change(rules)).await;
+        assert_eq!(refused, Err(Error::Invalid(Invalid::Rules)));
+    }
+    let demo = vec![("demo".to_owned(), String::new())];
+    channels.configure(demo, NOW).await.unwrap();
+    let refused = channels.change_room("demo", change("{}")).await;
+    assert_eq!(refused, Err(Error::Configured));
+    channels.close().await;
+    let channels = open(&kit).await;
+    assert_eq!(channels.room("a").await.unwrap().rules, "");
+}
+
+pub(crate) async fn a_database_of_before_rules_is_taken_over<K: Kit>(kit: K) {
+    let channels = open(&kit).await;
+    room(&channels, "a").await;
+    let (shown, _) = key(&channels, "a", None, true).await;
+    channels.close().await;
+    // As the version before left it.
+    kit.sql("ALTER TABLE channels_rooms DROP COLUMN rules");
+    kit.sql("DELETE FROM channels_migrations WHERE version = 6");
+    let channels = open(&kit).await;
+    let (found, of) = channels.find_key(shown.expose(), NOW).await.unwrap();
+    assert_eq!((of.title.as_str(), of.rules.as_str()), ("A", ""));
+    channels.use_key(&found, NOW).await.unwrap();
+    assert_eq!(kit.sql("SELECT max(version) FROM channels_migrations"), "6");
 }

@@ -6,16 +6,24 @@ use std::sync::Arc;
 use channels::{Channels, Error, Room, RoomState, Snapshot};
 use parking_lot::RwLock;
 
+use super::rules;
+use crate::config::IngestRulesConfig;
+use crate::health::IngestRules;
+
 /// All rooms as they were a moment ago. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     known: Arc<RwLock<Known>>,
+    /// `[ingest_rules]`, over which rooms have their own.
+    everywhere: Arc<IngestRulesConfig>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     version: u64,
     rooms: HashMap<String, Room>,
+    /// What may be sent to those that have rules of their own.
+    rules: HashMap<String, IngestRules>,
     /// Rooms that were stopped here, until the store has it.
     off: HashMap<String, Off>,
 }
@@ -46,6 +54,24 @@ pub(super) struct Changes {
 }
 
 impl Directory {
+    /// Of no rooms yet.
+    pub(super) fn under(everywhere: IngestRulesConfig) -> Self {
+        Self {
+            known: Arc::default(),
+            everywhere: Arc::new(everywhere),
+        }
+    }
+
+    /// What holds in rooms that have no rules of their own.
+    pub(super) fn everywhere(&self) -> &IngestRulesConfig {
+        &self.everywhere
+    }
+
+    /// What may be sent to a room that has rules of its own.
+    pub(crate) fn rules(&self, name: &str) -> Option<IngestRules> {
+        self.known.read().rules.get(name).copied()
+    }
+
     /// Whether a room is open; `None`: it is not known.
     pub(crate) fn state(&self, name: &str) -> Option<RoomState> {
         let known = self.known.read();
@@ -113,6 +139,28 @@ impl Directory {
         Ok(self.replace(store.snapshot().await?))
     }
 
+    /// The rules of rooms. Those that were known are not read again: what is wrong with them is said once.
+    fn held_to(
+        &self,
+        rooms: &HashMap<String, Room>,
+        before: &HashMap<String, Room>,
+        known: &HashMap<String, IngestRules>,
+    ) -> HashMap<String, IngestRules> {
+        let with_own = rooms.values().filter(|room| !room.rules.is_empty());
+        let held = with_own.filter_map(|room| {
+            let was = before.get(&room.name);
+            let is_known =
+                was.is_some_and(|was| (&was.rules, was.source) == (&room.rules, room.source));
+            let rules = if is_known {
+                known.get(&room.name).copied()
+            } else {
+                rules::holding(room, &self.everywhere)
+            };
+            Some((room.name.clone(), rules?))
+        });
+        held.collect()
+    }
+
     /// An older snapshot, of somebody who was slower, changes nothing.
     fn replace(&self, snapshot: Snapshot) -> Changes {
         let mut known = self.known.write();
@@ -123,7 +171,10 @@ impl Directory {
         let named = |room: Room| (room.name.clone(), room);
         let rooms = snapshot.rooms.into_iter().map(named).collect();
         let before = std::mem::replace(&mut known.rooms, rooms);
-        let Known { rooms, off, .. } = &mut *known;
+        let Known {
+            rooms, rules, off, ..
+        } = &mut *known;
+        *rules = self.held_to(rooms, &before, rules);
         off.retain(|name, off| {
             let room = rooms.get(name);
             room.is_some_and(|room| room.state == RoomState::Open && room.stops <= off.stops)
@@ -188,6 +239,7 @@ mod tests {
             stops: *stops,
             stopped_by: None,
             cuts: 0,
+            rules: String::new(),
         };
         Snapshot {
             version,
@@ -275,5 +327,34 @@ mod tests {
         assert!(at(1, 5).is_empty(), "nobody has published yet");
         assert_eq!(at(2, 6), ["a"]);
         assert!(at(3, 6).is_empty());
+    }
+
+    #[test]
+    fn a_rooms_own_rules_hold_over_those_of_all_and_alone_if_they_do_not_fit() {
+        let everywhere = IngestRulesConfig {
+            keyframe_interval_max_seconds: 4.0,
+            frame_rate_max: 60.0,
+            ..IngestRulesConfig::default()
+        };
+        let directory = Directory::under(everywhere);
+        let held = |version, rules: &str, source| {
+            let mut snapshot = snapshot(version, &[("a", RoomState::Open, 1)]);
+            snapshot.rooms[0].rules = rules.to_owned();
+            snapshot.rooms[0].source = source;
+            directory.replace(snapshot);
+            directory.rules("a")
+        };
+        let fit = r#"{"keyframe_interval_min_seconds":1.0}"#;
+        let rules = held(1, fit, Source::Api).unwrap();
+        let limits = (rules.keyframe_interval_min, rules.frame_rate);
+        assert_eq!(limits.0.unwrap().value.as_secs(), 1);
+        assert_eq!(limits.1.unwrap().value.round() as u32, 60);
+        assert_eq!(held(2, fit, Source::Api), Some(rules));
+        assert_eq!(held(3, fit, Source::Config), None, "it has its own");
+        assert_eq!(held(4, "", Source::Api), None);
+        // Written under another configuration, or by another Weir.
+        for unfit in [r#"{"keyframe_interval_min_seconds":9.0}"#, r#"{"x":1}"#] {
+            assert_eq!(held(5, unfit, Source::Api), None, "{unfit}");
+        }
     }
 }

@@ -18,19 +18,19 @@ pub(super) fn role(room: &str) -> Result<(Named, Role), Problem> {
     Ok((room, role))
 }
 
-/// Changes a title, or whose room it is: `to` is what becomes of the owner, if anything. Whether anything
-/// is otherwise, and the room.
+/// Changes what is said of it in `change`, or whose room it is: `to` is what becomes of the owner, if anything.
+/// Whether anything is otherwise, and the room.
 pub(super) async fn change(
     desk: &Desk,
     room: &str,
-    title: Option<String>,
+    change: Change,
     to: Option<Option<UserId>>,
 ) -> Result<(bool, Room), Problem> {
     let store = &desk.house.store;
     let owner = to.as_ref();
     let change = Change {
-        title,
         owner: owner.map(|to| to.as_ref().map(ToString::to_string)),
+        ..change
     };
     // What would be refused is refused before anybody's role changes.
     let before = store.may_change(room, &change).await?;

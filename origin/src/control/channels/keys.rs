@@ -31,7 +31,8 @@ pub(in crate::control) struct KeyAsk {
     /// Seconds; for ever if it is left out.
     #[serde(default)]
     expires_in: Option<u64>,
-    /// Whether it is good for one broadcast only.
+    /// Whether it is good for one broadcast only: its encoder may come back to it as long as the stream
+    /// waits for one that vanished.
     #[serde(default)]
     once: bool,
 }

@@ -39,7 +39,7 @@ impl Opened {
         let store = store.map_err(ControlError::Channels)?;
         let configured = settings.configured.clone();
         store.configure(configured, unix_ms()).await?;
-        let directory = Directory::default();
+        let directory = Directory::under(settings.rules.clone());
         directory.read(&store).await?;
         Ok(Self {
             store,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ::accounts::UserId;
-use ::channels::{By, Error, NewRoom, Room};
+use ::channels::{By, Change, Error, NewRoom, Room};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{Ask, RoomShown, handover};
 use crate::caller::{Actor, IdempotencyKey};
 use crate::clock::unix_ms;
+use crate::config::StreamRulesConfig;
 use crate::control::Desk;
 use crate::control::people::detached;
 use crate::control::problem::{Checked, Problem};
@@ -36,6 +37,9 @@ pub(in crate::control) struct RoomAsk {
     /// A user id; they become `broadcaster` of the room.
     #[serde(default)]
     owner: Option<String>,
+    /// What may be sent to it, where that is other than the origin's `[ingest_rules]`.
+    #[serde(default)]
+    rules: StreamRulesConfig,
 }
 
 /// What is changed; what is left out stays. An empty owner is nobody.
@@ -44,6 +48,8 @@ pub(in crate::control) struct RoomAsk {
 pub(in crate::control) struct RoomChange {
     title: Option<String>,
     owner: Option<String>,
+    /// All of its rules, in place of those that it had; `{}`: none of its own. They hold at once.
+    rules: Option<StreamRulesConfig>,
 }
 
 /// Why a room is stopped.
@@ -106,7 +112,10 @@ pub(super) async fn create(
     let work = async move {
         let owner = owner(ask.owner)?;
         let named = owner.as_ref().map(ToString::to_string);
-        let new = NewRoom::new(ask.name, ask.title, named).map_err(Error::from)?;
+        let rules = desk.house.directory.written(&ask.rules)?;
+        let new = NewRoom::new(ask.name, ask.title, named);
+        let new = new.and_then(|new| new.with_rules(rules));
+        let new = new.map_err(Error::from)?;
         let given = handover::role(new.name())?;
         if let Some(owner) = &owner {
             // Before anything is there of the room.
@@ -124,7 +133,7 @@ pub(super) async fn create(
             }
         }
         desk.house.refresh_or_later().await;
-        let details = json!({ "title": room.title, "owner": room.owner });
+        let details = json!({ "title": room.title, "owner": room.owner, "rules": ask.rules });
         desk.log_room(&actor, "room-create", &room.name, details)
             .await;
         Ok((StatusCode::CREATED, shown(&desk, room)))
@@ -163,14 +172,19 @@ pub(super) async fn change(
     Checked(Path(room)): Checked<Path<String>>,
     Checked(Json(ask)): Checked<Json<RoomChange>>,
 ) -> Result<Json<RoomShown>, Problem> {
-    let mut details = json!({ "title": ask.title, "owner": ask.owner });
+    let mut details = json!({ "title": ask.title, "owner": ask.owner, "rules": ask.rules });
     let to = match ask.owner {
         None => None,
         Some(id) => Some(owner(Some(id).filter(|id| !id.is_empty()))?),
     };
-    let title = ask.title;
+    let rules = ask.rules.map(|own| desk.house.directory.written(&own));
+    let change = Change {
+        title: ask.title,
+        rules: rules.transpose()?,
+        owner: None,
+    };
     detached(async move {
-        let changed = handover::change(&desk, &room, title, to).await;
+        let changed = handover::change(&desk, &room, change, to).await;
         match &changed {
             Ok((is_new, _)) if !is_new => {}
             Err(problem) if !problem.is_ours() => {}

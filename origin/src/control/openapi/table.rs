@@ -122,7 +122,7 @@ fn rooms() -> Vec<Route> {
         get("/admin/rooms", Staff, "Rooms by name").query(&["after", "limit"]).gives::<Rooms>(200),
         post("/admin/rooms", Staff, "Makes a room").asks::<RoomAsk>().gives::<RoomShown>(201).again(),
         get("/admin/rooms/{room}", Staff, "A room").gives::<RoomShown>(200),
-        patch("/admin/rooms/{room}", Staff, "Changes title or owner").asks::<RoomChange>().gives::<RoomShown>(200),
+        patch("/admin/rooms/{room}", Staff, "Changes title, owner or rules").asks::<RoomChange>().gives::<RoomShown>(200),
         delete("/admin/rooms/{room}", Staff, "Deletes a room that the API made; who is there is cut off"),
         post("/admin/rooms/{room}/start", Staff, "Lets publishers and viewers in again").gives::<RoomShown>(200),
         post("/admin/rooms/{room}/stop", Staff, "Cuts publisher and viewers off, until start").asks::<StopAsk>().gives::<RoomShown>(200),

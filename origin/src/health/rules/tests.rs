@@ -98,6 +98,36 @@ fn too_much_is_said_once_and_once_that_it_is_over() {
 }
 
 #[test]
+fn rules_that_change_hold_from_then_on() {
+    let mut sender = Sender::new(bitrate(4_000.0));
+    sender.send(30, 6_000, 60);
+    assert_eq!(sender.said().len(), 1);
+    // The same again is nothing new.
+    sender.watch.hold_to(bitrate(4_000.0));
+    sender.send(30, 6_000, 60);
+    assert_eq!(sender.said().len(), 1);
+    sender.watch.hold_to(bitrate(8_000.0));
+    assert_eq!(sender.watch.broken().count(), 0);
+    sender.send(30, 6_000, 60);
+    assert_eq!(sender.said().len(), 1);
+    // What was a warning cuts now, though it was broken before.
+    sender.watch.hold_to(bitrate(4_000.0));
+    sender.send(1, 6_000, 60);
+    let mut cuts = bitrate(4_000.0);
+    if let Some(rule) = &mut cuts.bitrate {
+        rule.max_kbps.action = RuleAction::Cut;
+        rule.over = Duration::from_secs(2);
+    }
+    sender.watch.hold_to(cuts);
+    sender.send(4, 6_000, 60);
+    let Some((_, Change::Broken(breach))) = sender.changes.last() else {
+        panic!("{:?}", sender.changes);
+    };
+    assert_eq!(breach.action, RuleAction::Cut);
+    assert!(breach.words.contains("over 2 s"), "{breach}");
+}
+
+#[test]
 fn a_peak_within_the_average_is_good() {
     let mut sender = Sender::new(bitrate(4_000.0));
     for _ in 0..20 {

@@ -55,25 +55,6 @@ async fn a_key_that_opens_nothing_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn one_that_is_good_once_is_used_once() {
-    let origin = Setup::new().encoder().start().await;
-    origin.create("kitchen").await;
-    let made = origin
-        .key("kitchen", json!({ "once": true, "expires_in": 3600 }))
-        .await;
-    assert!(made.body["expires_at_ms"].is_u64());
-    let key = made.text("/key");
-    let first = Publisher::start(&origin.publish_url(key), 30);
-    origin.live("kitchen").await;
-    drop(first);
-    let said = origin.refused(key).await;
-    assert!(said.contains("good for one broadcast"), "{said}");
-    let keys = "/v1/admin/rooms/kitchen/keys";
-    let list = origin.operate(operator(Method::GET, keys)).await.is(200);
-    assert_eq!(list.text("/keys/0/state"), "used");
-}
-
-#[tokio::test]
 async fn keys_have_limits_and_the_same_again_is_the_same_key() {
     let origin = Origin::start().await;
     origin.create("kitchen").await;
