@@ -232,6 +232,11 @@ impl StreamHealth {
         self.stream.lock().made(now, rung, dts_ms);
     }
 
+    /// The first so many rungs (of [`SourceInfo::rungs`]) are left out for the load; 0: none any more.
+    pub fn shed(&self, rungs: usize) {
+        self.stream.lock().shed(rungs);
+    }
+
     /// A part can be fetched; `arrival` is when its last source frame came.
     pub fn part(&self, msn: u64, arrival: Option<Instant>) {
         let now = Instant::now();

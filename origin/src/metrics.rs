@@ -120,6 +120,7 @@ pub struct StreamMetrics {
 pub struct TranscodeMetrics {
     stream: String,
     all: PerStream,
+    health: StreamHealth,
     restarts: IntCounter,
     lag: prometheus::Gauge,
 }
@@ -336,6 +337,7 @@ impl StreamMetrics {
         TranscodeMetrics {
             stream: self.stream.clone(),
             all: self.all.clone(),
+            health: self.health.clone(),
             restarts: self.all.restarts.with_label_values(&[&self.stream]),
             lag: self.all.lag.with_label_values(&[&self.stream]),
         }
@@ -392,6 +394,7 @@ impl TranscodeMetrics {
         self.all.ladder_changes.with_label_values(&labels).inc();
         self.shed_gauge()
             .set(i64::try_from(shed).unwrap_or(i64::MAX));
+        self.health.shed(shed);
     }
 
     fn shed_gauge(&self) -> IntGauge {

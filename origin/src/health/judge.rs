@@ -55,7 +55,7 @@ pub enum Cause {
     AudioStopped,
     /// Sound and picture arrive apart.
     AvOffset,
-    /// A rung of the ladder is behind.
+    /// A rung of the ladder is behind, or left out because it was.
     EncoderSlow,
     /// Frames are missing.
     FramesMissing,
@@ -364,10 +364,18 @@ fn of_sound(reading: &Reading, is: &mut impl FnMut(Cause, Option<State>, String)
 }
 
 fn of_making(reading: &Reading, is: &mut impl FnMut(Cause, Option<State>, String)) {
-    if let Some(rung) = reading.slowest_rung() {
+    let behind = reading.slowest_rung().and_then(|rung| {
         let (name, lag) = (&rung.name, rung.lag_ms);
-        let words = format!("{name} is {lag:.0} ms behind");
-        is(Cause::EncoderSlow, beyond(lag, 1_000.0, 2_500.0), words);
+        let state = beyond(lag, 1_000.0, 2_500.0)?;
+        Some((state, format!("{name} is {lag:.0} ms behind")))
+    });
+    let left_out = (!reading.left_out.is_empty()).then(|| {
+        let names = reading.left_out.join(", ");
+        let words = format!("left out, as ffmpeg cannot keep up with all: {names}");
+        (State::Degraded, words)
+    });
+    if let Some((state, words)) = behind.into_iter().chain(left_out).max_by_key(|it| it.0) {
+        is(Cause::EncoderSlow, Some(state), words);
     }
     if let Some(p99) = reading.latency_p99_ms {
         let words = format!("one part of a hundred takes {p99:.0} ms from its last frame");

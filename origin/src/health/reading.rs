@@ -25,7 +25,10 @@ pub(super) struct Reading {
     pub(super) round_trip_ms: Option<f64>,
     pub(super) latency_p50_ms: Option<f64>,
     pub(super) latency_p99_ms: Option<f64>,
+    /// Those that are made.
     pub(super) rungs: Vec<RungReading>,
+    /// The names of those that are not, for the load.
+    pub(super) left_out: Vec<String>,
 }
 
 /// A rung of the ladder at a moment.

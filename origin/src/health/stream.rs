@@ -68,6 +68,8 @@ pub(super) struct Stream {
     totals: Totals,
     taken_ms: Option<i64>,
     rungs: Vec<Rung>,
+    /// So many of them, from the first on, are left out.
+    shed: usize,
     msn: Option<u64>,
     latency: Quantiles,
     judge: Judge,
@@ -106,6 +108,7 @@ impl Stream {
             totals: Totals::default(),
             taken_ms: None,
             rungs: Vec::new(),
+            shed: 0,
             msn: None,
             latency: Quantiles::over(MAKING_SPAN),
             judge: Judge::default(),
@@ -207,6 +210,7 @@ impl Stream {
                 made: Sum::over(MAKING_SPAN),
             })
             .collect();
+        self.shed = 0;
         self.source = Some(source);
         self.is_packaged = true;
         self.over = None;
@@ -243,6 +247,16 @@ impl Stream {
         }
     }
 
+    /// The first so many rungs are left out: nothing is made of them, and they are behind nothing.
+    pub(super) fn shed(&mut self, rungs: usize) {
+        // Also what comes back begins anew.
+        for rung in self.rungs.iter_mut().take(rungs.max(self.shed)) {
+            rung.made_ms = None;
+            rung.made.clear();
+        }
+        self.shed = rungs;
+    }
+
     /// A part is there: so long after its last frame was.
     pub(super) fn part(&mut self, now: Duration, msn: u64, latency: Option<Duration>) {
         self.msn = self.msn.max(Some(msn));
@@ -268,7 +282,8 @@ impl Stream {
     fn read(&mut self, now: Duration) -> Reading {
         let latency = self.latency.p50_p99(now);
         let taken_ms = self.taken_ms;
-        let rungs = self.rungs.iter().map(|rung| RungReading {
+        let (left_out, made) = self.rungs.split_at(self.shed.min(self.rungs.len()));
+        let rungs = made.iter().map(|rung| RungReading {
             name: rung.name.clone(),
             speed: rung.made.per_second(now),
             lag_ms: lag_ms(taken_ms, rung.made_ms),
@@ -278,6 +293,7 @@ impl Stream {
             latency_p50_ms: latency.map(|(p50, _)| p50),
             latency_p99_ms: latency.map(|(_, p99)| p99),
             rungs: rungs.collect(),
+            left_out: left_out.iter().map(|rung| rung.name.clone()).collect(),
             ..Reading::default()
         };
         if let Some(session) = &self.session {
