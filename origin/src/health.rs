@@ -171,7 +171,7 @@ impl Healths {
         let mut streams = self.shared.streams.lock();
         let mut over: Vec<(Duration, String)> = streams
             .iter()
-            .filter_map(|(name, stream)| Some((stream.lock().over()?, name.clone())))
+            .filter_map(|(name, stream)| Some((stream.lock().idle_since()?, name.clone())))
             .collect();
         over.sort_unstable();
         let excess = over.len().saturating_sub(OVER_MAX);

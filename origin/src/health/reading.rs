@@ -85,6 +85,16 @@ impl History {
         self.moments.push_back(reading);
     }
 
+    /// Of so many moments nothing is known.
+    pub(super) fn skip(&mut self, moments: u64) {
+        if !self.moments.is_empty() {
+            let moments = usize::try_from(moments).unwrap_or(MOMENTS_MAX);
+            for _ in 0..moments.min(MOMENTS_MAX) {
+                self.push(Reading::default());
+            }
+        }
+    }
+
     pub(super) fn newest(&self) -> Option<&Reading> {
         self.moments.back()
     }

@@ -74,8 +74,12 @@ pub(super) struct Stream {
     latency: Quantiles,
     judge: Judge,
     history: History,
+    /// When the newest figures were taken.
+    read_at: Duration,
     /// Since when nobody publishes and nothing is packaged.
     over: Option<Duration>,
+    /// When somebody last asked for it, to make something of it.
+    touched: Duration,
 }
 
 /// One publisher's time.
@@ -113,7 +117,9 @@ impl Stream {
             latency: Quantiles::over(MAKING_SPAN),
             judge: Judge::default(),
             history: History::default(),
+            read_at: now,
             over: Some(now),
+            touched: now,
         }
     }
 
@@ -124,11 +130,8 @@ impl Stream {
         publisher: Publisher,
         rules: IngestRules,
     ) -> u64 {
-        if self.over.is_some() {
-            self.began = now;
-        }
+        self.begin(now);
         self.sessions += 1;
-        self.over = None;
         self.session = Some(Session {
             number: self.sessions,
             began: now,
@@ -213,7 +216,7 @@ impl Stream {
         self.shed = 0;
         self.source = Some(source);
         self.is_packaged = true;
-        self.over = None;
+        self.begin(now);
     }
 
     /// Packaging ends.
@@ -276,6 +279,7 @@ impl Stream {
         };
         let state = self.judge.judge(now, &reading, &broken);
         self.history.push(reading);
+        self.read_at = now;
         state
     }
 
@@ -315,11 +319,14 @@ impl Stream {
         reading
     }
 
-    /// What is over is so from now on: somebody has just asked for it.
+    /// Somebody is about to make something of it: what is over is kept for as long again.
     pub(super) fn touch(&mut self, now: Duration) {
-        if self.over.is_some() {
-            self.over = Some(now);
-        }
+        self.touched = now;
+    }
+
+    /// From when on what is over is of no use to anybody; `None` while it is not.
+    pub(super) fn idle_since(&self) -> Option<Duration> {
+        Some(self.over?.max(self.touched))
     }
 
     /// Since when it is over; `None` while somebody publishes or something is packaged.
@@ -349,6 +356,11 @@ impl Stream {
         Some((&session.publisher, session.began))
     }
 
+    /// When the newest figures were taken.
+    pub(super) fn read_at(&self) -> Duration {
+        self.read_at
+    }
+
     pub(super) fn began(&self) -> Duration {
         self.began
     }
@@ -369,6 +381,15 @@ impl Stream {
     fn session(&mut self, number: u64) -> Option<&mut Session> {
         let session = self.session.as_mut();
         session.filter(|session| session.number == number)
+    }
+
+    /// It is not over, or not any more; nobody has looked at it meanwhile.
+    fn begin(&mut self, now: Duration) {
+        if self.over.take().is_some() {
+            self.began = now;
+            let passed = now.saturating_sub(self.read_at).as_secs();
+            self.history.skip(passed);
+        }
     }
 
     fn settle(&mut self, now: Duration) {
