@@ -32,7 +32,7 @@ const DISCONTINUITY_SECONDS: u64 = 3_600;
 const AHEAD: u64 = 16;
 /// A record that was not touched for longer does not bind: the clock does too.
 const FRESH: Duration = Duration::from_secs(600);
-/// Records on disk; beyond them those go first that were not touched for longest.
+/// Records kept; beyond them those that have ended go first that were not touched for longest.
 const RECORDS_MAX: usize = 10_000;
 
 /// The numbers of all streams. Clones share them.
@@ -130,6 +130,7 @@ impl Numbers {
             live: Some(live),
         };
         records.insert(stream.to_owned(), record);
+        forget(&mut records);
         drop(records);
         self.shared.changed.notify_one();
         Start {
@@ -213,11 +214,7 @@ impl Numbers {
     }
 
     async fn write(&self, file: &File) {
-        let records = {
-            let mut records = self.shared.records.lock();
-            forget(&mut records);
-            records.clone()
-        };
+        let records = self.shared.records.lock().clone();
         // A stream goes on all the same: numbers from the clock are what a full disk leaves.
         if let Err(error) = file.write(records).await {
             tracing::error!(%error, "the numbers of streams cannot be kept");
@@ -338,6 +335,17 @@ mod tests {
         again.give_up("demo");
         assert_eq!(again.left_behind(at(15)), []);
         assert_eq!(again.begin("demo", live(), at(15)), end);
+    }
+
+    #[test]
+    fn records_that_nobody_writes_are_bounded_too() {
+        let numbers = Numbers::open(None).unwrap();
+        for n in 0..RECORDS_MAX as u64 + 10 {
+            let stream = format!("s{n}");
+            let start = numbers.begin(&stream, live(), at(n));
+            numbers.leave(&stream, start, false, at(n));
+        }
+        assert_eq!(numbers.shared.records.lock().len(), RECORDS_MAX);
     }
 
     #[test]
