@@ -43,7 +43,8 @@ pub struct Numbers {
 
 #[derive(Debug)]
 struct Shared {
-    file: Option<File>,
+    /// Whoever writes holds it: an orderly end writes while what it has just stopped may still be at it.
+    file: Option<Mutex<File>>,
     records: Mutex<BTreeMap<String, Record>>,
     /// Something is to be written.
     changed: Notify,
@@ -92,7 +93,7 @@ impl Numbers {
         };
         Ok(Self {
             shared: Arc::new(Shared {
-                file,
+                file: file.map(Mutex::new),
                 records: Mutex::new(records),
                 changed: Notify::new(),
             }),
@@ -197,28 +198,36 @@ impl Numbers {
 
     /// Writes what changes until it is dropped. Where nothing is kept it waits for ever.
     pub async fn keep(self) {
-        let Some(file) = self.shared.file.clone() else {
+        if !self.is_durable() {
             return std::future::pending().await;
-        };
+        }
         loop {
             self.shared.changed.notified().await;
-            self.write(&file).await;
+            self.flush().await;
         }
     }
 
     /// Writes what is left.
     pub async fn flush(&self) {
-        if let Some(file) = self.shared.file.clone() {
-            self.write(&file).await;
-        }
-    }
-
-    async fn write(&self, file: &File) {
-        let records = self.shared.records.lock().clone();
+        let shared = Arc::clone(&self.shared);
+        let written = tokio::task::spawn_blocking(move || shared.write());
+        let written = written.await.map_err(std::io::Error::other);
         // A stream goes on all the same: numbers from the clock are what a full disk leaves.
-        if let Err(error) = file.write(records).await {
+        if let Err(error) = written.flatten() {
             tracing::error!(%error, "the numbers of streams cannot be kept");
         }
+    }
+}
+
+impl Shared {
+    /// Writes the records as they are once it is its turn, so that the last to write writes the newest.
+    fn write(&self) -> std::io::Result<()> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let file = file.lock();
+        let records = self.records.lock().clone();
+        file.write(records)
     }
 }
 
@@ -317,6 +326,23 @@ mod tests {
             assert!(goes_on.msn.value() <= used.msn.value() + AHEAD);
             assert!(goes_on.discontinuity_sequence > used.discontinuity_sequence);
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn whoever_writes_at_once_writes_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let numbers = Numbers::open(Some(directory.path())).unwrap();
+        let mut writers = tokio::task::JoinSet::new();
+        for n in 0..40 {
+            let numbers = numbers.clone();
+            writers.spawn(async move {
+                numbers.begin(&"s".repeat(40 - n), live(), at(0));
+                numbers.flush().await;
+            });
+        }
+        writers.join_all().await;
+        let again = Numbers::open(Some(directory.path())).unwrap();
+        assert_eq!(again.left_behind(at(0)).len(), 40);
     }
 
     #[tokio::test]
