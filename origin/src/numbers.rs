@@ -227,7 +227,12 @@ impl Shared {
         };
         let file = file.lock();
         let records = self.records.lock().clone();
-        file.write(records)
+        let written = file.write(records);
+        if written.is_err() {
+            // What is there falls behind what is listed from here on, and would bind the next life to it.
+            file.remove();
+        }
+        written
     }
 }
 
@@ -343,6 +348,24 @@ mod tests {
         writers.join_all().await;
         let again = Numbers::open(Some(directory.path())).unwrap();
         assert_eq!(again.left_behind(at(0)).len(), 40);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_could_not_be_kept_up_binds_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let numbers = Numbers::open(Some(directory.path())).unwrap();
+        let mut used = numbers.begin("demo", live(), at(0));
+        numbers.flush().await;
+        // As a full disk would have it: nothing more can be written.
+        std::fs::create_dir(directory.path().join("numbers.json.new")).unwrap();
+        for second in 1..300 {
+            used = next(used.msn.value() + 1, used.discontinuity_sequence);
+            numbers.reach("demo", used.msn, used.discontinuity_sequence, at(second));
+            numbers.flush().await;
+        }
+        let again = Numbers::open(Some(directory.path())).unwrap();
+        let goes_on = again.begin("demo", live(), at(301));
+        assert!(goes_on.msn > used.msn, "{goes_on:?} {used:?}");
     }
 
     #[tokio::test]

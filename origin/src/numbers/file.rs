@@ -75,6 +75,11 @@ impl File {
             None => Ok(()),
         }
     }
+
+    /// Takes it away. Where even that cannot be done nothing can: whoever could not write has said so.
+    pub(super) fn remove(&self) {
+        drop(std::fs::remove_file(&self.path));
+    }
 }
 
 #[cfg(test)]
