@@ -171,7 +171,7 @@ impl Healths {
         let mut streams = self.shared.streams.lock();
         let mut over: Vec<(Duration, String)> = streams
             .iter()
-            .filter_map(|(name, stream)| Some((stream.lock().over()?, name.clone())))
+            .filter_map(|(name, stream)| Some((stream.lock().idle_since()?, name.clone())))
             .collect();
         over.sort_unstable();
         let excess = over.len().saturating_sub(OVER_MAX);
@@ -230,6 +230,11 @@ impl StreamHealth {
     pub fn made(&self, rung: usize, dts_ms: i64) {
         let now = self.now();
         self.stream.lock().made(now, rung, dts_ms);
+    }
+
+    /// The first so many rungs (of [`SourceInfo::rungs`]) are left out for the load; 0: none any more.
+    pub fn shed(&self, rungs: usize) {
+        self.stream.lock().shed(rungs);
     }
 
     /// A part can be fetched; `arrival` is when its last source frame came.

@@ -120,6 +120,7 @@ pub struct StreamMetrics {
 pub struct TranscodeMetrics {
     stream: String,
     all: PerStream,
+    health: StreamHealth,
     restarts: IntCounter,
     lag: prometheus::Gauge,
 }
@@ -331,14 +332,17 @@ impl StreamMetrics {
             .inc();
     }
 
-    /// The transcoder's share.
+    /// The share of a transcoder that begins: with all rungs, whatever the one before had left out.
     pub fn transcode(&self) -> TranscodeMetrics {
-        TranscodeMetrics {
+        let transcode = TranscodeMetrics {
             stream: self.stream.clone(),
             all: self.all.clone(),
+            health: self.health.clone(),
             restarts: self.all.restarts.with_label_values(&[&self.stream]),
             lag: self.all.lag.with_label_values(&[&self.stream]),
-        }
+        };
+        transcode.shed_gauge().set(0);
+        transcode
     }
 
     /// A publisher came.
@@ -350,9 +354,7 @@ impl StreamMetrics {
     pub fn ended(&self) {
         self.streams.dec();
         self.health.unpackaged();
-        let transcode = self.transcode();
-        transcode.lag(Duration::ZERO);
-        transcode.shed_gauge().set(0);
+        self.transcode().lag(Duration::ZERO);
     }
 }
 
@@ -392,6 +394,7 @@ impl TranscodeMetrics {
         self.all.ladder_changes.with_label_values(&labels).inc();
         self.shed_gauge()
             .set(i64::try_from(shed).unwrap_or(i64::MAX));
+        self.health.shed(shed);
     }
 
     fn shed_gauge(&self) -> IntGauge {
@@ -489,5 +492,14 @@ mod tests {
         metrics.stream("demo").part("720p");
         assert_eq!(metrics.requests.collect().len(), 1);
         assert!(Metrics::register(&registry).is_err());
+    }
+
+    #[test]
+    fn another_transcoder_has_all_rungs() {
+        let stream = Metrics::register(&Registry::new()).unwrap().stream("demo");
+        let before = stream.transcode();
+        before.shed(2);
+        assert_eq!(before.shed_gauge().get(), 2);
+        assert_eq!(stream.transcode().shed_gauge().get(), 0);
     }
 }

@@ -33,7 +33,7 @@ const DISCONTINUITY_SECONDS: u64 = 3_600;
 const AHEAD: u64 = 16;
 /// A record that was not touched for longer does not bind: the clock does too.
 const FRESH: Duration = Duration::from_secs(600);
-/// Records on disk; beyond them those go first that were not touched for longest.
+/// Records kept; beyond them those that have ended go first that were not touched for longest.
 const RECORDS_MAX: usize = 10_000;
 
 /// The numbers of all streams. Clones share them.
@@ -44,7 +44,8 @@ pub struct Numbers {
 
 #[derive(Debug)]
 struct Shared {
-    file: Option<File>,
+    /// Whoever writes holds it: an orderly end writes while what it has just stopped may still be at it.
+    file: Option<Mutex<File>>,
     records: Mutex<BTreeMap<String, Record>>,
     /// Something is to be written.
     changed: Notify,
@@ -97,7 +98,7 @@ impl Numbers {
         };
         Ok(Self {
             shared: Arc::new(Shared {
-                file,
+                file: file.map(Mutex::new),
                 records: Mutex::new(records),
                 changed: Notify::new(),
             }),
@@ -135,6 +136,7 @@ impl Numbers {
             live: Some(live),
         };
         records.insert(stream.to_owned(), record);
+        forget(&mut records);
         drop(records);
         self.shared.changed.notify_one();
         Start {
@@ -213,32 +215,41 @@ impl Numbers {
 
     /// Writes what changes until it is dropped. Where nothing is kept it waits for ever.
     pub async fn keep(self) {
-        let Some(file) = self.shared.file.clone() else {
+        if !self.is_durable() {
             return std::future::pending().await;
-        };
+        }
         loop {
             self.shared.changed.notified().await;
-            self.write(&file).await;
+            self.flush().await;
         }
     }
 
     /// Writes what is left.
     pub async fn flush(&self) {
-        if let Some(file) = self.shared.file.clone() {
-            self.write(&file).await;
-        }
-    }
-
-    async fn write(&self, file: &File) {
-        let records = {
-            let mut records = self.shared.records.lock();
-            forget(&mut records);
-            records.clone()
-        };
+        let shared = Arc::clone(&self.shared);
+        let written = tokio::task::spawn_blocking(move || shared.write());
+        let written = written.await.map_err(std::io::Error::other);
         // A stream goes on all the same: numbers from the clock are what a full disk leaves.
-        if let Err(error) = file.write(records).await {
+        if let Err(error) = written.flatten() {
             tracing::error!(%error, "the numbers of streams cannot be kept");
         }
+    }
+}
+
+impl Shared {
+    /// Writes the records as they are once it is its turn, so that the last to write writes the newest.
+    fn write(&self) -> std::io::Result<()> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let file = file.lock();
+        let records = self.records.lock().clone();
+        let written = file.write(records);
+        if written.is_err() {
+            // What is there falls behind what is listed from here on, and would bind the next life to it.
+            file.remove();
+        }
+        written
     }
 }
 
@@ -340,6 +351,41 @@ mod tests {
         }
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn whoever_writes_at_once_writes_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let numbers = Numbers::open(Some(directory.path())).unwrap();
+        let mut writers = tokio::task::JoinSet::new();
+        for n in 0..40 {
+            let numbers = numbers.clone();
+            writers.spawn(async move {
+                numbers.begin(&"s".repeat(40 - n), live(), at(0));
+                numbers.flush().await;
+            });
+        }
+        writers.join_all().await;
+        let again = Numbers::open(Some(directory.path())).unwrap();
+        assert_eq!(again.left_behind(at(0)).len(), 40);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_could_not_be_kept_up_binds_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let numbers = Numbers::open(Some(directory.path())).unwrap();
+        let mut used = numbers.begin("demo", live(), at(0));
+        numbers.flush().await;
+        // As a full disk would have it: nothing more can be written.
+        std::fs::create_dir(directory.path().join("numbers.json.new")).unwrap();
+        for second in 1..300 {
+            used = next(used.msn.value() + 1, used.discontinuity_sequence);
+            numbers.reach("demo", used.msn, used.discontinuity_sequence, at(second));
+            numbers.flush().await;
+        }
+        let again = Numbers::open(Some(directory.path())).unwrap();
+        let goes_on = again.begin("demo", live(), at(301));
+        assert!(goes_on.msn > used.msn, "{goes_on:?} {used:?}");
+    }
+
     #[tokio::test]
     async fn who_leaves_in_order_leaves_no_hole() {
         let directory = tempfile::tempdir().unwrap();
@@ -380,6 +426,17 @@ mod tests {
             assert_eq!(left.len(), 1);
             assert_eq!(left[0].1.begun, last);
         }
+    }
+
+    #[test]
+    fn records_that_nobody_writes_are_bounded_too() {
+        let numbers = Numbers::open(None).unwrap();
+        for n in 0..RECORDS_MAX as u64 + 10 {
+            let stream = format!("s{n}");
+            let start = numbers.begin(&stream, live(), at(n));
+            numbers.leave(&stream, start, false, at(n));
+        }
+        assert_eq!(numbers.shared.records.lock().len(), RECORDS_MAX);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! their rendition. Nothing here waits or speaks HTTP.
 
 mod catalog;
+#[cfg(test)]
+pub(crate) mod example;
 mod images;
 mod store;
 mod text;

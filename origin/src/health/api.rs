@@ -56,15 +56,7 @@ async fn look(
         let detail = "nobody has published a stream of this name in the last five minutes";
         return Err(Problem::unknown("unknown-stream", detail));
     };
-    let stream = stream.lock();
-    let detailed = Detailed {
-        summary: Summary::new(name, &stream, now),
-        history: HistoryView {
-            until_ms: unix_ms(),
-            step_seconds: STEP.as_secs(),
-            series: stream.history().series(),
-        },
-    };
+    let detailed = Detailed::new(name, &stream.lock(), now, unix_ms());
     Ok(uncached(&detailed))
 }
 
@@ -97,7 +89,7 @@ struct Summary {
     live: bool,
     state: State,
     reasons: Vec<ReasonView>,
-    /// Since the stream began.
+    /// Since the stream began, until it was over.
     seconds: u64,
     publisher: Option<PublisherView>,
     source: Option<SourceView>,
@@ -164,9 +156,25 @@ struct TotalsView {
     timestamp_jumps: u64,
 }
 
+impl Detailed {
+    fn new(name: String, stream: &Stream, now: Duration, now_ms: u64) -> Self {
+        let passed = now.saturating_sub(stream.read_at()).as_millis();
+        Self {
+            summary: Summary::new(name, stream, now),
+            history: HistoryView {
+                until_ms: now_ms.saturating_sub(u64::try_from(passed).unwrap_or(u64::MAX)),
+                step_seconds: STEP.as_secs(),
+                series: stream.history().series(),
+            },
+        }
+    }
+}
+
 impl Summary {
     fn new(name: String, stream: &Stream, now: Duration) -> Self {
-        let seconds = |since: Duration| now.saturating_sub(since).as_secs();
+        // What is over grows no older.
+        let until = stream.over().unwrap_or(now);
+        let seconds = |since: Duration| until.saturating_sub(since).as_secs();
         let totals = stream.totals();
         let live = stream.over().is_none();
         let reasons = stream.reasons().into_iter().map(|reason| ReasonView {
@@ -232,5 +240,66 @@ impl Figures {
             latency_p99_ms: round(reading.latency_p99_ms),
             rungs: rungs.collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::{IngestRules, Publisher};
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn json(stream: &Stream, now: Duration) -> serde_json::Value {
+        let now_ms = 1_000_000 + u64::try_from(now.as_millis()).unwrap();
+        serde_json::to_value(Detailed::new("demo".to_owned(), stream, now, now_ms)).unwrap()
+    }
+
+    #[test]
+    fn what_is_over_grows_no_older_and_its_history_stays_where_it_was() {
+        let mut stream = Stream::new(at(0));
+        let number = stream.publish(at(0), Publisher::default(), IngestRules::default());
+        for second in 1..=20 {
+            stream.tick(at(second));
+        }
+        let no_picture = |json: &serde_json::Value| json["reasons"][0]["seconds"].clone();
+        let live = json(&stream, at(20));
+        assert_eq!(
+            (&live["seconds"], &live["live"]),
+            (&20.into(), &true.into())
+        );
+        assert_eq!(live["history"]["until_ms"], 1_020_000);
+        stream.unpublish(at(20), number);
+        // As whoever asks for a handle on it does.
+        stream.touch(at(60));
+        let over = json(&stream, at(100));
+        assert_eq!(
+            (&over["seconds"], &over["live"]),
+            (&20.into(), &false.into())
+        );
+        assert_eq!(no_picture(&over), no_picture(&live));
+        assert_eq!(over["history"]["until_ms"], 1_020_000);
+    }
+
+    #[test]
+    fn the_time_that_nobody_published_is_a_hole_in_the_history() {
+        let mut stream = Stream::new(at(0));
+        let number = stream.publish(at(0), Publisher::default(), IngestRules::default());
+        for second in 1..=10 {
+            stream.tick(at(second));
+        }
+        stream.unpublish(at(10), number);
+        stream.publish(at(100), Publisher::default(), IngestRules::default());
+        stream.tick(at(101));
+        let row = json(&stream, at(101))["history"]["bitrate_kbps"].clone();
+        assert_eq!(row.as_array().unwrap().len(), 101);
+        stream.publish(at(2_000), Publisher::default(), IngestRules::default());
+        assert_eq!(
+            stream.began(),
+            at(100),
+            "another publisher of the same stream"
+        );
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Arrivals {
     sound: Track,
     bytes: Sum,
     frames: Sum,
+    /// As `frames`, over the span of shares.
+    came: Sum,
     late: Sum,
     missing: Sum,
     jumps: Sum,
@@ -89,6 +91,7 @@ impl Arrivals {
             sound: Track::default(),
             bytes: rate(),
             frames: rate(),
+            came: share(),
             late: share(),
             missing: share(),
             jumps: Sum::over(BEST_SPAN),
@@ -107,6 +110,7 @@ impl Arrivals {
     pub(super) fn picture(&mut self, now: Duration, picture: &Picture) {
         self.bytes.add(now, bytes(picture.bytes));
         self.frames.add(now, 1.0);
+        self.came.add(now, 1.0);
         self.totals.frames += 1;
         if let Some(step) = self.picture.step(now, picture.dts_ms) {
             if !(0..=JUMP_MS).contains(&step) {
@@ -184,14 +188,15 @@ impl Arrivals {
         (passed >= SHARE_SPAN.as_secs_f64() / 2.0).then(|| came / passed)
     }
 
-    /// Late frames of a hundred.
+    /// Late frames of a hundred that came.
     pub(super) fn late_percent(&self, now: Duration) -> f64 {
-        self.percent(self.late.sum(now), now)
+        percent(self.late.sum(now), self.came.sum(now))
     }
 
-    /// Frames of a hundred that are missing between others.
+    /// Frames that are missing between others, of a hundred that were due: they and those that came.
     pub(super) fn missing_percent(&self, now: Duration) -> f64 {
-        self.percent(self.missing.sum(now), now)
+        let missing = self.missing.sum(now);
+        percent(missing, self.came.sum(now) + missing)
     }
 
     /// Jumps of the timestamps in the last half minute.
@@ -211,15 +216,6 @@ impl Arrivals {
 
     pub(super) fn totals(&self) -> Totals {
         self.totals
-    }
-
-    fn percent(&self, count: f64, now: Duration) -> f64 {
-        let due = self.frames.per_second(now).unwrap_or(0.0) * SHARE_SPAN.as_secs_f64();
-        if due < 1.0 {
-            0.0
-        } else {
-            (count * 100.0 / due).min(100.0)
-        }
     }
 
     fn stepped(&mut self, now: Duration, step: i64) {
@@ -282,6 +278,11 @@ fn usual(intervals: &VecDeque<i64>) -> Option<f64> {
     let (sum, count) = near.fold((0, 0), |(sum, count), interval| (sum + interval, count + 1));
     let sum = f64::from(i32::try_from(sum).ok()?);
     (count > 0).then(|| sum / f64::from(count))
+}
+
+/// 0 of nothing.
+fn percent(count: f64, all: f64) -> f64 {
+    if all < 1.0 { 0.0 } else { count * 100.0 / all }
 }
 
 fn millis(ms: i64) -> Option<Duration> {

@@ -1,6 +1,7 @@
 //! From figures to a word: good, degraded or bad, and why. With hysteresis, so that it does not flap.
 //!
-//! Pure. A reason comes when its condition has held for three seconds, and goes when it has not for ten.
+//! Pure. A reason comes, or becomes worse, when its condition has held for three seconds; it goes, or becomes
+//! milder, when that has not for ten.
 
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ pub enum Cause {
     AudioStopped,
     /// Sound and picture arrive apart.
     AvOffset,
-    /// A rung of the ladder is behind.
+    /// A rung of the ladder is behind, or left out because it was.
     EncoderSlow,
     /// Frames are missing.
     FramesMissing,
@@ -149,10 +150,14 @@ struct Entry {
     /// What it counts for; good: not yet.
     counts: State,
     since: Duration,
-    /// Since when the condition is worse than what it counts for.
-    worse_since: Option<Duration>,
-    /// When the condition was last as bad as what it counts for.
+    /// Since when the condition has been degraded or worse.
+    degraded_since: Option<Duration>,
+    /// Since when it has been bad.
+    bad_since: Option<Duration>,
+    /// When the condition was last as bad as what it counts for, or that became milder.
     held: Duration,
+    /// When the condition was last there.
+    seen: Duration,
 }
 
 /// The judgement over one stream, from moment to moment.
@@ -165,20 +170,20 @@ impl Judge {
     /// Takes the figures of a moment, and says how the stream is.
     pub(super) fn judge(&mut self, now: Duration, reading: &Reading, broken: &[Breach]) -> State {
         let conditions = conditions(reading, broken);
+        for condition in &conditions {
+            let is_known = |entry: &Entry| entry.condition.cause == condition.cause;
+            if !self.entries.iter().any(is_known) {
+                self.entries.push(Entry::new(now, condition.clone()));
+            }
+        }
         for entry in &mut self.entries {
             let found = conditions
                 .iter()
                 .find(|condition| condition.cause == entry.condition.cause);
             entry.step(now, found);
         }
-        for condition in conditions {
-            let is_known = |entry: &Entry| entry.condition.cause == condition.cause;
-            if !self.entries.iter().any(is_known) {
-                self.entries.push(Entry::new(now, condition));
-            }
-        }
         self.entries.retain(|entry| {
-            let is_new = entry.worse_since.is_some();
+            let is_new = entry.degraded_since.is_some();
             is_new || entry.counts != State::Good
         });
         self.state()
@@ -210,19 +215,16 @@ impl Judge {
 }
 
 impl Entry {
+    /// To be stepped before it counts.
     fn new(now: Duration, condition: Condition) -> Self {
-        // Rules have a hysteresis of their own, and a publisher that has gone is gone.
-        let at_once = matches!(condition.cause, Cause::Rule(_) | Cause::NoPublisher);
         Self {
-            counts: if at_once {
-                condition.state
-            } else {
-                State::Good
-            },
-            worse_since: (!at_once).then_some(now),
-            since: now,
-            held: now,
             condition,
+            counts: State::Good,
+            since: now,
+            degraded_since: None,
+            bad_since: None,
+            held: now,
+            seen: now,
         }
     }
 
@@ -230,25 +232,44 @@ impl Entry {
         let state = found.map_or(State::Good, |condition| condition.state);
         if let Some(condition) = found {
             self.condition.words.clone_from(&condition.words);
+            self.seen = now;
         }
+        // Rules have a hysteresis of their own, and a publisher that has gone is gone.
+        let at_once = matches!(self.condition.cause, Cause::Rule(_) | Cause::NoPublisher);
+        let (rise_after, fall_after) = if at_once {
+            (Duration::ZERO, Duration::ZERO)
+        } else {
+            (RISE_AFTER, FALL_AFTER)
+        };
+        self.counts = self.counts.max(self.lasting(now, state, rise_after));
         if state >= self.counts {
             self.held = now;
-        }
-        if state > self.counts {
-            let since = *self.worse_since.get_or_insert(now);
-            if now.saturating_sub(since) >= RISE_AFTER {
-                self.counts = state;
-                self.worse_since = None;
-            }
-        } else {
-            self.worse_since = None;
-        }
-        let at_once = matches!(self.condition.cause, Cause::Rule(_) | Cause::NoPublisher);
-        let fall_after = if at_once { Duration::ZERO } else { FALL_AFTER };
-        if state < self.counts && now.saturating_sub(self.held) >= fall_after {
-            self.counts = state;
+        } else if now.saturating_sub(self.held) >= fall_after {
+            // What was milder, but there, has not been away for as long.
+            let was_there = now.saturating_sub(self.seen) < fall_after;
+            self.counts = if was_there {
+                State::Degraded
+            } else {
+                State::Good
+            };
             self.held = now;
         }
+    }
+
+    /// The worst state that the condition has been in, or beyond, for so long.
+    fn lasting(&mut self, now: Duration, state: State, rise_after: Duration) -> State {
+        let mut lasts = State::Good;
+        for (level, since) in [
+            (State::Degraded, &mut self.degraded_since),
+            (State::Bad, &mut self.bad_since),
+        ] {
+            if state < level {
+                *since = None;
+            } else if now.saturating_sub(*since.get_or_insert(now)) >= rise_after {
+                lasts = level;
+            }
+        }
+        lasts
     }
 }
 
@@ -343,10 +364,18 @@ fn of_sound(reading: &Reading, is: &mut impl FnMut(Cause, Option<State>, String)
 }
 
 fn of_making(reading: &Reading, is: &mut impl FnMut(Cause, Option<State>, String)) {
-    if let Some(rung) = reading.slowest_rung() {
+    let behind = reading.slowest_rung().and_then(|rung| {
         let (name, lag) = (&rung.name, rung.lag_ms);
-        let words = format!("{name} is {lag:.0} ms behind");
-        is(Cause::EncoderSlow, beyond(lag, 1_000.0, 2_500.0), words);
+        let state = beyond(lag, 1_000.0, 2_500.0)?;
+        Some((state, format!("{name} is {lag:.0} ms behind")))
+    });
+    let left_out = (!reading.left_out.is_empty()).then(|| {
+        let names = reading.left_out.join(", ");
+        let words = format!("left out, as ffmpeg cannot keep up with all: {names}");
+        (State::Degraded, words)
+    });
+    if let Some((state, words)) = behind.into_iter().chain(left_out).max_by_key(|it| it.0) {
+        is(Cause::EncoderSlow, Some(state), words);
     }
     if let Some(p99) = reading.latency_p99_ms {
         let words = format!("one part of a hundred takes {p99:.0} ms from its last frame");

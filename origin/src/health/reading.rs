@@ -25,7 +25,10 @@ pub(super) struct Reading {
     pub(super) round_trip_ms: Option<f64>,
     pub(super) latency_p50_ms: Option<f64>,
     pub(super) latency_p99_ms: Option<f64>,
+    /// Those that are made.
     pub(super) rungs: Vec<RungReading>,
+    /// The names of those that are not, for the load.
+    pub(super) left_out: Vec<String>,
 }
 
 /// A rung of the ladder at a moment.
@@ -80,6 +83,16 @@ impl History {
             self.moments.pop_front();
         }
         self.moments.push_back(reading);
+    }
+
+    /// Of so many moments nothing is known.
+    pub(super) fn skip(&mut self, moments: u64) {
+        if !self.moments.is_empty() {
+            let moments = usize::try_from(moments).unwrap_or(MOMENTS_MAX);
+            for _ in 0..moments.min(MOMENTS_MAX) {
+                self.push(Reading::default());
+            }
+        }
     }
 
     pub(super) fn newest(&self) -> Option<&Reading> {

@@ -68,12 +68,18 @@ pub(super) struct Stream {
     totals: Totals,
     taken_ms: Option<i64>,
     rungs: Vec<Rung>,
+    /// So many of them, from the first on, are left out.
+    shed: usize,
     msn: Option<u64>,
     latency: Quantiles,
     judge: Judge,
     history: History,
+    /// When the newest figures were taken.
+    read_at: Duration,
     /// Since when nobody publishes and nothing is packaged.
     over: Option<Duration>,
+    /// When somebody last asked for it, to make something of it.
+    touched: Duration,
 }
 
 /// One publisher's time.
@@ -106,11 +112,14 @@ impl Stream {
             totals: Totals::default(),
             taken_ms: None,
             rungs: Vec::new(),
+            shed: 0,
             msn: None,
             latency: Quantiles::over(MAKING_SPAN),
             judge: Judge::default(),
             history: History::default(),
+            read_at: now,
             over: Some(now),
+            touched: now,
         }
     }
 
@@ -121,11 +130,8 @@ impl Stream {
         publisher: Publisher,
         rules: IngestRules,
     ) -> u64 {
-        if self.over.is_some() {
-            self.began = now;
-        }
+        self.begin(now);
         self.sessions += 1;
-        self.over = None;
         self.session = Some(Session {
             number: self.sessions,
             began: now,
@@ -214,9 +220,10 @@ impl Stream {
                 made: Sum::over(MAKING_SPAN),
             })
             .collect();
+        self.shed = 0;
         self.source = Some(source);
         self.is_packaged = true;
-        self.over = None;
+        self.begin(now);
     }
 
     /// Packaging ends.
@@ -250,6 +257,16 @@ impl Stream {
         }
     }
 
+    /// The first so many rungs are left out: nothing is made of them, and they are behind nothing.
+    pub(super) fn shed(&mut self, rungs: usize) {
+        // Also what comes back begins anew.
+        for rung in self.rungs.iter_mut().take(rungs.max(self.shed)) {
+            rung.made_ms = None;
+            rung.made.clear();
+        }
+        self.shed = rungs;
+    }
+
     /// A part is there: so long after its last frame was.
     pub(super) fn part(&mut self, now: Duration, msn: u64, latency: Option<Duration>) {
         self.msn = self.msn.max(Some(msn));
@@ -269,13 +286,15 @@ impl Stream {
         };
         let state = self.judge.judge(now, &reading, &broken);
         self.history.push(reading);
+        self.read_at = now;
         state
     }
 
     fn read(&mut self, now: Duration) -> Reading {
         let latency = self.latency.p50_p99(now);
         let taken_ms = self.taken_ms;
-        let rungs = self.rungs.iter().map(|rung| RungReading {
+        let (left_out, made) = self.rungs.split_at(self.shed.min(self.rungs.len()));
+        let rungs = made.iter().map(|rung| RungReading {
             name: rung.name.clone(),
             speed: rung.made.per_second(now),
             lag_ms: lag_ms(taken_ms, rung.made_ms),
@@ -285,6 +304,7 @@ impl Stream {
             latency_p50_ms: latency.map(|(p50, _)| p50),
             latency_p99_ms: latency.map(|(_, p99)| p99),
             rungs: rungs.collect(),
+            left_out: left_out.iter().map(|rung| rung.name.clone()).collect(),
             ..Reading::default()
         };
         if let Some(session) = &self.session {
@@ -306,11 +326,14 @@ impl Stream {
         reading
     }
 
-    /// What is over is so from now on: somebody has just asked for it.
+    /// Somebody is about to make something of it: what is over is kept for as long again.
     pub(super) fn touch(&mut self, now: Duration) {
-        if self.over.is_some() {
-            self.over = Some(now);
-        }
+        self.touched = now;
+    }
+
+    /// From when on what is over is of no use to anybody; `None` while it is not.
+    pub(super) fn idle_since(&self) -> Option<Duration> {
+        Some(self.over?.max(self.touched))
     }
 
     /// Since when it is over; `None` while somebody publishes or something is packaged.
@@ -340,6 +363,11 @@ impl Stream {
         Some((&session.publisher, session.began))
     }
 
+    /// When the newest figures were taken.
+    pub(super) fn read_at(&self) -> Duration {
+        self.read_at
+    }
+
     pub(super) fn began(&self) -> Duration {
         self.began
     }
@@ -360,6 +388,15 @@ impl Stream {
     fn session(&mut self, number: u64) -> Option<&mut Session> {
         let session = self.session.as_mut();
         session.filter(|session| session.number == number)
+    }
+
+    /// It is not over, or not any more; nobody has looked at it meanwhile.
+    fn begin(&mut self, now: Duration) {
+        if self.over.take().is_some() {
+            self.began = now;
+            let passed = now.saturating_sub(self.read_at).as_secs();
+            self.history.skip(passed);
+        }
     }
 
     fn settle(&mut self, now: Duration) {

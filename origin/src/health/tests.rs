@@ -128,3 +128,47 @@ async fn who_comes_back_as_its_stream_is_forgotten_is_seen() {
     healths.tick(Instant::now());
     assert_eq!(healths.all().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rung_that_is_left_out_is_said_to_be_and_is_behind_nobody() {
+    let registry = Registry::new();
+    let metrics = crate::metrics::Metrics::register(&registry).unwrap();
+    let stream = metrics.stream("demo");
+    let transcode = stream.transcode();
+    let _observer = metrics
+        .health
+        .publish("demo", Publisher::default(), IngestRules::default());
+    stream.health.packaged(SourceInfo {
+        rungs: vec!["720p".to_owned(), "360p".to_owned()],
+        ..SourceInfo::default()
+    });
+    let mut frames = 0_i64..;
+    let mut seconds = async |seconds: usize, made: std::ops::Range<usize>| {
+        for frame in frames.by_ref().take(25 * seconds) {
+            stream.health.taken(frame * 40);
+            for rung in made.clone() {
+                stream.health.made(rung, frame * 40);
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            if frame % 25 == 24 {
+                metrics.health.tick(Instant::now());
+            }
+        }
+        shown(&registry, "demo")
+    };
+    let lag = "origin_stream_encoder_lag_seconds{rung=\"720p\",stream=\"demo\"} ";
+    let lag_of = |lines: &[String]| {
+        let line = lines.iter().find_map(|line| line.strip_prefix(lag))?;
+        Some(line.parse::<f64>().unwrap())
+    };
+    let slow = "origin_stream_reason{reason=\"encoder_slow\",stream=\"demo\"} 1".to_owned();
+    assert_eq!(lag_of(&seconds(5, 0..2).await), Some(0.0));
+    transcode.shed(1);
+    let lines = seconds(30, 1..2).await;
+    assert_eq!(lag_of(&lines), None);
+    assert!(lines.contains(&slow), "{lines:#?}");
+    transcode.restored(0);
+    let lines = seconds(15, 0..2).await;
+    assert_eq!(lag_of(&lines), Some(0.0));
+    assert!(!lines.contains(&slow), "{lines:#?}");
+}

@@ -14,7 +14,7 @@ const VERSION: u32 = 1;
 /// A file that is larger is not ours: 10,000 streams are about 5 MB.
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct File {
     path: PathBuf,
 }
@@ -61,22 +61,24 @@ impl File {
         Ok(BTreeMap::new())
     }
 
-    pub(super) async fn write(&self, streams: BTreeMap<String, Record>) -> io::Result<()> {
-        let path = self.path.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            let version = VERSION;
-            let bytes = serde_json::to_vec(&Contents { version, streams })?;
-            let beside = path.with_extension("json.new");
-            let mut file = std::fs::File::create(&beside)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&beside, &path)?;
-            match path.parent() {
-                Some(directory) => std::fs::File::open(directory)?.sync_all(),
-                None => Ok(()),
-            }
-        });
-        written.await.map_err(io::Error::other)?
+    /// Blocks, and must not be called by two at once.
+    pub(super) fn write(&self, streams: BTreeMap<String, Record>) -> io::Result<()> {
+        let version = VERSION;
+        let bytes = serde_json::to_vec(&Contents { version, streams })?;
+        let beside = self.path.with_extension("json.new");
+        let mut file = std::fs::File::create(&beside)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, &self.path)?;
+        match self.path.parent() {
+            Some(directory) => std::fs::File::open(directory)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes it away. Where even that cannot be done nothing can: whoever could not write has said so.
+    pub(super) fn remove(&self) {
+        drop(std::fs::remove_file(&self.path));
     }
 }
 

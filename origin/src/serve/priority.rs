@@ -9,9 +9,9 @@
 //! | 6 | pictures to seek by: nothing waits for them |
 //! | 3 | everything else, as the RFC has it where nothing is said |
 //!
-//! Errors are as urgent as what was asked for. Nothing is `i` (incremental): that is for what is of
-//! use in pieces, and a Part is of none before it is whole, so that two that share the connection
-//! would both come late.
+//! Errors are as urgent as what was asked for; those of Parts and Segments as everything else. Nothing
+//! is `i` (incremental): that is for what is of use in pieces, and a Part is of none before it is whole,
+//! so that two that share the connection would both come late.
 
 use axum::response::Response;
 use http::{HeaderName, HeaderValue};

@@ -1,71 +1,21 @@
-use std::time::{Duration, SystemTime};
-
-use bytes::Bytes;
-use hls::{LiveConfig, LivePlaylist, Msn, NewPart, ProgramDateTime, RenditionName};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
 use http_body_util::BodyExt;
 use prometheus::Registry;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::window::{RenditionKind, SourceInfo, StreamInfo};
+use crate::window::example::{self, push_second};
 
 /// Viewers who ask for one version of a playlist.
 const VIEWERS: usize = 1000;
 
-fn playlist(name: &str) -> LivePlaylist {
-    LivePlaylist::new(LiveConfig {
-        rendition: RenditionName::new(name).unwrap(),
-        target_duration: Duration::from_secs(2),
-        part_target: Duration::from_secs(1),
-        part_hold_back: Duration::from_secs(3),
-        window: Duration::from_secs(12),
-        removed_max: Duration::from_secs(14_400),
-        start_msn: Msn::new(7),
-        start_discontinuity_sequence: 0,
-        start_time: ProgramDateTime::from_unix_millis(0),
-    })
-    .unwrap()
-}
-
 /// A stream with three segments.
 fn stream() -> Arc<LiveStream> {
-    let info = StreamInfo {
-        name: "demo".to_owned(),
-        title: None,
-        started_at: SystemTime::UNIX_EPOCH,
-        source: SourceInfo {
-            width: 640,
-            height: 360,
-            frames_per_second: 30.0,
-            passthrough: false,
-        },
-    };
-    let renditions = vec![
-        (playlist("360p"), RenditionKind::Video),
-        (playlist("audio"), RenditionKind::Audio),
-    ];
-    let live = Arc::new(LiveStream::new(info, renditions));
+    let live = Arc::new(example::stream(7));
     for second in 0..6 {
         push_second(&live, second % 2 == 1);
     }
     live
-}
-
-fn push_second(live: &LiveStream, last: bool) {
-    for rendition in live.update().renditions() {
-        let part = NewPart {
-            duration: Duration::from_secs(1),
-            independent: true,
-            gap: false,
-        };
-        rendition
-            .push_part(part, Bytes::from_static(b"part"))
-            .unwrap();
-        if last {
-            rendition.playlist.close_segment().unwrap();
-        }
-    }
 }
 
 fn site(registry: &Registry) -> Arc<Site> {

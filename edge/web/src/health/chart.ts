@@ -25,11 +25,13 @@ export interface ChartOptions {
   /** At least at the top. */
   readonly mostMin: number;
   readonly lines: readonly Line[];
+  /** When its left and its right edge are, in words. */
+  readonly times: readonly [string, string];
   /** Of the screen, so that text keeps its size. */
   readonly width: number;
 }
 
-export function chart({ id, title, unit, mostMin, lines, width }: ChartOptions): HTMLElement {
+export function chart({ id, title, unit, mostMin, lines, times, width }: ChartOptions): HTMLElement {
   const box: LineBox = { width: Math.max(220, Math.round(width)), height: HEIGHT, left: LEFT, top: 10, bottom: 22 };
   const scale = scaleOf(lines.map(({ row }) => row), mostMin);
   const grid = scale.ticks.map((tick) => {
@@ -42,10 +44,7 @@ export function chart({ id, title, unit, mostMin, lines, width }: ChartOptions):
     );
   });
   const paths = lines.map(({ row }, index) => makeSvg("path", { class: `line line-${index}`, d: linePath(row, MOMENTS, scale, box) }));
-  const times = [
-    label(LEFT, HEIGHT - 5, "start", "5 min ago"),
-    label(box.width, HEIGHT - 5, "end", "now"),
-  ];
+  const edges = [label(LEFT, HEIGHT - 5, "start", times[0]), label(box.width, HEIGHT - 5, "end", times[1])];
   const attributes = {
     viewBox: `0 0 ${box.width} ${HEIGHT}`,
     width: String(box.width),
@@ -63,7 +62,7 @@ export function chart({ id, title, unit, mostMin, lines, width }: ChartOptions):
       h("h3", {}, title, h("small", {}, unit)),
       h("ul", { class: "legend" }, ...lines.map(({ name, now }, index) => h("li", { class: `of-${index}` }, name === "" ? null : `${name} `, h("b", {}, now)))),
     ),
-    known ? makeSvg("svg", attributes, ...grid, ...paths, ...times) : h("p", { class: "muted none" }, "nothing measured yet"),
+    known ? makeSvg("svg", attributes, ...grid, ...paths, ...edges) : h("p", { class: "muted none" }, "nothing measured yet"),
   );
 }
 

@@ -1,6 +1,6 @@
 /** What the page about streams shows: all of them, or one with its charts. */
 
-import { bitrate, milliseconds, seconds } from "../lib/format";
+import { bitrate, clockTime, milliseconds, seconds } from "../lib/format";
 import type { Figures, Reason, State, StreamDetail, StreamHealth } from "../lib/health/parse";
 import { h } from "../ui/patch";
 import { chart, type Line } from "./chart";
@@ -78,8 +78,9 @@ export function detailView(stream: StreamDetail, width: number): readonly HTMLEl
   ];
 }
 
-function charts({ now, history }: StreamDetail, width: number): HTMLElement[] {
+function charts({ live, now, history }: StreamDetail, width: number): HTMLElement[] {
   const { rows, rungs } = history;
+  const times: readonly [string, string] = live ? ["5 min ago", "now"] : ["5 min before", clockTime(history.untilMs, Date.now())];
   const rung = (name: string): Figures["rungs"][number] | undefined => now.rungs.find((own) => own.name === name);
   const one = (row: Line["row"], words: string): Line[] => [{ name: "", row, now: words }];
   const all = [
@@ -103,7 +104,7 @@ function charts({ now, history }: StreamDetail, width: number): HTMLElement[] {
           { id: "lag", title: "Encoder lag", unit: "ms", mostMin: 100, lines: rungs.map(({ name, lagMs }) => ({ name, row: lagMs, now: milliseconds(rung(name)?.lagMs ?? null) })) },
         ]),
   ];
-  return all.map((options) => chart({ ...options, width }));
+  return all.map((options) => chart({ ...options, times, width }));
 }
 
 function badge(stream: StreamHealth): HTMLElement {

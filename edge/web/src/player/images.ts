@@ -11,6 +11,8 @@ export class Images {
   readonly #stream: string;
   readonly #token: string | null;
   #playlist: URL | null = null;
+  /** Where the list is has to be asked: it is not known, or was not there. Another start of the stream may have it elsewhere. */
+  #lost = true;
   #tiles: readonly Tile[] = [];
   #askedMs = Number.NEGATIVE_INFINITY;
 
@@ -27,16 +29,16 @@ export class Images {
     }
     this.#askedMs = nowMs;
     try {
-      if (this.#playlist === null) {
+      if (this.#lost) {
         const url = new URL(multivariantPath(this.#stream), location.href);
         const uri = imagesUri(await this.#load(url));
         this.#playlist = uri === null ? null : new URL(uri, url);
       }
-      if (this.#playlist !== null) {
-        this.#tiles = parseImages(await this.#load(this.#playlist));
-      }
+      this.#tiles = this.#playlist === null ? [] : parseImages(await this.#load(this.#playlist));
+      this.#lost = this.#playlist === null;
     } catch {
       // The next time.
+      this.#lost = true;
     }
   }
 

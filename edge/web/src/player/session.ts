@@ -102,6 +102,9 @@ export class Session {
       }
     });
     this.#video.addEventListener("play", () => {
+      if (!this.#wanted) {
+        this.#stayWherePaused();
+      }
       this.#wanted = true;
       this.#options.onChange();
     });
@@ -177,9 +180,7 @@ export class Session {
     if (!wanted) {
       this.#video.pause();
     } else {
-      if (this.#state === "playing" && this.#engine?.window !== null) {
-        this.#shift(true);
-      }
+      this.#stayWherePaused();
       void this.#play();
     }
     this.#options.onChange();
@@ -227,6 +228,13 @@ export class Session {
     const engine = this.#engine;
     const target = engine?.targetLatency ?? null;
     return engine !== null && !engine.ending && target !== null && (engine.latency ?? 0) > target + secondsMax;
+  }
+
+  /** Who resumes goes on where they paused, if there is something to go on in. */
+  #stayWherePaused(): void {
+    if (this.#state === "playing" && this.#engine?.window !== null) {
+      this.#shift(true);
+    }
   }
 
   #shift(shifted: boolean): void {

@@ -58,6 +58,31 @@ fn a_single_bad_second_is_nothing() {
 }
 
 #[test]
+fn a_second_that_is_worse_makes_nothing_worse() {
+    let values = [&[400.0; 3][..], &[2_000.0], &[400.0; 20]].concat();
+    let states = states(&values);
+    assert!(!states.contains(&State::Bad), "{states:?}");
+    assert_eq!(states[3], State::Degraded);
+}
+
+#[test]
+fn what_was_there_within_ten_seconds_does_not_go_with_what_was_worse() {
+    let values = [&[2_000.0; 6][..], &[400.0; 9], &[10.0; 12]].concat();
+    let states = states(&values);
+    // Bad was last true at 5, degraded at 14.
+    assert_eq!(
+        states[14..18],
+        [
+            State::Bad,
+            State::Degraded,
+            State::Degraded,
+            State::Degraded
+        ]
+    );
+    assert_eq!(states[25], State::Good);
+}
+
+#[test]
 fn codes_are_unique() {
     let mut codes: Vec<&str> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
     codes.sort_unstable();
@@ -78,10 +103,12 @@ proptest! {
                 better.push(at);
                 let recent = values[at.saturating_sub(9)..=at].iter().map(|value| level(*value)).max();
                 prop_assert!(recent < Some(states[at - 1]), "at {at}");
+                prop_assert!(recent <= Some(states[at]), "at {at}");
             }
             if states[at] > states[at - 1] {
                 let recent = values[at.saturating_sub(3)..=at].iter().map(|value| level(*value)).min();
                 prop_assert!(recent > Some(states[at - 1]), "at {at}");
+                prop_assert!(recent >= Some(states[at]), "at {at}");
             }
         }
         prop_assert!(better.windows(2).all(|pair| pair[1] - pair[0] >= 10), "{better:?}");

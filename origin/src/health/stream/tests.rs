@@ -202,6 +202,21 @@ fn lost_frames_are_counted_and_named() {
 }
 
 #[test]
+fn a_share_is_of_the_frames_that_were_due() {
+    let mut arrivals = Arrivals::new(at(0), Totals::default());
+    // Of ten frames six come.
+    for index in (0..1_000_i64).filter(|index| index % 10 < 6) {
+        let picture = Picture {
+            dts_ms: index * 40,
+            keyframe: false,
+            bytes: 1_000,
+        };
+        arrivals.picture(at(index * 40), &picture);
+    }
+    near(Some(arrivals.missing_percent(at(40_000))), 40.0, 1.0);
+}
+
+#[test]
 fn sound_that_arrives_apart_from_the_picture_is_named() {
     for (offset, state) in [(900, State::Degraded), (-3_000, State::Bad)] {
         let mut world = World::new(9);
