@@ -31,6 +31,8 @@ const EPOCH_UNIX_SECONDS: u64 = 1_767_225_600;
 const DISCONTINUITY_SECONDS: u64 = 3_600;
 /// Numbers reserved at once: a write every half a minute or so.
 const AHEAD: u64 = 16;
+/// The record of a stream that runs is touched when half of these are used: every 8 segments, of 2 s at most.
+const UNTOUCHED: Duration = Duration::from_secs(16);
 /// A record that was not touched for longer does not bind: the clock does too.
 const FRESH: Duration = Duration::from_secs(600);
 /// Records kept; beyond them those that have ended go first that were not touched for longest.
@@ -60,6 +62,9 @@ struct Record {
     next_discontinuity_sequence: u64,
     /// When the record was last touched, in Unix seconds.
     touched: u64,
+    /// The stream was left, or ended, in order: nothing of it was shown after that. Absent in files of before.
+    #[serde(default)]
+    left: bool,
     /// How to go on with it; none once it has ended.
     live: Option<Live>,
 }
@@ -133,6 +138,7 @@ impl Numbers {
             next_msn: msn.saturating_add(AHEAD),
             next_discontinuity_sequence: discontinuity_sequence.saturating_add(AHEAD),
             touched: unix,
+            left: false,
             live: Some(live),
         };
         records.insert(stream.to_owned(), record);
@@ -174,6 +180,7 @@ impl Numbers {
             .next_discontinuity_sequence
             .max(discontinuity_sequence.saturating_add(AHEAD));
         record.touched = unix_seconds(now);
+        record.left = false;
         drop(records);
         self.shared.changed.notify_one();
     }
@@ -187,6 +194,7 @@ impl Numbers {
         record.next_msn = next.msn.value();
         record.next_discontinuity_sequence = next.discontinuity_sequence;
         record.touched = unix_seconds(now);
+        record.left = true;
         if !goes_on {
             record.live = None;
         }
@@ -194,13 +202,23 @@ impl Numbers {
         self.shared.changed.notify_one();
     }
 
-    /// The streams of another life that were live, and for how long they have been without an origin.
+    /// The streams of another life that were live, and for how long they have been without an origin. After a kill -9
+    /// that is not known to [`UNTOUCHED`]: the least that it can be, for whoever published may be about to come back.
     pub fn left_behind(&self, now: SystemTime) -> Vec<(String, Live, Duration)> {
         let now = unix_seconds(now);
         let records = self.shared.records.lock();
         let live = records.iter().filter_map(|(stream, record)| {
             let age = Duration::from_secs(now.saturating_sub(record.touched));
-            Some((stream.clone(), record.live.clone()?, age))
+            let shown = if record.left {
+                Duration::ZERO
+            } else {
+                UNTOUCHED
+            };
+            Some((
+                stream.clone(),
+                record.live.clone()?,
+                age.saturating_sub(shown),
+            ))
         });
         live.collect()
     }
@@ -404,6 +422,27 @@ mod tests {
         assert_eq!(again.begin("demo", live(), at(15)), end);
     }
 
+    /// It ran until a moment ago: its publisher has the whole grace to come back.
+    #[tokio::test]
+    async fn a_kill_takes_nothing_of_the_grace() {
+        let directory = tempfile::tempdir().unwrap();
+        let numbers = Numbers::open(Some(directory.path())).unwrap();
+        let start = numbers.begin("demo", live(), at(0));
+        let mut second = 0;
+        for segment in 1..100 {
+            second = segment * 2;
+            let msn = Msn::new(start.msn.value() + segment);
+            numbers.reach("demo", msn, start.discontinuity_sequence, at(second));
+            numbers.flush().await;
+            let again = Numbers::open(Some(directory.path())).unwrap();
+            let (_, _, age) = again.left_behind(at(second)).remove(0);
+            assert_eq!(age, Duration::ZERO, "killed after {second} s");
+        }
+        let again = Numbers::open(Some(directory.path())).unwrap();
+        let (_, _, age) = again.left_behind(at(second + 30)).remove(0);
+        assert!((14..=30).contains(&age.as_secs()), "{age:?}");
+    }
+
     #[tokio::test]
     async fn the_next_life_waits_for_whoever_published_last() {
         let directory = tempfile::tempdir().unwrap();
@@ -445,6 +484,7 @@ mod tests {
             next_msn: 1,
             next_discontinuity_sequence: 1,
             touched,
+            left: false,
             live,
         };
         let mut records: BTreeMap<_, _> = (0..RECORDS_MAX as u64 + 10)
