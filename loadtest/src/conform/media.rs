@@ -73,9 +73,12 @@ impl Media {
         Ok(media)
     }
 
-    /// Whether a sample is a sync sample.
+    /// Whether a sample of the first track is a sync sample. Where picture and sound are in one file, every
+    /// sample of the sound is.
     pub fn has_sync(&self) -> bool {
-        self.fragments.iter().any(|fragment| fragment.has_sync)
+        let first = self.fragments.first().map(|fragment| fragment.track);
+        let mut of_first = self.fragments.iter().filter(|it| Some(it.track) == first);
+        of_first.any(|fragment| fragment.has_sync)
     }
 
     /// Whether the first box that counts is a `moof`.
@@ -265,6 +268,21 @@ mod tests {
         assert_eq!((fragment.decode_time, fragment.duration), (2_000, 250));
         assert!(fragment.has_sync);
         assert!(!Media::parse(&part(9), &tracks).unwrap().fragments[0].has_sync);
+    }
+
+    #[test]
+    fn sound_beside_a_picture_does_not_make_it_independent() {
+        let fragment = |track, has_sync| Fragment {
+            track,
+            has_sync,
+            ..Fragment::default()
+        };
+        let with = |fragments: &[Fragment]| Media {
+            fragments: fragments.to_vec(),
+            ..Media::default()
+        };
+        assert!(!with(&[fragment(1, false), fragment(2, true)]).has_sync());
+        assert!(with(&[fragment(1, false), fragment(2, true), fragment(1, true)]).has_sync());
     }
 
     #[test]
