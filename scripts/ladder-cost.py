@@ -102,7 +102,10 @@ def with_weir(path, directory):
             ["ffmpeg", "-v", "error", "-re", "-i", path, "-c", "copy", "-f", "flv", url], stdin=subprocess.DEVNULL
         )
         found = None
+        deadline = time.monotonic() + SETTLE
         while not found:
+            if origin.poll() is not None or publisher.poll() is not None or time.monotonic() > deadline:
+                sys.exit("weir-origin has started no ffmpeg: see its log, $ORIGIN_LOG")
             time.sleep(0.05)
             found = child(origin.pid)
         pid, line = found

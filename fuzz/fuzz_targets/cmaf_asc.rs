@@ -17,4 +17,5 @@ fuzz_target!(|data: &[u8]| {
     assert!(matches!(config.frame_samples(), 960 | 1_024));
     assert!(config.codec().starts_with("mp4a.40."));
     assert_eq!(TrackConfig::from(config.clone()).timescale(), config.sample_rate());
+    weir_fuzz::package_audio(config, data);
 });

@@ -16,5 +16,6 @@ fuzz_target!(|data: &[u8]| {
     if let Some(rate) = config.frame_rate() {
         assert!(rate.numerator > 0 && rate.denominator > 0);
     }
-    assert_eq!(TrackConfig::from(config).timescale(), 90_000);
+    assert_eq!(TrackConfig::from(config.clone()).timescale(), 90_000);
+    weir_fuzz::package_video(config);
 });

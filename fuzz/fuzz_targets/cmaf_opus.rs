@@ -17,5 +17,6 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(config.record(), data);
     assert!((1..=8).contains(&config.channels()));
     assert!((120..=5_760).contains(&config.samples_of(data)));
-    assert_eq!(TrackConfig::from(config).timescale(), 48_000);
+    assert_eq!(TrackConfig::from(config.clone()).timescale(), 48_000);
+    weir_fuzz::package_audio(config, data);
 });

@@ -31,6 +31,9 @@ pub const PUBLISHERS_MAX: usize = 2_000;
 /// Longest run; timestamps stay below those that need an extended field (4.6 hours).
 pub const DURATION_MAX: Duration = Duration::from_secs(3_600);
 
+/// Least time between two drops of a connection.
+const FLAP_MIN: Duration = Duration::from_secs(1);
+
 /// Most delay that can be asked for.
 pub const JITTER_MAX: Duration = Duration::from_secs(5);
 
@@ -79,13 +82,14 @@ impl Plan {
             "the ramp is no rate"
         );
         ensure!(
-            self.ramp_time() + self.duration <= DURATION_MAX,
+            self.ramp_time().saturating_add(self.duration) <= DURATION_MAX,
             "longer than {DURATION_MAX:?}"
         );
         ensure!(self.jitter <= JITTER_MAX, "jitter above {JITTER_MAX:?}");
         ensure!(
-            self.flap.is_none_or(|flap| flap >= Duration::from_secs(1)),
-            "flaps more often than each second"
+            self.flap
+                .is_none_or(|flap| (FLAP_MIN..=DURATION_MAX).contains(&flap)),
+            "flaps are {FLAP_MIN:?} to {DURATION_MAX:?} apart"
         );
         for pattern in [Some(&self.key_pattern), self.watch.as_ref()] {
             ensure!(
@@ -150,7 +154,9 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     let resident = resident
         .map(|&pid| cpu::resident_bytes_of_tree(pid).ok())
         .collect();
-    while publishers.join_next().await.is_some() {}
+    while let Some(ended) = publishers.join_next().await {
+        ended?;
+    }
     let mut watched = Vec::new();
     while let Some(seen) = watchers.join_next().await {
         watched.push(seen?);
@@ -163,4 +169,44 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
         &watched,
         (used, resident),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan {
+            url: "rtmp://127.0.0.1/live".to_owned(),
+            key_pattern: "k-{n}".to_owned(),
+            publishers: 2,
+            ramp: 20.0,
+            recording: PathBuf::new(),
+            jitter: Duration::ZERO,
+            flap: None,
+            flap_pause: Duration::ZERO,
+            duration: Duration::from_secs(30),
+            watch: None,
+            protocol: Protocol::H2,
+            trust: Trust::Insecure,
+            server_pids: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn times_that_do_not_end_are_refused() {
+        plan().check().unwrap();
+        let edits: [fn(&mut Plan); 5] = [
+            |plan| plan.ramp = 1e-300,
+            |plan| plan.ramp = f64::NAN,
+            |plan| plan.duration = Duration::MAX,
+            |plan| plan.flap = Some(Duration::MAX),
+            |plan| plan.jitter = Duration::MAX,
+        ];
+        for edit in edits {
+            let mut plan = plan();
+            edit(&mut plan);
+            assert!(plan.check().is_err(), "{plan:?}");
+        }
+    }
 }

@@ -100,8 +100,8 @@ async fn a_killed_transcoder_is_back_within_three_seconds() -> anyhow::Result<()
     .await
 }
 
-/// A broadcaster that is gone ends the show; the next one begins another, above all its numbers,
-/// so that no object of the first is ever taken for one of the second.
+/// A broadcaster that is gone does not end the show: the next one goes on with it, behind a
+/// discontinuity, in the same playlist.
 #[tokio::test]
 async fn a_killed_publisher_can_publish_again_at_once() -> anyhow::Result<()> {
     let origin = transcoding_origin().await?;

@@ -76,14 +76,15 @@ pub enum NutError {
 /// Takes NUT bytes in pieces of any size and gives the frames in them.
 ///
 /// Call [`Reader::push`] with what was read, then [`Reader::poll`] until it gives none. So it
-/// holds at most one frame ([`FRAME_BYTES_MAX`]) and the last piece. After an error it stays at
-/// the offending byte and gives the same error again.
+/// holds at most one frame ([`FRAME_BYTES_MAX`]) and the last piece. After an error it takes no more
+/// and gives the same error again.
 #[derive(Debug, Default)]
 pub struct Reader {
     buffer: BytesMut,
     id_seen: bool,
     main: Option<MainHeader>,
     stream: Option<(Stream, Timing)>,
+    failed: Option<NutError>,
 }
 
 /// How the stream counts time.
@@ -116,7 +117,9 @@ impl Reader {
 
     /// Adds bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        if self.failed.is_none() {
+            self.buffer.extend_from_slice(bytes);
+        }
     }
 
     /// The video stream; known before the first packet.
@@ -129,6 +132,15 @@ impl Reader {
     /// # Errors
     /// [`NutError`]; nothing more can be read.
     pub fn poll(&mut self) -> Result<Option<Packet>, NutError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let next = self.next();
+        self.failed = next.as_ref().err().copied();
+        next
+    }
+
+    fn next(&mut self) -> Result<Option<Packet>, NutError> {
         if !self.id_seen {
             let Some(id) = self.buffer.first_chunk::<{ FILE_ID.len() }>() else {
                 return Ok(None);

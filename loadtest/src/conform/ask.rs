@@ -89,18 +89,16 @@ fn gone(watch: &Watch, now: Duration) -> Vec<(Why, Place, String)> {
         let is_young = gone_for < must_live;
         for it in &old.segments {
             let trimmed = new.segment(it.msn).is_none_or(|now| now.parts.is_empty());
-            if let Some(last) = it
-                .parts
-                .last()
-                .filter(|_| trimmed && is_young && part.is_none())
-            {
+            // What is a gap need never have been there (section 4.4.4.7).
+            let last = it.parts.last().filter(|last| !last.gap);
+            if let Some(last) = last.filter(|_| trimmed && is_young && part.is_none()) {
                 part = Some((
                     Why::RemovedPart,
                     (it.msn, it.parts.len() - 1),
                     path(&last.uri),
                 ));
             }
-            if it.msn < new.media_sequence && gone_for < old.length() {
+            if it.msn < new.media_sequence && gone_for < old.length() && !it.gap {
                 segment = Some((Why::RemovedSegment, (it.msn, 0), path(&it.uri)));
             }
         }
@@ -313,6 +311,34 @@ mod tests {
 
     #[test]
     fn what_has_left_and_must_still_be_there() {
+        let paths = gone_of(|text| text);
+        // In seconds: the parts of 113 left at 17.25, those of 114 at 18.25; 106 left at 19.
+        assert_eq!(
+            paths,
+            [
+                (Why::RemovedPart, "/live/hi/s114.3.m4s".to_owned()),
+                (Why::RemovedSegment, "/live/hi/s106.m4s".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn gaps_that_have_left_need_not_be_there() {
+        let paths = gone_of(|text| {
+            text.replace("\ns106.m4s", "\n#EXT-X-GAP\ns106.m4s")
+                .replace("s114.3.m4s\"", "s114.3.m4s\",GAP=YES")
+        });
+        assert_eq!(
+            paths,
+            [
+                (Why::RemovedPart, "/live/hi/s115.3.m4s".to_owned()),
+                (Why::RemovedSegment, "/live/hi/s105.m4s".to_owned())
+            ]
+        );
+    }
+
+    /// Of the canned stream, with other texts of its playlists.
+    fn gone_of(edit: impl Fn(String) -> String) -> Vec<(Why, String)> {
         let listed = Listed {
             path: "/live/hi/index.m3u8".to_owned(),
             uri: String::new(),
@@ -324,7 +350,7 @@ mod tests {
                 asked: Duration::from_millis(250) * u32::try_from(published).unwrap(),
                 ..Answer::default()
             },
-            playlist: Playlist::parse(&playlist(published, "hi", false)),
+            playlist: Playlist::parse(&edit(playlist(published, "hi", false))),
         };
         let watch = Watch {
             listed,
@@ -333,17 +359,6 @@ mod tests {
             media: Vec::new(),
         };
         let gone = gone(&watch, Duration::from_secs(20));
-        let paths: Vec<_> = gone
-            .iter()
-            .map(|(why, _, path)| (*why, path.as_str()))
-            .collect();
-        // In seconds: the parts of 113 left at 17.25, those of 114 at 18.25; 106 left at 19.
-        assert_eq!(
-            paths,
-            [
-                (Why::RemovedPart, "/live/hi/s114.3.m4s"),
-                (Why::RemovedSegment, "/live/hi/s106.m4s")
-            ]
-        );
+        gone.into_iter().map(|(why, _, path)| (why, path)).collect()
     }
 }

@@ -5,6 +5,9 @@ pub(super) fn seconds(text: &str) -> Option<f64> {
     let (date, time) = text.trim().split_once('T')?;
     let mut date = date.splitn(3, '-').map(str::parse::<i64>);
     let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
+    if !(0..=9_999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
     let (clock, zone) = match time.strip_suffix('Z') {
         Some(clock) => (clock, 0.0),
         None => {
@@ -56,6 +59,15 @@ mod tests {
         );
         assert_eq!(seconds("2024-02-29T07:30:00-0430"), Some(1_709_208_000.0));
         assert_eq!(seconds("2024-02-29"), None);
+        for date in [
+            "9223372036854775807-01-01",
+            "2024-9223372036854775807-01",
+            "2024-01--9223372036854775808",
+            "2024-13-01",
+            "2024-01-32",
+        ] {
+            assert_eq!(seconds(&format!("{date}T00:00:00Z")), None, "{date}");
+        }
         assert_eq!(seconds("2024-02-29T12:00:00"), None);
     }
 }

@@ -24,8 +24,15 @@ pub struct Fragment {
     pub duration: u64,
     /// How many samples.
     pub samples: usize,
-    /// Whether the first sample is a sync sample.
-    pub begins_with_sync: bool,
+    /// Whether a sample is a sync sample.
+    pub has_sync: bool,
+}
+
+impl Fragment {
+    /// Where it ends, in ticks; a time that no stream reaches stands for all behind it.
+    pub fn end(&self) -> u64 {
+        self.decode_time.saturating_add(self.duration)
+    }
 }
 
 /// What a part or a segment consists of.
@@ -64,6 +71,14 @@ impl Media {
             media.boxes.push(kind);
         }
         Ok(media)
+    }
+
+    /// Whether a sample of the first track is a sync sample. Where picture and sound are in one file, every
+    /// sample of the sound is.
+    pub fn has_sync(&self) -> bool {
+        let first = self.fragments.first().map(|fragment| fragment.track);
+        let mut of_first = self.fragments.iter().filter(|it| Some(it.track) == first);
+        of_first.any(|fragment| fragment.has_sync)
     }
 
     /// Whether the first box that counts is a `moof`.
@@ -192,10 +207,9 @@ fn run(trun: &[u8], defaults: &Track, fragment: &mut Fragment) -> Result<(), Str
         field(0x200)?;
         let own = field(0x400)?;
         field(0x800)?;
-        if fragment.samples == 0 {
-            let flags = first.or(own).unwrap_or(defaults.flags);
-            fragment.begins_with_sync = flags & NON_SYNC == 0;
-        }
+        // first_sample_flags are those of the first sample of this run alone.
+        let flags = first.take().or(own).unwrap_or(defaults.flags);
+        fragment.has_sync |= flags & NON_SYNC == 0;
         // Without a field per sample, nothing bounds the count but this.
         if fragment.samples > 1_000_000 {
             return Err("more than a million samples".to_owned());
@@ -252,8 +266,23 @@ mod tests {
         assert!(media.begins_with_moof());
         let fragment = media.fragments[0];
         assert_eq!((fragment.decode_time, fragment.duration), (2_000, 250));
-        assert!(fragment.begins_with_sync);
-        assert!(!Media::parse(&part(9), &tracks).unwrap().fragments[0].begins_with_sync);
+        assert!(fragment.has_sync);
+        assert!(!Media::parse(&part(9), &tracks).unwrap().fragments[0].has_sync);
+    }
+
+    #[test]
+    fn sound_beside_a_picture_does_not_make_it_independent() {
+        let fragment = |track, has_sync| Fragment {
+            track,
+            has_sync,
+            ..Fragment::default()
+        };
+        let with = |fragments: &[Fragment]| Media {
+            fragments: fragments.to_vec(),
+            ..Media::default()
+        };
+        assert!(!with(&[fragment(1, false), fragment(2, true)]).has_sync());
+        assert!(with(&[fragment(1, false), fragment(2, true), fragment(1, true)]).has_sync());
     }
 
     #[test]

@@ -179,12 +179,7 @@ impl Playlist {
         let mut playlist = reader.playlist;
         playlist.open = reader.segment;
         (playlist.open.map, playlist.open.map_range) = reader.map;
-        let skipped = playlist
-            .skip
-            .as_ref()
-            .and_then(|skip| skip.integer("SKIPPED-SEGMENTS"));
-        let first = playlist.media_sequence + skipped.unwrap_or(0);
-        let mut msn = first;
+        let mut msn = playlist.media_sequence + reader.skipped;
         for segment in &mut playlist.segments {
             segment.msn = msn;
             msn += 1;

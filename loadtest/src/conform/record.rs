@@ -109,6 +109,13 @@ impl Watch {
         pairs.filter(|(before, after)| after.playlist.ended || !before.playlist.ended)
     }
 
+    /// Until when it was watched, since the beginning.
+    pub fn until(&self) -> Duration {
+        let answers = self.loads.iter().map(|load| &load.answer);
+        let answers = answers.chain(&self.failed).map(Answer::arrived);
+        answers.max().unwrap_or_default()
+    }
+
     /// The first load that fulfils `is`.
     pub fn first(&self, is: impl Fn(&Playlist) -> bool) -> Option<&Load> {
         self.loads.iter().find(|load| is(&load.playlist))

@@ -9,17 +9,32 @@ fn rate(numerator: u32, denominator: u32) -> FrameRate {
 
 #[track_caller]
 fn check(
-    (numerator, denominator): (u32, u32),
+    rate: (u32, u32),
     gop_frames: Option<u32>,
     audio_rate: Option<u32>,
     frames: (u32, u32),
     part_target_ms: u64,
 ) {
+    let planned = (frames, part_target_ms);
+    check_of(Latency::Standard, rate, gop_frames, audio_rate, planned);
+}
+
+#[track_caller]
+fn check_of(
+    latency: Latency,
+    (numerator, denominator): (u32, u32),
+    gop_frames: Option<u32>,
+    audio_rate: Option<u32>,
+    (frames, part_target_ms): ((u32, u32), u64),
+) {
     let mut input = GridInput::new(rate(numerator, denominator), audio_rate);
     input.gop_frames = gop_frames;
+    input.latency = latency;
     let plan = GridPlan::choose(&input).unwrap();
-    assert_eq!((plan.frames_per_part, plan.frames_per_segment), frames);
-    assert_eq!(plan.part_target, Duration::from_millis(part_target_ms));
+    let planned = (plan.frames_per_part, plan.frames_per_segment);
+    assert_eq!(planned, frames, "{input:?}");
+    let part_target = Duration::from_millis(part_target_ms);
+    assert_eq!(plan.part_target, part_target, "{input:?}");
     assert_eq!(plan.part_hold_back, plan.part_target * 3);
     assert_eq!(plan.target_duration, Duration::from_secs(2));
 }
@@ -38,26 +53,12 @@ fn usual_sources() {
     check((60_000, 1_001), None, Some(48_000), (20, 120), 342);
 }
 
-#[track_caller]
-fn check_low(
-    (numerator, denominator): (u32, u32),
-    gop_frames: Option<u32>,
-    audio_rate: Option<u32>,
-    frames: (u32, u32),
-    part_target_ms: u64,
-) {
-    let mut input = GridInput::new(rate(numerator, denominator), audio_rate);
-    input.gop_frames = gop_frames;
-    input.latency = Latency::Low;
-    let plan = GridPlan::choose(&input).unwrap();
-    assert_eq!((plan.frames_per_part, plan.frames_per_segment), frames);
-    assert_eq!(plan.part_target, Duration::from_millis(part_target_ms));
-    assert_eq!(plan.part_hold_back, plan.part_target * 3);
-    assert_eq!(plan.target_duration, Duration::from_secs(2));
-}
-
 #[test]
 fn usual_sources_with_low_latency() {
+    let check_low = |rate, gop_frames, audio_rate, frames, part_target_ms| {
+        let planned = (frames, part_target_ms);
+        check_of(Latency::Low, rate, gop_frames, audio_rate, planned);
+    };
     check_low((30, 1), None, Some(48_000), (6, 30), 214);
     check_low((30, 1), None, Some(44_100), (6, 30), 209);
     check_low((30, 1), None, None, (6, 30), 201);

@@ -112,3 +112,19 @@ fn lengths_are_bounded() {
     reader.push(&[0xFF; 12]);
     assert_eq!(reader.poll(), Err(NutError::Malformed("packet")));
 }
+
+#[test]
+fn an_error_is_given_again() {
+    // The main header is of another version; it is whole, and so is what follows it.
+    let mut other = HEVC.to_vec();
+    let main = MAIN.to_be_bytes();
+    let at = other.windows(8).position(|it| it == main).unwrap();
+    let version = other[at + 8..].iter().position(|byte| byte & 0x80 == 0);
+    other[at + 8 + version.unwrap() + 1] = 2;
+    let mut reader = Reader::new();
+    reader.push(&other);
+    let error = Err(NutError::Unsupported("another version"));
+    assert_eq!(reader.poll(), error);
+    reader.push(&[0]);
+    assert_eq!(reader.poll(), error);
+}

@@ -171,23 +171,17 @@ fn whole(record: &Record) -> Finding {
     let expected = "a hinted part has the bytes that it has later";
     let mut check = Check::must(record, "B1-27-hinted-bytes", "6.2.6", expected);
     for asked in record.of(Why::Hinted).filter(|asked| asked.answer.good()) {
-        let later = record.of(Why::HintedAgain);
-        let mut later = later.filter(|later| later.answer.good());
+        let mut later = record.of(Why::HintedAgain);
         // One path may be several parts, of which each is a byte range.
         let same =
             |later: &&Asked| (later.place, &later.answer.path) == (asked.place, &asked.answer.path);
         if let Some(later) = later.find(same) {
-            check.look(
-                later.answer.body == asked.answer.body,
-                &asked.answer,
-                || {
-                    format!(
-                        "{} bytes, later {}",
-                        asked.answer.body.len(),
-                        later.answer.body.len()
-                    )
-                },
-            );
+            // It has to be there for long after it was listed.
+            let right = later.answer.good() && later.answer.body == asked.answer.body;
+            check.look(right, &later.answer, || {
+                let (was, is) = (&asked.answer.body, &later.answer.body);
+                format!("{} bytes, at first {}", is.len(), was.len())
+            });
         }
     }
     check.done(NOT_ASKED)
@@ -239,6 +233,19 @@ mod tests {
         edit(&mut answer);
         record.asked.push(asked(Why::Hinted, (115, 1), answer));
         record
+    }
+
+    #[test]
+    fn a_part_that_came_stays() {
+        let mut record = hinted(|_| {});
+        passed(check, "B1-27-hinted-bytes", &record);
+        let mut asked = record.asked.iter_mut();
+        asked
+            .find(|it| it.why == Why::HintedAgain)
+            .unwrap()
+            .answer
+            .status = 404;
+        wrong(check, "B1-27-hinted-bytes", &record);
     }
 
     #[test]

@@ -128,7 +128,10 @@ fn in_step(record: &Record) -> Finding {
             let Some(last) = last.filter(|_| last > before.playlist.last()) else {
                 continue;
             };
+            let here = load.answer.arrived();
             let Some(there) = other.first(|it| it.last() >= Some(last)) else {
+                // It did not come as long as anybody looked.
+                late.push((other.until().saturating_sub(here).as_secs_f64(), load));
                 continue;
             };
             let first = other
@@ -136,7 +139,7 @@ fn in_step(record: &Record) -> Finding {
                 .first()
                 .is_some_and(|it| it.answer.path == there.answer.path);
             if !first {
-                let (here, there) = (load.answer.arrived(), there.answer.arrived());
+                let there = there.answer.arrived();
                 late.push((here.abs_diff(there).as_secs_f64(), load));
             }
         }
@@ -253,6 +256,28 @@ mod tests {
         for (id, from, to) in cases {
             wrong(check, id, &rewritten(|_, text| text.replace(from, to)));
         }
+    }
+
+    #[test]
+    fn a_rendition_that_stands_still() {
+        let mut still = record();
+        let watch = &mut still.watches[1];
+        let mut last = watch.loads.pop().unwrap().answer;
+        watch.loads.truncate(8);
+        last.status = 503;
+        watch.failed = vec![last];
+        wrong(check, "B1-15-in-step", &still);
+        still.watches.truncate(1);
+        right_one(&still);
+    }
+
+    /// One alone is in step.
+    fn right_one(record: &Record) {
+        let finding = in_step(record);
+        assert_eq!(
+            finding.verdict,
+            Check::must(record, "", "", "").done(ALONE).verdict
+        );
     }
 
     #[test]

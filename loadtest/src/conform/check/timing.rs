@@ -10,7 +10,7 @@ pub(super) fn check(record: &Record) -> Vec<Finding> {
 /// The share of lateness that is forgiven, as one in so many.
 const FORGIVEN: usize = 20;
 
-/// Seconds between the loads at which `count` rose, each over how much it rose by.
+/// Seconds between the loads at which `count` rose, the shortest first.
 fn gaps(watch: &Watch, count: impl Fn(&Load) -> u64) -> Vec<(f64, &Load)> {
     let mut gaps = Vec::new();
     let mut before: Option<&Load> = None;
@@ -30,6 +30,14 @@ fn gaps(watch: &Watch, count: impl Fn(&Load) -> u64) -> Vec<(f64, &Load)> {
     }
     gaps.sort_by(|a, b| a.0.total_cmp(&b.0));
     gaps
+}
+
+/// Seconds from the load at which `count` rose for the last time to the end of the watch.
+fn standstill(watch: &Watch, count: impl Fn(&Load) -> u64) -> Option<(f64, &Load)> {
+    let last = watch.loads.last().filter(|load| !load.playlist.ended)?;
+    let since = watch.loads.iter().find(|load| count(load) == count(last))?;
+    let still = watch.until().saturating_sub(since.answer.arrived());
+    Some((still.as_secs_f64(), since))
 }
 
 fn parts(record: &Record) -> Finding {
@@ -59,14 +67,26 @@ fn segments(record: &Record) -> Finding {
     let expected = "a segment comes within 1.5 x TARGETDURATION of the one before";
     let mut check = Check::must(record, "B1-07-segment-interval", "6.2.1", expected);
     let slack = record.slack.as_secs_f64();
+    let most = |load: &Load| 1.5 * load.playlist.target_duration.unwrap_or(0.0);
     for watch in &record.watches {
-        let mut gaps = gaps(watch, |load| load.playlist.open.msn);
+        let open = |load: &Load| load.playlist.open.msn;
+        let mut gaps = gaps(watch, open);
         // The first load that is looked at may be in the middle of a segment.
         gaps.sort_by_key(|(_, load)| load.answer.arrived());
         for (gap, load) in gaps.iter().skip(1) {
-            let most = 1.5 * load.playlist.target_duration.unwrap_or(0.0);
+            let most = most(load);
             check.look(*gap <= most + slack, &load.answer, || {
                 format!("{gap:.3} s after the one before; at most {most}")
+            });
+        }
+        // The one that never came shows in no gap.
+        let still = standstill(watch, open);
+        if let Some((still, load)) = still.filter(|(still, load)| *still > most(load) + slack) {
+            check.look(false, &load.answer, || {
+                format!(
+                    "none in the {still:.3} s after this; at most {}",
+                    most(load)
+                )
             });
         }
     }
@@ -91,11 +111,43 @@ fn round_trip(record: &Record) -> Finding {
 mod tests {
     use super::super::fixture::{record, right, wrong};
     use super::*;
+    use crate::conform::record::Answer;
+    use crate::conform::report::Verdict;
     use std::time::Duration;
 
     #[test]
     fn right_times() {
         right(check);
+    }
+
+    #[test]
+    fn a_playlist_that_stands_still_to_the_end_is_late() {
+        let mut still = record();
+        let watch = &mut still.watches[1];
+        watch.loads.truncate(12);
+        let last = watch.loads[11].answer.clone();
+        wrong_after(&mut still, last.clone(), Duration::from_secs(3), true);
+        wrong_after(&mut still, last, Duration::from_secs(1), false);
+        // From the beginning, too.
+        let mut never = record();
+        let watch = &mut never.watches[1];
+        watch.loads.truncate(2);
+        let last = watch.loads[1].answer.clone();
+        wrong_after(&mut never, last, Duration::from_secs(3), true);
+    }
+
+    /// No answer came so long after the last one.
+    fn wrong_after(record: &mut Record, last: Answer, took: Duration, is_wrong: bool) {
+        record.watches[1].failed = vec![Answer {
+            status: 503,
+            asked: last.arrived(),
+            took,
+            ..last
+        }];
+        let found = check(record).into_iter();
+        let mut found = found.filter(|it| it.id == "B1-07-segment-interval");
+        let failed = matches!(found.next().unwrap().verdict, Verdict::Fail { .. });
+        assert_eq!(failed, is_wrong, "{took:?}");
     }
 
     #[test]

@@ -3,12 +3,17 @@
 use super::super::date;
 use super::{Attributes, ByteRange, Part, Playlist, Segment};
 
+/// More Media Sequence Numbers than any stream has, even one that begins with the microseconds since 1970.
+const SEGMENTS_MAX: u64 = 1 << 52;
+
 /// The playlist so far, and the segment whose URI has not come yet.
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) playlist: Playlist,
     pub(super) segment: Segment,
     pub(super) map: (Option<String>, Option<ByteRange>),
+    /// SKIPPED-SEGMENTS.
+    pub(super) skipped: u64,
     /// EXT-X-BYTERANGE of the segment, as written.
     range: Option<String>,
     seen: Vec<&'static str>,
@@ -33,6 +38,15 @@ impl Reader {
             self.fault(line);
         }
         number
+    }
+
+    /// A number of segments: so low that sums with it fit.
+    fn count(&mut self, line: &str, number: Option<u64>) -> u64 {
+        let fits = number.filter(|number| *number <= SEGMENTS_MAX);
+        if number.is_some() && fits.is_none() {
+            self.fault(line);
+        }
+        fits.unwrap_or(0)
     }
 
     pub(super) fn line(&mut self, line: &str) {
@@ -126,7 +140,8 @@ impl Reader {
             }
             "#EXT-X-MEDIA-SEQUENCE" => {
                 self.once("#EXT-X-MEDIA-SEQUENCE");
-                self.playlist.media_sequence = self.number(line, value).unwrap_or(0);
+                let number = self.number(line, value);
+                self.playlist.media_sequence = self.count(line, number);
             }
             "#EXT-X-DISCONTINUITY-SEQUENCE" => {
                 self.once("#EXT-X-DISCONTINUITY-SEQUENCE");
@@ -142,7 +157,9 @@ impl Reader {
             }
             "#EXT-X-SKIP" => {
                 self.once("#EXT-X-SKIP");
-                self.playlist.skip = Some(Attributes::parse(value));
+                let skip = Attributes::parse(value);
+                self.skipped = self.count(line, skip.integer("SKIPPED-SEGMENTS"));
+                self.playlist.skip = Some(skip);
             }
             "#EXT-X-PRELOAD-HINT" => self.playlist.hints.push(Attributes::parse(value)),
             "#EXT-X-RENDITION-REPORT" => self.playlist.reports.push(Attributes::parse(value)),

@@ -56,3 +56,15 @@ fn numbers_go_on_behind_what_was_skipped() {
     );
     assert_eq!(playlist.segments[0].msn, 13);
 }
+
+#[test]
+fn numbers_that_no_sum_would_hold_are_faults() {
+    for line in [
+        "#EXT-X-MEDIA-SEQUENCE:18446744073709551615",
+        "#EXT-X-SKIP:SKIPPED-SEGMENTS=18446744073709551615",
+    ] {
+        let playlist = Playlist::parse(&format!("#EXTM3U\n{line}\n#EXTINF:1,\ns\n"));
+        assert_eq!(playlist.faults, [line]);
+        assert_eq!(playlist.next(), (1, 0));
+    }
+}

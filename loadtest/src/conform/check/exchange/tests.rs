@@ -75,6 +75,18 @@ fn ranges() {
         &with(Why::Range, 206, &[0; 63], &range),
     );
     wrong(check, "B1-29-range", &with(Why::Range, 416, &[], &[]));
+    let elsewhere = [("content-range", "bytes 64-127/200")];
+    wrong(
+        check,
+        "B1-29-range",
+        &with(Why::Range, 206, &[0; 64], &elsewhere),
+    );
+    for (byte, expect) in [(0, passed as fn(_, &str, &_)), (1, wrong)] {
+        let mut record = with(Why::Range, 206, &[0; 64], &range);
+        let whole = answer("/live/hi/s115.0.m4s", 200, vec![byte; 100], Duration::ZERO);
+        record.asked.push(asked(Why::Again, (0, 0), whole));
+        expect(check, "B1-29-range", &record);
+    }
 }
 
 #[test]
@@ -95,6 +107,9 @@ fn other_sites_and_types() {
         "B1-33-playlist-type",
         &spoiled("content-type", "text/plain"),
     );
+    // RFC 9110 8.3.1: types have no case.
+    let other_case = spoiled("content-type", "Application/vnd.apple.mpegURL");
+    passed(check, "B1-33-playlist-type", &other_case);
     let error = with(
         Why::Malformed,
         400,
