@@ -1,7 +1,7 @@
 //! One publisher's media on its way to the stage.
 
 use std::pin::pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cmaf::{MediaTime, Sample, TrackConfig, TrackId, VideoConfig};
@@ -151,7 +151,7 @@ impl<'a> Broadcast<'a> {
     fn read(&mut self, tag: PublishedTag) -> Result<Option<PublishedTag>, BroadcastError> {
         count_bytes(&self.metrics, &tag);
         let header = tag.is_header().then(|| tag.clone());
-        match self.intake.read(tag, SystemTime::now()) {
+        match self.intake.read(tag, self.stage.wall_clock.now()) {
             Ok(media) => {
                 if let Some(by_ms) = self.intake.take_leap() {
                     self.metrics.packaging_event("source_clock_leap");

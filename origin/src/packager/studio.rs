@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -14,6 +14,7 @@ use super::BroadcastError;
 use super::intake::Source;
 use super::plan::Plan;
 use super::show::Show;
+use super::wall_clock::WallClock;
 use crate::config::{PackagingSettings, TranscodeSettings};
 use crate::control::Herald;
 use crate::metrics::Metrics;
@@ -45,6 +46,8 @@ pub struct Studio {
     pub herald: Herald,
     /// Numbers that must not go back.
     pub numbers: Numbers,
+    /// What dates are told by.
+    pub wall_clock: WallClock,
     /// How long a stream waits for a publisher that vanished.
     pub reconnect_grace: Duration,
     /// What viewers see meanwhile; `None`: gaps.
@@ -136,7 +139,7 @@ impl Studio {
 
     /// Goes on with the streams of another life of this process, if their publishers come back.
     pub fn revive(&self) {
-        let left_behind = self.numbers.left_behind(SystemTime::now());
+        let left_behind = self.numbers.left_behind(self.wall_clock.now());
         let mut shows = self.shows.0.lock();
         for (name, live, age) in left_behind {
             if age > self.reconnect_grace {

@@ -23,7 +23,7 @@ use origin::control::Herald;
 use origin::filters::PublishAsk;
 use origin::metrics::Metrics;
 use origin::numbers::Numbers;
-use origin::packager::{Shows, Studio};
+use origin::packager::{Shows, Studio, WallClock};
 use origin::publish::Streams;
 use origin::thumbnails::Thumbnails;
 use origin::transcode::Jobs;
@@ -83,6 +83,7 @@ fn world() -> World {
         metrics,
         herald: Herald::default(),
         numbers: Numbers::open(None).unwrap(),
+        wall_clock: WallClock::System,
         reconnect_grace: GRACE,
         slate: None,
         shutdown: CancellationToken::new(),
