@@ -335,9 +335,6 @@ impl<'a> Broadcast<'a> {
             Aligned::Discontinuity if self.begun => self.stage.packager.discontinuity()?,
             Aligned::Discontinuity => self.begun = true,
             Aligned::Sample(track, sample) => {
-                if track == self.plan.leader_track() {
-                    self.stage.writer.leads(&sample);
-                }
                 self.stage.packager.push(TrackId(track), sample)?;
                 if track == self.plan.leader_track() && self.stage.packager.is_running() {
                     // Not only once a part is whole: a gap listed meanwhile would end it, and all after it.
