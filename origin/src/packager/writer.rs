@@ -29,6 +29,8 @@ const ARRIVALS_MAX: usize = 1_024;
 const MOVED_MAX: usize = 64;
 /// A segment's date goes back against the one before by so many milliseconds at most.
 const BACK_MS_MAX: i64 = 10;
+/// What comes later than a gap for its time may be shown behind it.
+const LATE_MS_MAX: i64 = 300;
 /// Segments that the byte bound never takes: a player at the live edge needs them.
 const SEGMENTS_MIN: u64 = 4;
 /// What I-frames take of a rendition's bits, one every 2 s: an estimate, since playlists are announced
@@ -214,6 +216,20 @@ impl Writer {
             let since = at.saturating_duration_since(source.begun);
             source.drift.note(frame.dts_ms.saturating_mul(1_000), since);
         }
+    }
+
+    /// Whether something else, that is a gap, is listed for the time of a picture of the leader.
+    pub(super) fn is_past(&self, dts: MediaTime) -> bool {
+        let source = self.source.as_ref().filter(|source| source.run.is_some());
+        let (Some(source), Some(next)) = (source, self.stream.next_time(self.leader.0)) else {
+            return false;
+        };
+        let moved_ms = self.moved.back().map_or(0, |(_, moved_ms)| *moved_ms);
+        let time = source.zero.plus(dts.to_duration()).unix_millis();
+        let late_ms = next
+            .unix_millis()
+            .saturating_sub(time.saturating_add(moved_ms));
+        late_ms > LATE_MS_MAX
     }
 
     /// Notes a track's decoder configuration; with the last one the stream can be announced.
