@@ -22,7 +22,7 @@ use crate::health;
 use crate::ingest::{Ingest, Transport};
 use crate::metrics::Metrics;
 use crate::numbers::Numbers;
-use crate::packager::{Shows, Studio};
+use crate::packager::{Shows, Studio, WallClock};
 use crate::publish::Streams;
 use crate::rooms::{Counts, Hubs, RoomsError, Started};
 use crate::serve::{self, Gate};
@@ -233,6 +233,7 @@ impl App {
             metrics: self.metrics.clone(),
             herald: control.as_ref().map(Control::herald).unwrap_or_default(),
             numbers: numbers.clone(),
+            wall_clock: WallClock::System,
             reconnect_grace: self.settings.publish.reconnect_grace,
             slate: self.settings.publish.slate.clone(),
             shutdown: stop_lingering.clone(),

@@ -21,6 +21,7 @@ mod source_clock;
 mod stage;
 mod studio;
 mod variants;
+mod wall_clock;
 mod writer;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ use crate::transcode::SpawnError;
 pub use intake::IntakeError;
 pub use plan::PlanError;
 pub use studio::{Shows, Studio};
+pub use wall_clock::WallClock;
 pub use writer::WriteError;
 
 pub(crate) use intake::video_config;

@@ -316,6 +316,13 @@ impl LiveStream {
         last.map_or(0, |last| last.saturating_add(1))
     }
 
+    /// Wall-clock time of a rendition's next part.
+    pub fn next_time(&self, rendition: usize) -> Option<ProgramDateTime> {
+        let inner = self.inner.lock();
+        let own = inner.renditions.get(rendition);
+        own.map(|own| own.playlist.next_time())
+    }
+
     /// How long a request may be held.
     pub fn blocked_max(&self) -> Duration {
         let inner = self.inner.lock();

@@ -41,7 +41,7 @@ pub use init::TrackConfig;
 pub use opus::{OPUS_HEADER_BYTES_MAX, OpusError, opus_packet_samples};
 pub use packager::{
     DropReason, Event, GapOutput, InitOutput, Output, PackageError, Packager, PartOutput,
-    SegmentEndOutput, TrackId, TrackKind, TrackSpec,
+    SegmentEndOutput, StartOutput, TrackId, TrackKind, TrackSpec,
 };
 pub use probe::{Passthrough, Probe, ProbeReport};
 pub use sample::Sample;

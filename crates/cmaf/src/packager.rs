@@ -15,7 +15,9 @@ use follower::{Cut, Follower};
 use leader::{Leader, Step};
 use track::TrackWriter;
 
-pub use output::{DropReason, Event, GapOutput, InitOutput, Output, PartOutput, SegmentEndOutput};
+pub use output::{
+    DropReason, Event, GapOutput, InitOutput, Output, PartOutput, SegmentEndOutput, StartOutput,
+};
 
 /// Outputs that may wait to be polled. One push makes some tens at most.
 const OUTPUTS_MAX: usize = 4_096;
@@ -491,6 +493,10 @@ impl Packager {
         let base = base.unwrap_or(at - self.end);
         self.base = Some(base);
         self.leader_delay = delay;
+        self.outputs.push_back(Output::Start(StartOutput {
+            source: at,
+            start: at - base,
+        }));
         let discontinuity = self.segments > 0;
         let segment = self.segments;
         self.leader_writer

@@ -1,7 +1,7 @@
 //! One publisher's media on its way to the stage.
 
 use std::pin::pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cmaf::{MediaTime, Sample, TrackConfig, TrackId, VideoConfig};
@@ -21,6 +21,9 @@ use crate::transcode::{Job, RungCodec, TranscodeEvent, Transcoder};
 /// A publisher that is connected, and gives nothing to show for so long, is absent to its viewers. Shorter
 /// silences are left to their players' buffers: what comes late is shown late, and nothing is lost.
 const SILENCE_MAX: Duration = Duration::from_secs(4);
+/// What a network held back while gaps were listed for it is not shown late: it comes in a heap, which has so long
+/// to come. Then it is no heap: the source stood still.
+const HEAP_MAX: Duration = Duration::from_secs(5);
 /// At the end ffmpeg has this long to give what it has.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -80,6 +83,8 @@ pub(super) struct Broadcast<'a> {
     audio_ignored: bool,
     /// When the leader gave something to show last.
     led_at: Instant,
+    /// Since when what comes is past.
+    heap_since: Option<Instant>,
 }
 
 impl<'a> Broadcast<'a> {
@@ -134,6 +139,7 @@ impl<'a> Broadcast<'a> {
             begun: false,
             audio_ignored: false,
             led_at: Instant::now(),
+            heap_since: None,
         }
     }
 
@@ -169,7 +175,7 @@ impl<'a> Broadcast<'a> {
     fn read(&mut self, tag: PublishedTag) -> Result<Option<Renewal>, BroadcastError> {
         count_bytes(&self.metrics, &tag);
         let header = tag.is_header().then(|| tag.clone());
-        match self.intake.read(tag, SystemTime::now()) {
+        match self.intake.read(tag, self.stage.wall_clock.now()) {
             Ok(media) => {
                 if let Some(by_ms) = self.intake.take_leap() {
                     self.metrics.packaging_event("source_clock_leap");
@@ -360,8 +366,8 @@ impl<'a> Broadcast<'a> {
             Aligned::Discontinuity if self.begun => self.stage.packager.discontinuity()?,
             Aligned::Discontinuity => self.begun = true,
             Aligned::Sample(track, sample) => {
-                if track == self.plan.leader_track() {
-                    self.stage.writer.leads(&sample);
+                if track == self.plan.leader_track() && self.is_heap(&sample) {
+                    return Ok(());
                 }
                 self.stage.packager.push(TrackId(track), sample)?;
                 if track == self.plan.leader_track() && self.stage.packager.is_running() {
@@ -373,6 +379,17 @@ impl<'a> Broadcast<'a> {
         }
         self.stage.writer.collect(&mut self.stage.packager);
         Ok(())
+    }
+
+    /// Whether a picture belongs where gaps are listed already: the next keyframe that does not is shown.
+    fn is_heap(&mut self, sample: &Sample) -> bool {
+        let absent = self.stage.absence.is_some() && !self.stage.packager.is_running();
+        if !absent || !self.stage.writer.is_past(sample.dts) {
+            self.heap_since = None;
+            return false;
+        }
+        let now = Instant::now();
+        now.saturating_duration_since(*self.heap_since.get_or_insert(now)) < HEAP_MAX
     }
 
     fn write(&mut self) -> Result<(), BroadcastError> {

@@ -12,6 +12,8 @@ const WHILE: Duration = Duration::from_secs(30);
 /// The most that a date is moved against the media from one segment to the next, in milliseconds: 0.5 %, far
 /// below the second that players tolerate, and more than any clock drifts.
 const STEP_MS: i64 = 10;
+/// Behind a break dates are moved at once if they are off by more: less than that is the network's.
+const AT_ONCE_MS: u64 = 300;
 /// Frames remembered: those that could still become the least.
 const REMEMBERED_MAX: usize = 512;
 
@@ -22,6 +24,8 @@ pub(super) struct Drift {
     start: Option<i64>,
     /// Delays that may still be the least, oldest and least first.
     least: VecDeque<(Duration, i64)>,
+    /// The newest frame, which may be of a clock that was set: see [`Self::break_off`].
+    newest: Option<(Duration, i64)>,
     /// What dates have been moved by, in milliseconds.
     moved_ms: i64,
     begun: Option<Duration>,
@@ -32,6 +36,35 @@ impl Drift {
     pub(super) fn note(&mut self, at_micros: i64, arrived: Duration) {
         let arrived_micros = i64::try_from(arrived.as_micros()).unwrap_or(i64::MAX);
         let delay = arrived_micros.saturating_sub(at_micros);
+        let before = self.newest.replace((arrived, delay));
+        if let Some((arrived, delay)) = before {
+            self.enter(arrived, delay);
+        }
+    }
+
+    /// The clocks may be others from the newest frame on: the source stood still, or its clock was set by less
+    /// than would be seen.
+    pub(super) fn break_off(&mut self) {
+        let known = self.least.front().map(|(_, least)| *least);
+        self.start = self.start.or(known);
+        self.least.clear();
+    }
+
+    /// What dates are to be moved by behind a [break](Self::break_off), in all, in milliseconds: at once what
+    /// would be false for minutes otherwise.
+    pub(super) fn settle_ms(&mut self) -> i64 {
+        let newest = self.newest.iter();
+        let least = self.least.iter().chain(newest).map(|(_, delay)| *delay);
+        if let (Some(start), Some(least)) = (self.start, least.min()) {
+            let off_ms = least.saturating_sub(start) / 1_000;
+            if off_ms.abs_diff(self.moved_ms) > AT_ONCE_MS {
+                self.moved_ms = off_ms;
+            }
+        }
+        self.moved_ms
+    }
+
+    fn enter(&mut self, arrived: Duration, delay: i64) {
         let begun = *self.begun.get_or_insert(arrived);
         while self.least.back().is_some_and(|(_, least)| *least >= delay) {
             self.least.pop_back();
@@ -52,17 +85,16 @@ impl Drift {
         }
     }
 
-    /// By how many milliseconds the dates of the next segment are to be moved on, or back if negative.
+    /// By how many milliseconds the dates of the next segment are to be moved on in all, or back if negative.
     pub(super) fn step_ms(&mut self) -> i64 {
-        let (Some(start), Some((_, least))) = (self.start, self.least.front()) else {
-            return 0;
-        };
-        let off_ms = least.saturating_sub(start) / 1_000;
-        let step = off_ms
-            .saturating_sub(self.moved_ms)
-            .clamp(-STEP_MS, STEP_MS);
-        self.moved_ms = self.moved_ms.saturating_add(step);
-        step
+        if let (Some(start), Some((_, least))) = (self.start, self.least.front()) {
+            let off_ms = least.saturating_sub(start) / 1_000;
+            let step = off_ms
+                .saturating_sub(self.moved_ms)
+                .clamp(-STEP_MS, STEP_MS);
+            self.moved_ms = self.moved_ms.saturating_add(step);
+        }
+        self.moved_ms
     }
 }
 
@@ -88,9 +120,8 @@ mod tests {
             let arrived = Duration::from_micros(u64::try_from(true_micros + delay).unwrap());
             drift.note(source, arrived);
             if second % 10 == 0 {
-                let step = drift.step_ms();
-                assert!(step.abs() <= STEP_MS);
-                moved += step;
+                let before = std::mem::replace(&mut moved, drift.step_ms());
+                assert!((moved - before).abs() <= STEP_MS);
             }
         }
         day * 1_000 * parts_per_million / 1_000_000 + moved
@@ -102,6 +133,31 @@ mod tests {
             let error = after_a_day(parts_per_million);
             assert!(error.abs() < 250, "{parts_per_million}: {error} ms off");
         }
+    }
+
+    /// A day in which the clock loses nine seconds, with a break at noon: what dates were moved by until then stays.
+    #[test]
+    fn a_break_takes_nothing_back_and_tells_what_was_set() {
+        let mut drift = Drift::default();
+        let mut set_micros = 0;
+        let mut settled = Vec::new();
+        for second in 0..86_400_u64 {
+            let micros = i64::try_from(second).unwrap() * 1_000_000;
+            if second == 43_200 {
+                set_micros = 2_000_000;
+            }
+            let at = micros - micros / 1_000_000 * 100 + set_micros;
+            drift.note(at, Duration::from_secs(second));
+            if second == 43_100 || second == 43_200 {
+                drift.break_off();
+                settled.push(drift.settle_ms());
+            }
+            drift.step_ms();
+        }
+        assert!((settled[0] - 4_310).abs() < 250, "{settled:?}");
+        assert!((settled[1] - 2_320).abs() < 250, "{settled:?}");
+        let end = drift.step_ms();
+        assert!((end - 6_640).abs() < 250, "{end}");
     }
 
     #[test]
@@ -124,6 +180,8 @@ mod tests {
             drift.note(at, Duration::from_secs(40));
             drift.note(at, Duration::MAX);
             drift.step_ms();
+            drift.break_off();
+            drift.settle_ms();
         }
     }
 }

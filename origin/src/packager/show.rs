@@ -13,7 +13,7 @@
 //! them, on the same numbers and timeline. One task per stream, and never two of the same name.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -174,7 +174,7 @@ impl Show {
                 tag = claim.tags.recv() => {
                     let Some(tag) = tag else { return Ok(None) };
                     count_bytes(&metrics, &tag);
-                    let read = intake.read(tag, SystemTime::now())?;
+                    let read = intake.read(tag, self.studio.wall_clock.now())?;
                     if let Some(media) = read {
                         intake.keep(media)?;
                     }
@@ -226,7 +226,7 @@ impl Show {
             Renewal::Header(header) => Some(header),
             Renewal::Mistaken => None,
         };
-        let renewed = intake.renew(header, SystemTime::now())?;
+        let renewed = intake.renew(header, self.studio.wall_clock.now())?;
         Ok(Some(renewed))
     }
 

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// A timestamp may be so far from where the wall's clock says it should be: queues in the encoder, the network
 /// and the kernel hold seconds. Beyond it the source's clock was set.
 const LEAP_MS: i64 = 5_000;
+/// Nor does time go back, by more than what tags of several tracks are out of order: what came before would be
+/// dropped, and what is decoded from it shown all the same.
+const BACK_MS: i64 = 1_000;
 /// A correction of the other kind is taken over if it puts a tag so close to where it is expected.
 const TOGETHER_MS: i64 = 2_000;
 /// What a tag advances whose clock was set, at least: the timeline must not stand still.
@@ -71,8 +74,8 @@ impl SourceClock {
         let mut ms = timestamp_ms.saturating_add(hand.correction_ms);
         let by_ms = ms.saturating_sub(hand.newest_ms);
         // Measured both ways: a stall lets the wall's clock run on while tags wait, and they come in a heap.
-        let is_leap = by_ms.saturating_abs() > LEAP_MS
-            && ms.saturating_sub(expected).saturating_abs() > LEAP_MS;
+        let is_leap = by_ms < -BACK_MS
+            || by_ms > LEAP_MS && ms.saturating_sub(expected).saturating_abs() > LEAP_MS;
         if is_leap {
             let together = timestamp_ms.saturating_add(correction_ms);
             let fits = together.saturating_sub(expected).saturating_abs() <= TOGETHER_MS;
@@ -160,6 +163,7 @@ mod tests {
             -86_400_000,
             10_000,
             -10_000,
+            -1_488,
             i64::from(u32::MAX),
             -(i64::from(i32::MAX)),
             i64::MAX / 2,

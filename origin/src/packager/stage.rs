@@ -1,7 +1,7 @@
 //! What of a stream outlives its publishers: the playlists, their timeline, their numbers.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use channels::Begun;
 use cmaf::{FrameRate, GridInput, GridPlan, MediaTime, Packager, TrackId, TrackKind, TrackSpec};
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::align::TrackIndex;
 use super::intake::Source;
 use super::plan::{Layout, Plan, PlanError};
+use super::wall_clock::WallClock;
 use super::writer::Writer;
 use super::{BroadcastError, Studio};
 use crate::metrics::StreamMetrics;
@@ -28,6 +29,7 @@ pub(super) struct Stage {
     pub(super) absence: Option<Absence>,
     /// For the encoders of its renditions: whoever comes back finds it.
     pub(super) job: Option<Job>,
+    pub(super) wall_clock: WallClock,
     numbers: Numbers,
     reached: u64,
 }
@@ -111,7 +113,8 @@ impl Stage {
             layout: layout.clone(),
             begun,
         };
-        let start = studio.numbers.begin(&info.name, live, SystemTime::now());
+        let now = studio.wall_clock.now();
+        let start = studio.numbers.begin(&info.name, live, now);
         let metrics = studio.metrics.stream(&info.name);
         let writer = Writer::new(&studio.packaging, &layout, info, start, metrics.clone())?;
         Ok(Self {
@@ -121,6 +124,7 @@ impl Stage {
             metrics,
             absence: None,
             job: None,
+            wall_clock: studio.wall_clock,
             numbers: studio.numbers.clone(),
             reached: start.msn.value(),
         })
@@ -180,7 +184,7 @@ impl Stage {
                 self.live().name(),
                 next.msn,
                 next.discontinuity_sequence,
-                SystemTime::now(),
+                self.wall_clock.now(),
             );
         }
         Ok(())
@@ -199,6 +203,6 @@ impl Stage {
     pub(super) fn leave(&self, goes_on: bool) {
         let name = self.live().name();
         self.numbers
-            .leave(name, self.writer.next(), goes_on, SystemTime::now());
+            .leave(name, self.writer.next(), goes_on, self.wall_clock.now());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use channels::Begun;
 use cmaf::VideoRange;
@@ -16,6 +16,7 @@ use super::BroadcastError;
 use super::intake::Source;
 use super::plan::Plan;
 use super::show::Show;
+use super::wall_clock::WallClock;
 use crate::config::{PackagingSettings, TranscodeSettings};
 use crate::control::Herald;
 use crate::metrics::Metrics;
@@ -49,6 +50,8 @@ pub struct Studio {
     pub herald: Herald,
     /// Numbers that must not go back.
     pub numbers: Numbers,
+    /// What dates are told by.
+    pub wall_clock: WallClock,
     /// How long a stream waits for a publisher that vanished.
     pub reconnect_grace: Duration,
     /// What viewers see meanwhile; `None`: gaps.
@@ -165,7 +168,7 @@ impl Studio {
     /// wait for a key that is good for one broadcast, and how long.
     pub(crate) fn revive(&self) -> Vec<(String, Begun, Duration)> {
         let mut expected = Vec::new();
-        let left_behind = self.numbers.left_behind(SystemTime::now());
+        let left_behind = self.numbers.left_behind(self.wall_clock.now());
         let mut shows = self.shows.0.lock();
         for (name, live, age) in left_behind {
             if age > self.reconnect_grace {

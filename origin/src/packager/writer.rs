@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cmaf::{MediaTime, Output, Packager, PartOutput, Sample, TrackConfig, TrackId};
+use cmaf::{MediaTime, Output, Packager, PartOutput, StartOutput, TrackConfig, TrackId};
 use hls::multivariant::{AudioRendition, FrameRate, IFrames, Images, Multivariant, Variant};
 use hls::{
     ConfigError, LiveConfig, LivePlaylist, NewPart, ProgramDateTime, RenditionName,
@@ -26,7 +26,11 @@ use crate::window::{LiveStream, RenditionKind, StreamInfo, Update};
 /// Arrival times kept: those of the frames that may still be on their way through ffmpeg.
 const ARRIVALS_MAX: usize = 1_024;
 /// Segments whose dates the leader has settled and a follower may still have to.
-const STEPS_MAX: usize = 64;
+const MOVED_MAX: usize = 64;
+/// A segment's date goes back against the one before by so many milliseconds at most.
+const BACK_MS_MAX: i64 = 10;
+/// What comes later than a gap for its time may be shown behind it.
+const LATE_MS_MAX: i64 = 300;
 /// Segments that the byte bound never takes: a player at the live edge needs them.
 const SEGMENTS_MIN: u64 = 4;
 /// What I-frames take of a rendition's bits, one every 2 s: an estimate, since playlists are announced
@@ -64,8 +68,8 @@ pub(super) struct Writer {
     /// Of the parts of an update: when the last frame of each arrived, and the next one. As many as it has
     /// outputs at most.
     fetchable: Vec<(Instant, Option<Instant>)>,
-    /// By how many milliseconds dates were moved behind which segments.
-    steps: VecDeque<(u64, i64)>,
+    /// By how many milliseconds the dates of which segments are moved.
+    moved: VecDeque<(u64, i64)>,
     window_bytes_max: usize,
     thumbnails: Option<ThumbnailSettings>,
     evicting: bool,
@@ -90,10 +94,12 @@ struct Track {
 struct SourceNow {
     /// Wall-clock time of zero on the source's timeline.
     zero: ProgramDateTime,
-    /// Time of the leader's first sample on the source's timeline.
-    leader_first: Option<MediaTime>,
-    /// The same on the packager's.
-    from: Option<MediaTime>,
+    /// The same moment on the source's timeline and on the packager's, once there is something to show.
+    run: Option<StartOutput>,
+    /// What the dates of this run were moved by when it began, in milliseconds.
+    moved_ms: i64,
+    /// Another run was there before this one, and no part of this one.
+    broken: bool,
     bandwidths: Vec<Bandwidth>,
     /// The Multivariant Playlist speaks of it.
     announced: bool,
@@ -105,7 +111,16 @@ struct SourceNow {
 impl SourceNow {
     /// From the packager's timeline to the source's.
     fn time(&self, packaged: MediaTime) -> MediaTime {
-        packaged - self.from.unwrap_or_default() + self.leader_first.unwrap_or_default()
+        self.run
+            .map_or(packaged, |run| packaged - run.start + run.source)
+    }
+}
+
+impl SourceNow {
+    /// The wall's time of a moment on the packager's timeline.
+    fn date(&self, packaged: MediaTime, moved_ms: i64) -> ProgramDateTime {
+        let time = self.zero.plus(self.time(packaged).to_duration());
+        ProgramDateTime::from_unix_millis(time.unix_millis().saturating_add(moved_ms))
     }
 }
 
@@ -148,7 +163,7 @@ impl Writer {
             outputs: Vec::new(),
             arrivals: VecDeque::new(),
             fetchable: Vec::new(),
-            steps: VecDeque::new(),
+            moved: VecDeque::new(),
             window_bytes_max: packaging.window_bytes_max,
             thumbnails: packaging.thumbnails,
             evicting: false,
@@ -160,8 +175,9 @@ impl Writer {
     pub(super) fn begin(&mut self, plan: &Plan, source: &Source) {
         self.source = Some(SourceNow {
             zero: ProgramDateTime::from(source.started_at),
-            leader_first: None,
-            from: None,
+            run: None,
+            moved_ms: 0,
+            broken: false,
             bandwidths: plan.bandwidths(source),
             announced: false,
             drift: Drift::default(),
@@ -202,11 +218,18 @@ impl Writer {
         }
     }
 
-    /// Notes the leader's first sample.
-    pub(super) fn leads(&mut self, sample: &Sample) {
-        if let Some(source) = &mut self.source {
-            source.leader_first.get_or_insert(sample.dts);
-        }
+    /// Whether something else, that is a gap, is listed for the time of a picture of the leader.
+    pub(super) fn is_past(&self, dts: MediaTime) -> bool {
+        let source = self.source.as_ref().filter(|source| source.run.is_some());
+        let (Some(source), Some(next)) = (source, self.stream.next_time(self.leader.0)) else {
+            return false;
+        };
+        let moved_ms = self.moved.back().map_or(0, |(_, moved_ms)| *moved_ms);
+        let time = source.zero.plus(dts.to_duration()).unix_millis();
+        let late_ms = next
+            .unix_millis()
+            .saturating_sub(time.saturating_add(moved_ms));
+        late_ms > LATE_MS_MAX
     }
 
     /// Notes a track's decoder configuration; with the last one the stream can be announced.
@@ -284,6 +307,14 @@ impl Writer {
         delay: &impl Fn(TrackIndex) -> MediaTime,
     ) {
         match output {
+            Output::Start(start) => {
+                if let Some(source) = &mut self.source {
+                    source.broken = source.run.replace(start).is_some();
+                    if source.broken {
+                        source.drift.break_off();
+                    }
+                }
+            }
             Output::Init(init) => {
                 let msn = self.start.msn.plus(init.segment_offset);
                 if let Some(rendition) = update.rendition(init.track.0) {
@@ -292,16 +323,20 @@ impl Writer {
                 self.initialised(init.track);
             }
             Output::Part(part) => {
-                if let Some(source) = self.source.as_mut().filter(|_| part.track == self.leader) {
-                    source.from.get_or_insert(part.start);
-                }
                 self.shown += 1;
-                self.start_track(update, part.track, part.start + delay(part.track.0));
+                let shown = part.start + delay(part.track.0);
+                self.start_track(update, part.track, shown);
+                if part.part == 0 {
+                    self.date(update, part.track, part.segment_offset, shown);
+                }
                 self.push_part(update, part);
             }
             Output::Gap(gap) => {
                 self.metrics.packaging_event("gap");
                 self.start_track(update, gap.track, gap.start);
+                if gap.part == 0 {
+                    self.date(update, gap.track, gap.segment_offset, gap.start);
+                }
                 let part = NewPart {
                     duration: span(gap.start, gap.duration),
                     independent: false,
@@ -318,7 +353,6 @@ impl Writer {
                 let closed = update
                     .rendition(end.track.0)
                     .map(|rendition| rendition.playlist.close_segment());
-                self.steer(update, end.track, end.segment_offset);
                 match closed {
                     Some(Ok(segment)) => self.violation(segment.violation),
                     Some(Err(error)) => self.unlistable(end.track, &error.to_string()),
@@ -352,11 +386,15 @@ impl Writer {
         let Some(own) = self.tracks.get_mut(track.0).filter(|own| own.starts) else {
             return;
         };
-        let (Some(source), Some(rendition)) = (&self.source, update.rendition(track.0)) else {
+        let (Some(source), Some(rendition)) = (&mut self.source, update.rendition(track.0)) else {
             return;
         };
         own.starts = false;
-        let time = source.zero.plus(source.time(start).to_duration());
+        if source.broken && track == self.leader {
+            source.broken = false;
+            source.moved_ms = source.drift.settle_ms();
+        }
+        let time = source.date(start, source.moved_ms);
         // Either fails only after the end, when nothing is packaged any more.
         let _ = if own.initialised {
             rendition.playlist.discontinuity(time)
@@ -365,20 +403,27 @@ impl Writer {
         };
     }
 
-    /// Dates follow the wall's clock. All renditions are moved at the same segment by the same.
-    fn steer(&mut self, update: &mut Update<'_>, track: TrackId, segment: u64) {
+    /// Dates a segment by its first part: that of the wall's clock, whatever sound lacked before it. All
+    /// renditions are moved against the media by the same in the same segment.
+    fn date(&mut self, update: &mut Update<'_>, track: TrackId, segment: u64, start: MediaTime) {
+        let Some(source) = self.source.as_mut().filter(|source| source.run.is_some()) else {
+            return;
+        };
         if track == self.leader {
-            let source = self.source.as_mut();
-            let step_ms = source.map_or(0, |source| source.drift.step_ms());
-            if self.steps.len() >= STEPS_MAX {
-                self.steps.pop_front();
+            if self.moved.len() >= MOVED_MAX {
+                self.moved.pop_front();
             }
-            self.steps.push_back((segment, step_ms));
+            self.moved.push_back((segment, source.drift.step_ms()));
         }
-        let step = self.steps.iter().find(|(of, _)| *of == segment);
-        if let (Some(rendition), Some((_, step_ms))) = (update.rendition(track.0), step) {
-            rendition.playlist.steer(*step_ms);
-        }
+        let moved = self.moved.iter().find(|(of, _)| *of == segment);
+        let (Some(rendition), Some((_, moved_ms))) = (update.rendition(track.0), moved) else {
+            return;
+        };
+        let playlist = &mut rendition.playlist;
+        let due = source.date(start, *moved_ms).unix_millis();
+        let listed = playlist.next_time().unix_millis();
+        // Never back by more than that: the mapping from media to dates must not be ambiguous.
+        playlist.steer(due.saturating_sub(listed).max(-BACK_MS_MAX));
     }
 
     fn push_part(&mut self, update: &mut Update<'_>, part: PartOutput) {

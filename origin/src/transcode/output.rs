@@ -39,7 +39,7 @@ pub(super) enum Output {
 #[derive(Debug)]
 pub(super) enum OutputReader {
     Flv(rtmp::flv::Reader),
-    Nut(NutOutput),
+    Nut(Box<NutOutput>),
 }
 
 /// HEVC or AV1.
@@ -56,12 +56,12 @@ impl OutputReader {
     pub(super) fn new(codec: RungCodec) -> Self {
         match codec {
             RungCodec::H264 => Self::Flv(rtmp::flv::Reader::new()),
-            RungCodec::Av1 | RungCodec::Hevc => Self::Nut(NutOutput {
+            RungCodec::Av1 | RungCodec::Hevc => Self::Nut(Box::new(NutOutput {
                 reader: nut::Reader::new(),
                 codec,
                 configured: false,
                 waiting: None,
-            }),
+            })),
         }
     }
 

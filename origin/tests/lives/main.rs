@@ -10,101 +10,25 @@
     reason = "a test's helpers fail the test; clippy.toml excuses only functions marked #[test]"
 )]
 
+mod day;
 mod publisher;
 mod rules;
+mod world;
 
-use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hls::media::MediaPlaylist;
-use origin::config;
-use origin::control::Herald;
-use origin::filters::PublishAsk;
-use origin::metrics::Metrics;
-use origin::numbers::Numbers;
-use origin::packager::{Shows, Studio};
-use origin::publish::Streams;
-use origin::thumbnails::Thumbnails;
-use origin::transcode::{Abilities, Jobs};
-use origin::window::Catalog;
+use origin::packager::WallClock;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use publisher::{Publisher, Steady};
 use rules::Rules;
+use world::{GRACE, LINGER, STREAMS, World, number};
 
-/// Streams side by side.
-const STREAMS: u64 = 8;
 /// Half a minute of this machine's time.
 const LIVES: u64 = 10_000;
-const GRACE: Duration = Duration::from_secs(30);
-const LINGER: Duration = Duration::from_secs(20);
-
-/// Every source of the publishers is below the one rung, and passes through; what cannot meets an encoder that
-/// is not there.
-const CONFIGURATION: &str = r#"
-[transcode]
-ffmpeg = "/nonexistent/ffmpeg"
-failures_max = 1
-[[ladder]]
-name = "2160p"
-height = 2160
-video_bitrate_kbps = 8000
-[packaging]
-state_dir = ""
-linger_seconds = 20
-window_bytes_max = 16777216
-"#;
-
-struct World {
-    studio: Studio,
-    streams: Streams,
-}
-
-fn world() -> World {
-    let mut text = CONFIGURATION.to_owned();
-    for stream in 0..STREAMS {
-        text.push_str(&format!(
-            "[[streams]]\nname = \"s{stream}\"\npublish_key = \"{}\"\n",
-            key(stream)
-        ));
-    }
-    let settings = config::parse(Path::new("lives.toml"), &text).unwrap();
-    let metrics = Metrics::register(&telemetry::Registry::new()).unwrap();
-    let studio = Studio {
-        abilities: Abilities::default(),
-        jobs: Jobs::new(NonZeroUsize::MIN, metrics.jobs()),
-        transcode: settings.transcode.clone(),
-        thumbnails: Thumbnails::new(None, settings.transcode.ffmpeg.clone()),
-        packaging: settings.packaging.clone(),
-        catalog: Catalog::default(),
-        metrics,
-        herald: Herald::default(),
-        numbers: Numbers::open(None).unwrap(),
-        reconnect_grace: GRACE,
-        slate: None,
-        shutdown: CancellationToken::new(),
-        tasks: TaskTracker::new(),
-        shows: Shows::default(),
-    };
-    let begin = studio.clone();
-    let start = Box::new(move |claim| begin.begin(claim));
-    let streams = Streams::new(&settings.streams, None, start);
-    World { studio, streams }
-}
-
-fn key(stream: u64) -> String {
-    format!("key-of-stream-{stream}")
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    let given = std::env::var(name).ok();
-    given.map_or(default, |given| given.parse().unwrap())
-}
 
 /// One stream's publishers, one after the other.
 async fn live_on(world: Arc<World>, stream: u64, lives: u64, seed: u64) -> [u64; 3] {
@@ -113,15 +37,7 @@ async fn live_on(world: Arc<World>, stream: u64, lives: u64, seed: u64) -> [u64;
     let mut rules = Rules::default();
     let mut publisher = Publisher::default();
     for life in 0..lives {
-        let key = key(stream);
-        let ask = PublishAsk {
-            app: "live",
-            key: &key,
-            peer: (std::net::Ipv4Addr::LOCALHOST, 1).into(),
-            tls: false,
-        };
-        let publication = world.streams.claim(&ask).await;
-        let publication = publication.unwrap();
+        let publication = world.publish(stream).await;
         let said = publisher.live(publication, &mut random).await;
         let away = match random.random_range(0..10) {
             0 => GRACE + Duration::from_secs(1),
@@ -143,7 +59,7 @@ async fn live_on(world: Arc<World>, stream: u64, lives: u64, seed: u64) -> [u64;
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_publishers_break_no_rule_and_leave_nothing() {
     let (lives, seed) = (number("LIVES", LIVES), number("LIVES_SEED", 1));
-    let world = Arc::new(world());
+    let world = Arc::new(World::new(WallClock::System));
     let streams = (0..STREAMS).map(|stream| {
         let lives = lives.div_ceil(STREAMS);
         tokio::spawn(live_on(Arc::clone(&world), stream, lives, seed))
@@ -161,31 +77,15 @@ async fn ten_thousand_publishers_break_no_rule_and_leave_nothing() {
         "the lives are too dull: {seen:?}"
     );
     tokio::time::sleep(GRACE + LINGER + Duration::from_secs(5)).await;
-    assert_eq!(world.streams.claimed(), 0);
-    assert!(
-        world.studio.catalog.all().is_empty(),
-        "a stream is left over"
-    );
-    assert_eq!(world.studio.tasks.len(), 0, "a task is left over");
+    world.assert_nothing_is_left();
 }
 
 /// One publisher for five seconds, and another for nine when that one has been away for so long.
 async fn away_for(away_ms: u64, before: Steady, after: Steady) -> MediaPlaylist {
-    let world = world();
-    let key = key(0);
-    let ask = PublishAsk {
-        app: "live",
-        key: &key,
-        peer: (std::net::Ipv4Addr::LOCALHOST, 1).into(),
-        tls: false,
-    };
-    before
-        .publish(world.streams.claim(&ask).await.unwrap(), 5)
-        .await;
+    let world = World::new(WallClock::System);
+    before.publish(world.publish(0).await, 5).await;
     tokio::time::sleep(Duration::from_millis(away_ms)).await;
-    after
-        .publish(world.streams.claim(&ask).await.unwrap(), 9)
-        .await;
+    after.publish(world.publish(0).await, 9).await;
     let live = world.studio.catalog.get("s0").unwrap();
     rules::playlist(&live, 0).unwrap()
 }

@@ -61,6 +61,14 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// What was seen of a rendition last.
+    pub(crate) fn seen(&self, live: &LiveStream, rendition: usize) -> Option<&MediaPlaylist> {
+        let (name, _) = live.renditions().get(rendition)?;
+        self.before.get(name.as_str())
+    }
+}
+
 fn text(live: &LiveStream, rendition: usize) -> Result<Option<String>, String> {
     let PlaylistAnswer::Ready { text, .. } = live.playlist(rendition, "") else {
         return Ok(None);

@@ -5,11 +5,13 @@ use bytes::Bytes;
 use super::TrackId;
 use crate::MediaTime;
 
-/// One step of one track. Within a track: `Init`, then `Part` and `Gap` in order, `SegmentEnd`,
+/// One step of one track, or of all. Before each run of segments: `Start`. Within a track: `Init`, then `Part` and `Gap` in order, `SegmentEnd`,
 /// the parts of the next segment, and so on; `Ended` last of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
+    /// A run of segments begins, behind everything that was there before, in all tracks.
+    Start(StartOutput),
     /// The Media Initialization Section for the segments that follow.
     Init(InitOutput),
     /// A complete part.
@@ -22,6 +24,16 @@ pub enum Output {
     Event(Event),
     /// All tracks are closed for good.
     Ended,
+}
+
+/// See [`Output::Start`]. The two advance together until the next one: the source's clock may have been
+/// set in between, or something else listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartOutput {
+    /// Decode time of the leader's first frame as it was pushed.
+    pub source: MediaTime,
+    /// The same on the stream's timeline.
+    pub start: MediaTime,
 }
 
 /// See [`Output::Init`].

@@ -117,6 +117,7 @@ impl Log {
                 }
                 Output::SegmentEnd(end) => self.tracks[end.track.0].close(end),
                 Output::Event(event) => self.events.push(event),
+                Output::Start(_) => {}
                 Output::Ended => self.ended = true,
                 other => panic!("{other:?}"),
             }
