@@ -66,9 +66,9 @@ enum Command {
 struct HttpArgs {
     /// What to ask for.
     url: String,
-    /// h1, h2 or h3.
-    #[arg(long, default_value = "h2")]
-    protocol: Protocol,
+    /// h1, h2 or h3; without it h2 over https, h1 over http.
+    #[arg(long)]
+    protocol: Option<Protocol>,
     /// Connections.
     #[arg(long, default_value_t = 4)]
     connections: usize,
@@ -193,14 +193,17 @@ fn run(cli: &Cli) -> anyhow::Result<Output> {
 
 async fn http(common: &Common, args: &HttpArgs) -> anyhow::Result<String> {
     safety::check_target(&args.url, common.allow_remote).await?;
+    let protocol = args
+        .protocol
+        .unwrap_or_else(|| Protocol::of_edge(&args.url));
     let plan = load::Plan {
         url: args.url.clone(),
-        protocol: args.protocol,
+        protocol,
         trust: common.trust(),
         fields: Vec::new(),
         expected: None,
         connections: args.connections,
-        streams: match args.protocol {
+        streams: match protocol {
             Protocol::H1 => 1,
             _ => args.streams,
         },

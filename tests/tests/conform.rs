@@ -95,7 +95,10 @@ impl Probe<'_> {
     async fn run(&self) -> anyhow::Result<(String, Report)> {
         let mut command = tokio::process::Command::new(node::binary("weir-loadtest")?);
         command.args(["--json", "conform", &self.url]);
-        command.args(["--protocol", self.protocol.as_str()]);
+        // What a URL is asked over by itself is not said: that has to work, too.
+        if self.protocol != Protocol::of_edge(&self.url) {
+            command.args(["--protocol", self.protocol.as_str()]);
+        }
         command.args(["--seconds", &self.seconds.to_string()]);
         command.args(["--slack", &SLACK_MS.to_string()]);
         if let Some(ca) = self.ca {

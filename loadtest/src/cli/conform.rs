@@ -12,9 +12,9 @@ use super::{Common, Output};
 pub(super) struct ConformArgs {
     /// The Multivariant Playlist of a stream that runs.
     url: String,
-    /// h1, h2 or h3.
-    #[arg(long, default_value = "h2")]
-    protocol: Protocol,
+    /// h1, h2 or h3; without it h2 over https, h1 over http.
+    #[arg(long)]
+    protocol: Option<Protocol>,
     /// How long to watch.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(6..=120))]
     seconds: u64,
@@ -37,7 +37,9 @@ pub(super) async fn probe(common: &Common, args: &ConformArgs) -> anyhow::Result
     let plan = conform::Plan {
         stream: play::Plan {
             url: args.url.clone(),
-            protocol: args.protocol,
+            protocol: args
+                .protocol
+                .unwrap_or_else(|| Protocol::of_edge(&args.url)),
             trust: common.trust(),
             duration: Duration::from_secs(args.seconds),
         },

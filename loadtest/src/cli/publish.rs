@@ -42,9 +42,9 @@ pub(super) struct PublishArgs {
     /// Play each stream, and count late parts: a playlist's URL with {n}.
     #[arg(long, value_name = "URL")]
     watch: Option<String>,
-    /// Over h1, h2 or h3.
-    #[arg(long, default_value = "h2")]
-    protocol: Protocol,
+    /// Over h1, h2 or h3; without it h2 over https, h1 over http.
+    #[arg(long)]
+    protocol: Option<Protocol>,
     /// Charge the CPU time and memory of this process and its children; may be repeated.
     #[arg(long, value_name = "PID")]
     server_pid: Vec<u32>,
@@ -66,7 +66,9 @@ pub(super) async fn publish(common: &Common, args: &PublishArgs) -> anyhow::Resu
         flap_pause: Duration::from_millis(args.flap_pause_ms),
         duration: seconds(args.duration)?,
         watch: args.watch.clone(),
-        protocol: args.protocol,
+        protocol: args
+            .protocol
+            .unwrap_or_else(|| Protocol::of_edge(args.watch.as_deref().unwrap_or_default())),
         trust: common.trust(),
         server_pids: args.server_pid.clone(),
     };
