@@ -84,6 +84,7 @@ async function observe({ startupMsMax, watchMs, sampleEveryMs }) {
     unreadable,
     frames: quality.totalVideoFrames,
     droppedFrames: quality.droppedVideoFrames,
+    removals: window.removals,
     protocols,
     player: window.__weir === undefined ? null : JSON.parse(JSON.stringify(window.__weir)),
   };
@@ -92,7 +93,15 @@ async function observe({ startupMsMax, watchMs, sampleEveryMs }) {
 const errors = [];
 await withPage({ args: ARGUMENTS }, async (page) => {
   noteErrors(page, errors);
-  await page.addInitScript(() => performance.setResourceTimingBufferSize(10_000));
+  await page.addInitScript(() => {
+    performance.setResourceTimingBufferSize(10_000);
+    const { remove } = SourceBuffer.prototype;
+    window.removals = 0;
+    SourceBuffer.prototype.remove = function (...range) {
+      window.removals++;
+      return remove.apply(this, range);
+    };
+  });
   page.on("requestfailed", (request) => {
     const failure = request.failure()?.errorText ?? "failed";
     // A player gives up requests when it changes its mind; that is its right.

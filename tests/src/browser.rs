@@ -31,6 +31,8 @@ pub struct Watched {
     pub frames: u32,
     /// Frames the browser could not show in time.
     pub dropped_frames: u32,
+    /// How often the player took something out of a SourceBuffer.
+    pub removals: u32,
     /// Media and playlist requests by `nextHopProtocol`; `unanswered` are those the player gave up.
     pub protocols: std::collections::BTreeMap<String, u32>,
     /// Console errors and failed requests.
@@ -53,6 +55,7 @@ impl Watched {
         let at = |percent| self.latency_seconds_at(percent);
         format!(
             "watched {:.1} s, played {:.1} s, startup {:.2} s, stalls {:?}, {} frames ({} dropped), \
+             {} removals, \
              glass to glass min {:.2} p50 {:.2} p95 {:.2} max {:.2} s over {} samples \
              ({} unreadable), protocols {:?}, errors {:?}, player {}",
             self.watched_seconds,
@@ -61,6 +64,7 @@ impl Watched {
             self.stalled_at,
             self.frames,
             self.dropped_frames,
+            self.removals,
             at(0),
             at(50),
             at(95),

@@ -17,17 +17,13 @@ const WATCH_SECONDS: u32 = 60;
 /// Requests that the player may give up: a few at its start and when it changes the rendition.
 const UNANSWERED_MAX: u32 = 5;
 
-/// A bench counts stalls and latency (BENCHMARKS.md), a test looks whether playback goes on: CI's machines are held up
-/// now and then, and hls.js 1.7 sometimes stops to load sound at the end of a segment until it has run dry. It takes
-/// the end of what is buffered, a microsecond short, for a place in the segment that it has (BENCHMARKS.md, "Not
-/// understood").
-const STALLS_MAX: usize = 8;
+/// A machine that runs a publisher, an encoder, three servers and a browser on the cores of a CI job
+/// is held up now and then, and the player has a second in hand: a bench counts stalls
+/// (BENCHMARKS.md), a test looks whether playback goes on.
+const STALLS_MAX: usize = 2;
 
-/// From glass to glass, in 95 of 100 samples: a second and a half, and what a stall costs.
-const LATENCY_SECONDS_MAX: f64 = 6.5;
-
-/// Of the time watched, the least that is played: a stall lasts a second or two.
-const PLAYED_MIN: f64 = 0.8;
+/// From glass to glass, in 95 of 100 samples; the others are those after a stall.
+const LATENCY_SECONDS_MAX: f64 = 2.5;
 
 /// The picture of scripts/broadcast.sh is passed through; one rung below it is encoded.
 fn ladder() -> Settings {
@@ -56,10 +52,12 @@ async fn chromium_plays_through_two_tiers_over_h3() -> anyhow::Result<()> {
     let seen = watched.summary();
     println!("{seen}");
     assert!(watched.stalled_at.len() <= STALLS_MAX, "{seen}");
+    // A removal that meets an append makes hls.js stall (player/config.ts), once in some tens.
+    assert_eq!(watched.removals, 0, "{seen}");
     assert_eq!(watched.errors, Vec::<String>::new(), "{seen}");
     // Playback may catch up, or steer a little slower; it may not stand still for long.
     let pace = watched.played_seconds / watched.watched_seconds;
-    assert!((PLAYED_MIN..1.1).contains(&pace), "{seen}");
+    assert!((0.95..1.1).contains(&pace), "{seen}");
     let read = watched.latency_seconds.len();
     assert!(read > 100, "{seen}");
     assert!(usize::try_from(watched.unreadable)? * 20 < read, "{seen}");

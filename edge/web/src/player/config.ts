@@ -41,7 +41,11 @@ export function playerConfig(
     liveDurationInfinity: true,
     // CMAF needs no transmuxing, so a worker would only add a hop.
     enableWorker: false,
-    backBufferLength: 8,
+    // What was played stays until the browser needs the room. Trimming it here stalls the sound of low latency:
+    // hls.js (1.7.4) takes a part that is being appended while a removal ends for evicted
+    // (FragmentTracker.detectEvictedFragments), forgets which parts of that segment it has, and waits at its
+    // end, some seconds, for parts it will not ask for again.
+    backBufferLength: Infinity,
     maxBufferLength: 10,
     maxMaxBufferLength: 20,
     abrEwmaDefaultEstimate: bandwidth,
