@@ -13,8 +13,8 @@ const WAITERS: usize = 10_000;
 /// Below the 100 streams that a connection may have.
 const WAITERS_PER_CONNECTION: usize = 90;
 const BODY_BYTES: usize = 12_000;
-/// Longer than ten thousand need to arrive, on a busy machine.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a head, and for more of a body: longer than ten thousand need to arrive, on a busy machine.
+const PARENT_PATIENCE: Duration = Duration::from_secs(30);
 
 struct Crowd {
     parent: Parent,
@@ -25,8 +25,10 @@ struct Crowd {
 impl Crowd {
     async fn gather() -> anyhow::Result<Self> {
         let parent = Parent::start().await?;
-        let head_timeout = i64::try_from(HEAD_TIMEOUT.as_millis())?;
-        let settings = Settings::default().set("parents", "head_timeout_ms", head_timeout);
+        let patience = i64::try_from(PARENT_PATIENCE.as_millis())?;
+        let settings = Settings::default()
+            .set("parents", "head_timeout_ms", patience)
+            .set("parents", "body_timeout_ms", patience);
         let leaf = Edge::start_with("leaf", &[parent.url()], &settings).await?;
         let connections = WAITERS.div_ceil(2 * WAITERS_PER_CONNECTION);
         let mut clients = leaf.clients(Protocol::H2, connections).await?;

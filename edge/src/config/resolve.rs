@@ -11,8 +11,8 @@ use playback_token::{Key, Keyring};
 use settings::{Invalid, KeyPath, Secret};
 
 use super::sections::{
-    AccessLog, AdminConfig, Config, LimitsConfig, ListenConfig, LogConfig, ParentsConfig,
-    PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig, TlsConfig,
+    AccessLog, AdminConfig, Config, LimitsConfig, ListenConfig, LogConfig, ParentChoice,
+    ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig, TlsConfig,
 };
 use crate::cache::CacheLimits;
 use crate::upstream::UpstreamSettings;
