@@ -11,8 +11,8 @@ pub use resolve::{
 };
 pub use sections::{
     AccessLog, AdminConfig, CacheConfig, Config, DrainConfig, LimitsConfig, ListenConfig,
-    LogConfig, NodeConfig, ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig,
-    TlsConfig,
+    LogConfig, NodeConfig, ParentChoice, ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig,
+    ThreadsConfig, TlsConfig,
 };
 use settings::ConfigError;
 

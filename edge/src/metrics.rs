@@ -1,7 +1,7 @@
 //! The edge's own figures. The frontend's (connections, resets) live with the frontend.
 
 use content_coding::Coding;
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use telemetry::metrics::{self, RegisterError};
 
 /// Upper bounds of the latency buckets, in seconds: from a memory hit to a held reload.
@@ -28,6 +28,12 @@ pub struct Metrics {
     pub upstream_connections: IntCounterVec,
     /// `edge_upstream_head_seconds`: parent asked to parent's head read.
     pub upstream_head_seconds: Histogram,
+    /// `edge_parent_up{parent}`.
+    parent_up: IntGaugeVec,
+    /// `edge_parent_falls_total{parent,reason}`.
+    parent_falls: IntCounterVec,
+    /// `edge_parent_probes_total{parent,outcome}`.
+    parent_probes: IntCounterVec,
     /// `edge_fill_bytes_total`: body bytes read from parents.
     pub fill_bytes: IntCounter,
     /// `edge_broken_fills_total{reason}`: fills that ended before the whole object was there.
@@ -101,6 +107,24 @@ impl Metrics {
                 "From a parent asked to the head of its answer read.",
                 LATENCY_BUCKETS,
             )?,
+            parent_up: metrics::gauge_vec(
+                r,
+                "edge_parent_up",
+                "1 while a parent answers, 0 from its fall on until it answers again.",
+                &["parent"],
+            )?,
+            parent_falls: metrics::counter_vec(
+                r,
+                "edge_parent_falls_total",
+                "Falls of parents, by reason: unreachable, closed, silent, gateway (502 and 504), lifeless.",
+                &["parent", "reason"],
+            )?,
+            parent_probes: metrics::counter_vec(
+                r,
+                "edge_parent_probes_total",
+                "Looks whether a parent is alive, by outcome: answered, missed.",
+                &["parent", "outcome"],
+            )?,
             fill_bytes: metrics::counter(
                 r,
                 "edge_fill_bytes_total",
@@ -141,6 +165,24 @@ impl Metrics {
                 &["reason"],
             )?,
         })
+    }
+
+    /// Whether a parent is up.
+    pub fn parent_up(&self, parent: &str, up: bool) {
+        let gauge = self.parent_up.with_label_values(&[parent]);
+        gauge.set(i64::from(up));
+    }
+
+    /// Counts the fall of a parent.
+    pub fn parent_falls(&self, parent: &str, reason: &str) {
+        let labels = [parent, reason];
+        self.parent_falls.with_label_values(&labels).inc();
+    }
+
+    /// Counts a look at a parent.
+    pub fn parent_probed(&self, parent: &str, outcome: &str) {
+        let labels = [parent, outcome];
+        self.parent_probes.with_label_values(&labels).inc();
     }
 
     /// Counts a playlist that was compressed.

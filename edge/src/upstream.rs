@@ -3,10 +3,16 @@
 //! A fill runs in a task of its own on the upstream runtime, never in a viewer's: no viewer's
 //! slowness or leaving touches it (ARCHITECTURE.md, "The edge").
 
+/// Which parents to ask, and in which order.
+pub mod choice;
 /// One fetch: attempts, failover, reading an answer into a flight.
 mod fetch;
 /// One parent and the connections to it.
 pub mod parent;
+/// Looks whether parents are alive that owe answers, or have fallen.
+mod probe;
+/// How a parent stands.
+pub mod standing;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,13 +21,21 @@ use tokio::runtime::Handle;
 
 use crate::cache::Fill;
 use crate::metrics::Metrics;
+use choice::{Candidate, Choice};
 use parent::{ConnectSettings, Parent, ParentUrl, Parents};
+use standing::{Availability, Failure};
 
 /// Parents and how to ask them.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
     /// In order of preference.
     pub parents: Vec<ParentUrl>,
+    /// Asked when none of `parents` is up.
+    pub backups: Vec<ParentUrl>,
+    /// How the first of `parents` is chosen.
+    pub choice: Choice,
+    /// Between two looks at a parent that owes answers; zero: none.
+    pub probe_interval: Duration,
     /// How to connect.
     pub connect: ConnectSettings,
     /// From a request sent to the head of its answer.
@@ -49,27 +63,34 @@ struct Inner {
 impl Upstream {
     /// Fills run on `runtime`.
     pub fn new(settings: UpstreamSettings, metrics: Metrics, runtime: Handle) -> Self {
-        let parents = settings
-            .parents
-            .iter()
-            .map(|url| Parent::new(url.clone(), settings.connect.clone()))
+        let connect = &settings.connect;
+        let primaries = settings.parents.iter().map(|url| (url, false));
+        let backups = settings.backups.iter().map(|url| (url, true));
+        let parents: Parents = primaries
+            .chain(backups)
+            .map(|(url, backup)| Parent::new(url.clone(), backup, connect.clone()))
             .collect();
-        Self {
-            inner: Arc::new(Inner {
-                parents,
-                settings,
-                metrics,
-                runtime,
-            }),
+        let inner = Arc::new(Inner {
+            parents,
+            settings,
+            metrics,
+            runtime,
+        });
+        for parent in inner.parents.iter() {
+            inner.metrics.parent_up(parent.authority(), true);
         }
+        probe::spawn(&inner);
+        Self { inner }
     }
 
-    /// Each parent's URL, and whether it is asked first: false for a moment after it could not be
-    /// reached.
+    /// Each parent's URL, and whether it is up: false from a failure on until it has answered again.
     pub fn parents(&self) -> impl Iterator<Item = (String, bool)> + '_ {
         let now = Instant::now();
         let parents = self.inner.parents.iter();
-        parents.map(move |parent| (parent.url.to_string(), !parent.is_down(now)))
+        parents.map(move |parent| {
+            let up = parent.availability(now) == Availability::Up;
+            (parent.url.to_string(), up)
+        })
     }
 
     /// Starts filling. Returns at once; the outcome is the flight's.
@@ -80,5 +101,45 @@ impl Upstream {
         self.inner
             .runtime
             .spawn(async move { inner.fill(fill, authorization).await });
+    }
+}
+
+impl Inner {
+    /// The parents to ask for `target`, best first.
+    fn order(&self, target: &str, now: Instant) -> Vec<&Parent> {
+        let probes = self.probes();
+        let candidates: Vec<_> = self
+            .parents
+            .iter()
+            .map(|parent| Candidate {
+                authority: parent.authority(),
+                backup: parent.backup,
+                // Where parents are looked at, no viewer's request has to find out.
+                availability: match parent.availability(now) {
+                    Availability::Trial if probes => Availability::Down,
+                    availability => availability,
+                },
+            })
+            .collect();
+        let order = choice::order(self.settings.choice, target, &candidates);
+        order
+            .into_iter()
+            .filter_map(|place| self.parents.get(place))
+            .collect()
+    }
+
+    fn succeeded(&self, parent: &Parent) {
+        if parent.succeeded(Instant::now()) {
+            tracing::info!(parent = %parent.url, "the parent is back");
+            self.metrics.parent_up(parent.authority(), true);
+        }
+    }
+
+    fn failed(&self, parent: &Parent, failure: Failure, reason: &'static str) {
+        if parent.failed(failure, Instant::now()) {
+            tracing::warn!(parent = %parent.url, reason, "the parent has fallen");
+            self.metrics.parent_up(parent.authority(), false);
+            self.metrics.parent_falls(parent.authority(), reason);
+        }
     }
 }

@@ -16,6 +16,8 @@ mod abilities;
 mod arguments;
 mod child;
 mod encoder;
+#[cfg(test)]
+pub(crate) mod example;
 mod feed;
 mod jobs;
 mod ladder;

@@ -63,7 +63,7 @@ struct Listen {
 #[derive(Serialize)]
 struct ParentStatus {
     url: String,
-    /// False for a moment after it could not be reached.
+    /// False from its fall on until it answers again.
     reachable: bool,
 }
 

@@ -11,15 +11,18 @@ use playback_token::{Key, Keyring};
 use settings::{Invalid, KeyPath, Secret};
 
 use super::sections::{
-    AccessLog, AdminConfig, Config, LimitsConfig, ListenConfig, LogConfig, ParentsConfig,
-    PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig, TlsConfig,
+    AccessLog, AdminConfig, Config, LimitsConfig, ListenConfig, LogConfig, ParentChoice,
+    ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig, TlsConfig,
 };
 use crate::cache::CacheLimits;
 use crate::upstream::UpstreamSettings;
+use crate::upstream::choice::Choice;
 use crate::upstream::parent::{ConnectSettings, ParentUrl};
 
 /// The longest of any timeout or grace period.
 const SECONDS_MAX: u64 = 3_600;
+/// The most requests that may be allowed to wait for one parent.
+const REQUESTS_MAX: usize = 1_000_000;
 /// Bytes that the token of the admin API has at least.
 const ADMIN_TOKEN_BYTES_MIN: usize = 16;
 
@@ -265,15 +268,33 @@ impl ParentsConfig {
         if self.urls.is_empty() {
             return Err(Invalid::new(at("urls"), "needs at least one parent"));
         }
-        let parents = self
-            .urls
-            .iter()
-            .enumerate()
-            .map(|(index, url)| {
+        let parse = |key: &'static str, urls: &[String]| {
+            let urls = urls.iter().enumerate().map(|(index, url)| {
                 ParentUrl::parse(url)
-                    .map_err(|error| Invalid::new(at("urls").index(index), error.to_string()))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+                    .map_err(|error| Invalid::new(at(key).index(index), error.to_string()))
+            });
+            urls.collect::<Result<Vec<_>, _>>()
+        };
+        let parents = parse("urls", &self.urls)?;
+        let backups = parse("backup_urls", &self.backup_urls)?;
+        let mut known = Vec::new();
+        for (key, urls) in [("urls", &parents), ("backup_urls", &backups)] {
+            for (index, url) in urls.iter().enumerate() {
+                if known.contains(&url) {
+                    let twice = format!("{url} is listed twice");
+                    return Err(Invalid::new(at(key).index(index), twice));
+                }
+                known.push(url);
+            }
+        }
+        if !(1..=REQUESTS_MAX).contains(&self.requests_max) {
+            let bounds = format!("has to be from 1 to {REQUESTS_MAX}");
+            return Err(Invalid::new(at("requests_max"), bounds));
+        }
+        let probe_interval = match self.probe_interval_ms {
+            0 => Duration::ZERO,
+            interval => millis(at("probe_interval_ms"), interval)?,
+        };
         let ca_file = if self.ca_file.as_os_str().is_empty() {
             None
         } else {
@@ -288,12 +309,19 @@ impl ParentsConfig {
         }
         Ok(UpstreamSettings {
             parents,
+            backups,
+            choice: match self.choice {
+                ParentChoice::First => Choice::First,
+                ParentChoice::Hash => Choice::Hash,
+            },
+            probe_interval,
             connect: ConnectSettings {
                 ca_file,
                 connect_timeout: millis(at("connect_timeout_ms"), self.connect_timeout_ms)?,
                 streams_per_connection_max: self.streams_per_connection_max,
                 h2c: self.h2c,
                 ping_interval: millis(at("ping_interval_ms"), self.ping_interval_ms)?,
+                requests_max: self.requests_max,
             },
             head_timeout: millis(at("head_timeout_ms"), self.head_timeout_ms)?,
             body_timeout: millis(at("body_timeout_ms"), self.body_timeout_ms)?,

@@ -143,8 +143,12 @@ impl Default for TlsConfig {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ParentsConfig {
-    /// In order of preference.
+    /// In order of preference, or equals: see `choice`.
     pub urls: Vec<String>,
+    /// Asked when none of `urls` is up.
+    pub backup_urls: Vec<String>,
+    /// How the first of `urls` is chosen.
+    pub choice: ParentChoice,
     /// Further trusted certificates, PEM; empty: the system's alone.
     pub ca_file: PathBuf,
     /// HTTP/2 with prior knowledge to `http://` parents.
@@ -159,12 +163,29 @@ pub struct ParentsConfig {
     pub streams_per_connection_max: usize,
     /// Between two PINGs.
     pub ping_interval_ms: u64,
+    /// Requests that may wait for one parent.
+    pub requests_max: usize,
+    /// Between two looks at a parent that owes answers; 0: none.
+    pub probe_interval_ms: u64,
+}
+
+/// How the first of several parents is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ParentChoice {
+    /// As they are listed.
+    #[default]
+    First,
+    /// By the stream.
+    Hash,
 }
 
 impl Default for ParentsConfig {
     fn default() -> Self {
         Self {
             urls: vec!["http://127.0.0.1:8080".to_owned()],
+            backup_urls: Vec::new(),
+            choice: ParentChoice::First,
             ca_file: PathBuf::new(),
             h2c: true,
             connect_timeout_ms: 1_000,
@@ -172,6 +193,8 @@ impl Default for ParentsConfig {
             body_timeout_ms: 5_000,
             streams_per_connection_max: 100,
             ping_interval_ms: 5_000,
+            requests_max: 20_000,
+            probe_interval_ms: 500,
         }
     }
 }

@@ -18,7 +18,8 @@ use pingora_http::RequestHeader;
 use tokio::time::timeout;
 
 use super::Inner;
-use super::parent::{Parent, Turn};
+use super::parent::{Parent, Place, Turn};
+use super::standing::Failure;
 use crate::cache::Fill;
 use crate::cache::flight::FillError;
 use crate::cache::object::{Object, ObjectHead};
@@ -50,6 +51,10 @@ enum NoAnswer {
     Closed,
     /// No answer in time.
     Silent,
+    /// It was found to be dead, and another one is not.
+    Lost,
+    /// It has as many requests as it may.
+    Busy,
 }
 
 impl NoAnswer {
@@ -58,6 +63,17 @@ impl NoAnswer {
             Self::Unreachable => "unreachable",
             Self::Closed => "closed",
             Self::Silent => "silent",
+            Self::Lost => "lost",
+            Self::Busy => "busy",
+        }
+    }
+
+    /// What it says of the parent; what was seen otherwise says nothing new.
+    fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Unreachable => Some(Failure::Unreachable),
+            Self::Closed | Self::Silent => Some(Failure::NoAnswer),
+            Self::Lost | Self::Busy => None,
         }
     }
 
@@ -68,9 +84,13 @@ impl NoAnswer {
                 StatusCode::BAD_GATEWAY,
                 "the parent closed the connection without an answer",
             ),
-            Self::Silent => Problem::new(
+            Self::Silent | Self::Lost => Problem::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 "the parent did not answer in time",
+            ),
+            Self::Busy => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "all parents have as many requests as they may",
             ),
         }
     }
@@ -79,6 +99,7 @@ impl NoAnswer {
 /// A parent's answer, its head read.
 struct Answer<'a> {
     parent: &'a Parent,
+    place: Place,
     turn: Turn,
     head: ObjectHead,
 }
@@ -108,11 +129,16 @@ impl Inner {
         };
         let Answer {
             parent,
+            mut place,
             mut turn,
             head,
         } = answer;
         fill.writer().head(head);
-        match self.read_body(&mut turn.session, &mut fill).await {
+        let read = tokio::select! {
+            read = self.read_body(&mut turn.session, &mut fill) => read,
+            () = place.parent_lost() => Err(FillError::Silent),
+        };
+        match read {
             Ok(()) => {
                 if fill.complete() {
                     parent.give_back(turn).await;
@@ -138,21 +164,34 @@ impl Inner {
 
     async fn ask(&self, request: &Request) -> Result<Answer<'_>, NoAnswer> {
         let now = Instant::now();
-        let mut parents: Vec<&Parent> = self.parents.iter().collect();
-        // Stable: the order of preference stays among those that are up, and among the others.
-        parents.sort_by_key(|parent| parent.is_down(now));
+        let parents = self.order(&request.path_and_query, now);
         let last = parents.len().saturating_sub(1);
         let mut failure = NoAnswer::Unreachable;
-        for (place, parent) in parents.into_iter().enumerate() {
+        for (index, parent) in parents.into_iter().enumerate() {
+            parent.tries(now);
             match self.ask_parent(parent, request).await {
                 // The parent itself lacks a parent: another may not.
-                Ok(answer) if place < last && answer.is_gateway_failure() => {
+                Ok(answer) if answer.is_gateway_failure() => {
+                    self.failed(parent, Failure::NoAnswer, "gateway");
+                    if index == last {
+                        return Ok(answer);
+                    }
                     failure = NoAnswer::Closed;
                 }
-                Ok(answer) => return Ok(answer),
-                // A held request that got no answer has used up the viewers' patience as well.
-                Err(NoAnswer::Silent) => return Err(NoAnswer::Silent),
-                Err(error) => failure = error,
+                Ok(answer) => {
+                    self.succeeded(parent);
+                    return Ok(answer);
+                }
+                Err(error) => {
+                    if let Some(failure) = error.failure() {
+                        self.failed(parent, failure, error.as_str());
+                    }
+                    failure = error;
+                    // A held request that got no answer has used up the viewers' patience as well.
+                    if error == NoAnswer::Silent {
+                        break;
+                    }
+                }
             }
         }
         Err(failure)
@@ -164,6 +203,10 @@ impl Inner {
         request: &Request,
     ) -> Result<Answer<'a>, NoAnswer> {
         let name = parent.authority();
+        let Some(mut place) = parent.place() else {
+            self.asked(name, NoAnswer::Busy.as_str());
+            return Err(NoAnswer::Busy);
+        };
         let mut failure = NoAnswer::Unreachable;
         for _ in 0..ATTEMPTS_PER_PARENT_MAX {
             let asked_at = Instant::now();
@@ -180,11 +223,17 @@ impl Inner {
                 .upstream_connections
                 .with_label_values(&[name, reused])
                 .inc();
-            let outcome = timeout(
+            let answered = timeout(
                 self.settings.head_timeout,
                 read_head(&mut turn.session, parent, request),
-            )
-            .await;
+            );
+            let outcome = tokio::select! {
+                outcome = answered => outcome,
+                () = place.parent_lost() => {
+                    self.asked(name, NoAnswer::Lost.as_str());
+                    return Err(NoAnswer::Lost);
+                }
+            };
             match outcome {
                 Ok(Ok(())) => {
                     let head = head(&turn.session)?;
@@ -192,7 +241,12 @@ impl Inner {
                     self.metrics
                         .upstream_head_seconds
                         .observe(asked_at.elapsed().as_secs_f64());
-                    return Ok(Answer { parent, turn, head });
+                    return Ok(Answer {
+                        parent,
+                        place,
+                        turn,
+                        head,
+                    });
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(parent = %parent.url, %error, "parent gave no answer");

@@ -12,11 +12,12 @@ use pingora_core::protocols::ALPN;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::standing::{Availability, Failure, Standing};
 
 /// How long looked-up addresses of a parent's host name are used.
 const ADDRESSES_LIFETIME: Duration = Duration::from_secs(30);
-/// How long a parent that could not be reached is asked only after the others.
-const DOWN_FOR: Duration = Duration::from_secs(1);
 /// Addresses of one host name that are tried.
 const ADDRESSES_MAX: usize = 4;
 /// Idle connections to a parent are closed after this long.
@@ -105,6 +106,8 @@ pub struct ConnectSettings {
     pub h2c: bool,
     /// An HTTP/2 PING is sent this often on a connection in use, so that a dead one is noticed.
     pub ping_interval: Duration,
+    /// Requests that may wait for one parent's answers at once.
+    pub requests_max: usize,
 }
 
 /// One parent and the connections to it.
@@ -113,15 +116,37 @@ pub struct Parent {
     pub url: ParentUrl,
     authority: String,
     settings: ConnectSettings,
+    /// It is asked only when none of the others is up.
+    pub backup: bool,
     connector: Connector,
     state: Mutex<State>,
+    requests: Arc<Semaphore>,
+    lost: watch::Sender<()>,
 }
 
 #[derive(Default)]
 struct State {
     addresses: Vec<SocketAddr>,
     looked_up: Option<Instant>,
-    down_until: Option<Instant>,
+    standing: Standing,
+    /// It last answered anything.
+    alive_at: Option<Instant>,
+}
+
+/// A request's place among those that one parent has at once, and word of the parent's death.
+#[derive(Debug)]
+pub struct Place {
+    lost: watch::Receiver<()>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Returns when the parent is found to be dead, with others that can be asked. Cancel-safe.
+    pub async fn parent_lost(&mut self) {
+        if self.lost.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }
 
 /// A request's turn on a connection.
@@ -143,15 +168,18 @@ impl std::fmt::Debug for Turn {
 
 impl Parent {
     /// A parent without connections yet.
-    pub fn new(url: ParentUrl, settings: ConnectSettings) -> Self {
+    pub fn new(url: ParentUrl, backup: bool, settings: ConnectSettings) -> Self {
         let mut options = ConnectorOptions::new(IDLE_CONNECTIONS_MAX);
         options.ca_file.clone_from(&settings.ca_file);
         Self {
             authority: url.authority(),
+            backup,
             connector: Connector::new(Some(options)),
             url,
+            requests: Arc::new(Semaphore::new(settings.requests_max)),
             settings,
             state: Mutex::new(State::default()),
+            lost: watch::Sender::new(()),
         }
     }
 
@@ -160,12 +188,51 @@ impl Parent {
         &self.authority
     }
 
-    /// Whether the parent could not be reached a moment ago.
-    pub fn is_down(&self, now: Instant) -> bool {
-        self.state
-            .lock()
-            .down_until
-            .is_some_and(|until| now < until)
+    /// Whether to ask it.
+    pub fn availability(&self, now: Instant) -> Availability {
+        self.state.lock().standing.availability(now)
+    }
+
+    /// Takes the turn to try it, when it fell and it is time to: one caller at a time does.
+    pub fn tries(&self, now: Instant) -> bool {
+        self.state.lock().standing.tries(now)
+    }
+
+    /// A place for one more request; `None` when it has as many as it may.
+    pub fn place(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.requests).try_acquire_owned().ok()?;
+        Some(Place {
+            lost: self.lost.subscribe(),
+            _permit: permit,
+        })
+    }
+
+    /// Requests that wait for it, or read from it.
+    pub fn requests(&self) -> usize {
+        self.settings.requests_max - self.requests.available_permits()
+    }
+
+    /// It answered. `true` if it had fallen.
+    pub fn succeeded(&self, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        state.alive_at = Some(now);
+        state.standing.succeeded()
+    }
+
+    /// It did not. `true` if it falls with that.
+    pub fn failed(&self, failure: Failure, now: Instant) -> bool {
+        self.state.lock().standing.failed(failure, now)
+    }
+
+    /// How long ago it answered anything; `None`: never.
+    pub fn silent_for(&self, now: Instant) -> Option<Duration> {
+        let alive_at = self.state.lock().alive_at;
+        alive_at.map(|at| now.saturating_duration_since(at))
+    }
+
+    /// Tells all who wait for it that they wait in vain.
+    pub fn lose(&self) {
+        self.lost.send_replace(());
     }
 
     /// Gets a connection, pooled or new, trying each address of the host.
@@ -188,9 +255,7 @@ impl Parent {
                 Err(error) => last = Some(error),
             }
         }
-        let mut state = self.state.lock();
-        state.down_until = Some(Instant::now() + DOWN_FOR);
-        state.looked_up = None;
+        self.state.lock().looked_up = None;
         Err(last.unwrap_or_else(|| {
             Error::explain(ErrorType::ConnectError, "the host name has no address")
         }))
@@ -234,7 +299,6 @@ impl Parent {
     /// Remembers which address answered, so that it is tried first from now on.
     fn reached(&self, address: SocketAddr) {
         let mut state = self.state.lock();
-        state.down_until = None;
         if let Some(place) = state.addresses.iter().position(|known| *known == address) {
             state.addresses.swap(0, place);
         }

@@ -1,11 +1,12 @@
 //! Carries what the packager gives into the window: numbers, dates, bounds.
 
+mod multivariant;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cmaf::{MediaTime, Output, Packager, PartOutput, StartOutput, TrackConfig, TrackId};
-use hls::multivariant::{AudioRendition, FrameRate, IFrames, Images, Multivariant, Variant};
 use hls::{
     ConfigError, LiveConfig, LivePlaylist, NewPart, ProgramDateTime, RenditionName,
     RenditionNameError,
@@ -16,7 +17,6 @@ use super::align::TrackIndex;
 use super::drift::Drift;
 use super::intake::Source;
 use super::plan::{Bandwidth, Layout, Plan};
-use super::variants::{rank, score, video_range};
 use crate::config::{PackagingSettings, ThumbnailSettings};
 use crate::metrics::StreamMetrics;
 use crate::numbers::Start;
@@ -33,10 +33,6 @@ const BACK_MS_MAX: i64 = 10;
 const LATE_MS_MAX: i64 = 300;
 /// Segments that the byte bound never takes: a player at the live edge needs them.
 const SEGMENTS_MIN: u64 = 4;
-/// What I-frames take of a rendition's bits, one every 2 s: an estimate, since playlists are announced
-/// before there is one. The peak is that of a picture full of detail that does not move.
-const I_FRAMES_PERCENT: u64 = 20;
-const I_FRAMES_PEAK_PERCENT: u64 = 50;
 
 /// Why the window cannot take more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,9 +110,7 @@ impl SourceNow {
         self.run
             .map_or(packaged, |run| packaged - run.start + run.source)
     }
-}
 
-impl SourceNow {
     /// The wall's time of a moment on the packager's timeline.
     fn date(&self, packaged: MediaTime, moved_ms: i64) -> ProgramDateTime {
         let time = self.zero.plus(self.time(packaged).to_duration());
@@ -524,84 +518,6 @@ impl Writer {
         self.metrics.packaging_event("unlistable");
         let stream = self.stream.name();
         tracing::warn!(stream, ?track, reason, "media and playlist disagree");
-    }
-
-    /// Writes the Multivariant Playlist for a source, as soon as every configuration is known. Players that
-    /// have one keep it; those who come now learn what is there now.
-    fn announce(&mut self) {
-        let mut tracks = self.tracks.iter();
-        if tracks.any(|track| track.present && track.config.is_none()) {
-            return;
-        }
-        let Some(source) = self.source.as_mut().filter(|source| !source.announced) else {
-            return;
-        };
-        source.announced = true;
-        let Some(source) = &self.source else {
-            return;
-        };
-        match self.multivariant(source).render() {
-            Ok(text) => self.stream.set_multivariant(text),
-            Err(error) => {
-                tracing::error!(stream = self.stream.name(), %error, "no Multivariant Playlist");
-            }
-        }
-    }
-
-    fn multivariant(&self, source: &SourceNow) -> Multivariant {
-        let mut playlist = Multivariant::default();
-        let mut audio_codec = None;
-        let mut ranks = Vec::new();
-        for track in &self.tracks {
-            if let Some(TrackConfig::Audio(audio)) = &track.config {
-                audio_codec = Some(audio.codec().to_owned());
-                playlist.audio.push(AudioRendition {
-                    rendition: track.name.clone(),
-                    name: "Audio".to_owned(),
-                    language: None,
-                    channels: Some(audio.channels()),
-                    default: true,
-                });
-            }
-        }
-        for (track, bandwidth) in self.tracks.iter().zip(&source.bandwidths) {
-            let Some(TrackConfig::Video(video)) = &track.config else {
-                continue;
-            };
-            let rate = bandwidth.frame_rate;
-            playlist.variants.push(Variant {
-                rendition: track.name.clone(),
-                bandwidth: bandwidth.peak,
-                average_bandwidth: Some(bandwidth.average),
-                codecs: std::iter::once(video.codec())
-                    .chain(audio_codec.clone())
-                    .collect(),
-                resolution: Some((u32::from(video.width()), u32::from(video.height()))),
-                frame_rate: FrameRate::new(rate.numerator, rate.denominator),
-                video_range: Some(video_range(video.range())),
-                score: None,
-            });
-            ranks.push(rank(video));
-            playlist.i_frames.push(IFrames {
-                rendition: track.name.clone(),
-                bandwidth: bandwidth.peak * I_FRAMES_PEAK_PERCENT / 100,
-                average_bandwidth: Some(bandwidth.average * I_FRAMES_PERCENT / 100),
-                codec: video.codec(),
-                resolution: Some((u32::from(video.width()), u32::from(video.height()))),
-                video_range: Some(video_range(video.range())),
-            });
-        }
-        if let (Some(thumbnails), Some(lowest)) = (&self.thumbnails, self.stream.images_rendition())
-        {
-            let (name, resolution) = (self.tracks.get(lowest), self.stream.source());
-            playlist.images = name.map(|track| Images {
-                rendition: track.name.clone(),
-                bandwidth: thumbnails.bandwidth(),
-                resolution: thumbnails.size(resolution.width, resolution.height),
-            });
-        }
-        score(&mut playlist.variants, &ranks);
-        playlist
     }
 }
 
