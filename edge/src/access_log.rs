@@ -16,7 +16,7 @@ use std::time::Duration;
 use prometheus::{IntCounter, IntCounterVec, Registry};
 use telemetry::metrics::{self, RegisterError};
 
-pub use record::{Head, Record};
+pub use record::{Head, Record, path_of};
 pub use sample::{Share, is_request_id, made_id};
 use writer::Writer;
 

@@ -114,9 +114,12 @@ fn host_of(authority: &str) -> &str {
         .map_or(authority, |(_, host)| host)
 }
 
+/// What may be logged of a URL's path.
+///
 /// No path that is served here has any of these characters; behind them somebody may have put a parameter, encoded
 /// or not.
-fn path_of(path: &str) -> &str {
+#[must_use]
+pub fn path_of(path: &str) -> &str {
     let end = path.find(['%', ';', '?', '#', '&', '=']);
     path.get(..end.unwrap_or(path.len())).unwrap_or_default()
 }

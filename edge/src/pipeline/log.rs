@@ -12,7 +12,7 @@ use prometheus::IntGauge;
 use super::EdgeProxy;
 use super::filter::{Filtering, Filters, host_of};
 use super::route::Kind;
-use crate::access_log::{AccessLog, Head, REQUEST_ID, Record, is_request_id, made_id};
+use crate::access_log::{AccessLog, Head, REQUEST_ID, Record, is_request_id, made_id, path_of};
 use crate::frontend::protocol;
 use crate::metrics::Metrics;
 use crate::streams::{Answer, Asker};
@@ -181,7 +181,7 @@ impl EdgeProxy {
             request_id = context.filtering.as_ref().map(|filtering| &*filtering.id),
             method = %request.method,
             // The query may hold a playback token.
-            path = request.uri.path(),
+            path = path_of(request.uri.path()),
             status = status_label,
             cache = context.outcome.as_str(),
             refused = context.refused,

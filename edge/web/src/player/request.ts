@@ -1,5 +1,6 @@
 /** What a request for a playlist or for media says of the viewer. */
 
+import type { HlsConfig } from "hls.js";
 import { livePath } from "../lib/route";
 
 /** A latency beyond this says that a clock is wrong, not how late the picture is. */
@@ -9,7 +10,7 @@ const LATENCY_S_MAX = 600;
  * The keys of CMCD (CTA-5004-A) that hls.js sends, as header fields: the edge makes its figures of these, and of no
  * others. Fields cost no preflight, since the page is the edge's own, and keep URLs the same for the browser's cache.
  */
-export const CMCD = {
+export const CMCD: NonNullable<HlsConfig["cmcd"]> = {
   version: 2,
   useHeaders: true,
   includeKeys: ["bl", "br", "bs", "mtp", "ot", "sf", "sid", "st", "su", "v"],
