@@ -90,9 +90,16 @@ async fn reported(leaf: &Edge, stalls: usize) -> anyhow::Result<()> {
     let said = leaf.metric("edge_cmcd_stalls_total", &of).await?;
     // hls.js says each with the next video that it asks for; the last may have no next, and one at the start is
     // none of the watch's.
-    assert!((said - stalls as f64).abs() <= 1.0, "{said} said, {stalls} seen");
-    let sum = leaf.metric("edge_cmcd_live_latency_seconds_sum", &of).await?;
-    let count = leaf.metric("edge_cmcd_live_latency_seconds_count", &of).await?;
+    assert!(
+        (said - stalls as f64).abs() <= 1.0,
+        "{said} said, {stalls} seen"
+    );
+    let sum = leaf
+        .metric("edge_cmcd_live_latency_seconds_sum", &of)
+        .await?;
+    let count = leaf
+        .metric("edge_cmcd_live_latency_seconds_count", &of)
+        .await?;
     let mean = sum / count;
     assert!((0.3..LATENCY_SECONDS_MAX).contains(&mean), "{mean} s");
     println!("CMCD: {said} stalls, {mean:.2} s behind, of {count} requests");

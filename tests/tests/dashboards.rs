@@ -18,7 +18,7 @@ use tests::wait;
 const SCRAPED: [&str; 2] = ["instance", "job"];
 /// Words of PromQL that are no metrics; functions are known by their parenthesis.
 const WORDS: [&str; 5] = ["or", "and", "unless", "offset", "bool"];
-/// Words in front of a list of labels.
+/// Words in front of a list of labels; the first two follow an aggregation.
 const GROUPINGS: [&str; 6] = [
     "by",
     "without",
@@ -49,9 +49,8 @@ async fn every_metric_and_label_of_a_dashboard_is_exported() -> anyhow::Result<(
     for path in [path.clone(), format!("/live/{STREAM}/index.m3u8")] {
         assert_eq!(client.fetch(&path, &CMCD).await?.status, 200);
     }
-    // A blocked reload, an error, and a viewer who leaves.
-    let next = format!("{path}?_HLS_msn={}", playlist.media_sequence + 200);
-    client.fetch(&next, &[]).await?;
+    // A blocked reload.
+    playlist::fetch(&client, "360p", &playlist::next_reload(&playlist)).await?;
 
     let files = dashboards()?;
     assert!(files.len() >= 2, "{files:?}");
@@ -176,7 +175,7 @@ fn queries(expression: &str) -> anyhow::Result<Vec<Query>> {
                 let (list, behind) = list.with_context(|| format!("{name} without a list"))?;
                 grouped.extend(list.split(',').map(|label| label.trim().to_owned()));
                 rest = behind;
-            } else if !rest.starts_with('(') && !WORDS.contains(&name) {
+            } else if !rest.starts_with('(') && !WORDS.contains(&name) && !is_aggregation(rest) {
                 let mut labels = BTreeSet::new();
                 if let Some(selector) = rest.strip_prefix('{') {
                     let (selector, behind) = selector.split_once('}').context("no }")?;
@@ -205,6 +204,14 @@ fn queries(expression: &str) -> anyhow::Result<Vec<Query>> {
     Ok(queries)
 }
 
+/// Whether a list of labels follows, so that the word before was `sum`, `max` or one of their kind.
+fn is_aggregation(rest: &str) -> bool {
+    GROUPINGS.iter().take(2).any(|word| {
+        rest.strip_prefix(word)
+            .is_some_and(|list| list.trim_start().starts_with('('))
+    })
+}
+
 /// Names and labels of Prometheus' text format.
 fn read(exposition: &str, exported: &mut Exported) {
     for line in exposition.lines().filter(|line| !line.starts_with('#')) {
@@ -213,11 +220,11 @@ fn read(exposition: &str, exported: &mut Exported) {
         let Some((_, rest)) = line.split_once('{') else {
             continue;
         };
-        let inner = rest.rsplit_once('}').map_or("", |(inner, _)| inner);
-        // A label ends with `="`, which no value of ours has in it.
-        for part in inner.split("=\"").rev().skip(1) {
-            let label = part.rsplit(['"', ',']).next().unwrap_or_default();
-            labels.insert(label.to_owned());
+        let mut inner = rest.rsplit_once('}').map_or("", |(inner, _)| inner);
+        // No value of ours has a quote in it.
+        while let Some((label, behind)) = inner.split_once("=\"") {
+            labels.insert(label.trim_start_matches(',').to_owned());
+            inner = behind.split_once('"').map_or("", |(_, behind)| behind);
         }
     }
 }

@@ -67,7 +67,7 @@ async fn lines(edge: &Edge, count: usize) -> anyhow::Result<Vec<Value>> {
 async fn bytes_of_a_stream_are_exactly_what_its_viewers_received() -> anyhow::Result<()> {
     let parent = Parent::start().await?;
     let segment = pattern(SEGMENT_BYTES);
-    parent.on(SEGMENT, Reply::ok(segment.clone()));
+    parent.on(SEGMENT, Reply::ok(segment).header("ETag", "\"segment\""));
     parent.on(PART, Reply::ok(pattern(70_000)).without_length());
     let playlist = "#EXTM3U\n".repeat(2_000);
     let type_of = "application/vnd.apple.mpegurl";
@@ -371,8 +371,9 @@ async fn what_players_report_moves_the_figures_of_their_stream() -> anyhow::Resu
         ("value", 3.0),
         ("encoding", 3.0),
     ] {
-        let ignored = leaf.metric("edge_cmcd_ignored_total", &[("reason", reason)]);
-        assert_eq!(ignored.await?, count, "{reason}");
+        let of = [("reason", reason)];
+        let ignored = leaf.metric("edge_cmcd_ignored_total", &of).await?;
+        assert_eq!(ignored, count, "{reason}");
     }
     wait::until("both sessions are counted", COUNTED_WITHIN, async || {
         let sessions = leaf.metric("edge_cmcd_sessions", &of).await?;
