@@ -136,9 +136,8 @@ impl AccessLog {
     }
 
     /// Waits until what was handed over is written, `within` at most; whether it was.
-    #[must_use]
-    pub fn flush(&self, within: Duration) -> bool {
-        self.writer.flush(within)
+    pub async fn flush(&self, within: Duration) -> bool {
+        self.writer.flush(within).await
     }
 }
 

@@ -554,7 +554,9 @@ impl ShutdownSignalWatch for Drain {
                     break;
                 }
             }
-            if json_log.is_some_and(|log| !log.flush(LOG_FLUSH)) {
+            if let Some(log) = json_log
+                && !log.flush(LOG_FLUSH).await
+            {
                 tracing::warn!("the access log is not written to its end");
             }
             tracing::info!(left = in_progress.get(), "drained");

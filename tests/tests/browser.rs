@@ -68,11 +68,13 @@ async fn chromium_plays_through_two_tiers_over_h3() -> anyhow::Result<()> {
     assert!(unanswered <= UNANSWERED_MAX, "{seen}");
     let names: Vec<&str> = protocols.keys().map(String::as_str).collect();
     assert_eq!(names, ["h3"], "{seen}");
-    reported(&leaf, watched.stalled_at.len()).await
+    let reported = reported(&leaf, watched.stalled_at.len()).await?;
+    println!("{reported}");
+    Ok(())
 }
 
 /// What the page's player has said of itself (CMCD), and the edge made figures of.
-async fn reported(leaf: &Edge, stalls: usize) -> anyhow::Result<()> {
+async fn reported(leaf: &Edge, stalls: usize) -> anyhow::Result<String> {
     let of = [("stream", STREAM), ("tenant", "default")];
     for (name, at_least) in [
         ("edge_cmcd_reports_total", 300.0),
@@ -102,8 +104,9 @@ async fn reported(leaf: &Edge, stalls: usize) -> anyhow::Result<()> {
         .await?;
     let mean = sum / count;
     assert!((0.3..LATENCY_SECONDS_MAX).contains(&mean), "{mean} s");
-    println!("CMCD: {said} stalls, {mean:.2} s behind, of {count} requests");
-    Ok(())
+    Ok(format!(
+        "CMCD: {said} stalls, {mean:.2} s behind, of {count} requests"
+    ))
 }
 
 /// hls.js 1.7 walks an array as long as EXT-X-DISCONTINUITY-SEQUENCE is large at every reload

@@ -29,6 +29,13 @@ fn record(id: &str) -> Record<'_> {
     Record::new(SystemTime::UNIX_EPOCH, id, head)
 }
 
+fn flush(log: &AccessLog, within: Duration) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    runtime.unwrap().block_on(log.flush(within))
+}
+
 fn text(registry: &Registry) -> String {
     let encoder = prometheus::TextEncoder::new();
     encoder.encode_to_string(&registry.gather()).unwrap()
@@ -64,7 +71,7 @@ fn a_file_that_is_moved_away_is_opened_anew() {
     let path = directory.path().join("access.log");
     let (registry, log) = log_to(Output::File(path.clone()), 100);
     log.write(&record("first"));
-    assert!(log.flush(Duration::from_secs(10)));
+    assert!(flush(&log, Duration::from_secs(10)));
     let moved = directory.path().join("access.log.1");
     std::fs::rename(&path, &moved).unwrap();
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
@@ -72,10 +79,10 @@ fn a_file_that_is_moved_away_is_opened_anew() {
     while !path.exists() {
         assert!(std::time::Instant::now() < deadline);
         log.write(&record("between"));
-        assert!(log.flush(Duration::from_secs(10)));
+        assert!(flush(&log, Duration::from_secs(10)));
     }
     log.write(&record("last"));
-    assert!(log.flush(Duration::from_secs(10)));
+    assert!(flush(&log, Duration::from_secs(10)));
     assert!(
         std::fs::read_to_string(&moved)
             .unwrap()
@@ -122,11 +129,11 @@ fn an_output_that_hangs_costs_lines_and_nobody_waits() {
         .unwrap_or_else(|| panic!("nothing was dropped:\n{told}"));
     let dropped: u64 = dropped.parse().unwrap();
     assert!(
-        !log.flush(Duration::from_millis(50)),
+        !flush(&log, Duration::from_millis(50)),
         "the pipe is not read yet"
     );
     opened.send(()).unwrap();
-    assert!(log.flush(Duration::from_secs(10)));
+    assert!(flush(&log, Duration::from_secs(10)));
     drop(log);
     let read = reader.join().unwrap();
     assert_eq!(
@@ -141,7 +148,7 @@ fn an_output_that_hangs_costs_lines_and_nobody_waits() {
 fn a_write_that_fails_is_counted() {
     let (registry, log) = log_to(Output::File("/dev/full".into()), 10);
     log.write(&record("x"));
-    assert!(log.flush(Duration::from_secs(10)));
+    assert!(flush(&log, Duration::from_secs(10)));
     let told = text(&registry);
     assert!(
         told.contains("edge_access_log_dropped_total{reason=\"write\"} 1\n"),

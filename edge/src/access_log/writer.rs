@@ -8,19 +8,23 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
 use super::{Counts, Output};
 
 /// Lines are gathered up to so many bytes, and written when the queue is empty or that is reached.
 const GATHER_BYTES_MAX: usize = 64 << 10;
 /// Between two looks at whether a file was moved away, as logrotate does.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Whoever wants all to be written finds a full queue, and asks again after so long.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
 enum Message {
     /// A line, with its end.
     Line(String),
     /// Answered when all before it is written.
-    Flush(SyncSender<()>),
+    Flush(oneshot::Sender<()>),
 }
 
 /// The queue's near end.
@@ -58,24 +62,21 @@ impl Writer {
         }
     }
 
-    pub(super) fn flush(&self, within: Duration) -> bool {
-        let (done, is_done) = sync_channel(1);
-        let deadline = Instant::now() + within;
-        let mut message = Message::Flush(done);
-        // A full queue empties, or the output hangs: then the deadline ends it.
-        while let Err(error) = self.queue.try_send(message) {
-            let TrySendError::Full(again) = error else {
-                return false;
-            };
-            if Instant::now() >= deadline {
-                return false;
+    pub(super) async fn flush(&self, within: Duration) -> bool {
+        let (done, is_done) = oneshot::channel();
+        let flush = async {
+            let mut message = Message::Flush(done);
+            // A full queue empties, or the output hangs: then the deadline ends it.
+            while let Err(error) = self.queue.try_send(message) {
+                let TrySendError::Full(again) = error else {
+                    return false;
+                };
+                message = again;
+                tokio::time::sleep(ASK_AGAIN).await;
             }
-            message = again;
-            thread::sleep(Duration::from_millis(5));
-        }
-        is_done
-            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            .is_ok()
+            is_done.await.is_ok()
+        };
+        tokio::time::timeout(within, flush).await.unwrap_or(false)
     }
 }
 
@@ -114,7 +115,7 @@ impl Task {
                 Message::Flush(done) => {
                     self.write();
                     // Whoever asked may have stopped waiting.
-                    let _ = done.try_send(());
+                    let _ = done.send(());
                 }
             }
         }
