@@ -3,6 +3,7 @@
 
 mod resolve;
 mod sections;
+mod seeing;
 
 use std::path::Path;
 
@@ -14,6 +15,7 @@ pub use sections::{
     LogConfig, NodeConfig, ParentChoice, ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig,
     ThreadsConfig, TlsConfig,
 };
+pub use seeing::{AccessLogConfig, MetricsConfig};
 use settings::ConfigError;
 
 /// The shipped configuration: every key with its default, commented.

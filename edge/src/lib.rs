@@ -4,6 +4,7 @@
 //! It knows nothing of media and never depends on the origin: to it a part is bytes with a
 //! lifetime.
 
+pub mod access_log;
 pub mod admin;
 pub mod cache;
 pub mod clock;
@@ -16,5 +17,6 @@ pub mod pipeline;
 pub mod problem;
 pub mod rooms;
 pub mod server;
+pub mod streams;
 pub mod target;
 pub mod upstream;

@@ -1,8 +1,12 @@
 //! The edge's own figures. The frontend's (connections, resets) live with the frontend.
 
+mod stages;
+
 use content_coding::Coding;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use telemetry::metrics::{self, RegisterError};
+
+pub use stages::Stages;
 
 /// Upper bounds of the latency buckets, in seconds: from a memory hit to a held reload.
 const LATENCY_BUCKETS: &[f64] = &[
@@ -22,6 +26,8 @@ pub struct Metrics {
     pub waiters: IntGauge,
     /// `edge_response_head_seconds`: request read to response head written.
     pub head_seconds: Histogram,
+    /// `edge_stage_seconds{stage}`.
+    pub stages: Stages,
     /// `edge_upstream_requests_total{parent,outcome}`.
     pub upstream_requests: IntCounterVec,
     /// `edge_upstream_connections_total{parent,reused}`.
@@ -89,6 +95,7 @@ impl Metrics {
                 "From a request read to the head of its response written.",
                 LATENCY_BUCKETS,
             )?,
+            stages: Stages::new(r)?,
             upstream_requests: metrics::counter_vec(
                 r,
                 "edge_upstream_requests_total",

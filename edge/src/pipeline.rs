@@ -43,6 +43,7 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
+use crate::access_log::AccessLog as JsonLog;
 use crate::cache::{Cache, Lookup};
 use crate::clock;
 use crate::config::{AccessLog, PlaybackSettings};
@@ -50,7 +51,8 @@ use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::problem::Problem;
 use crate::rooms::Rooms;
-use crate::upstream::Upstream;
+use crate::streams::Streams;
+use crate::upstream::{Asking, Upstream};
 use admit::Admission;
 pub use filter::Filters;
 use filter::{AfterRequest, Begun};
@@ -78,8 +80,12 @@ pub struct EdgeProxy {
     pub rooms: Option<Rooms>,
     /// Figures.
     pub metrics: Metrics,
-    /// Which requests are logged.
+    /// What is counted by stream.
+    pub streams: Streams,
+    /// Which requests are logged, for people.
     pub access_log: AccessLog,
+    /// The access log for machines; `None`: none.
+    pub json_log: Option<JsonLog>,
     /// A viewer who takes nothing for this long is dropped.
     pub write_timeout: std::time::Duration,
 }
@@ -191,7 +197,9 @@ impl EdgeProxy {
                         return self.respond_redirect(session, context, &to).await;
                     }
                 }
-                let lookup = self.cache.lookup(&key, Instant::now());
+                let admitted = Instant::now();
+                let lookup = self.cache.lookup(&key, admitted);
+                self.metrics.stages.looked_up(context.started, admitted);
                 self.serve(session, context, lookup).await
             }
             Route::Page => {
@@ -230,7 +238,12 @@ impl EdgeProxy {
                 let authorization = self.playback.keys.as_ref().and_then(|keys| {
                     admit::parent_authorization(&keys.tiers, stream, clock::unix_seconds())
                 });
-                self.upstream.spawn_fill(writer, authorization);
+                let request_id = self.passed_on_id(session.req_header(), context);
+                let asking = Asking {
+                    authorization,
+                    request_id,
+                };
+                self.upstream.spawn_fill(writer, asking);
                 self.respond_flight(session, context, reader, Some(stale))
                     .await
             }

@@ -18,6 +18,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use transport::tls::Identity;
 
+use crate::access_log::{AccessLog, AccessLogMetrics};
 use crate::admin::{self, Admin, Facts, NodeFilters, Relay, RelayError};
 use crate::cache::Cache;
 use crate::config::{ListenSettings, PlaybackAuth, RoomsSettings, Settings, TlsSettings};
@@ -27,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::pipeline::{EdgeProxy, Filters};
 use crate::rooms::{self, Rooms};
+use crate::streams::Streams;
 use crate::upstream::Upstream;
 
 /// Between two looks at whether a draining edge is idle.
@@ -36,6 +38,8 @@ const TICK: Duration = Duration::from_millis(50);
 const IDLE_FOR: Duration = Duration::from_millis(500);
 /// Between two readings of the cache's figures.
 const FIGURES_EVERY: Duration = Duration::from_secs(1);
+/// For the access log to be written at the end.
+const LOG_FLUSH: Duration = Duration::from_secs(1);
 /// Names of the readiness conditions.
 const LISTENING: &str = "listening";
 const FILTERS: &str = "filters";
@@ -47,6 +51,9 @@ const FILTERS_WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// The file of the access log, or its thread.
+    #[error("access_log.output: {0}")]
+    AccessLog(std::io::Error),
     /// The admin address.
     #[error("cannot listen on {address} (admin): {source}")]
     Admin {
@@ -158,7 +165,11 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
 
     let pages = admin::router(Arc::new(parts.admin(&settings, &health)?));
     serve_admin(&settings, &runtime, registry, &health, pages)?;
-    runtime.spawn(read_figures(parts.cache, metrics.clone()));
+    runtime.spawn(read_figures(
+        parts.cache,
+        metrics.clone(),
+        parts.streams.clone(),
+    ));
     announce(&settings, &identity);
     runtime.spawn(tell_when_listening(settings.listen, health.clone()));
     if let Some(node) = parts.node {
@@ -176,6 +187,7 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         grace: settings.drain_grace,
         runtime: runtime.handle().clone(),
         rooms: parts.rooms,
+        json_log: parts.json_log,
     };
     server.run(RunArgs {
         shutdown_signal: Box::new(drain),
@@ -212,6 +224,8 @@ struct Parts {
     pages: Arc<Pages>,
     node: Option<Arc<FilterNode>>,
     rooms: Option<Rooms>,
+    streams: Streams,
+    json_log: Option<AccessLog>,
 }
 
 impl Parts {
@@ -226,7 +240,19 @@ impl Parts {
         let node = start_node(settings, registry, runtime)?.map(Arc::new);
         let rooms = start_rooms(settings, node.as_deref(), registry)?;
         let (rooms, rooms_runtime) = rooms.unzip();
+        let json_log = match &settings.access_log {
+            Some(log) => {
+                let metrics = AccessLogMetrics::new(registry)?;
+                Some(
+                    AccessLog::start(log, &settings.node_name, metrics)
+                        .map_err(StartError::AccessLog)?,
+                )
+            }
+            None => None,
+        };
         Ok(Self {
+            streams: Streams::new(registry, settings.streams)?,
+            json_log,
             rooms,
             rooms_runtime,
             cache: Cache::new(settings.cache),
@@ -249,7 +275,9 @@ impl Parts {
             filters: self.node.as_deref().map(Filters::new),
             rooms: self.rooms.clone(),
             metrics: self.metrics.clone(),
+            streams: self.streams.clone(),
             access_log: settings.log.access,
+            json_log: self.json_log.clone(),
             write_timeout: settings.write_timeout,
         })
     }
@@ -445,7 +473,7 @@ async fn tell_when_filtered(node: Arc<FilterNode>, auth: PlaybackAuth, health: H
 }
 
 /// The cache's figures are read, not pushed: nothing on the path of a request does it.
-async fn read_figures(cache: Cache, metrics: Metrics) {
+async fn read_figures(cache: Cache, metrics: Metrics, streams: Streams) {
     let mut every = tokio::time::interval(FIGURES_EVERY);
     let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     loop {
@@ -454,6 +482,7 @@ async fn read_figures(cache: Cache, metrics: Metrics) {
         metrics.memory_bytes.set(gauge(cache.memory().bytes()));
         metrics.memory_objects.set(gauge(cache.memory().objects()));
         metrics.flights.set(gauge(cache.flights() as u64));
+        streams.settle(Instant::now());
     }
 }
 
@@ -469,6 +498,7 @@ struct Drain {
     grace: Duration,
     runtime: Handle,
     rooms: Option<Rooms>,
+    json_log: Option<AccessLog>,
 }
 
 #[async_trait::async_trait]
@@ -500,6 +530,7 @@ impl ShutdownSignalWatch for Drain {
         let (in_progress, h3) = (self.in_progress.clone(), self.h3_in_progress.clone());
         let deadline = Instant::now() + self.grace;
         let rooms = self.rooms.clone();
+        let json_log = self.json_log.clone();
         if let Some(rooms) = &rooms {
             rooms.drain();
         }
@@ -522,6 +553,11 @@ impl ShutdownSignalWatch for Drain {
                 if now >= deadline {
                     break;
                 }
+            }
+            if let Some(log) = json_log
+                && !log.flush(LOG_FLUSH).await
+            {
+                tracing::warn!("the access log is not written to its end");
             }
             tracing::info!(left = in_progress.get(), "drained");
             std::process::exit(0);

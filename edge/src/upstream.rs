@@ -46,6 +46,15 @@ pub struct UpstreamSettings {
     pub error_memo: Duration,
 }
 
+/// What a fill says to a parent beside what it asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Asking {
+    /// This edge's own authorization, when playback is signed.
+    pub authorization: Option<String>,
+    /// Id of the request that the fill was started for.
+    pub request_id: Option<String>,
+}
+
 /// Fetches objects from parents. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Upstream {
@@ -94,13 +103,11 @@ impl Upstream {
     }
 
     /// Starts filling. Returns at once; the outcome is the flight's.
-    ///
-    /// `authorization` is this edge's own for the parent, when playback is signed.
-    pub fn spawn_fill(&self, fill: Fill, authorization: Option<String>) {
+    pub fn spawn_fill(&self, fill: Fill, asking: Asking) {
         let inner = Arc::clone(&self.inner);
         self.inner
             .runtime
-            .spawn(async move { inner.fill(fill, authorization).await });
+            .spawn(async move { inner.fill(fill, asking).await });
     }
 }
 

@@ -68,7 +68,41 @@ async fn chromium_plays_through_two_tiers_over_h3() -> anyhow::Result<()> {
     assert!(unanswered <= UNANSWERED_MAX, "{seen}");
     let names: Vec<&str> = protocols.keys().map(String::as_str).collect();
     assert_eq!(names, ["h3"], "{seen}");
+    let reported = reported(&leaf, watched.stalled_at.len()).await?;
+    println!("{reported}");
     Ok(())
+}
+
+/// What the page's player has said of itself (CMCD), and the edge made figures of.
+async fn reported(leaf: &Edge, stalls: usize) -> anyhow::Result<String> {
+    let of = [("stream", STREAM), ("tenant", "default")];
+    for (name, at_least) in [
+        ("edge_cmcd_reports_total", 300.0),
+        ("edge_cmcd_buffer_seconds_count", 100.0),
+        ("edge_cmcd_live_latency_seconds_count", 100.0),
+        ("edge_cmcd_bitrate_bits_per_second_count", 100.0),
+        ("edge_cmcd_throughput_bits_per_second_count", 100.0),
+        ("edge_cmcd_startup_requests_total", 1.0),
+    ] {
+        let value = leaf.metric(name, &of).await?;
+        assert!(value >= at_least, "{name} is {value}");
+    }
+    assert_eq!(leaf.metric("edge_cmcd_sessions", &of).await?, 1.0);
+    assert_eq!(leaf.metric("edge_cmcd_ignored_total", &[]).await?, 0.0);
+    let said = leaf.metric("edge_cmcd_stalls_total", &of).await?;
+    // hls.js says it with the next video that it asks for: two stalls in between are one, and the last may have none.
+    assert!(said <= stalls as f64 + 1.0, "{said} said, {stalls} seen");
+    let sum = leaf
+        .metric("edge_cmcd_live_latency_seconds_sum", &of)
+        .await?;
+    let count = leaf
+        .metric("edge_cmcd_live_latency_seconds_count", &of)
+        .await?;
+    let mean = sum / count;
+    assert!((0.3..LATENCY_SECONDS_MAX).contains(&mean), "{mean} s");
+    Ok(format!(
+        "CMCD: {said} stalls, {mean:.2} s behind, of {count} requests"
+    ))
 }
 
 /// hls.js 1.7 walks an array as long as EXT-X-DISCONTINUITY-SEQUENCE is large at every reload

@@ -8,9 +8,10 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 26] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 27] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
+    ("cmcd", Layer::Pure, &[]),
     ("content-coding", Layer::Pure, &[]),
     ("gifts", Layer::Pure, &["rooms"]),
     ("hls", Layer::Pure, &[]),
@@ -66,6 +67,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 26] = [
         &[
             "bus",
             "cache-policy",
+            "cmcd",
             "content-coding",
             "filter-registry",
             "gifts",

@@ -94,6 +94,8 @@ fn crates_are_named_after_their_folder_and_take_the_lints() -> anyhow::Result<()
 fn every_configuration_file_is_toml() -> anyhow::Result<()> {
     let mut files = Vec::new();
     walk(&root().join("config"), &mut files)?;
+    // What other programs read; `tests/dashboards.rs` looks at those of Grafana.
+    files.retain(|file| !file.starts_with(root().join("config/deploy")));
     assert!(!files.is_empty());
     for file in files {
         assert_eq!(

@@ -14,7 +14,9 @@ use super::sections::{
     AccessLog, AdminConfig, Config, LimitsConfig, ListenConfig, LogConfig, ParentChoice,
     ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig, TlsConfig,
 };
+use crate::access_log::AccessLogSettings;
 use crate::cache::CacheLimits;
+use crate::streams::StreamLimits;
 use crate::upstream::UpstreamSettings;
 use crate::upstream::choice::Choice;
 use crate::upstream::parent::{ConnectSettings, ParentUrl};
@@ -33,6 +35,10 @@ pub struct Settings {
     pub node_name: String,
     /// Logs.
     pub log: LogConfig,
+    /// One JSON object per request; `None`: none.
+    pub access_log: Option<AccessLogSettings>,
+    /// Bounds of what is counted by stream.
+    pub streams: StreamLimits,
     /// Addresses.
     pub listen: ListenSettings,
     /// Certificate.
@@ -187,6 +193,8 @@ impl Config {
         Ok(Settings {
             node_name: self.node.name,
             log: self.log,
+            access_log: self.access_log.resolve()?,
+            streams: self.metrics.resolve()?,
             listen: self.listen.resolve()?,
             tls: self.tls.resolve()?,
             cache: CacheLimits {

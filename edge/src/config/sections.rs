@@ -10,6 +10,8 @@ use serde::Deserialize;
 use settings::Secret;
 use telemetry::log::LogFormat;
 
+use super::seeing::{AccessLogConfig, MetricsConfig};
+
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,6 +20,10 @@ pub struct Config {
     pub node: NodeConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[access_log]`
+    pub access_log: AccessLogConfig,
+    /// `[metrics]`
+    pub metrics: MetricsConfig,
     /// `[listen]`
     pub listen: ListenConfig,
     /// `[tls]`

@@ -139,15 +139,16 @@ impl<'a> Credentials<'a> {
 impl EdgeProxy {
     /// Whether another tier asks, by the bearer token that tiers make for each other.
     pub(super) fn is_tier(&self, headers: &HeaderMap, route: &Route) -> bool {
-        let (Some(keys), Route::Object { stream, .. }) = (&self.playback.keys, route) else {
+        let Route::Object { stream, .. } = route else {
             return false;
         };
-        is_tier(
-            &keys.tiers,
-            headers,
-            stream.as_deref(),
-            clock::unix_seconds(),
-        )
+        self.is_tier_for(headers, stream.as_deref())
+    }
+
+    /// The same, for an object of `stream`.
+    pub(super) fn is_tier_for(&self, headers: &HeaderMap, stream: Option<&str>) -> bool {
+        let keys = self.playback.keys.as_ref();
+        keys.is_some_and(|keys| is_tier(&keys.tiers, headers, stream, clock::unix_seconds()))
     }
 
     /// Whether the request may have an object of `stream`; `None` is an object of no stream, which

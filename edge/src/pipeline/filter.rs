@@ -50,6 +50,11 @@ impl Filters {
         }
     }
 
+    /// Whose streams are served.
+    pub(crate) fn tenant(&self) -> &str {
+        self.viewpoint.tenant()
+    }
+
     pub(crate) fn host(&self) -> &Host {
         &self.host
     }

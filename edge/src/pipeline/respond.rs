@@ -27,6 +27,9 @@ use crate::problem::Problem;
 /// Fields an answer may carry beyond the object's own; room is made for them at once.
 const OWN_FIELDS: usize = 8;
 
+/// What is handed to HTTP/1.1 and HTTP/2 at once.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// `Access-Control-Max-Age` of a preflight, in seconds: what browsers take at most.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 
@@ -70,7 +73,10 @@ impl EdgeProxy {
             Some(_) => Outcome::Miss,
             None => Outcome::Collapsed,
         };
-        let head = match self.wait(session, reader.head()).await? {
+        let since = Instant::now();
+        let head = self.wait(session, reader.head()).await?;
+        self.metrics.stages.flight_head(since);
+        let head = match head {
             Ok(head) => head,
             Err(error) => {
                 let problem = problem_of(error);
@@ -132,7 +138,7 @@ impl EdgeProxy {
         }
         loop {
             match self.wait(session, reader.chunk()).await? {
-                Ok(Some(chunk)) => session.write_response_body(Some(chunk), false).await?,
+                Ok(Some(chunk)) => write_body(session, chunk, false).await?,
                 Ok(None) => return session.write_response_body(None, true).await,
                 Err(error) => {
                     let mut error = Error::because(ErrorType::ReadError, "fill", error);
@@ -348,7 +354,7 @@ impl EdgeProxy {
         if bodiless || sent == Sent::Instead {
             return Ok(());
         }
-        session.write_response_body(Some(body), true).await
+        write_body(session, body, true).await
     }
 
     pub(super) async fn write_bodiless(
@@ -382,7 +388,7 @@ impl EdgeProxy {
             session
                 .write_response_header(Box::new(response), end)
                 .await?;
-            let took = context.started.elapsed();
+            let took = context.note_head();
             self.metrics.head_seconds.observe(took.as_secs_f64());
             return Ok(Sent::Head);
         };
@@ -392,9 +398,9 @@ impl EdgeProxy {
         session
             .write_response_header(Box::new(response), bodiless)
             .await?;
+        context.note_head();
         if !bodiless {
-            let body = Some(reply.body.clone());
-            session.write_response_body(body, true).await?;
+            write_body(session, reply.body.clone(), true).await?;
         }
         Ok(Sent::Instead)
     }
@@ -422,6 +428,19 @@ impl EdgeProxy {
             }),
         }
     }
+}
+
+/// Writes some of a body, in pieces: pingora counts what is written whole, so that of an answer that breaks off at
+/// most a piece more was handed over than is counted; and its write timeout is for a piece, not for an object.
+/// HTTP/3 counts every byte by itself.
+async fn write_body(session: &mut Session, mut body: Bytes, end: bool) -> Result<()> {
+    if !session.as_downstream().is_custom() {
+        while body.len() > PIECE_BYTES {
+            let piece = body.split_to(PIECE_BYTES);
+            session.write_response_body(Some(piece), false).await?;
+        }
+    }
+    session.write_response_body(Some(body), end).await
 }
 
 /// Counts a request as waiting for as long as it lives.

@@ -17,9 +17,10 @@ use pingora_error::{Error, ErrorType};
 use pingora_http::RequestHeader;
 use tokio::time::timeout;
 
-use super::Inner;
 use super::parent::{Parent, Place, Turn};
 use super::standing::Failure;
+use super::{Asking, Inner};
+use crate::access_log::REQUEST_ID;
 use crate::cache::Fill;
 use crate::cache::flight::FillError;
 use crate::cache::object::{Object, ObjectHead};
@@ -39,7 +40,7 @@ const OF_ONE_HOP: [HeaderName; 4] = [
 /// What is asked of a parent.
 struct Request {
     path_and_query: String,
-    authorization: Option<String>,
+    asking: Asking,
 }
 
 /// Why a parent gave no answer.
@@ -114,10 +115,10 @@ impl Answer<'_> {
 }
 
 impl Inner {
-    pub(super) async fn fill(&self, mut fill: Fill, authorization: Option<String>) {
+    pub(super) async fn fill(&self, mut fill: Fill, asking: Asking) {
         let request = Request {
             path_and_query: fill.key().to_string(),
-            authorization,
+            asking,
         };
         let answer = match self.ask(&request).await {
             Ok(answer) => answer,
@@ -337,8 +338,11 @@ async fn read_head(
     head.insert_header(header::HOST, parent.authority())?;
     // One request serves all: what is to be compressed is compressed here, from this.
     head.insert_header(header::ACCEPT_ENCODING, "identity")?;
-    if let Some(authorization) = &request.authorization {
+    if let Some(authorization) = &request.asking.authorization {
         head.insert_header(header::AUTHORIZATION, authorization)?;
+    }
+    if let Some(id) = &request.asking.request_id {
+        head.insert_header(REQUEST_ID, id)?;
     }
     session.write_request_header(Box::new(head)).await?;
     session.finish_request_body().await?;

@@ -26,6 +26,10 @@ pub struct ResponseWriter {
     state: Arc<RequestState>,
     send: quinn::SendStream,
     queue: VecDeque<Bytes>,
+    /// Of each of the queue, whether it is body.
+    is_body: VecDeque<bool>,
+    /// Body bytes that QUIC has taken.
+    body_bytes: u64,
     phase: Phase,
 }
 
@@ -80,6 +84,8 @@ impl ResponseWriter {
             state,
             send,
             queue: VecDeque::new(),
+            is_body: VecDeque::new(),
+            body_bytes: 0,
             phase: Phase::Open,
         }
     }
@@ -105,6 +111,7 @@ impl ResponseWriter {
         if !data.is_empty() {
             self.queue.push_back(data_header(data.len() as u64));
             self.queue.push_back(data);
+            self.is_body.extend([false, true]);
         }
         Ok(())
     }
@@ -120,6 +127,12 @@ impl ResponseWriter {
     #[must_use]
     pub fn has_queued(&self) -> bool {
         !self.queue.is_empty() || self.phase == Phase::Finishing
+    }
+
+    /// Body bytes that QUIC has taken so far: sent, or in its send window. Frame headers are not in it.
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes
     }
 
     /// Whether the response was finished and its FIN handed to QUIC.
@@ -138,11 +151,17 @@ impl ResponseWriter {
     /// Cancel-safe. For callers that bound the time without progress.
     pub async fn flush_some(&mut self) -> Result<bool, WriteError> {
         if !self.queue.is_empty() {
+            let before = self.body_queued();
             let written = self.send.write_chunks(self.queue.make_contiguous()).await;
             match written {
-                Ok(written) => drop(self.queue.drain(..written.chunks)),
+                Ok(written) => {
+                    // What is taken in part stays, shortened.
+                    self.queue.drain(..written.chunks);
+                    self.is_body.drain(..written.chunks);
+                    self.body_bytes += before - self.body_queued();
+                }
                 Err(e) => {
-                    self.queue.clear();
+                    self.clear();
                     return Err(e.into());
                 }
             }
@@ -166,7 +185,7 @@ impl ResponseWriter {
     /// the FIN.
     pub fn reset(&mut self, code: Code) {
         if matches!(self.phase, Phase::Open | Phase::Finishing) {
-            self.queue.clear();
+            self.clear();
             let _ = self.send.reset(var_int(code.value()));
             self.phase = Phase::Reset;
             self.state.note_reset();
@@ -198,6 +217,19 @@ impl ResponseWriter {
         }
     }
 
+    fn clear(&mut self) {
+        self.queue.clear();
+        self.is_body.clear();
+    }
+
+    fn body_queued(&self) -> u64 {
+        let queue = self.queue.iter().zip(&self.is_body);
+        queue
+            .filter(|(_, is_body)| **is_body)
+            .map(|(bytes, _)| bytes.len() as u64)
+            .sum()
+    }
+
     fn check_open(&self) -> Result<(), WriteError> {
         match self.phase {
             Phase::Open => Ok(()),
@@ -209,6 +241,7 @@ impl ResponseWriter {
         match encoded {
             Some(Ok(())) => {
                 self.queue.append(&mut self.state.streams.lock().encoded);
+                self.is_body.resize(self.queue.len(), false);
                 Ok(())
             }
             Some(Err(e)) => Err(WriteError::Fields(e)),

@@ -2,6 +2,7 @@
 
 import type { HlsConfig, LoaderResponse, RetryConfig } from "hls.js";
 import { worthRetrying } from "../lib/failure";
+import { CMCD } from "./request";
 
 /** Behind by more than this many Target Durations: jump to the live position instead of playing faster. */
 export const MAX_LATENCY_TARGET_DURATIONS = 8;
@@ -25,10 +26,10 @@ function retry(maxNumRetry: number, retryDelayMs: number, maxRetryDelayMs: numbe
   };
 }
 
-/** Settings for hls.js. `bandwidth` is the first guess in bits per second; `authorize` sets request headers. */
+/** Settings for hls.js. `bandwidth` is the first guess in bits per second; `prepare` opens a request and sets its fields. */
 export function playerConfig(
   bandwidth: number,
-  authorize: (request: XMLHttpRequest, url: string) => void,
+  prepare: (request: XMLHttpRequest, url: string) => void,
 ): Partial<HlsConfig> {
   return {
     // No liveSyncDuration(Count): the target is the playlist's own PART-HOLD-BACK, three of its parts.
@@ -54,7 +55,8 @@ export function playerConfig(
     // source of HEVC or AV1 is one rung alone, from which there is no way down when the network slows.
     // It can still be chosen by hand.
     videoPreference: { videoCodec: "avc1" },
-    xhrSetup: authorize,
+    xhrSetup: prepare,
+    cmcd: CMCD,
     // The session decides what an unloadable Multivariant Playlist means, and when to try again.
     manifestLoadPolicy: {
       default: { maxTimeToFirstByteMs: 6000, maxLoadTimeMs: 10_000, timeoutRetry: null, errorRetry: null },

@@ -3,9 +3,10 @@
 import Hls, { type ErrorData, type LevelDetails } from "hls.js";
 import { failureOfStatus } from "../lib/failure";
 import type { LevelFacts } from "../lib/levels";
-import { livePath, multivariantPath } from "../lib/route";
+import { multivariantPath } from "../lib/route";
 import { CATCH_UP_RATE_MAX, MAX_LATENCY_TARGET_DURATIONS, playerConfig } from "./config";
 import { AUTO_LEVEL, type Engine, type EngineEvents } from "./engine";
+import { requester } from "./request";
 
 /** A second media error within this time is not mended by the same means. */
 const MEDIA_RECOVERY_INTERVAL_MS = 8000;
@@ -41,7 +42,8 @@ export class HlsEngine implements Engine {
     const { video, stream, token, events } = options;
     this.#video = video;
     this.#events = events;
-    this.#hls = new Hls(playerConfig(options.bandwidth, authorizer(stream, token)));
+    const prepare = requester(stream, token, () => this.latency);
+    this.#hls = new Hls(playerConfig(options.bandwidth, prepare));
     // Not in the constructor's argument: there hls.js insists on a fixed liveSyncDurationCount beside it.
     this.#hls.config.liveMaxLatencyDurationCount = MAX_LATENCY_TARGET_DURATIONS;
     this.#hls.on(Hls.Events.MANIFEST_PARSED, () => {
@@ -212,19 +214,4 @@ export class HlsEngine implements Engine {
       }
     });
   }
-}
-
-/**
- * Sends the token with every request for this stream. The edge answers the first with a cookie, so this matters only
- * where cookies are blocked; the caches ignore it.
- */
-function authorizer(stream: string, token: string | null): (request: XMLHttpRequest, url: string) => void {
-  const prefix = location.origin + livePath(stream);
-  return (request, url) => {
-    const absolute = new URL(url, location.href).href;
-    request.open("GET", absolute, true);
-    if (token !== null && absolute.startsWith(prefix)) {
-      request.setRequestHeader("Authorization", `Bearer ${token}`);
-    }
-  };
 }

@@ -23,6 +23,7 @@ pub(super) struct Reply {
     to_head_request: bool,
     /// Body bytes that the head announces; `None` for any number.
     length: Option<u64>,
+    /// Body bytes queued.
     body_bytes: usize,
     metrics: Metrics,
 }
@@ -51,9 +52,9 @@ impl Reply {
         self.header.as_ref()
     }
 
-    /// Body bytes written.
+    /// Body bytes that QUIC has taken, of a response that broke off too.
     pub(super) fn body_bytes(&self) -> usize {
-        self.body_bytes
+        usize::try_from(self.writer.body_bytes()).unwrap_or(usize::MAX)
     }
 
     pub(super) fn is_finished(&self) -> bool {
