@@ -3,6 +3,7 @@
 
 mod resolve;
 mod sections;
+mod sites;
 
 use std::path::Path;
 
@@ -15,6 +16,8 @@ pub use sections::{
     TlsConfig,
 };
 use settings::ConfigError;
+
+pub use sites::SiteConfig;
 
 /// The shipped configuration: every key with its default, commented.
 pub const DEFAULT_TOML: &str = include_str!("../../config/edge.toml");

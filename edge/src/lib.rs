@@ -16,5 +16,6 @@ pub mod pipeline;
 pub mod problem;
 pub mod rooms;
 pub mod server;
+pub mod sites;
 pub mod target;
 pub mod upstream;

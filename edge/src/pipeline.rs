@@ -6,6 +6,7 @@
 //!
 //! | stage | decides |
 //! |---|---|
+//! | `site` | whether the host is a foreign origin's: then none of the stages below is asked, but those of `site` |
 //! | `route` | what is asked for, by method and URL alone |
 //! | `filter` | takes the table of filters; runs the `http.request` chain, which may change the URL or answer |
 //! | `admit` | whether this viewer may have it: a tier's token, a cached grant, or the `auth` chain |
@@ -31,6 +32,8 @@ mod respond;
 mod room;
 /// Understanding URLs.
 pub mod route;
+/// Foreign origins.
+mod site;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,6 +53,7 @@ use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::problem::Problem;
 use crate::rooms::Rooms;
+use crate::sites::Sites;
 use crate::upstream::Upstream;
 use admit::Admission;
 pub use filter::Filters;
@@ -76,6 +80,8 @@ pub struct EdgeProxy {
     pub filters: Option<Filters>,
     /// Rooms; `None`: none.
     pub rooms: Option<Rooms>,
+    /// Foreign origins; `None`: none.
+    pub sites: Option<Sites>,
     /// Figures.
     pub metrics: Metrics,
     /// Which requests are logged.
@@ -149,6 +155,12 @@ impl ProxyHttp for EdgeProxy {
 
 impl EdgeProxy {
     async fn answer(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+        if let Some(sites) = &self.sites
+            && let Some(site) = site::of(session, sites)
+        {
+            context.kind = Kind::Site;
+            return self.respond_site(session, context, sites, &site).await;
+        }
         let mut route = route_of(session);
         match self.begin(session, &route) {
             Begun::Unfiltered => {}

@@ -27,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::pipeline::{EdgeProxy, Filters};
 use crate::rooms::{self, Rooms};
+use crate::sites::Sites;
 use crate::upstream::Upstream;
 
 /// Between two looks at whether a draining edge is idle.
@@ -158,7 +159,7 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
 
     let pages = admin::router(Arc::new(parts.admin(&settings, &health)?));
     serve_admin(&settings, &runtime, registry, &health, pages)?;
-    runtime.spawn(read_figures(parts.cache, metrics.clone()));
+    runtime.spawn(read_figures(parts.cache, parts.sites, metrics.clone()));
     announce(&settings, &identity);
     runtime.spawn(tell_when_listening(settings.listen, health.clone()));
     if let Some(node) = parts.node {
@@ -212,6 +213,7 @@ struct Parts {
     pages: Arc<Pages>,
     node: Option<Arc<FilterNode>>,
     rooms: Option<Rooms>,
+    sites: Option<Sites>,
 }
 
 impl Parts {
@@ -230,6 +232,7 @@ impl Parts {
             rooms,
             rooms_runtime,
             cache: Cache::new(settings.cache),
+            sites: start_sites(settings, &metrics, &handle),
             upstream: Upstream::new(upstream, metrics.clone(), handle),
             pages: Arc::new(Pages::embedded()),
             node,
@@ -248,6 +251,7 @@ impl Parts {
             playback: settings.playback.clone(),
             filters: self.node.as_deref().map(Filters::new),
             rooms: self.rooms.clone(),
+            sites: self.sites.clone(),
             metrics: self.metrics.clone(),
             access_log: settings.log.access,
             write_timeout: settings.write_timeout,
@@ -266,6 +270,7 @@ impl Parts {
             started: SystemTime::now(),
             health: health.clone(),
             cache: self.cache.clone(),
+            sites: self.sites.clone(),
             upstream: self.upstream.clone(),
             metrics: self.metrics.clone(),
             filters: self.node.clone().map(NodeFilters::new),
@@ -274,6 +279,19 @@ impl Parts {
             pages: Arc::clone(&self.pages),
         })
     }
+}
+
+/// Foreign origins, if there are any.
+fn start_sites(settings: &Settings, metrics: &Metrics, runtime: &Handle) -> Option<Sites> {
+    (!settings.sites.is_empty()).then(|| {
+        Sites::new(
+            settings.sites.clone(),
+            settings.sites_limits,
+            &settings.node_name,
+            metrics.clone(),
+            runtime.clone(),
+        )
+    })
 }
 
 /// Rooms, and the link to their hubs.
@@ -445,7 +463,7 @@ async fn tell_when_filtered(node: Arc<FilterNode>, auth: PlaybackAuth, health: H
 }
 
 /// The cache's figures are read, not pushed: nothing on the path of a request does it.
-async fn read_figures(cache: Cache, metrics: Metrics) {
+async fn read_figures(cache: Cache, sites: Option<Sites>, metrics: Metrics) {
     let mut every = tokio::time::interval(FIGURES_EVERY);
     let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     loop {
@@ -454,6 +472,14 @@ async fn read_figures(cache: Cache, metrics: Metrics) {
         metrics.memory_bytes.set(gauge(cache.memory().bytes()));
         metrics.memory_objects.set(gauge(cache.memory().objects()));
         metrics.flights.set(gauge(cache.flights() as u64));
+        if let Some(sites) = &sites {
+            sites.store().settle();
+            metrics.sites_bytes.set(gauge(sites.store().bytes()));
+            metrics
+                .sites_resources
+                .set(gauge(sites.store().resources()));
+            metrics.sites_flights.set(gauge(sites.flights() as u64));
+        }
     }
 }
 

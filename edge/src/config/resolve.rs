@@ -15,6 +15,7 @@ use super::sections::{
     PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig, TlsConfig,
 };
 use crate::cache::CacheLimits;
+use crate::sites::{SiteSettings, SitesLimits};
 use crate::upstream::UpstreamSettings;
 use crate::upstream::parent::{ConnectSettings, ParentUrl};
 
@@ -38,6 +39,10 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
     /// Bounds of the cache.
     pub cache: CacheLimits,
+    /// Foreign origins.
+    pub sites: Vec<SiteSettings>,
+    /// Bounds of what they share.
+    pub sites_limits: SitesLimits,
     /// Who may watch.
     pub playback: PlaybackSettings,
     /// The filters that run here; `None`: none.
@@ -165,6 +170,7 @@ impl Config {
             ));
         }
         let error_memo = millis(at("cache", "error_memo_ms"), cache.error_memo_ms)?;
+        let upstream = self.parents.resolve(error_memo)?;
         let drain = at("drain", "grace_seconds");
         let drain_grace = millis(drain, self.drain.grace_seconds.saturating_mul(1000))?;
         let limits = &self.limits;
@@ -191,7 +197,13 @@ impl Config {
                 object_bytes_max: cache.object_bytes_max,
                 flights_max: cache.flights_max,
             },
-            upstream: self.parents.resolve(error_memo)?,
+            sites: super::sites::resolve(self.sites, &upstream)?,
+            sites_limits: SitesLimits {
+                memory_bytes: cache.sites_memory_bytes,
+                object_bytes_max: cache.object_bytes_max.min(cache.sites_memory_bytes),
+                flights_max: cache.flights_max,
+            },
+            upstream,
             playback,
             rooms,
             filters,
@@ -482,7 +494,7 @@ impl AccessLog {
     }
 }
 
-fn millis(key: KeyPath, value: u64) -> Result<Duration, Invalid> {
+pub(super) fn millis(key: KeyPath, value: u64) -> Result<Duration, Invalid> {
     if (1..=SECONDS_MAX * 1000).contains(&value) {
         Ok(Duration::from_millis(value))
     } else {

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use settings::Secret;
 use telemetry::log::LogFormat;
 
+use super::sites::SiteConfig;
+
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -26,6 +28,8 @@ pub struct Config {
     pub parents: ParentsConfig,
     /// `[cache]`
     pub cache: CacheConfig,
+    /// `[[sites]]`
+    pub sites: Vec<SiteConfig>,
     /// `[playback]`
     pub playback: PlaybackConfig,
     /// `[filters]`
@@ -188,6 +192,8 @@ pub struct CacheConfig {
     pub flights_max: usize,
     /// How long a failure answers those who ask next.
     pub error_memo_ms: u64,
+    /// Responses of sites in memory.
+    pub sites_memory_bytes: u64,
 }
 
 impl Default for CacheConfig {
@@ -197,6 +203,7 @@ impl Default for CacheConfig {
             object_bytes_max: 64 << 20,
             flights_max: 20_000,
             error_memo_ms: 500,
+            sites_memory_bytes: 256 << 20,
         }
     }
 }
