@@ -369,6 +369,11 @@ impl Sites {
         }
     }
 
+    /// Whether nothing speaks against asking for it now: its parents did not fail a moment ago.
+    pub fn may_ask(&self, key: &Key) -> bool {
+        !self.inner.failed.contains_key(key)
+    }
+
     /// An answer that may be kept after all: the next request leads a flight again.
     pub fn no_longer_passed(&self, key: &Key) {
         self.inner.passed.invalidate(key);

@@ -63,6 +63,8 @@ fn site(port: u16) -> Settings {
     let mut site = Table::new();
     site.insert("hosts".to_owned(), vec![Value::from("127.0.0.1")].into());
     site.insert("urls".to_owned(), vec![url].into());
+    // The suite ends one of its answers by closing a connection that it has kept for five seconds.
+    site.insert("body_timeout_ms".to_owned(), 10_000.into());
     Settings::default().set_root("sites", vec![Value::Table(site)])
 }
 

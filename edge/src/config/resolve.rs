@@ -200,7 +200,7 @@ impl Config {
             sites: super::sites::resolve(self.sites, &upstream)?,
             sites_limits: SitesLimits {
                 memory_bytes: cache.sites_memory_bytes,
-                object_bytes_max: cache.object_bytes_max.min(cache.sites_memory_bytes),
+                object_bytes_max: cache.object_bytes_max,
                 flights_max: cache.flights_max,
             },
             upstream,

@@ -55,8 +55,12 @@ impl EdgeProxy {
             Err(problem) => return self.respond_problem(session, context, problem).await,
         };
         if !session.as_downstream_mut().is_body_done() && request::has_body(session) {
-            // Nobody asked for it to be sent in pieces: it is read before anything is asked.
-            let _ = session.as_downstream_mut().write_continue_response().await;
+            if request::expects_continue(session) {
+                session
+                    .as_downstream_mut()
+                    .write_continue_response()
+                    .await?;
+            }
             match read_body(session, site.settings().request_body_bytes_max).await? {
                 Ok(body) => outgoing.body = body,
                 Err(problem) => return self.respond_problem(session, context, problem).await,
@@ -100,7 +104,7 @@ impl EdgeProxy {
         let Asked { sites, key, .. } = &asked;
         match sites.look(key, &asked.outgoing.headers, &asked.directives) {
             Look::Hit(stored, reuse) => {
-                if reuse == Reuse::WhileRevalidate {
+                if reuse == Reuse::WhileRevalidate && sites.may_ask(key) {
                     // The flight goes on without anybody who waits for it.
                     sites.join(asked.site, key, &asked.outgoing, Some(Arc::clone(&stored)));
                 }

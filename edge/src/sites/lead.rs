@@ -156,6 +156,7 @@ async fn land_shared(
     terms: Result<Terms, Refusal>,
     sharing: Sharing,
 ) {
+    let received_at = Instant::now();
     let (mut writer, place) = flight(inner.limits.object_bytes_max);
     let headers = answer.headers.clone();
     let status = answer.status;
@@ -168,7 +169,7 @@ async fn land_shared(
         headers: storable_fields(&headers),
         content_length: answer.content_length,
         age_at_receipt,
-        received_at: Instant::now(),
+        received_at,
         fresh_for: Duration::ZERO,
         own_error: false,
     });
@@ -197,7 +198,8 @@ async fn land_shared(
     let Ok(terms) = terms else {
         return;
     };
-    let stored = Stored::new(status, &headers, object.body.clone(), terms, request);
+    let mut stored = Stored::new(status, &headers, object.body.clone(), terms, request);
+    stored.received_at = received_at;
     if stored.is_of_use() {
         let most = lead.site.settings.variants_max;
         let stored = Arc::new(stored);

@@ -65,6 +65,14 @@ pub(super) fn has_body(session: &Session) -> bool {
         || request.headers.contains_key(header::TRANSFER_ENCODING)
 }
 
+/// Whether the client waits to be told to send the body (RFC 9110 10.1.1).
+pub(super) fn expects_continue(session: &Session) -> bool {
+    let request = session.req_header();
+    let expect = request.headers.get(header::EXPECT);
+    request.version == Version::HTTP_11
+        && expect.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
 /// The key of a request, and what is asked of parents.
 pub(super) fn outgoing(
     session: &Session,

@@ -263,6 +263,7 @@ struct Head<'a> {
 struct Kept {
     body: Option<BytesMut>,
     most: usize,
+    received_at: Instant,
 }
 
 impl Kept {
@@ -278,6 +279,7 @@ impl Kept {
         Self {
             body: is_wanted.then(BytesMut::new),
             most,
+            received_at: Instant::now(),
         }
     }
 
@@ -298,13 +300,9 @@ impl Kept {
         let verdict = receive(&exchange(&asked.outgoing, passed), asked.site.policy());
         if let Verdict::Store(terms, _) = verdict {
             let request = &asked.outgoing.headers;
-            let stored = Stored::new(
-                passed.status,
-                &passed.headers,
-                body.freeze(),
-                terms,
-                request,
-            );
+            let body = body.freeze();
+            let mut stored = Stored::new(passed.status, &passed.headers, body, terms, request);
+            stored.received_at = self.received_at;
             asked.sites.keep(asked.site, &asked.key, stored);
         }
     }
@@ -320,7 +318,9 @@ fn frame(
         Some(length) => response.insert_header(header::CONTENT_LENGTH, length)?,
         None => {
             response.remove_header(&header::CONTENT_LENGTH);
-            if protocol(session.as_downstream()) == "h1" {
+            // An HTTP/1.0 client takes the end of the connection for the end of the body.
+            let is_old = session.req_header().version == Version::HTTP_10;
+            if protocol(session.as_downstream()) == "h1" && !is_old {
                 response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
             }
         }
