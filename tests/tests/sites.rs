@@ -102,7 +102,7 @@ async fn nobody_gets_what_is_anothers() -> anyhow::Result<()> {
         let gate = Gate::new();
         site.on(&path, page(control).held(&gate));
         let mut asking = Vec::new();
-        for client in 0..6 {
+        for _ in 0..6 {
             let (client, path) = (edge.client(Protocol::H2).await?, path.clone());
             let cookie = format!("who={}", asking.len());
             asking.push(tokio::spawn(async move {
