@@ -233,3 +233,70 @@ impl Drop for Guard {
         self.leave();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(key: &str) -> Place {
+        Place {
+            key: key.into(),
+            secondary: SecondaryKey::default(),
+        }
+    }
+
+    fn lead(flights: &Flights, key: &str) -> Guard {
+        match flights.join(place(key)) {
+            Join::Leading(guard, _) => guard,
+            join => panic!("{join:?}"),
+        }
+    }
+
+    #[test]
+    fn one_leads_and_the_rest_waits() {
+        let flights = Flights::new(1);
+        let guard = lead(&flights, "a");
+        assert!(matches!(flights.join(place("a")), Join::Waiting(_)));
+        assert!(matches!(flights.join(place("b")), Join::Full));
+        guard.leave();
+        assert!(!flights.has(&place("a")));
+        assert_eq!(flights.count(), 1);
+        drop(guard);
+        drop(lead(&flights, "b"));
+        assert_eq!(flights.count(), 0);
+    }
+
+    #[test]
+    fn what_was_forgotten_meanwhile_is_not_kept() {
+        let flights = Flights::new(9);
+        let (kept, purged) = (lead(&flights, "a"), lead(&flights, "b"));
+        let (left, left_before) = (lead(&flights, "c"), lead(&flights, "d"));
+        left_before.leave();
+        flights.forget(|key| **key == *"b");
+        left.leave();
+        let keeps = |guard: &Guard| guard.keep(|| ()).is_some();
+        assert!(keeps(&kept) && keeps(&left));
+        assert!(!keeps(&purged) && !keeps(&left_before));
+    }
+
+    #[tokio::test]
+    async fn who_waits_hears_the_first_outcome() {
+        let flights = Flights::new(9);
+        let guard = lead(&flights, "a");
+        let Join::Waiting(mut waiter) = flights.join(place("a")) else {
+            panic!("nobody leads");
+        };
+        guard.land(Landed::Pass);
+        guard.land(Landed::Failed(Problem::new(
+            http::StatusCode::BAD_GATEWAY,
+            "later",
+        )));
+        assert!(matches!(waiter.landed().await, Some(Landed::Pass)));
+        let abandoned = lead(&flights, "b");
+        let Join::Waiting(mut waiter) = flights.join(place("b")) else {
+            panic!("nobody leads");
+        };
+        drop(abandoned);
+        assert!(waiter.landed().await.is_none());
+    }
+}

@@ -199,79 +199,28 @@ mod tests {
 
     #[test]
     fn requests_may_ask_for_more_or_less() {
-        let reuse = |resident, request| terms().reuse(s(resident), false, &request);
+        let asks = |change: fn(&mut RequestDirectives)| {
+            let mut request = asked();
+            change(&mut request);
+            request
+        };
         let table = [
+            (asks(|r| r.no_cache = true), 0, Reuse::ValidateRequest),
+            (asks(|r| r.max_age = Some(s(0))), 0, Reuse::ValidateRequest),
+            (asks(|r| r.max_age = Some(s(5))), 3, Reuse::Fresh),
+            (asks(|r| r.max_age = Some(s(5))), 4, Reuse::ValidateRequest),
+            (asks(|r| r.min_fresh = Some(s(5))), 3, Reuse::Fresh),
             (
-                RequestDirectives {
-                    no_cache: true,
-                    ..asked()
-                },
-                0,
-                Reuse::ValidateRequest,
-            ),
-            (
-                RequestDirectives {
-                    max_age: Some(s(0)),
-                    ..asked()
-                },
-                0,
-                Reuse::ValidateRequest,
-            ),
-            (
-                RequestDirectives {
-                    max_age: Some(s(5)),
-                    ..asked()
-                },
-                3,
-                Reuse::Fresh,
-            ),
-            (
-                RequestDirectives {
-                    max_age: Some(s(5)),
-                    ..asked()
-                },
+                asks(|r| r.min_fresh = Some(s(5))),
                 4,
                 Reuse::ValidateRequest,
             ),
-            (
-                RequestDirectives {
-                    min_fresh: Some(s(5)),
-                    ..asked()
-                },
-                3,
-                Reuse::Fresh,
-            ),
-            (
-                RequestDirectives {
-                    min_fresh: Some(s(5)),
-                    ..asked()
-                },
-                4,
-                Reuse::ValidateRequest,
-            ),
-            (
-                RequestDirectives {
-                    max_stale: Some(s(4)),
-                    ..asked()
-                },
-                12,
-                Reuse::Stale,
-            ),
-            (
-                RequestDirectives {
-                    max_stale: Some(s(4)),
-                    ..asked()
-                },
-                13,
-                Reuse::ValidateStale,
-            ),
+            (asks(|r| r.max_stale = Some(s(4))), 12, Reuse::Stale),
+            (asks(|r| r.max_stale = Some(s(4))), 13, Reuse::ValidateStale),
         ];
         for (request, resident, expect) in table {
-            assert_eq!(
-                reuse(resident, request),
-                expect,
-                "{request:?} at {resident}"
-            );
+            let reuse = terms().reuse(s(resident), false, &request);
+            assert_eq!(reuse, expect, "{request:?} at {resident}");
         }
     }
 }
