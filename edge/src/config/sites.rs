@@ -141,7 +141,7 @@ impl SiteConfig {
                 self.body_timeout_ms,
                 parents.body_timeout,
             )?,
-            error_memo: parents.error_memo,
+            ..parents.clone()
         };
         Ok(SiteSettings {
             hosts: hosts(&self.hosts, index)?,
