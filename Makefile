@@ -98,8 +98,14 @@ test-filters: setup-test ## Checks the shipped filters' own code.
 	$(call step,formatting, clippy and native tests of the filters)
 	scripts/filters.sh check
 
+tests/http-cache/node_modules/.package-lock.json: tests/http-cache/package-lock.json | setup-test
+	$(call step,npm ci for http-cache-tests)
+	cd tests/http-cache && npm ci --no-audit --no-fund
+	touch $@
+
 # Without cargo-nextest the same tests run, all of them one at a time.
-test-rust: web filters guests lint-rust tests/browser/node_modules/.package-lock.json
+test-rust: web filters guests lint-rust tests/browser/node_modules/.package-lock.json \
+		tests/http-cache/node_modules/.package-lock.json
 	$(call step,binaries)
 	cargo build --workspace --bins --locked
 	$(call step,tests)

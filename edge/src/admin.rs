@@ -39,6 +39,7 @@ pub use self::status::Facts;
 use crate::cache::Cache;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
+use crate::sites::Sites;
 use crate::upstream::Upstream;
 
 /// Bytes of a request's body, those of relayed requests left out.
@@ -55,6 +56,8 @@ pub struct Admin {
     pub health: Health,
     /// Memory and flights.
     pub cache: Cache,
+    /// Foreign origins; `None`: none.
+    pub sites: Option<Sites>,
     /// Parents.
     pub upstream: Upstream,
     /// Figures.

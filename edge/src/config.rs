@@ -4,6 +4,7 @@
 mod resolve;
 mod sections;
 mod seeing;
+mod sites;
 
 use std::path::Path;
 
@@ -17,6 +18,8 @@ pub use sections::{
 };
 pub use seeing::{AccessLogConfig, MetricsConfig};
 use settings::ConfigError;
+
+pub use sites::SiteConfig;
 
 /// The shipped configuration: every key with its default, commented.
 pub const DEFAULT_TOML: &str = include_str!("../../config/edge.toml");

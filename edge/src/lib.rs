@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod problem;
 pub mod rooms;
 pub mod server;
+pub mod sites;
 pub mod streams;
 pub mod target;
 pub mod upstream;

@@ -54,6 +54,14 @@ pub struct Metrics {
     pub memory_bytes: IntGauge,
     /// `edge_cache_memory_objects`.
     pub memory_objects: IntGauge,
+    /// `edge_sites_bytes`.
+    pub sites_bytes: IntGauge,
+    /// `edge_sites_resources`.
+    pub sites_resources: IntGauge,
+    /// `edge_sites_flights`.
+    pub sites_flights: IntGauge,
+    /// `edge_sites_passed_total{reason}`: requests that were asked for one client alone.
+    pub sites_passed: IntCounterVec,
     /// `edge_auth_refused_total{reason}`: by the code of the refusal, as far as it is a known one.
     pub auth_refused: IntCounterVec,
 }
@@ -164,6 +172,27 @@ impl Metrics {
                 r,
                 "edge_cache_memory_objects",
                 "Whole objects in memory.",
+            )?,
+            sites_bytes: metrics::gauge(
+                r,
+                "edge_sites_bytes",
+                "Bytes of responses of sites in memory.",
+            )?,
+            sites_resources: metrics::gauge(
+                r,
+                "edge_sites_resources",
+                "URLs of sites with responses in memory.",
+            )?,
+            sites_flights: metrics::gauge(
+                r,
+                "edge_sites_flights",
+                "Resources of sites being fetched.",
+            )?,
+            sites_passed: metrics::counter_vec(
+                r,
+                "edge_sites_passed_total",
+                "Requests for sites that parents were asked for one client alone, by reason (RFC 9211: fwd).",
+                &["reason"],
             )?,
             auth_refused: metrics::counter_vec(
                 r,

@@ -6,6 +6,7 @@
 //!
 //! | stage | decides |
 //! |---|---|
+//! | `site` | whether the host is a foreign origin's: then none of the stages below is asked, but those of `site` |
 //! | `route` | what is asked for, by method and URL alone |
 //! | `filter` | takes the table of filters; runs the `http.request` chain, which may change the URL or answer |
 //! | `admit` | whether this viewer may have it: a tier's token, a cached grant, or the `auth` chain |
@@ -31,12 +32,14 @@ mod respond;
 mod room;
 /// Understanding URLs.
 pub mod route;
+/// Foreign origins.
+mod site;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use cache_policy::CacheName;
+use cache_policy::{CacheKey, CacheName};
 use http::StatusCode;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -51,6 +54,7 @@ use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::problem::Problem;
 use crate::rooms::Rooms;
+use crate::sites::Sites;
 use crate::streams::Streams;
 use crate::upstream::{Asking, Upstream};
 use admit::Admission;
@@ -78,6 +82,8 @@ pub struct EdgeProxy {
     pub filters: Option<Filters>,
     /// Rooms; `None`: none.
     pub rooms: Option<Rooms>,
+    /// Foreign origins; `None`: none.
+    pub sites: Option<Sites>,
     /// Figures.
     pub metrics: Metrics,
     /// What is counted by stream.
@@ -155,6 +161,12 @@ impl ProxyHttp for EdgeProxy {
 
 impl EdgeProxy {
     async fn answer(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+        if let Some(sites) = &self.sites
+            && let Some(site) = site::of(session, sites)
+        {
+            context.kind = Kind::Site;
+            return self.respond_site(session, context, sites, &site).await;
+        }
         let mut route = route_of(session);
         match self.begin(session, &route) {
             Begun::Unfiltered => {}
@@ -197,9 +209,7 @@ impl EdgeProxy {
                         return self.respond_redirect(session, context, &to).await;
                     }
                 }
-                let admitted = Instant::now();
-                let lookup = self.cache.lookup(&key, admitted);
-                self.metrics.stages.looked_up(context.started, admitted);
+                let lookup = self.look_up(&key, context);
                 self.serve(session, context, lookup).await
             }
             Route::Page => {
@@ -218,6 +228,13 @@ impl EdgeProxy {
             }
             Route::Refused(problem) => self.respond_problem(session, context, problem).await,
         }
+    }
+
+    fn look_up(&self, key: &CacheKey, context: &Context) -> Lookup {
+        let admitted = Instant::now();
+        let lookup = self.cache.lookup(key, admitted);
+        self.metrics.stages.looked_up(context.started, admitted);
+        lookup
     }
 
     async fn serve(

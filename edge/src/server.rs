@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::pipeline::{EdgeProxy, Filters};
 use crate::rooms::{self, Rooms};
+use crate::sites::Sites;
 use crate::streams::Streams;
 use crate::upstream::Upstream;
 
@@ -167,8 +168,9 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
     serve_admin(&settings, &runtime, registry, &health, pages)?;
     runtime.spawn(read_figures(
         parts.cache,
+        parts.sites,
+        parts.streams,
         metrics.clone(),
-        parts.streams.clone(),
     ));
     announce(&settings, &identity);
     runtime.spawn(tell_when_listening(settings.listen, health.clone()));
@@ -226,6 +228,7 @@ struct Parts {
     rooms: Option<Rooms>,
     streams: Streams,
     json_log: Option<AccessLog>,
+    sites: Option<Sites>,
 }
 
 impl Parts {
@@ -256,6 +259,7 @@ impl Parts {
             rooms,
             rooms_runtime,
             cache: Cache::new(settings.cache),
+            sites: start_sites(settings, &metrics, &handle),
             upstream: Upstream::new(upstream, metrics.clone(), handle),
             pages: Arc::new(Pages::embedded()),
             node,
@@ -274,6 +278,7 @@ impl Parts {
             playback: settings.playback.clone(),
             filters: self.node.as_deref().map(Filters::new),
             rooms: self.rooms.clone(),
+            sites: self.sites.clone(),
             metrics: self.metrics.clone(),
             streams: self.streams.clone(),
             access_log: settings.log.access,
@@ -294,6 +299,7 @@ impl Parts {
             started: SystemTime::now(),
             health: health.clone(),
             cache: self.cache.clone(),
+            sites: self.sites.clone(),
             upstream: self.upstream.clone(),
             metrics: self.metrics.clone(),
             filters: self.node.clone().map(NodeFilters::new),
@@ -302,6 +308,19 @@ impl Parts {
             pages: Arc::clone(&self.pages),
         })
     }
+}
+
+/// Foreign origins, if there are any.
+fn start_sites(settings: &Settings, metrics: &Metrics, runtime: &Handle) -> Option<Sites> {
+    (!settings.sites.is_empty()).then(|| {
+        Sites::new(
+            settings.sites.clone(),
+            settings.sites_limits,
+            &settings.node_name,
+            metrics.clone(),
+            runtime.clone(),
+        )
+    })
 }
 
 /// Rooms, and the link to their hubs.
@@ -473,7 +492,7 @@ async fn tell_when_filtered(node: Arc<FilterNode>, auth: PlaybackAuth, health: H
 }
 
 /// The cache's figures are read, not pushed: nothing on the path of a request does it.
-async fn read_figures(cache: Cache, metrics: Metrics, streams: Streams) {
+async fn read_figures(cache: Cache, sites: Option<Sites>, streams: Streams, metrics: Metrics) {
     let mut every = tokio::time::interval(FIGURES_EVERY);
     let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     loop {
@@ -483,6 +502,14 @@ async fn read_figures(cache: Cache, metrics: Metrics, streams: Streams) {
         metrics.memory_objects.set(gauge(cache.memory().objects()));
         metrics.flights.set(gauge(cache.flights() as u64));
         streams.settle(Instant::now());
+        if let Some(sites) = &sites {
+            sites.store().settle();
+            metrics.sites_bytes.set(gauge(sites.store().bytes()));
+            metrics
+                .sites_resources
+                .set(gauge(sites.store().resources()));
+            metrics.sites_flights.set(gauge(sites.flights() as u64));
+        }
     }
 }
 

@@ -136,17 +136,32 @@ impl Inner {
     }
 
     fn succeeded(&self, parent: &Parent) {
-        if parent.succeeded(Instant::now()) {
-            tracing::info!(parent = %parent.url, "the parent is back");
-            self.metrics.parent_up(parent.authority(), true);
-        }
+        note_answer(parent, &self.metrics);
     }
 
     fn failed(&self, parent: &Parent, failure: Failure, reason: &'static str) {
-        if parent.failed(failure, Instant::now()) {
-            tracing::warn!(parent = %parent.url, reason, "the parent has fallen");
-            self.metrics.parent_up(parent.authority(), false);
-            self.metrics.parent_falls(parent.authority(), reason);
-        }
+        note_failure(parent, failure, reason, &self.metrics);
+    }
+}
+
+/// Notes that a parent answered.
+pub(crate) fn note_answer(parent: &Parent, metrics: &Metrics) {
+    if parent.succeeded(Instant::now()) {
+        tracing::info!(parent = %parent.url, "the parent is back");
+        metrics.parent_up(parent.authority(), true);
+    }
+}
+
+/// Notes that a parent did not answer.
+pub(crate) fn note_failure(
+    parent: &Parent,
+    failure: Failure,
+    reason: &'static str,
+    metrics: &Metrics,
+) {
+    if parent.failed(failure, Instant::now()) {
+        tracing::warn!(parent = %parent.url, reason, "the parent has fallen");
+        metrics.parent_up(parent.authority(), false);
+        metrics.parent_falls(parent.authority(), reason);
     }
 }

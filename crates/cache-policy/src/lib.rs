@@ -4,7 +4,8 @@
 //! It holds no object and makes no request. Everything here is a function of its arguments;
 //! the time is one of them.
 //!
-//! Two habits of an edge are assumed, and each function that leans on one says so:
+//! [`shared`] is for origins of any kind. The rest is for Weir's own objects. Two habits of an edge
+//! are assumed for them, and each function that leans on one says so:
 //!
 //! 1. The request to the parent is made from the [`CacheKey`] and from nothing else of the
 //!    viewer's request. What the viewer sends cannot vary the response.
@@ -18,6 +19,7 @@ mod fields;
 mod freshness;
 mod key;
 mod range;
+pub mod shared;
 mod status;
 
 pub use conditional::if_none_match;

@@ -38,6 +38,8 @@ pub enum Forward {
     Stale,
     /// Nothing was stored under this key.
     UriMiss,
+    /// Responses were stored, and none for a request with these fields.
+    VaryMiss,
 }
 
 /// What this cache did with the request: one member of the list.
@@ -83,6 +85,7 @@ impl Forward {
             Self::Request => "request",
             Self::Stale => "stale",
             Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
         }
     }
 }

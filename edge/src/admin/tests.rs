@@ -28,6 +28,7 @@ fn admin(config: &str, relay: Option<Relay>) -> Admin {
         facts: Facts::new(&settings),
         started: SystemTime::now(),
         health,
+        sites: None,
         cache: Cache::new(CacheLimits {
             memory_bytes: 1 << 20,
             object_bytes_max: 1 << 10,

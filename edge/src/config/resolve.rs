@@ -16,6 +16,7 @@ use super::sections::{
 };
 use crate::access_log::AccessLogSettings;
 use crate::cache::CacheLimits;
+use crate::sites::{SiteSettings, SitesLimits};
 use crate::streams::StreamLimits;
 use crate::upstream::UpstreamSettings;
 use crate::upstream::choice::Choice;
@@ -47,6 +48,10 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
     /// Bounds of the cache.
     pub cache: CacheLimits,
+    /// Foreign origins.
+    pub sites: Vec<SiteSettings>,
+    /// Bounds of what they share.
+    pub sites_limits: SitesLimits,
     /// Who may watch.
     pub playback: PlaybackSettings,
     /// The filters that run here; `None`: none.
@@ -174,6 +179,7 @@ impl Config {
             ));
         }
         let error_memo = millis(at("cache", "error_memo_ms"), cache.error_memo_ms)?;
+        let upstream = self.parents.resolve(error_memo)?;
         let drain = at("drain", "grace_seconds");
         let drain_grace = millis(drain, self.drain.grace_seconds.saturating_mul(1000))?;
         let limits = &self.limits;
@@ -202,7 +208,13 @@ impl Config {
                 object_bytes_max: cache.object_bytes_max,
                 flights_max: cache.flights_max,
             },
-            upstream: self.parents.resolve(error_memo)?,
+            sites: super::sites::resolve(self.sites, &upstream)?,
+            sites_limits: SitesLimits {
+                memory_bytes: cache.sites_memory_bytes,
+                object_bytes_max: cache.object_bytes_max,
+                flights_max: cache.flights_max,
+            },
+            upstream,
             playback,
             rooms,
             filters,
@@ -518,7 +530,7 @@ impl AccessLog {
     }
 }
 
-fn millis(key: KeyPath, value: u64) -> Result<Duration, Invalid> {
+pub(super) fn millis(key: KeyPath, value: u64) -> Result<Duration, Invalid> {
     if (1..=SECONDS_MAX * 1000).contains(&value) {
         Ok(Duration::from_millis(value))
     } else {

@@ -11,6 +11,7 @@ use settings::Secret;
 use telemetry::log::LogFormat;
 
 use super::seeing::{AccessLogConfig, MetricsConfig};
+use super::sites::SiteConfig;
 
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub parents: ParentsConfig,
     /// `[cache]`
     pub cache: CacheConfig,
+    /// `[[sites]]`
+    pub sites: Vec<SiteConfig>,
     /// `[playback]`
     pub playback: PlaybackConfig,
     /// `[filters]`
@@ -217,6 +220,8 @@ pub struct CacheConfig {
     pub flights_max: usize,
     /// How long a failure answers those who ask next.
     pub error_memo_ms: u64,
+    /// Responses of sites in memory.
+    pub sites_memory_bytes: u64,
 }
 
 impl Default for CacheConfig {
@@ -226,6 +231,7 @@ impl Default for CacheConfig {
             object_bytes_max: 64 << 20,
             flights_max: 20_000,
             error_memo_ms: 500,
+            sites_memory_bytes: 256 << 20,
         }
     }
 }

@@ -13,6 +13,69 @@ fn the_shipped_file_holds_the_defaults() {
     assert_eq!(check(DEFAULT_TOML), "ok");
 }
 
+/// What stands behind `#` from `[[sites]]` on.
+fn shipped_site() -> SiteConfig {
+    let lines = DEFAULT_TOML
+        .lines()
+        .skip_while(|line| *line != "# [[sites]]");
+    let lines = lines.map_while(|line| line.strip_prefix("# "));
+    let text: Vec<&str> = lines.collect();
+    let config: Config = toml::from_str(&text.join("\n")).unwrap();
+    config.sites[0].clone()
+}
+
+#[test]
+fn the_shipped_site_holds_the_defaults() {
+    let shipped = shipped_site();
+    let expect = SiteConfig {
+        hosts: shipped.hosts.clone(),
+        urls: shipped.urls.clone(),
+        ..SiteConfig::default()
+    };
+    assert_eq!(shipped, expect);
+}
+
+#[test]
+fn sites_take_the_timeouts_of_parents() {
+    let text = "[parents]\nhead_timeout_ms = 7\n[[sites]]\nhosts = [\"CDN.example\", \"*\"]\n\
+                urls = [\"http://a\"]\nbody_timeout_ms = 9\n";
+    let settings = parse(Path::new("edge.toml"), text).unwrap();
+    let site = &settings.sites[0];
+    assert_eq!(site.hosts, ["cdn.example", "*"]);
+    assert_eq!(site.upstream.head_timeout.as_millis(), 7);
+    assert_eq!(site.upstream.body_timeout.as_millis(), 9);
+}
+
+#[test]
+fn wrong_sites_are_refused() {
+    let site = |text: &str| check(&format!("[[sites]]\n{text}\n"));
+    for (text, expect) in [
+        (
+            "hosts = [\"a\"]",
+            "sites[1].urls: needs at least one parent",
+        ),
+        (
+            "urls = [\"http://a\"]",
+            "sites[1].hosts: needs from 1 to 1000 hosts",
+        ),
+        (
+            "hosts = [\"a:80\"]\nurls = [\"http://a\"]",
+            "sites[1].hosts[1]: has to be a host's name",
+        ),
+        (
+            "hosts = [\"a\", \"A\"]\nurls = [\"http://a\"]",
+            "sites[1].hosts[2]: another site has this host",
+        ),
+        (
+            "hosts = [\"a\"]\nurls = [\"http://a\"]\nvariants_max = 0",
+            "sites[1].variants_max: has to be from 1 to 1000",
+        ),
+    ] {
+        let said = site(text);
+        assert!(said.contains(expect), "{text}: {said}");
+    }
+}
+
 #[test]
 fn errors_name_the_line_and_the_reason() {
     for (text, expect) in [

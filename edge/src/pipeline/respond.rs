@@ -406,7 +406,11 @@ impl EdgeProxy {
     }
 
     /// Waits for a flight, unless the viewer leaves first.
-    async fn wait<T>(&self, session: &mut Session, ready: impl Future<Output = T>) -> Result<T> {
+    pub(super) async fn wait<T>(
+        &self,
+        session: &mut Session,
+        ready: impl Future<Output = T>,
+    ) -> Result<T> {
         let mut ready = std::pin::pin!(ready);
         if let Some(now) = futures::FutureExt::now_or_never(ready.as_mut()) {
             return Ok(now);
@@ -494,7 +498,7 @@ pub(super) fn prioritise(response: &mut ResponseHeader, context: &Context) -> Re
     Ok(())
 }
 
-fn problem_of(error: FillError) -> Problem {
+pub(super) fn problem_of(error: FillError) -> Problem {
     let (status, detail) = match error {
         FillError::Broken => (StatusCode::BAD_GATEWAY, "the parent's answer broke off"),
         FillError::Silent => (
@@ -510,7 +514,7 @@ fn problem_of(error: FillError) -> Problem {
     Problem::new(status, detail)
 }
 
-fn slice(body: &Bytes, first: u64, length: u64) -> Bytes {
+pub(super) fn slice(body: &Bytes, first: u64, length: u64) -> Bytes {
     let first = usize::try_from(first).unwrap_or(usize::MAX).min(body.len());
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     body.slice(first..first.saturating_add(length).min(body.len()))

@@ -33,6 +33,8 @@ pub enum Kind {
     Room,
     /// A segment.
     Segment,
+    /// Something of a foreign origin.
+    Site,
     /// The list of live streams.
     Streams,
 }
@@ -51,6 +53,7 @@ impl Kind {
             Self::Refused => "refused",
             Self::Room => "room",
             Self::Segment => "segment",
+            Self::Site => "site",
             Self::Streams => "streams",
         }
     }
@@ -65,7 +68,7 @@ impl Kind {
             Self::Init | Self::Page => "u=2",
             Self::Part | Self::Segment => "u=3",
             Self::Image => "u=6",
-            Self::Control | Self::Room | Self::Streams => "u=3",
+            Self::Control | Self::Room | Self::Site | Self::Streams => "u=3",
         }
     }
 }
