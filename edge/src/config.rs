@@ -3,18 +3,18 @@
 
 mod resolve;
 mod sections;
+mod tls;
 
 use std::path::Path;
 
-pub use resolve::{
-    ListenSettings, PlaybackKeys, PlaybackSettings, RoomsSettings, Settings, TlsSettings,
-};
+pub use resolve::{ListenSettings, PlaybackKeys, PlaybackSettings, RoomsSettings, Settings};
 pub use sections::{
-    AccessLog, AdminConfig, CacheConfig, Config, DrainConfig, LimitsConfig, ListenConfig,
-    LogConfig, NodeConfig, ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig,
-    TlsConfig,
+    AccessLog, AdminConfig, CacheConfig, CertificateConfig, Config, DrainConfig, LimitsConfig,
+    ListenConfig, LogConfig, NodeConfig, ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig,
+    ThreadsConfig, TlsConfig,
 };
 use settings::ConfigError;
+pub use tls::{CertificateSettings, PemPair, TlsSettings};
 
 /// The shipped configuration: every key with its default, commented.
 pub const DEFAULT_TOML: &str = include_str!("../../config/edge.toml");

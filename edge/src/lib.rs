@@ -17,4 +17,5 @@ pub mod problem;
 pub mod rooms;
 pub mod server;
 pub mod target;
+pub mod tls;
 pub mod upstream;

@@ -3,6 +3,8 @@
 //! A fill runs in a task of its own on the upstream runtime, never in a viewer's: no viewer's
 //! slowness or leaving touches it (ARCHITECTURE.md, "The edge").
 
+/// What this edge shows to its parents.
+pub mod client_certificate;
 /// One fetch: attempts, failover, reading an answer into a flight.
 mod fetch;
 /// One parent and the connections to it.
@@ -15,6 +17,7 @@ use tokio::runtime::Handle;
 
 use crate::cache::Fill;
 use crate::metrics::Metrics;
+use client_certificate::ClientCertificate;
 use parent::{ConnectSettings, Parent, ParentUrl, Parents};
 
 /// Parents and how to ask them.
@@ -47,12 +50,20 @@ struct Inner {
 }
 
 impl Upstream {
-    /// Fills run on `runtime`.
-    pub fn new(settings: UpstreamSettings, metrics: Metrics, runtime: Handle) -> Self {
+    /// Fills run on `runtime`; https parents are shown `certificate`.
+    pub fn new(
+        settings: UpstreamSettings,
+        certificate: Option<&ClientCertificate>,
+        metrics: Metrics,
+        runtime: Handle,
+    ) -> Self {
         let parents = settings
             .parents
             .iter()
-            .map(|url| Parent::new(url.clone(), settings.connect.clone()))
+            .map(|url| {
+                let certificate = certificate.cloned();
+                Parent::new(url.clone(), settings.connect.clone(), certificate)
+            })
             .collect();
         Self {
             inner: Arc::new(Inner {

@@ -195,12 +195,15 @@ impl Inner {
                     return Ok(Answer { parent, turn, head });
                 }
                 Ok(Err(error)) => {
-                    tracing::debug!(parent = %parent.url, %error, "parent gave no answer");
                     self.asked(name, NoAnswer::Closed.as_str());
                     failure = NoAnswer::Closed;
                     if !turn.reused {
+                        // Over TLS 1.3 this is also how a parent says that it wants a certificate,
+                        // or another one.
+                        tracing::warn!(parent = %parent.url, %error, "parent gave no answer");
                         return Err(failure);
                     }
+                    tracing::debug!(parent = %parent.url, %error, "parent gave no answer");
                 }
                 Err(_) => {
                     self.asked(name, NoAnswer::Silent.as_str());

@@ -13,6 +13,8 @@ use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType};
 
+use super::client_certificate::ClientCertificate;
+
 /// How long looked-up addresses of a parent's host name are used.
 const ADDRESSES_LIFETIME: Duration = Duration::from_secs(30);
 /// How long a parent that could not be reached is asked only after the others.
@@ -113,6 +115,7 @@ pub struct Parent {
     pub url: ParentUrl,
     authority: String,
     settings: ConnectSettings,
+    certificate: Option<ClientCertificate>,
     connector: Connector,
     state: Mutex<State>,
 }
@@ -142,13 +145,18 @@ impl std::fmt::Debug for Turn {
 }
 
 impl Parent {
-    /// A parent without connections yet.
-    pub fn new(url: ParentUrl, settings: ConnectSettings) -> Self {
+    /// A parent without connections yet. It is shown `certificate`, if it speaks TLS.
+    pub fn new(
+        url: ParentUrl,
+        settings: ConnectSettings,
+        certificate: Option<ClientCertificate>,
+    ) -> Self {
         let mut options = ConnectorOptions::new(IDLE_CONNECTIONS_MAX);
         options.ca_file.clone_from(&settings.ca_file);
         Self {
             authority: url.authority(),
             connector: Connector::new(Some(options)),
+            certificate: certificate.filter(|_| url.tls),
             url,
             settings,
             state: Mutex::new(State::default()),
@@ -252,6 +260,9 @@ impl Parent {
         options.total_connection_timeout = Some(self.settings.connect_timeout);
         options.max_h2_streams = self.settings.streams_per_connection_max;
         options.h2_ping_interval = Some(self.settings.ping_interval);
+        if let Some(certificate) = &self.certificate {
+            certificate.show_to(&mut peer);
+        }
         peer
     }
 }
