@@ -9,7 +9,7 @@ mod expiry;
 /// What is counted.
 mod metrics;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -9,6 +9,8 @@ pub mod client_certificate;
 mod fetch;
 /// One parent and the connections to it.
 pub mod parent;
+/// Why a parent ends connections without an answer.
+mod refusal;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -3,12 +3,15 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use quinn::crypto::rustls::QuicClientConfig;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
@@ -44,6 +47,10 @@ impl Authority {
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Two of one name would be taken for each other, and found out by their signatures.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("Authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         let pem = params.self_signed(&key)?.pem();
         let issuer = Issuer::new(params, key);
         Ok(Self { issuer, pem })
@@ -102,7 +109,7 @@ impl Leaf {
 /// A client that keeps tickets, and never asks for more than a handshake and an answer.
 #[derive(Debug)]
 pub struct Visitor {
-    tcp: TlsConnector,
+    tcp: Arc<ClientConfig>,
     quic: quinn::ClientConfig,
     verifier: Arc<Witness>,
 }
@@ -152,7 +159,7 @@ impl Visitor {
         quic.enable_early_data = true;
         let quic = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(quic)?));
         Ok(Self {
-            tcp: TlsConnector::from(Arc::new(config(b"http/1.1")?)),
+            tcp: Arc::new(config(b"http/1.1")?),
             quic,
             verifier,
         })
@@ -169,7 +176,8 @@ impl Visitor {
     pub async fn over(&self, stream: TcpStream, name: &str) -> anyhow::Result<Seen> {
         let before = *self.verifier.seen.lock();
         let server = ServerName::try_from(name.to_owned())?;
-        let mut stream = self.tcp.connect(server, stream).await?;
+        let connector = TlsConnector::from(Arc::clone(&self.tcp));
+        let mut stream = connector.connect(server, stream).await?;
         let request = format!("GET /nothing HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();

@@ -3,6 +3,7 @@
 //! pingora accepts; the header of the PROXY protocol is taken off for it, and TLS is ours ([`Connection`]), so that connections cost little while they idle, and
 //! sessions resume on whichever listener a viewer meets next.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,8 +145,9 @@ impl<P> SharedApp<P> {
                 let reason = failure(&error);
                 self.metrics.handshake_failed(reason);
                 let peer = peer.map(tracing::field::display);
-                // The tiers' listener is for few, and whoever fails there wants to know why.
-                if is_tier {
+                // The tiers' listener is for few, and whoever fails there wants to know why. Who
+                // only connects looks whether the port is open.
+                if is_tier && error.kind() != ErrorKind::UnexpectedEof {
                     tracing::warn!(peer, reason, %error, "a tier's TLS handshake failed");
                 } else {
                     tracing::debug!(peer, reason, %error, "a TLS handshake failed");

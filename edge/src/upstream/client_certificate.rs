@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::utils::tls::CertKey;
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use transport::tls::{Identity, LoadIdentityError};
@@ -75,6 +76,11 @@ impl ClientCertificate {
     pub fn replace(&self, shown: ShownCertificate) {
         let number = self.current.load().number + 1;
         self.current.store(Arc::new(Numbered { shown, number }));
+    }
+
+    /// The same for a connection that pingora does not make.
+    pub(super) fn resolver(&self) -> Arc<dyn ResolvesClientCert> {
+        self.current.load().shown.identity.client_resolver()
     }
 
     pub(super) fn show_to(&self, peer: &mut HttpPeer) {

@@ -198,9 +198,8 @@ impl Inner {
                     self.asked(name, NoAnswer::Closed.as_str());
                     failure = NoAnswer::Closed;
                     if !turn.reused {
-                        // Over TLS 1.3 this is also how a parent says that it wants a certificate,
-                        // or another one.
                         tracing::warn!(parent = %parent.url, %error, "parent gave no answer");
+                        parent.explain_refusal();
                         return Err(failure);
                     }
                     tracing::debug!(parent = %parent.url, %error, "parent gave no answer");

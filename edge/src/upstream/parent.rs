@@ -14,6 +14,7 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType};
 
 use super::client_certificate::ClientCertificate;
+use super::refusal;
 
 /// How long looked-up addresses of a parent's host name are used.
 const ADDRESSES_LIFETIME: Duration = Duration::from_secs(30);
@@ -125,6 +126,8 @@ struct State {
     addresses: Vec<SocketAddr>,
     looked_up: Option<Instant>,
     down_until: Option<Instant>,
+    /// When it was last asked why it does not answer.
+    explained: Option<Instant>,
 }
 
 /// A request's turn on a connection.
@@ -210,6 +213,26 @@ impl Parent {
         self.connector
             .release_http_session(turn.session, turn.peer.as_ref(), Some(IDLE_TIMEOUT))
             .await;
+    }
+
+    /// Finds out, for the log, why this parent ended a connection without an answer. Now and then.
+    pub fn explain_refusal(&self) {
+        if !self.url.tls {
+            return;
+        }
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let is_soon = |at| now.duration_since(at) < refusal::ASK_EVERY;
+        if state.explained.is_some_and(is_soon) {
+            return;
+        }
+        state.explained = Some(now);
+        tokio::spawn(refusal::explain(
+            self.url.clone(),
+            self.settings.ca_file.clone(),
+            self.certificate.clone(),
+            self.settings.connect_timeout,
+        ));
     }
 
     async fn addresses(&self) -> pingora_error::Result<Vec<SocketAddr>> {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use std::{fmt, fs};
 
 use base64::Engine;
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ProducesTickets, ResolvesServerCert};
@@ -175,6 +176,12 @@ impl Identity {
     /// The identity as a certificate resolver, for listeners that build their own configuration.
     #[must_use]
     pub fn cert_resolver(&self) -> Arc<dyn ResolvesServerCert> {
+        Arc::new(SingleCertAndKey::from(Arc::clone(&self.certified)))
+    }
+
+    /// The identity as that of a client.
+    #[must_use]
+    pub fn client_resolver(&self) -> Arc<dyn ResolvesClientCert> {
         Arc::new(SingleCertAndKey::from(Arc::clone(&self.certified)))
     }
 
