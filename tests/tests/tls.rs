@@ -145,6 +145,10 @@ fn mount(directory: &Path, version: &str, leaf: &Leaf) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story: the connections have to last through all of it"
+)]
 async fn a_renewed_certificate_is_shown_and_nobody_is_dropped() -> anyhow::Result<()> {
     let directory = node::directory("certificates")?;
     let authority = Authority::new()?;

@@ -157,6 +157,19 @@ fn files_of_tls_are_read_before_a_port_opens() {
             "[tls]\nreload_seconds = 0\n".to_owned(),
             "edge.toml:2: tls.reload_seconds: has to be from 1 to 3600".to_owned(),
         ),
+    ] {
+        let said = check(&text);
+        assert!(said.starts_with(&expect), "{text}: {said}");
+    }
+    drop(dir);
+}
+
+#[test]
+fn files_of_tiers_and_balancers_are_checked_before_a_port_opens() {
+    let (dir, at) = pairs();
+    let (a, b, keys) = (at("a/identity.pem"), at("b/identity.pem"), at("keys"));
+    std::fs::write(&keys, "AAAA\n").unwrap();
+    for (text, expect) in [
         (
             "[listen]\ntiers = \"[::]:8444\"\n".to_owned(),
             "edge.toml: tls.client_ca_file: is needed for listen.tiers".to_owned(),
@@ -179,7 +192,7 @@ fn files_of_tls_are_read_before_a_port_opens() {
         ),
         (
             format!("[parents]\nclient_key_file = {b:?}\n"),
-            "edge.toml:2: parents.client_certificate_file: client_certificate_file and".to_owned(),
+            "edge.toml:1: parents.client_certificate_file: client_certificate_file and".to_owned(),
         ),
         (
             "[listen]\nproxy_protocol_from = [\"10.0.0.0/8\",\n \"10.0.0.0/33\"]\n".to_owned(),
