@@ -18,6 +18,8 @@ mod refusal;
 mod relay;
 /// What this node is and how it is.
 mod status;
+/// Certificates and keys.
+mod tls;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -40,6 +42,7 @@ use crate::cache::Cache;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::sites::Sites;
+use crate::tls::Tls;
 use crate::upstream::Upstream;
 
 /// Bytes of a request's body, those of relayed requests left out.
@@ -60,6 +63,8 @@ pub struct Admin {
     pub sites: Option<Sites>,
     /// Parents.
     pub upstream: Upstream,
+    /// Certificates and keys; `None`: none, as in tests.
+    pub tls: Option<Tls>,
     /// Figures.
     pub metrics: Metrics,
     /// The filters that run here; `None`: none.
@@ -115,6 +120,7 @@ fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("/v1/status", &["get"], get(status::serve)),
         Endpoint::new("/v1/purge", &["post"], post(purge::serve)),
+        Endpoint::new("/v1/tls/reload", &["post"], post(tls::reload)),
         Endpoint::new("/v1/openapi.json", &["get"], get(openapi::serve)),
         Endpoint::new("/v1/node/filters", &["get"], get(filters::status)),
         Endpoint::new("/v1/node/filters/{name}/logs", &["get"], get(filters::logs)),

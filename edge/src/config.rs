@@ -5,19 +5,19 @@ mod resolve;
 mod sections;
 mod seeing;
 mod sites;
+mod tls;
 
 use std::path::Path;
 
-pub use resolve::{
-    ListenSettings, PlaybackKeys, PlaybackSettings, RoomsSettings, Settings, TlsSettings,
-};
+pub use resolve::{ListenSettings, PlaybackKeys, PlaybackSettings, RoomsSettings, Settings};
 pub use sections::{
-    AccessLog, AdminConfig, CacheConfig, Config, DrainConfig, LimitsConfig, ListenConfig,
-    LogConfig, NodeConfig, ParentChoice, ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig,
-    ThreadsConfig, TlsConfig,
+    AccessLog, AdminConfig, CacheConfig, CertificateConfig, Config, DrainConfig, LimitsConfig,
+    ListenConfig, LogConfig, NodeConfig, ParentChoice, ParentsConfig, PlaybackAuth, PlaybackConfig,
+    RoomsConfig, ThreadsConfig, TlsConfig,
 };
 pub use seeing::{AccessLogConfig, MetricsConfig};
 use settings::ConfigError;
+pub use tls::{CertificateSettings, PemPair, TlsSettings};
 
 pub use sites::SiteConfig;
 

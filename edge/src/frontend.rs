@@ -7,6 +7,7 @@
 mod connection;
 pub mod h3;
 mod metrics;
+mod proxied;
 pub mod tcp;
 
 use std::sync::Arc;

@@ -20,4 +20,5 @@ pub mod server;
 pub mod sites;
 pub mod streams;
 pub mod target;
+pub mod tls;
 pub mod upstream;

@@ -78,6 +78,8 @@ pub struct EdgeProxy {
     pub pages: Arc<Pages>,
     /// Who may watch.
     pub playback: PlaybackSettings,
+    /// Whether tiers have a listener of their own, and are believed nowhere else.
+    pub tiers_show_certificates: bool,
     /// The filters that run here; `None`: none.
     pub filters: Option<Filters>,
     /// Rooms; `None`: none.

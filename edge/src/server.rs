@@ -16,12 +16,11 @@ use prometheus::IntGauge;
 use telemetry::{BuildInfo, Health, Registry};
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use transport::tls::Identity;
 
 use crate::access_log::{AccessLog, AccessLogMetrics};
 use crate::admin::{self, Admin, Facts, NodeFilters, Relay, RelayError};
 use crate::cache::Cache;
-use crate::config::{ListenSettings, PlaybackAuth, RoomsSettings, Settings, TlsSettings};
+use crate::config::{ListenSettings, PlaybackAuth, RoomsSettings, Settings};
 use crate::control::{ControlApi, ControlError};
 use crate::frontend::{self, h3, tcp};
 use crate::metrics::Metrics;
@@ -30,6 +29,7 @@ use crate::pipeline::{EdgeProxy, Filters};
 use crate::rooms::{self, Rooms};
 use crate::sites::Sites;
 use crate::streams::Streams;
+use crate::tls::{self, Tls, TlsError};
 use crate::upstream::Upstream;
 
 /// Between two looks at whether a draining edge is idle.
@@ -75,9 +75,6 @@ pub enum StartError {
     /// HTTP/3.
     #[error("HTTP/3: {0}")]
     H3(#[from] h3::SetupError),
-    /// The certificate.
-    #[error("certificate: {0}")]
-    Load(#[from] transport::tls::LoadIdentityError),
     /// A metric that is registered twice: a bug.
     #[error("metrics: {0}")]
     Metrics(#[from] telemetry::metrics::RegisterError),
@@ -90,9 +87,6 @@ pub enum StartError {
     /// A runtime.
     #[error("threads: {0}")]
     Runtime(#[from] std::io::Error),
-    /// The self-made certificate.
-    #[error("self-signed certificate: {0}")]
-    SelfSign(#[from] transport::tls::SelfSignError),
     /// An address of HTTP/1.1 and HTTP/2 that cannot be had.
     #[error("cannot listen on {address}: {source}")]
     Tcp {
@@ -101,9 +95,9 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
-    /// TLS of the TCP listeners.
+    /// Certificates and keys.
     #[error("TLS: {0}")]
-    Tls(#[from] transport::tls::TlsConfigError),
+    Tls(#[from] TlsError),
 }
 
 /// Runs an edge until it is told to stop. Returns only if it could not start.
@@ -126,17 +120,16 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         .thread_name("upstream")
         .enable_all()
         .build()?;
-    let identity = identity(&settings.tls)?;
+    let tls = Tls::load(&settings, tls::Metrics::new(&registry)?)?;
     // pingora panics on an address in use, far from here: try each first.
-    let tcp = std::iter::once(settings.listen.https).chain(settings.listen.http);
-    for address in tcp {
+    for address in settings.listen.tcp() {
         std::net::TcpListener::bind(address)
             .map_err(|source| StartError::Tcp { address, source })?;
     }
 
     let metrics = Metrics::new(&registry)?;
     let frontend_metrics = frontend::Metrics::new(&registry)?;
-    let parts = Parts::new(&settings, metrics.clone(), &registry, &runtime)?;
+    let parts = Parts::new(&settings, &tls, metrics.clone(), &registry, &runtime)?;
     let mut server = server(&settings);
     let proxy = frontend::shared_proxy(
         &server.configuration,
@@ -146,18 +139,20 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
     let tcp_options = tcp::Options {
         https: vec![settings.listen.https],
         http: settings.listen.http.into_iter().collect(),
+        tiers: settings.listen.tiers.zip(tls.tiers()).map(tcp::Tiers::from),
+        proxies: settings.proxy_protocol_from.clone(),
         threads: Some(settings.threads.tcp),
     };
     let tcp = tcp::service(
         Arc::clone(&proxy),
-        &identity,
+        tls.certificates(),
         frontend_metrics.clone(),
         &tcp_options,
     )
-    .map_err(StartError::Tls)?;
+    .map_err(TlsError::from)?;
     let h3 = h3::service(
         proxy,
-        &identity,
+        tls.certificates(),
         frontend_metrics.clone(),
         h3_options(&settings),
     )?;
@@ -172,7 +167,9 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         parts.streams,
         metrics.clone(),
     ));
-    announce(&settings, &identity);
+    announce(&settings, &tls);
+    let every = settings.tls.reload_every;
+    runtime.spawn(parts.tls.watch(every, health.clone()));
     runtime.spawn(tell_when_listening(settings.listen, health.clone()));
     if let Some(node) = parts.node {
         health.set_ready(FILTERS, false);
@@ -198,13 +195,6 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
     std::process::exit(0)
 }
 
-fn identity(tls: &TlsSettings) -> Result<Identity, StartError> {
-    Ok(match tls {
-        TlsSettings::Files { certificate, key } => Identity::load(certificate, key)?,
-        TlsSettings::SelfSigned { dir, names } => Identity::self_signed(dir, names)?,
-    })
-}
-
 fn server(settings: &Settings) -> Server {
     let conf = ServerConf {
         threads: settings.threads.tcp,
@@ -220,6 +210,7 @@ fn server(settings: &Settings) -> Server {
 /// What the pipeline and the admin listener share.
 struct Parts {
     rooms_runtime: Option<Runtime>,
+    tls: Tls,
     cache: Cache,
     metrics: Metrics,
     upstream: Upstream,
@@ -234,11 +225,13 @@ struct Parts {
 impl Parts {
     fn new(
         settings: &Settings,
+        tls: &Tls,
         metrics: Metrics,
         registry: &Registry,
         runtime: &Runtime,
     ) -> Result<Self, StartError> {
         let upstream = settings.upstream.clone();
+        let shown = tls.parents();
         let handle = runtime.handle().clone();
         let node = start_node(settings, registry, runtime)?.map(Arc::new);
         let rooms = start_rooms(settings, node.as_deref(), registry)?;
@@ -258,9 +251,10 @@ impl Parts {
             json_log,
             rooms,
             rooms_runtime,
+            tls: tls.clone(),
             cache: Cache::new(settings.cache),
             sites: start_sites(settings, &metrics, &handle),
-            upstream: Upstream::new(upstream, metrics.clone(), handle),
+            upstream: Upstream::new(upstream, shown.as_ref(), metrics.clone(), handle),
             pages: Arc::new(Pages::embedded()),
             node,
             metrics,
@@ -276,6 +270,7 @@ impl Parts {
             upstream: self.upstream.clone(),
             pages: Arc::clone(&self.pages),
             playback: settings.playback.clone(),
+            tiers_show_certificates: settings.listen.tiers.is_some(),
             filters: self.node.as_deref().map(Filters::new),
             rooms: self.rooms.clone(),
             sites: self.sites.clone(),
@@ -301,6 +296,7 @@ impl Parts {
             cache: self.cache.clone(),
             sites: self.sites.clone(),
             upstream: self.upstream.clone(),
+            tls: Some(self.tls.clone()),
             metrics: self.metrics.clone(),
             filters: self.node.clone().map(NodeFilters::new),
             relay,
@@ -425,7 +421,7 @@ fn serve_admin(
     Ok(())
 }
 
-fn announce(settings: &Settings, identity: &Identity) {
+fn announce(settings: &Settings, tls: &Tls) {
     let parents: Vec<String> = settings
         .upstream
         .parents
@@ -436,11 +432,12 @@ fn announce(settings: &Settings, identity: &Identity) {
         node = settings.node_name,
         https = %settings.listen.https,
         http = settings.listen.http.map(tracing::field::display),
+        tiers = settings.listen.tiers.map(tracing::field::display),
         admin = %settings.listen.admin,
         parents = parents.join(" "),
         playback = settings.playback.auth.as_str(),
         filters = settings.filters.is_some(),
-        spki = identity.spki_sha256_base64(),
+        spki = tls.spki_sha256_base64(),
         "edge listening"
     );
 }
@@ -449,7 +446,7 @@ fn announce(settings: &Settings, identity: &Identity) {
 /// connection. The UDP port has been bound before.
 async fn tell_when_listening(listen: ListenSettings, health: Health) {
     let mut ticks = tokio::time::interval(TICK);
-    for address in std::iter::once(listen.https).chain(listen.http) {
+    for address in listen.tcp() {
         let mut reachable = address;
         if address.ip().is_unspecified() {
             reachable.set_ip(match address {

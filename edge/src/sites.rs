@@ -417,7 +417,14 @@ impl Site {
         let parents = upstream
             .parents
             .iter()
-            .map(|url| Arc::new(Parent::new(url.clone(), false, upstream.connect.clone())))
+            .map(|url| {
+                Arc::new(Parent::new(
+                    url.clone(),
+                    false,
+                    upstream.connect.clone(),
+                    None,
+                ))
+            })
             .collect();
         Self {
             parents,

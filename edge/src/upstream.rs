@@ -5,12 +5,16 @@
 
 /// Which parents to ask, and in which order.
 pub mod choice;
+/// What this edge shows to its parents.
+pub mod client_certificate;
 /// One fetch: attempts, failover, reading an answer into a flight.
 mod fetch;
 /// One parent and the connections to it.
 pub mod parent;
 /// Looks whether parents are alive that owe answers, or have fallen.
 mod probe;
+/// Why a parent ends connections without an answer.
+mod refusal;
 /// How a parent stands.
 pub mod standing;
 
@@ -22,6 +26,7 @@ use tokio::runtime::Handle;
 use crate::cache::Fill;
 use crate::metrics::Metrics;
 use choice::{Candidate, Choice};
+use client_certificate::ClientCertificate;
 use parent::{ConnectSettings, Parent, ParentUrl, Parents};
 use standing::{Availability, Failure};
 
@@ -70,14 +75,21 @@ struct Inner {
 }
 
 impl Upstream {
-    /// Fills run on `runtime`.
-    pub fn new(settings: UpstreamSettings, metrics: Metrics, runtime: Handle) -> Self {
+    /// Fills run on `runtime`; https parents are shown `certificate`.
+    pub fn new(
+        settings: UpstreamSettings,
+        certificate: Option<&ClientCertificate>,
+        metrics: Metrics,
+        runtime: Handle,
+    ) -> Self {
         let connect = &settings.connect;
         let primaries = settings.parents.iter().map(|url| (url, false));
         let backups = settings.backups.iter().map(|url| (url, true));
         let parents: Parents = primaries
             .chain(backups)
-            .map(|(url, backup)| Parent::new(url.clone(), backup, connect.clone()))
+            .map(|(url, backup)| {
+                Parent::new(url.clone(), backup, connect.clone(), certificate.cloned())
+            })
             .collect();
         let inner = Arc::new(Inner {
             parents,

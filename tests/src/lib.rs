@@ -18,4 +18,5 @@ pub mod publisher;
 pub mod rooms;
 pub mod shop;
 pub mod storm;
+pub mod tls;
 pub mod wait;

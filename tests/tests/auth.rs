@@ -10,11 +10,12 @@ use loadtest::client::{Client, Protocol};
 use playback_token::{Key, Keyring, Scope};
 use tests::edge::Edge;
 use tests::filters::{Filter, Fleet, Operator, edge_settings, origin_settings};
-use tests::node::Settings;
+use tests::node::{self, Settings};
 use tests::origin::{Origin, PUBLISH_KEY, STREAM};
-use tests::parent::{Reply, pattern};
+use tests::parent::{Parent, Reply, pattern};
 use tests::playlist;
 use tests::publisher::Publisher;
+use tests::tls::Authority;
 use tests::wait;
 use toml::Value;
 use wasm_filters::manifest::Digest;
@@ -155,6 +156,46 @@ async fn tiers_ask_each_other_with_tokens_of_their_own() -> anyhow::Result<()> {
             assert_eq!(with_token, 200, "over {}", client.protocol());
         }
     }
+    Ok(())
+}
+
+/// Where tiers show certificates, their tokens are good there alone.
+#[tokio::test]
+async fn a_tier_is_believed_only_where_it_shows_a_certificate() -> anyhow::Result<()> {
+    let origin = Origin::start_with(&origin_settings().overlaid(&by_filters())).await?;
+    let parent = Parent::start().await?;
+    parent.on(SEGMENT, Reply::ok(pattern(10_000)));
+    let directory = node::directory("certificates")?;
+    let tiers = Authority::new()?;
+    let client_ca = tiers.write(&directory, "tiers.pem")?;
+    let (certificate, key) = tiers.issue(&["leaf"])?.write(&directory, "leaf")?;
+    let port = node::free_port()?;
+    let settings = edge_settings(&origin.admin_url())
+        .overlaid(&by_filters())
+        .set("listen", "tiers", format!("[::]:{port}"))
+        .set("tls", "client_ca_file", client_ca.display().to_string());
+    let shield = Edge::start_with("shield", &[parent.url()], &settings).await?;
+    let operator = Operator::of(&origin)?;
+    operator.deploy(&Filter::shipped("auth")?, 2).await?;
+    let keys = Value::Array(vec![SECRET.into()]);
+    let child = Settings::default()
+        .set("playback", "token_keys", keys)
+        .set("parents", "ca_file", shield.ca_file().display().to_string())
+        .set(
+            "parents",
+            "client_certificate_file",
+            certificate.display().to_string(),
+        )
+        .set("parents", "client_key_file", key.display().to_string());
+    for (url, expect) in [
+        (shield.https_url(), 403),
+        (format!("https://localhost:{port}"), 200),
+    ] {
+        let leaf = Edge::start_with("leaf", std::slice::from_ref(&url), &child).await?;
+        let client = leaf.client(Protocol::H2).await?;
+        assert_eq!(status(&client, SEGMENT, &[]).await?, expect, "{url}");
+    }
+    assert_eq!(parent.requests(SEGMENT), 1);
     Ok(())
 }
 

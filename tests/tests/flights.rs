@@ -51,7 +51,6 @@ impl Crowd {
         herd.arrived(&self.leaf, WAITERS).await?;
         gate.open();
         let report = herd.report().await?;
-        println!("{path}: {report}");
         assert_eq!(self.parent.requests(path), 1, "{path}: {report}");
         assert_eq!(report.unanswered + report.timed_out, 0, "{path}: {report}");
         Ok(report)

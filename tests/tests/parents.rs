@@ -120,7 +120,6 @@ async fn who_waits_for_a_frozen_shield_gets_it_from_another() -> anyhow::Result<
 
     process::send(frozen.process()?.pid(), Signal::Stop)?;
     let waited = fetch(1).await?;
-    println!("moved after {waited:?}");
     assert!(waited < MOVED_WITHIN, "{waited:?}");
     let next = fetch(2).await?;
     assert!(

@@ -21,6 +21,7 @@ pub struct Health {
 struct State {
     draining: bool,
     conditions: BTreeMap<Cow<'static, str>, bool>,
+    warnings: BTreeMap<Cow<'static, str>, String>,
 }
 
 /// What `/readyz` answers: a snapshot of [`Health`].
@@ -32,6 +33,9 @@ pub struct Readiness {
     pub draining: bool,
     /// Each named condition and whether it holds.
     pub conditions: BTreeMap<Cow<'static, str>, bool>,
+    /// What somebody should see to, by name. It makes nothing unready.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub warnings: BTreeMap<Cow<'static, str>, String>,
 }
 
 impl Health {
@@ -43,6 +47,16 @@ impl Health {
     /// Says whether the named condition holds. The first call also declares the condition.
     pub fn set_ready(&self, name: impl Into<Cow<'static, str>>, ready: bool) {
         self.state.lock().conditions.insert(name.into(), ready);
+    }
+
+    /// Says what somebody should see to, or that there is nothing any more. Traffic is sent all the
+    /// same.
+    pub fn set_warning(&self, name: impl Into<Cow<'static, str>>, text: Option<String>) {
+        let mut state = self.state.lock();
+        match text {
+            Some(text) => state.warnings.insert(name.into(), text),
+            None => state.warnings.remove(&name.into()),
+        };
     }
 
     /// Makes the process not ready for good, whatever its conditions say.
@@ -70,6 +84,7 @@ impl Health {
             ready: state.is_ready(),
             draining: state.draining,
             conditions: state.conditions.clone(),
+            warnings: state.warnings.clone(),
         }
     }
 }
@@ -97,6 +112,18 @@ mod tests {
         assert!(health.is_ready());
         health.set_ready("parent-1", false);
         assert!(!health.is_ready());
+    }
+
+    #[test]
+    fn a_warning_makes_nothing_unready() {
+        let health = Health::new();
+        health.set_ready("listener", true);
+        health.set_warning("certificates", Some("expires in 3 days".to_owned()));
+        let readiness = health.readiness();
+        assert!(readiness.ready);
+        assert_eq!(readiness.warnings["certificates"], "expires in 3 days");
+        health.set_warning("certificates", None);
+        assert!(health.readiness().warnings.is_empty());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Speaks no HTTP: [`crate::h3`] does, over the connections accepted here.
 
+mod alert;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -138,7 +140,8 @@ pub fn server_config(
         .datagram_receive_buffer_size(None);
     // Segmentation offload stays on, quinn's default: without it a gigabyte costs 3.2 times the
     // CPU.
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
+    let crypto = alert::Correcting(Arc::new(QuicServerConfig::try_from(tls)?));
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     config
         .transport_config(Arc::new(transport))
         .max_incoming(INCOMING_MAX);

@@ -1,12 +1,18 @@
-//! TLS: who a server is ([`Identity`]), how servers and clients are configured, and a server's
-//! stream ([`accept`], [`TlsStream`]) that costs little while it idles.
+//! TLS: who a server is ([`Identity`], [`Certificates`]), how servers and clients are configured, and
+//! a server's stream ([`accept`], [`TlsStream`]) that costs little while it idles.
 //!
-//! There is one crypto provider in the process, ring. Listeners of one [`Identity`] share one set
-//! of rotating ticket keys, so that a client resumes on whichever of them it meets next.
+//! There is one crypto provider in the process, ring. Listeners of one [`Identity`], or of one
+//! [`Certificates`], share one set of rotating ticket keys, so that a client resumes on whichever of
+//! them it meets next; nodes share [`tickets`].
 
+mod certificates;
+mod client_authorities;
 mod identity;
 mod self_signed;
 mod stream;
+/// Session tickets by keys that several nodes share.
+pub mod tickets;
+mod watched;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,9 +21,13 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+pub(crate) use certificates::NO_CERTIFICATE;
+pub use certificates::{Certificates, is_unknown_name};
+pub use client_authorities::{ClientAuthorities, ClientAuthoritiesError};
 pub use identity::{Identity, LoadIdentityError};
 pub use self_signed::SelfSignError;
 pub use stream::{TlsStream, accept};
+pub use watched::{Look, WatchedFiles};
 
 /// ALPN protocol of HTTP/3 (RFC 9114 section 3.1).
 pub const ALPN_H3: &[u8] = b"h3";
@@ -30,6 +40,9 @@ pub const ALPN_HTTP1: &[u8] = b"http/1.1";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsConfigError {
+    /// What verifies clients' certificates could not be made of their authorities.
+    #[error("authorities of client certificates: {0}")]
+    ClientAuthorities(String),
     /// A file of extra certificate authorities could not be read as PEM.
     #[error("cannot read certificate authorities from {path}: {source}")]
     ReadAuthorities {

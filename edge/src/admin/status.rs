@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{NodeFilters, Shared};
 use crate::cache::CacheLimits;
 use crate::config::{ListenSettings, Settings};
+use crate::tls::{CertificateStatus, Tls};
 
 /// What does not change while the process runs.
 #[derive(Clone, Debug)]
@@ -45,8 +46,10 @@ pub(super) struct Status {
     ready: bool,
     draining: bool,
     conditions: BTreeMap<Cow<'static, str>, bool>,
+    warnings: BTreeMap<Cow<'static, str>, String>,
     listen: Listen,
     parents: Vec<ParentStatus>,
+    certificates: Vec<CertificateStatus>,
     playback: &'static str,
     requests_in_progress: i64,
     cache: CacheFigures,
@@ -57,6 +60,7 @@ pub(super) struct Status {
 struct Listen {
     https: SocketAddr,
     http: Option<SocketAddr>,
+    tiers: Option<SocketAddr>,
     admin: SocketAddr,
 }
 
@@ -103,14 +107,20 @@ pub(super) async fn serve(State(admin): State<Shared>) -> Json<Status> {
         ready: readiness.ready,
         draining: readiness.draining,
         conditions: readiness.conditions,
+        warnings: readiness.warnings,
         listen: Listen {
             https: facts.listen.https,
             http: facts.listen.http,
+            tiers: facts.listen.tiers,
             admin: facts.listen.admin,
         },
         parents: parents
             .map(|(url, reachable)| ParentStatus { url, reachable })
             .collect(),
+        certificates: admin
+            .tls
+            .as_ref()
+            .map_or_else(Vec::new, |tls: &Tls| tls.status(now)),
         playback: facts.playback,
         requests_in_progress: admin.metrics.in_progress.get(),
         cache: CacheFigures {

@@ -36,9 +36,11 @@ fn admin(config: &str, relay: Option<Relay>) -> Admin {
         }),
         upstream: Upstream::new(
             settings.upstream,
+            None,
             metrics.clone(),
             tokio::runtime::Handle::current(),
         ),
+        tls: None,
         metrics,
         filters: None,
         relay,

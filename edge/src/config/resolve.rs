@@ -1,19 +1,21 @@
 //! From the file as typed to values that were checked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bus::EdgeName;
 use bus::config::{BusSettings, check_link_token};
 use filter_registry::config::FiltersSettings;
+use ipnet::IpNet;
 use playback_token::{Key, Keyring};
 use settings::{Invalid, KeyPath, Secret};
 
 use super::sections::{
     AccessLog, AdminConfig, Config, LimitsConfig, ListenConfig, LogConfig, ParentChoice,
-    ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig, TlsConfig,
+    ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig,
 };
+use super::tls::{PemPair, TlsSettings};
 use crate::access_log::AccessLogSettings;
 use crate::cache::CacheLimits;
 use crate::sites::{SiteSettings, SitesLimits};
@@ -42,8 +44,12 @@ pub struct Settings {
     pub streams: StreamLimits,
     /// Addresses.
     pub listen: ListenSettings,
-    /// Certificate.
+    /// Who has to begin with the header of the PROXY protocol over TCP.
+    pub proxy_protocol_from: Vec<IpNet>,
+    /// Certificates.
     pub tls: TlsSettings,
+    /// What this edge shows to its parents; `None`: nothing.
+    pub parents_certificate: Option<PemPair>,
     /// Parents and how to ask them.
     pub upstream: UpstreamSettings,
     /// Bounds of the cache.
@@ -77,27 +83,19 @@ pub struct ListenSettings {
     pub https: SocketAddr,
     /// Plain HTTP, if any.
     pub http: Option<SocketAddr>,
+    /// TCP for tiers that show certificates, if any.
+    pub tiers: Option<SocketAddr>,
     /// Admin.
     pub admin: SocketAddr,
 }
 
-/// Where the certificate comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TlsSettings {
-    /// From files.
-    Files {
-        /// PEM chain.
-        certificate: PathBuf,
-        /// PEM key.
-        key: PathBuf,
-    },
-    /// Made at first start.
-    SelfSigned {
-        /// Where it is kept.
-        dir: PathBuf,
-        /// Further names.
-        names: Vec<String>,
-    },
+impl ListenSettings {
+    /// All addresses of TCP but the admin listener's.
+    pub fn tcp(self) -> impl Iterator<Item = SocketAddr> {
+        std::iter::once(self.https)
+            .chain(self.http)
+            .chain(self.tiers)
+    }
 }
 
 /// Rooms on this edge.
@@ -179,30 +177,27 @@ impl Config {
             ));
         }
         let error_memo = millis(at("cache", "error_memo_ms"), cache.error_memo_ms)?;
+        let parents_certificate = self.parents.client_pair()?;
         let upstream = self.parents.resolve(error_memo)?;
         let drain = at("drain", "grace_seconds");
         let drain_grace = millis(drain, self.drain.grace_seconds.saturating_mul(1000))?;
         let limits = &self.limits;
-        if limits.h3_connections_max == 0 {
-            let key = at("limits", "h3_connections_max");
-            return Err(Invalid::new(key, "has to be at least 1"));
-        }
-        if limits.requests_per_connection_max == 0 {
-            let key = at("limits", "requests_per_connection_max");
-            return Err(Invalid::new(key, "has to be at least 1"));
-        }
+        limits.check()?;
         let filters = self.filters.resolve(false)?;
         let playback = self.playback.resolve(filters.is_some())?;
         let write_timeout = millis(at("limits", "write_timeout_ms"), limits.write_timeout_ms)?;
         let rooms = self.rooms;
         let rooms = rooms.resolve(&self.node.name, filters.is_some(), write_timeout)?;
+        let listen = self.listen.resolve()?;
         Ok(Settings {
             node_name: self.node.name,
             log: self.log,
             access_log: self.access_log.resolve()?,
             streams: self.metrics.resolve()?,
-            listen: self.listen.resolve()?,
-            tls: self.tls.resolve()?,
+            proxy_protocol_from: self.listen.proxies()?,
+            tls: self.tls.resolve(listen.tiers.is_some())?,
+            listen,
+            parents_certificate,
             cache: CacheLimits {
                 memory_bytes: cache.memory_bytes,
                 object_bytes_max: cache.object_bytes_max,
@@ -227,6 +222,24 @@ impl Config {
     }
 }
 
+impl LimitsConfig {
+    fn check(&self) -> Result<(), Invalid> {
+        for (key, is_zero) in [
+            ("h3_connections_max", self.h3_connections_max == 0),
+            (
+                "requests_per_connection_max",
+                self.requests_per_connection_max == 0,
+            ),
+        ] {
+            if is_zero {
+                let key = KeyPath::new("limits").key(key);
+                return Err(Invalid::new(key, "has to be at least 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl ListenConfig {
     fn resolve(&self) -> Result<ListenSettings, Invalid> {
         let address = |key, text: &str| {
@@ -238,47 +251,43 @@ impl ListenConfig {
                 )
             })
         };
-        let http = if self.http.is_empty() {
-            None
-        } else {
-            Some(address("http", &self.http)?)
+        let optional = |key, text: &str| match text.is_empty() {
+            true => Ok(None),
+            false => address(key, text).map(Some),
         };
-        Ok(ListenSettings {
+        let listen = ListenSettings {
             https: address("https", &self.https)?,
-            http,
+            http: optional("http", &self.http)?,
+            tiers: optional("tiers", &self.tiers)?,
             admin: address("admin", &self.admin)?,
-        })
-    }
-}
-
-impl TlsConfig {
-    fn resolve(self) -> Result<TlsSettings, Invalid> {
-        let empty = |path: &PathBuf| path.as_os_str().is_empty();
-        match (empty(&self.certificate_file), empty(&self.key_file)) {
-            (false, false) => Ok(TlsSettings::Files {
-                certificate: self.certificate_file,
-                key: self.key_file,
-            }),
-            (true, true) if empty(&self.self_signed_dir) => Err(Invalid::new(
-                KeyPath::new("tls").key("self_signed_dir"),
-                "has to name a directory when there is no certificate_file",
-            )),
-            (true, true) => Ok(TlsSettings::SelfSigned {
-                dir: self.self_signed_dir,
-                names: self.self_signed_names,
-            }),
-            (cert_missing, _) => {
-                let key = if cert_missing {
-                    "certificate_file"
-                } else {
-                    "key_file"
-                };
-                Err(Invalid::new(
-                    KeyPath::new("tls").key(key),
-                    "certificate_file and key_file come together",
-                ))
-            }
+        };
+        // Which listener a connection came to is told by its port.
+        let others = [Some(listen.https), listen.http];
+        let same = |other: &SocketAddr| Some(other.port()) == listen.tiers.map(|it| it.port());
+        if others
+            .iter()
+            .flatten()
+            .any(|other| other.port() != 0 && same(other))
+        {
+            return Err(Invalid::new(
+                KeyPath::new("listen").key("tiers"),
+                "needs a port of its own",
+            ));
         }
+        Ok(listen)
+    }
+
+    fn proxies(&self) -> Result<Vec<IpNet>, Invalid> {
+        let networks = self.proxy_protocol_from.iter().enumerate();
+        let networks = networks.map(|(index, text)| {
+            let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+            text.parse().ok().or_else(address).ok_or_else(|| {
+                let key = KeyPath::new("listen").key("proxy_protocol_from");
+                let reason = format!("{text:?} is no address or network, such as \"10.0.0.0/8\"");
+                Invalid::new(key.index(index), reason)
+            })
+        });
+        networks.collect()
     }
 }
 

@@ -109,6 +109,10 @@ pub struct ListenConfig {
     pub https: String,
     /// Plain HTTP/1.1; empty: none.
     pub http: String,
+    /// HTTPS over TCP for tiers that show a certificate; empty: none.
+    pub tiers: String,
+    /// Who has to begin connections with the header of the PROXY protocol.
+    pub proxy_protocol_from: Vec<String>,
     /// Metrics, health, readiness.
     pub admin: String,
 }
@@ -118,6 +122,8 @@ impl Default for ListenConfig {
         Self {
             https: "[::]:8443".to_owned(),
             http: String::new(),
+            tiers: String::new(),
+            proxy_protocol_from: Vec::new(),
             admin: "127.0.0.1:9443".to_owned(),
         }
     }
@@ -131,6 +137,16 @@ pub struct TlsConfig {
     pub certificate_file: PathBuf,
     /// PEM key.
     pub key_file: PathBuf,
+    /// Further certificates, for other names.
+    pub certificates: Vec<CertificateConfig>,
+    /// Refuse clients that ask for no known name.
+    pub strict_sni: bool,
+    /// Between two looks at the files.
+    pub reload_seconds: u64,
+    /// Keys of session tickets, shared by nodes; empty: made in memory.
+    pub ticket_keys_file: PathBuf,
+    /// Authorities of the tiers' certificates, PEM.
+    pub client_ca_file: PathBuf,
     /// Where the self-signed certificate is kept.
     pub self_signed_dir: PathBuf,
     /// Further names in the self-signed certificate.
@@ -142,10 +158,25 @@ impl Default for TlsConfig {
         Self {
             certificate_file: PathBuf::new(),
             key_file: PathBuf::new(),
+            certificates: Vec::new(),
+            strict_sni: false,
+            reload_seconds: 5,
+            ticket_keys_file: PathBuf::new(),
+            client_ca_file: PathBuf::new(),
             self_signed_dir: PathBuf::from("tls"),
             self_signed_names: Vec::new(),
         }
     }
+}
+
+/// `[[tls.certificates]]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CertificateConfig {
+    /// PEM chain.
+    pub certificate_file: PathBuf,
+    /// PEM key.
+    pub key_file: PathBuf,
 }
 
 /// `[parents]`
@@ -160,6 +191,10 @@ pub struct ParentsConfig {
     pub choice: ParentChoice,
     /// Further trusted certificates, PEM; empty: the system's alone.
     pub ca_file: PathBuf,
+    /// PEM chain that this edge shows to https parents; empty: none.
+    pub client_certificate_file: PathBuf,
+    /// Its PEM key.
+    pub client_key_file: PathBuf,
     /// HTTP/2 with prior knowledge to `http://` parents.
     pub h2c: bool,
     /// TCP and TLS handshakes.
@@ -196,6 +231,8 @@ impl Default for ParentsConfig {
             backup_urls: Vec::new(),
             choice: ParentChoice::First,
             ca_file: PathBuf::new(),
+            client_certificate_file: PathBuf::new(),
+            client_key_file: PathBuf::new(),
             h2c: true,
             connect_timeout_ms: 1_000,
             head_timeout_ms: 10_000,

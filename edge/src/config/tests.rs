@@ -162,3 +162,108 @@ fn the_admin_token_is_long_or_absent() {
     assert_eq!(token("0123456789abcde"), expect);
     assert_eq!(token("0123456789 abcdef"), expect);
 }
+
+/// A directory with a pair of PEM files, `a` and `b`, of two authorities.
+fn pairs() -> (tempfile::TempDir, impl Fn(&str) -> String) {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        let to = dir.path().join(name);
+        transport::tls::Identity::self_signed(&to, &[]).unwrap();
+    }
+    let root = dir.path().to_owned();
+    let at = move |file: &str| root.join(file).display().to_string();
+    (dir, at)
+}
+
+#[test]
+fn files_of_tls_are_read_before_a_port_opens() {
+    let (dir, at) = pairs();
+    let (a, b) = (at("a/identity.pem"), at("b/identity.pem"));
+    let (absent, keys) = (at("absent"), at("keys"));
+    std::fs::write(&keys, "AAAA\n").unwrap();
+    let pair = |c: &str, k: &str| format!("certificate_file = {c:?}\nkey_file = {k:?}\n");
+    let more = |c: &str, k: &str| format!("[[tls.certificates]]\n{}", pair(c, k));
+    assert_eq!(check(&format!("[tls]\n{}", pair(&a, &a))), "ok");
+    assert_eq!(check(&format!("{}{}", more(&a, &a), more(&b, &b))), "ok");
+    for (text, expect) in [
+        (
+            format!("[tls]\n{}", pair(&absent, &a)),
+            format!("edge.toml:2: tls.certificate_file: cannot read {absent}: No such file"),
+        ),
+        (
+            format!("[tls]\n{}", pair(&a, &absent)),
+            format!("edge.toml:3: tls.key_file: cannot read {absent}: No such file"),
+        ),
+        (
+            format!("[tls]\n{}", pair(&a, &b)),
+            format!(
+                "edge.toml:3: tls.key_file: the key of {b} cannot be used with its certificate"
+            ),
+        ),
+        (
+            format!("{}{}", more(&a, &a), more(&b, &a)),
+            format!("edge.toml:6: tls.certificates[2].key_file: the key of {a} cannot be used"),
+        ),
+        (
+            format!("{}{}", more(&a, &a), more(&keys, &a)),
+            format!("edge.toml:5: tls.certificates[2].certificate_file: no certificate in {keys}"),
+        ),
+        (
+            format!("{}[[tls.certificates]]\nkey_file = {a:?}\n", more(&a, &a)),
+            "edge.toml:4: tls.certificates[2].certificate_file: has to name a PEM file".to_owned(),
+        ),
+        (
+            format!("[tls]\nticket_keys_file = {keys:?}\n"),
+            format!("edge.toml:2: tls.ticket_keys_file: {keys}: line 1: a key has 32 to 128 bytes"),
+        ),
+        (
+            "[tls]\nreload_seconds = 0\n".to_owned(),
+            "edge.toml:2: tls.reload_seconds: has to be from 1 to 3600".to_owned(),
+        ),
+    ] {
+        let said = check(&text);
+        assert!(said.starts_with(&expect), "{text}: {said}");
+    }
+    drop(dir);
+}
+
+#[test]
+fn files_of_tiers_and_balancers_are_checked_before_a_port_opens() {
+    let (dir, at) = pairs();
+    let (a, b, keys) = (at("a/identity.pem"), at("b/identity.pem"), at("keys"));
+    std::fs::write(&keys, "AAAA\n").unwrap();
+    for (text, expect) in [
+        (
+            "[listen]\ntiers = \"[::]:8444\"\n".to_owned(),
+            "edge.toml: tls.client_ca_file: is needed for listen.tiers".to_owned(),
+        ),
+        (
+            format!("[tls]\nclient_ca_file = {a:?}\n"),
+            "edge.toml:2: tls.client_ca_file: is of no use without listen.tiers".to_owned(),
+        ),
+        (
+            format!("[listen]\ntiers = \"[::]:1\"\n[tls]\nclient_ca_file = {keys:?}\n"),
+            format!("edge.toml:4: tls.client_ca_file: {keys}: no certificate in"),
+        ),
+        (
+            format!("[listen]\ntiers = \"[::]:8443\"\n[tls]\nclient_ca_file = {a:?}\n"),
+            "edge.toml:2: listen.tiers: needs a port of its own".to_owned(),
+        ),
+        (
+            format!("[parents]\nclient_certificate_file = {a:?}\nclient_key_file = {b:?}\n"),
+            format!("edge.toml:3: parents.client_key_file: the key of {b}"),
+        ),
+        (
+            format!("[parents]\nclient_key_file = {b:?}\n"),
+            "edge.toml:1: parents.client_certificate_file: client_certificate_file and".to_owned(),
+        ),
+        (
+            "[listen]\nproxy_protocol_from = [\"10.0.0.0/8\",\n \"10.0.0.0/33\"]\n".to_owned(),
+            "edge.toml:3: listen.proxy_protocol_from[2]: \"10.0.0.0/33\" is no address".to_owned(),
+        ),
+    ] {
+        let said = check(&text);
+        assert!(said.starts_with(&expect), "{text}: {said}");
+    }
+    drop(dir);
+}

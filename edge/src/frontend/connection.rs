@@ -71,12 +71,16 @@ impl Connection {
         let cipher = suite.and_then(|suite| suite.suite().as_str());
         let version = stream.protocol_version();
         let version = version.and_then(|version| version.as_str());
+        let certificate = stream.peer_certificate().map(|leaf| {
+            let digest = ring::digest::digest(&ring::digest::SHA256, leaf);
+            digest.as_ref().to_vec()
+        });
         let digest = SslDigest::new(
             cipher.unwrap_or_default(),
             version.unwrap_or_default(),
             None,
             None,
-            Vec::new(),
+            certificate.unwrap_or_default(),
         );
         Ok(Self {
             carrier: Carrier::Tls(Box::new(stream)),

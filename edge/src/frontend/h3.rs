@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use transport::h3::{Code, Limits};
 use transport::quic::{self, ServerOptions};
-use transport::tls::{ALPN_H3, Identity, TlsConfigError};
+use transport::tls::{ALPN_H3, Certificates, TlsConfigError};
 
 use self::connection::Viewers;
 use super::Metrics;
@@ -97,7 +97,7 @@ pub struct H3Service<P> {
 /// Binds the port at once; the service listens when the server starts it.
 pub fn service<P>(
     proxy: Arc<HttpProxy<P>>,
-    identity: &Identity,
+    certificates: &Certificates,
     metrics: Metrics,
     options: Options,
 ) -> Result<GenBackgroundService<H3Service<P>>, SetupError>
@@ -105,7 +105,7 @@ where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
-    let config = quic::server_config(identity.server_config(&[ALPN_H3])?, &options.transport)?;
+    let config = quic::server_config(certificates.server_config(&[ALPN_H3])?, &options.transport)?;
     let socket = quic::Socket::bind(options.address, quic::SOCKET_BUFFER_BYTES)?;
     tracing::info!(
         address = %socket.address(),

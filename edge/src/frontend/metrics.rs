@@ -10,8 +10,12 @@ pub struct Metrics {
     open: IntGaugeVec,
     /// `edge_connections_total{protocol}`.
     opened: IntCounterVec,
-    /// `edge_tls_handshakes_failed_total{reason}`: over TCP (failed, too_slow).
+    /// `edge_tls_handshakes_failed_total{reason}`: over TCP (client_certificate, failed,
+    /// too_slow, unknown_name).
     handshakes_failed: IntCounterVec,
+    /// `edge_proxy_protocol_refused_total{reason}`: connections of balancers that were closed
+    /// (closed, malformed, too_slow).
+    proxied_refused: IntCounterVec,
     /// `edge_h3_requests_total`: requests handed to the pipeline.
     pub h3_requests: IntCounter,
     /// `edge_h3_requests_in_progress`: requests from their stream's opening to the client's last
@@ -61,6 +65,10 @@ impl Metrics {
         self.handshakes_failed.with_label_values(&[reason]).inc();
     }
 
+    pub(super) fn proxied_refused(&self, reason: &'static str) {
+        self.proxied_refused.with_label_values(&[reason]).inc();
+    }
+
     /// Registers every metric.
     ///
     /// # Errors
@@ -84,6 +92,12 @@ impl Metrics {
                 r,
                 "edge_tls_handshakes_failed_total",
                 "TLS handshakes over TCP that failed, by reason.",
+                &["reason"],
+            )?,
+            proxied_refused: metrics::counter_vec(
+                r,
+                "edge_proxy_protocol_refused_total",
+                "Connections of load balancers without a good header of the PROXY protocol, by reason.",
                 &["reason"],
             )?,
             h3_requests: metrics::counter(

@@ -1,13 +1,16 @@
 //! HTTP/1.1 and HTTP/2: pingora's listeners in front of the shared proxy.
 //!
-//! pingora accepts; TLS is ours ([`Connection`]), so that connections cost little while they idle, and
+//! pingora accepts; the header of the PROXY protocol is taken off for it, and TLS is ours ([`Connection`]), so that connections cost little while they idle, and
 //! sessions resume on whichever listener a viewer meets next.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use ipnet::IpNet;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::ListenerConfig;
 use pingora_core::protocols::l4::stream::{L4BufferSettings, Stream as TcpStream};
@@ -15,10 +18,12 @@ use pingora_core::protocols::{ALPN, GetSocketDigest as _, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_core::services::listening::Service;
 use pingora_proxy::{HttpProxy, ProxyHttp};
-use transport::tls::{ALPN_H2, ALPN_HTTP1, Identity, TlsConfigError};
+use rustls::ServerConfig;
+use transport::tls::{ALPN_H2, ALPN_HTTP1, Certificates, TlsConfigError, is_unknown_name};
 
 use super::Metrics;
 use super::connection::Connection;
+use super::proxied::Proxies;
 
 /// A handshake takes so long at most.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -30,8 +35,27 @@ pub struct Options {
     pub https: Vec<SocketAddr>,
     /// Plain HTTP/1.1 listeners.
     pub http: Vec<SocketAddr>,
+    /// The HTTPS listener of tiers.
+    pub tiers: Option<Tiers>,
+    /// Who begins with the header of the PROXY protocol, on all of them.
+    pub proxies: Vec<IpNet>,
     /// Threads; `None` follows the server's setting.
     pub threads: Option<usize>,
+}
+
+/// Where tiers are served, and how their TLS is now: it asks for certificates.
+#[derive(Debug, Clone)]
+pub struct Tiers {
+    /// `[::]` listens on IPv4 too.
+    pub address: SocketAddr,
+    /// Looked at for each connection.
+    pub tls: Arc<ArcSwap<ServerConfig>>,
+}
+
+impl From<(SocketAddr, Arc<ArcSwap<ServerConfig>>)> for Tiers {
+    fn from((address, tls): (SocketAddr, Arc<ArcSwap<ServerConfig>>)) -> Self {
+        Self { address, tls }
+    }
 }
 
 /// The shared proxy as a pingora application.
@@ -41,15 +65,17 @@ pub struct Options {
 pub struct SharedApp<P> {
     proxy: Arc<HttpProxy<P>>,
     metrics: Metrics,
-    tls: Arc<rustls::ServerConfig>,
+    tls: Arc<ServerConfig>,
     /// Where TLS is spoken.
     https: Vec<SocketAddr>,
+    tiers: Option<Tiers>,
+    proxies: Proxies,
 }
 
 /// A service with all of `options`' listeners, to be added to the server.
 pub fn service<P>(
     proxy: Arc<HttpProxy<P>>,
-    identity: &Identity,
+    certificates: &Certificates,
     metrics: Metrics,
     options: &Options,
 ) -> Result<Service<SharedApp<P>>, TlsConfigError>
@@ -60,12 +86,15 @@ where
     let app = SharedApp {
         proxy,
         metrics,
-        tls: identity.server_config(&[ALPN_H2, ALPN_HTTP1])?,
+        tls: certificates.server_config(&[ALPN_H2, ALPN_HTTP1])?,
         https: options.https.clone(),
+        tiers: options.tiers.clone(),
+        proxies: Proxies(options.proxies.clone()),
     };
     let mut service = Service::new("tcp".into(), app);
     service.threads = options.threads;
-    for address in options.https.iter().chain(&options.http) {
+    let tiers = options.tiers.iter().map(|tiers| &tiers.address);
+    for address in options.https.iter().chain(&options.http).chain(tiers) {
         let listener = ListenerConfig::tcp(address.to_string());
         // Our connection gathers what is written, and reads go straight to TLS or the parser: pingora's
         // 65 KiB beneath them would be most of a connection that waits in a room.
@@ -80,18 +109,49 @@ impl<P> SharedApp<P> {
         if !stream.as_any().is::<TcpStream>() {
             return Some(stream);
         }
-        let stream = stream.into_any().downcast::<TcpStream>().ok()?;
+        let mut stream = stream.into_any().downcast::<TcpStream>().ok()?;
+        if let Err(refused) = self.proxies.unwrap(&mut stream).await {
+            if let Some(reason) = refused.reason() {
+                self.metrics.proxied_refused(reason);
+                let peer = peer(&stream).map(tracing::field::display);
+                tracing::debug!(peer, error = %refused, "a balancer's connection was closed");
+            }
+            return None;
+        }
         let digest = stream.get_socket_digest();
         let local = digest.and_then(|digest| digest.local_addr()?.as_inet().copied());
-        if !local.is_some_and(|local| self.https.iter().any(|it| listens_at(it, &local))) {
-            return Some(Box::new(Connection::plain(stream)));
+        let is_at = |address: &SocketAddr| local.is_some_and(|local| listens_at(address, &local));
+        let tiers = self.tiers.as_ref().filter(|tiers| is_at(&tiers.address));
+        match tiers {
+            Some(tiers) => self.secure(stream, tiers.tls.load_full(), true).await,
+            None if self.https.iter().any(is_at) => {
+                self.secure(stream, Arc::clone(&self.tls), false).await
+            }
+            None => Some(Box::new(Connection::plain(stream))),
         }
-        let handshake = Connection::secured(stream, Arc::clone(&self.tls));
+    }
+
+    async fn secure(
+        &self,
+        stream: Box<TcpStream>,
+        config: Arc<ServerConfig>,
+        is_tier: bool,
+    ) -> Option<Stream> {
+        let peer = peer(&stream);
+        let handshake = Connection::secured(stream, config);
         match tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await {
             Ok(Ok(connection)) => Some(Box::new(connection)),
             Ok(Err(error)) => {
-                self.metrics.handshake_failed("failed");
-                tracing::debug!(%error, "a TLS handshake failed");
+                let reason = failure(&error);
+                self.metrics.handshake_failed(reason);
+                let peer = peer.map(tracing::field::display);
+                // The tiers' listener is for few, and whoever fails there wants to know why. Who
+                // only connects looks whether the port is open.
+                if is_tier && error.kind() != ErrorKind::UnexpectedEof {
+                    tracing::warn!(peer, reason, %error, "a tier's TLS handshake failed");
+                } else {
+                    tracing::debug!(peer, reason, %error, "a TLS handshake failed");
+                }
                 None
             }
             Err(_) => {
@@ -100,6 +160,22 @@ impl<P> SharedApp<P> {
             }
         }
     }
+}
+
+/// The label of a handshake that failed.
+fn failure(error: &std::io::Error) -> &'static str {
+    use rustls::Error;
+
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    match error {
+        Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_)) => "client_certificate",
+        Some(error) if is_unknown_name(error) => "unknown_name",
+        _ => "failed",
+    }
+}
+
+fn peer(stream: &TcpStream) -> Option<SocketAddr> {
+    stream.get_socket_digest()?.peer_addr()?.as_inet().copied()
 }
 
 /// Whether what was accepted at `local` came to the listener at `address`.

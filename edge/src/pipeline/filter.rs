@@ -164,6 +164,13 @@ pub(super) enum AfterRequest {
     Broken(Problem),
 }
 
+/// Whether the client showed a certificate, which only the tiers' listener asks for.
+fn has_shown_certificate(session: &Session) -> bool {
+    let digest = session.as_downstream().digest();
+    let tls = digest.and_then(|digest| digest.ssl_digest.as_ref());
+    tls.is_some_and(|tls| !tls.cert_digest.is_empty())
+}
+
 impl EdgeProxy {
     /// Takes the table for a request, once.
     pub(super) fn begin(&self, session: &Session, route: &Route) -> Begun {
@@ -178,7 +185,8 @@ impl EdgeProxy {
             return Begun::Unfiltered;
         }
         let request = session.req_header();
-        if self.is_tier(&request.headers, route) {
+        let may_be_tier = !self.tiers_show_certificates || has_shown_certificate(session);
+        if may_be_tier && self.is_tier(&request.headers, route) {
             return Begun::Tier;
         }
         let downstream = session.as_downstream();

@@ -250,12 +250,14 @@ impl Inner {
                     });
                 }
                 Ok(Err(error)) => {
-                    tracing::debug!(parent = %parent.url, %error, "parent gave no answer");
                     self.asked(name, NoAnswer::Closed.as_str());
                     failure = NoAnswer::Closed;
                     if !turn.reused {
+                        tracing::warn!(parent = %parent.url, %error, "parent gave no answer");
+                        parent.explain_refusal();
                         return Err(failure);
                     }
+                    tracing::debug!(parent = %parent.url, %error, "parent gave no answer");
                 }
                 Err(_) => {
                     self.asked(name, NoAnswer::Silent.as_str());

@@ -16,6 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::standing::{Availability, Failure, Standing};
 
+use super::client_certificate::ClientCertificate;
+use super::refusal;
+
 /// How long looked-up addresses of a parent's host name are used.
 const ADDRESSES_LIFETIME: Duration = Duration::from_secs(30);
 /// Addresses of one host name that are tried.
@@ -118,6 +121,7 @@ pub struct Parent {
     settings: ConnectSettings,
     /// It is asked only when none of the others is up.
     pub backup: bool,
+    certificate: Option<ClientCertificate>,
     connector: Connector,
     state: Mutex<State>,
     requests: Arc<Semaphore>,
@@ -131,6 +135,8 @@ struct State {
     standing: Standing,
     /// It last answered anything.
     alive_at: Option<Instant>,
+    /// When it was last asked why it does not answer.
+    explained: Option<Instant>,
 }
 
 /// A request's place among those that one parent has at once, and word of the parent's death.
@@ -167,14 +173,20 @@ impl std::fmt::Debug for Turn {
 }
 
 impl Parent {
-    /// A parent without connections yet.
-    pub fn new(url: ParentUrl, backup: bool, settings: ConnectSettings) -> Self {
+    /// A parent without connections yet. It is shown `certificate`, if it speaks TLS.
+    pub fn new(
+        url: ParentUrl,
+        backup: bool,
+        settings: ConnectSettings,
+        certificate: Option<ClientCertificate>,
+    ) -> Self {
         let mut options = ConnectorOptions::new(IDLE_CONNECTIONS_MAX);
         options.ca_file.clone_from(&settings.ca_file);
         Self {
             authority: url.authority(),
             backup,
             connector: Connector::new(Some(options)),
+            certificate: certificate.filter(|_| url.tls),
             url,
             requests: Arc::new(Semaphore::new(settings.requests_max)),
             settings,
@@ -269,6 +281,26 @@ impl Parent {
             .await;
     }
 
+    /// Finds out, for the log, why this parent ended a connection without an answer. Now and then.
+    pub fn explain_refusal(&self) {
+        if !self.url.tls {
+            return;
+        }
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let is_soon = |at| now.duration_since(at) < refusal::ASK_EVERY;
+        if state.explained.is_some_and(is_soon) {
+            return;
+        }
+        state.explained = Some(now);
+        tokio::spawn(refusal::explain(
+            self.url.clone(),
+            self.settings.ca_file.clone(),
+            self.certificate.clone(),
+            self.settings.connect_timeout,
+        ));
+    }
+
     async fn addresses(&self) -> pingora_error::Result<Vec<SocketAddr>> {
         let now = Instant::now();
         {
@@ -316,6 +348,9 @@ impl Parent {
         options.total_connection_timeout = Some(self.settings.connect_timeout);
         options.max_h2_streams = self.settings.streams_per_connection_max;
         options.h2_ping_interval = Some(self.settings.ping_interval);
+        if let Some(certificate) = &self.certificate {
+            certificate.show_to(&mut peer);
+        }
         peer
     }
 }

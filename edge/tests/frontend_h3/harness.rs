@@ -21,7 +21,7 @@ use pingora_proxy::{ProxyHttp, Session};
 use prometheus::Registry;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
-use transport::tls::{ALPN_H2, ALPN_H3, ALPN_HTTP1, Identity, client_config};
+use transport::tls::{ALPN_H2, ALPN_H3, ALPN_HTTP1, Certificates, Identity, client_config};
 
 pub(crate) type H3Client = ::h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>;
 pub(crate) type H3Stream = ::h3::client::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
@@ -190,6 +190,7 @@ impl Frontend {
     pub(crate) async fn start_with(adjust: impl FnOnce(&mut h3::Options)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let identity = Identity::self_signed(dir.path(), &[]).expect("an identity");
+        let certificates = Certificates::from(&identity);
         let metrics = Metrics::new(&Registry::new()).expect("metrics");
         let gate = Arc::new(Semaphore::new(0));
         let (held_sender, held) = mpsc::unbounded_channel();
@@ -205,7 +206,7 @@ impl Frontend {
         let mut options = h3::Options::new("[::]:0".parse().expect("an address"));
         options.drain_timeout = DEADLINE;
         adjust(&mut options);
-        let service = h3::service(Arc::clone(&proxy), &identity, metrics.clone(), options);
+        let service = h3::service(Arc::clone(&proxy), &certificates, metrics.clone(), options);
         let task = service.expect("a service").task();
         let address = task.address();
         let watch: ShutdownWatch = stop.clone();
@@ -214,10 +215,9 @@ impl Frontend {
         // The same port over TCP, as the edge does it.
         let options = tcp::Options {
             https: vec![address],
-            http: Vec::new(),
-            threads: None,
+            ..tcp::Options::default()
         };
-        let mut tcp = tcp::service(proxy, &identity, metrics.clone(), &options).expect("tcp");
+        let mut tcp = tcp::service(proxy, &certificates, metrics.clone(), &options).expect("tcp");
         tokio::spawn(async move { tcp.start_service(None, stop, 1).await });
         Self {
             address,

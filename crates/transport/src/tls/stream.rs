@@ -33,7 +33,8 @@ use session::{RECORD_MAX, RECORD_PLAINTEXT_MAX, SEALED_MAX, Session, WRITE_MAX};
 ///
 /// - `InvalidInput`: `config` allows 0-RTT data (`max_early_data_size`), which are not supported.
 /// - `InvalidData`: the client broke the protocol, or has no parameters in common with `config`.
-///   It was sent an alert (RFC 8446 section 6.2).
+///   It was sent an alert (RFC 8446 section 6.2); when no certificate is for the name that it wants,
+///   `unrecognized_name` (RFC 6066 section 3).
 /// - `ConnectionAborted`: the client sent a fatal alert.
 /// - `UnexpectedEof`: the client went away.
 /// - Errors of `io`.
@@ -100,6 +101,12 @@ impl<S> TlsStream<S> {
     /// The cipher suite agreed on.
     pub fn negotiated_cipher_suite(&self) -> Option<SupportedCipherSuite> {
         self.session.connection().negotiated_cipher_suite()
+    }
+
+    /// The leaf of the client's certificate chain in DER, if it was asked for one and showed it.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        let chain = self.session.connection().peer_certificates()?;
+        chain.first().map(AsRef::as_ref)
     }
 
     /// Whether the client resumed a session.

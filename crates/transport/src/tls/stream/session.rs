@@ -11,15 +11,18 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus, WriteTraffic,
 };
-use rustls::{InvalidMessage, ServerConfig};
+use rustls::{AlertDescription, InvalidMessage, ServerConfig};
 use tokio::io::ReadBuf;
 
 use super::held::Held;
+use crate::tls::is_unknown_name;
 
 /// Content of a record, at most (RFC 8446 section 5.1).
 pub(super) const RECORD_PLAINTEXT_MAX: usize = 1 << 14;
 /// Type, version and length (RFC 8446 section 5.1).
 const RECORD_HEADER_LEN: usize = 5;
+/// Content type of alerts (RFC 8446 section 5.1).
+const ALERT: u8 = 21;
 /// A record with its header, at most: TLS 1.2 lets encryption add more than TLS 1.3 does
 /// (RFC 5246 section 6.2.3).
 pub(super) const RECORD_MAX: usize = RECORD_HEADER_LEN + RECORD_PLAINTEXT_MAX + 2048;
@@ -214,7 +217,15 @@ impl Session {
     /// Ends the session, with rustls' alert, if it has one, in `outgoing`.
     fn fail(&mut self, error: rustls::Error) {
         self.incoming.clear();
+        let is_unknown_name = is_unknown_name(&error);
         self.failure = Some(Box::new(error));
+        self.take_alert();
+        if is_unknown_name && let [ALERT, _, _, 0, 2, _, alert] = self.outgoing.as_mut_slice() {
+            *alert = AlertDescription::UnrecognisedName.into();
+        }
+    }
+
+    fn take_alert(&mut self) {
         while self.connection.wants_write() {
             // Nothing to read is given: after most errors rustls would read the same bytes again.
             let state = self.connection.process_tls_records(&mut []).state;
