@@ -12,6 +12,9 @@ use weir::filter::{clock, config, kv, log, metrics, random};
 
 wit_bindgen::generate!({ path: "../../wit", world: "chat-filter" });
 
+/// Lines of a flood: six times what a call may log, and no more than a busy machine writes in time.
+const FLOOD: u32 = 200;
+
 struct Hostile;
 export!(Hostile);
 
@@ -78,13 +81,13 @@ impl chat::Guest for Hostile {
                 black_box(kv::get("a").ok());
             },
             "log" => {
-                for line in 0..2000_u32 {
+                for line in 0..FLOOD {
                     log::log(log::Level::Info, &format!("line {line}"));
                 }
             }
             "long-log" => log::log(log::Level::Info, &"x".repeat(1 << 20)),
             "stderr" => {
-                for line in 0..2000_u32 {
+                for line in 0..FLOOD {
                     eprintln!("line {line}");
                 }
             }
