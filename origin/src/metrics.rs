@@ -43,6 +43,8 @@ pub enum RequestKind {
     Part,
     /// A Media Playlist, or one of I-frames or images.
     Playlist,
+    /// A live relay to an edge.
+    Relay,
     /// A Segment.
     Segment,
     /// The list of streams.
@@ -59,6 +61,7 @@ impl RequestKind {
             Self::Other => "other",
             Self::Part => "part",
             Self::Playlist => "playlist",
+            Self::Relay => "relay",
             Self::Segment => "segment",
             Self::Streams => "streams",
         }
@@ -73,6 +76,10 @@ pub struct Metrics {
     pub held_requests: IntGauge,
     /// HTTP connections at the moment.
     pub http_connections: IntGauge,
+    /// Live relays to edges at the moment.
+    pub relays: IntGauge,
+    relayed_bytes: IntCounterVec,
+    relay_ends: IntCounterVec,
     compressions: IntCounterVec,
     reload_latency: Histogram,
     part_latency: HistogramVec,
@@ -161,6 +168,23 @@ impl Metrics {
                 "origin_http_connections",
                 "Open HTTP connections of edges and players.",
             )?,
+            relays: gauge(
+                registry,
+                "origin_relays",
+                "Live relays to edges: one for each edge and stream.",
+            )?,
+            relayed_bytes: counter_vec(
+                registry,
+                "origin_relayed_bytes_total",
+                "Bytes handed to live relays, by frame: part, playlist.",
+                &["frame"],
+            )?,
+            relay_ends: counter_vec(
+                registry,
+                "origin_relay_ends_total",
+                "Live relays that ended, by reason: ended, gone, leaving, slow, closed.",
+                &["reason"],
+            )?,
             compressions: counter_vec(
                 registry,
                 "origin_playlist_compressions_total",
@@ -203,6 +227,17 @@ impl Metrics {
         self.requests
             .with_label_values(&[kind.as_str(), &status])
             .inc();
+    }
+
+    /// Counts what was handed to a live relay.
+    pub fn relayed(&self, frame: &str, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.relayed_bytes.with_label_values(&[frame]).inc_by(bytes);
+    }
+
+    /// Counts the end of a live relay.
+    pub fn relay_ended(&self, reason: &str) {
+        self.relay_ends.with_label_values(&[reason]).inc();
     }
 
     /// Counts a playlist that was compressed.

@@ -12,6 +12,7 @@ mod listener;
 mod media;
 mod playlist;
 mod priority;
+mod relay;
 mod streams;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(crate) struct Site {
     metrics: Metrics,
     gate: Gate,
     holds: Holds,
+    relays: relay::Places,
     /// Freshness lifetime of media: as long as it stays downloadable.
     media_seconds: u64,
 }
@@ -68,6 +70,7 @@ pub fn router(
     let media = packaging.window + packaging.removed_max.min(packaging.window);
     let site = Arc::new(Site {
         holds: Holds::new(http.held_requests_max, metrics.held_requests.clone()),
+        relays: relay::Places::new(http.relays_max, metrics.relays.clone()),
         catalog,
         counts,
         metrics,
@@ -84,6 +87,7 @@ pub fn router(
             "/live/{stream}/{rendition}/{object}",
             get(object).options(cors::preflight),
         )
+        .route("/relay/v1/{stream}", get(relay::subscribe))
         .fallback(async || Counted::refusal(RequestKind::Other, ServeError::UnknownPage))
         .method_not_allowed_fallback(async || {
             Counted::refusal(RequestKind::Other, ServeError::Method)

@@ -8,6 +8,7 @@ mod catalog;
 #[cfg(test)]
 pub(crate) mod example;
 mod images;
+mod relayed;
 mod store;
 mod text;
 
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 
 pub use catalog::Catalog;
 pub use images::Keyframe;
+pub use relayed::{NewPlaylist, News, Told};
 pub use store::MediaStore;
 pub use text::PlaylistText;
 
@@ -79,6 +81,8 @@ pub struct LiveStream {
     inner: Mutex<Inner>,
     /// One per rendition, bumped after each batch that touched it.
     changes: Vec<watch::Sender<u64>>,
+    /// Bumped after each batch.
+    batches: watch::Sender<u64>,
     /// See [`Self::cut`].
     is_cut: AtomicBool,
     /// See [`Self::leave`].
@@ -123,6 +127,7 @@ pub struct Rendition {
 pub struct Update<'a> {
     inner: parking_lot::MutexGuard<'a, Inner>,
     changes: &'a [watch::Sender<u64>],
+    batches: &'a watch::Sender<u64>,
     touched: Vec<bool>,
 }
 
@@ -185,6 +190,7 @@ impl LiveStream {
                 images: Images::default(),
             }),
             changes,
+            batches: watch::channel(0).0,
             is_cut: AtomicBool::new(false),
             is_left: AtomicBool::new(false),
             former: Mutex::new(None),
@@ -195,9 +201,7 @@ impl LiveStream {
     /// for something is told at once.
     pub fn cut(&self) {
         self.is_cut.store(true, Ordering::Release);
-        for change in &self.changes {
-            change.send_modify(|version| *version += 1);
-        }
+        self.wake_all();
     }
 
     /// Whether it was taken away.
@@ -209,9 +213,7 @@ impl LiveStream {
     /// come again.
     pub fn leave(&self) {
         self.is_left.store(true, Ordering::Release);
-        for change in &self.changes {
-            change.send_modify(|version| *version += 1);
-        }
+        self.wake_all();
     }
 
     /// Whether what is not there yet will not come from here any more.
@@ -270,11 +272,17 @@ impl LiveStream {
         self.changes.get(rendition).map(watch::Sender::subscribe)
     }
 
+    /// Wakes after each batch, whatever it touched. Subscribe before asking.
+    pub fn subscribe_all(&self) -> watch::Receiver<u64> {
+        self.batches.subscribe()
+    }
+
     /// Begins a batch. Nobody sees anything of it before it is dropped.
     pub fn update(&self) -> Update<'_> {
         Update {
             inner: self.inner.lock(),
             changes: &self.changes,
+            batches: &self.batches,
             touched: vec![false; self.changes.len()],
         }
     }
@@ -282,7 +290,11 @@ impl LiveStream {
     /// Sets the Multivariant Playlist, once every rendition's configuration is known.
     pub fn set_multivariant(&self, text: String) {
         self.inner.lock().multivariant = Some(Arc::new(PlaylistText::new(text)));
-        for change in &self.changes {
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        for change in self.changes.iter().chain([&self.batches]) {
             change.send_modify(|version| *version += 1);
         }
     }
@@ -474,6 +486,7 @@ impl Drop for Update<'_> {
                 change.send_modify(|version| *version += 1);
             }
         }
+        self.batches.send_modify(|version| *version += 1);
     }
 }
 

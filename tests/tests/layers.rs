@@ -8,13 +8,14 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 27] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 28] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("cmcd", Layer::Pure, &[]),
     ("content-coding", Layer::Pure, &[]),
     ("gifts", Layer::Pure, &["rooms"]),
     ("hls", Layer::Pure, &[]),
+    ("live-relay", Layer::Pure, &["hls"]),
     ("nut", Layer::Pure, &[]),
     ("playback-token", Layer::Pure, &[]),
     ("rooms", Layer::Pure, &[]),
@@ -51,6 +52,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 27] = [
             "gifts",
             "hls",
             "ledger",
+            "live-relay",
             "nut",
             "playback-token",
             "rooms",
@@ -72,6 +74,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 27] = [
             "filter-registry",
             "gifts",
             "hls",
+            "live-relay",
             "playback-token",
             "rooms",
             "settings",

@@ -56,6 +56,16 @@ fn zstd(plain: &[u8]) -> std::io::Result<Vec<u8>> {
     zstd::bulk::compress(plain, ZSTD_LEVEL)
 }
 
+/// The text that was coded by zstd (RFC 8878); `None` when the bytes are not, or the text is longer than
+/// `bytes_max`.
+#[must_use]
+pub fn decode_zstd(coded: &[u8], bytes_max: usize) -> Option<Bytes> {
+    zstd::bulk::Decompressor::upper_bound(coded)
+        .filter(|bound| *bound <= bytes_max)
+        .and_then(|bound| zstd::bulk::decompress(coded, bound).ok())
+        .map(Bytes::from)
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;
@@ -82,6 +92,17 @@ mod tests {
         assert_eq!(zstd::bulk::decompress(&zstd, text.len()).unwrap(), text);
         assert!(gzip.len() < text.len() / 4 && zstd.len() < text.len() / 4);
         assert_eq!(codings.coded(&text, Coding::Identity, || panic!()), None);
+    }
+
+    #[test]
+    fn a_coded_text_is_read_back_within_bounds() {
+        let text = text();
+        let zstd = Codings::default().coded(&text, Coding::Zstd, || {}).unwrap();
+        assert_eq!(decode_zstd(&zstd, text.len()).unwrap(), text);
+        assert_eq!(decode_zstd(&zstd, text.len() - 1), None);
+        assert_eq!(decode_zstd(&text, usize::MAX), None);
+        assert_eq!(decode_zstd(&zstd[..zstd.len() - 1], usize::MAX), None);
+        assert_eq!(decode_zstd(&[], usize::MAX), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod accept;
 mod cell;
 
 pub use accept::negotiate;
-pub use cell::Codings;
+pub use cell::{Codings, decode_zstd};
 
 /// A content coding that Weir makes, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

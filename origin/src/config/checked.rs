@@ -99,6 +99,8 @@ pub struct HttpSettings {
     pub keep_alive: Duration,
     /// Requests held at once.
     pub held_requests_max: usize,
+    /// Live relays at once.
+    pub relays_max: usize,
 }
 
 /// One stream that may be published.

@@ -265,6 +265,7 @@ impl Config {
                 http.held_requests_max,
                 1..=1_000_000,
             )?,
+            relays_max: within(table, "relays_max", http.relays_max, 0..=1_000_000)?,
         })
     }
 

@@ -196,6 +196,8 @@ pub struct HttpConfig {
     pub keep_alive_ms: u64,
     /// Requests held at once (blocked reloads and hinted parts).
     pub held_requests_max: usize,
+    /// Live relays to edges at once: one for each edge and stream.
+    pub relays_max: usize,
 }
 
 impl Default for HttpConfig {
@@ -208,6 +210,7 @@ impl Default for HttpConfig {
             concurrent_streams_max: 1_000,
             keep_alive_ms: 15_000,
             held_requests_max: 10_000,
+            relays_max: 1_000,
         }
     }
 }

@@ -5,14 +5,19 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// hls.js reads Age to tune in, and cannot unless it is exposed (hls.js #3680).
 const EXPOSED: &str = "Age, Date, ETag, Content-Length, Server-Timing, CMSD-Static, CMSD-Dynamic";
 
 /// Adds to every answer, errors included.
 pub(super) async fn add(mut response: Response) -> Response {
-    let headers = response.headers_mut();
+    fields(response.headers_mut());
+    response
+}
+
+/// The fields that every answer has.
+pub(super) fn fields(headers: &mut HeaderMap) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -22,7 +27,6 @@ pub(super) async fn add(mut response: Response) -> Response {
         HeaderName::from_static("timing-allow-origin"),
         HeaderValue::from_static("*"),
     );
-    response
 }
 
 /// Answers a preflight.

@@ -31,6 +31,9 @@ pub enum ServeError {
     /// This process is about to end; another one goes on with the stream.
     #[error("this origin is shutting down")]
     Leaving,
+    /// What a live relay is to carry.
+    #[error("{0}")]
+    Interest(#[from] live_relay::InterestError),
     /// A method other than GET, HEAD and OPTIONS.
     #[error("only GET, HEAD and OPTIONS are answered")]
     Method,
@@ -58,6 +61,9 @@ pub enum ServeError {
     /// The setting `http.held_requests_max`.
     #[error("too many requests are held")]
     TooManyHeld,
+    /// The setting `http.relays_max`.
+    #[error("too many edges are relayed to")]
+    TooManyRelays,
 }
 
 impl ServeError {
@@ -65,6 +71,7 @@ impl ServeError {
     pub fn fault(self) -> Fault {
         match self {
             Self::Forbidden
+            | Self::Interest(_)
             | Self::Method
             | Self::Token
             | Self::UnknownPage
@@ -73,7 +80,9 @@ impl ServeError {
             | Self::UnknownObject => Fault::Downstream,
             Self::Rejected(Rejection::BlockedTooLong) | Self::HeldTooLong => Fault::Upstream,
             Self::Rejected(_) => Fault::Downstream,
-            Self::AuthUnavailable | Self::Leaving | Self::TooManyHeld => Fault::Internal,
+            Self::AuthUnavailable | Self::Leaving | Self::TooManyHeld | Self::TooManyRelays => {
+                Fault::Internal
+            }
         }
     }
 
@@ -82,6 +91,7 @@ impl ServeError {
         match self {
             Self::AuthUnavailable => "auth-unavailable",
             Self::Forbidden => "forbidden",
+            Self::Interest(_) => "interest",
             Self::Leaving => "leaving",
             Self::Method => "method",
             Self::Token => "token",
@@ -92,6 +102,7 @@ impl ServeError {
             Self::Rejected(_) => "rejected",
             Self::HeldTooLong => "held-too-long",
             Self::TooManyHeld => "too-many-held",
+            Self::TooManyRelays => "too-many-relays",
         }
     }
 
@@ -99,6 +110,7 @@ impl ServeError {
     pub fn status(self) -> StatusCode {
         match self {
             Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Interest(_) => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Token => StatusCode::UNAUTHORIZED,
             Self::UnknownPage
@@ -107,9 +119,11 @@ impl ServeError {
             | Self::UnknownObject => StatusCode::NOT_FOUND,
             Self::Rejected(rejection) => StatusCode::from_u16(rejection.status())
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            Self::AuthUnavailable | Self::HeldTooLong | Self::Leaving | Self::TooManyHeld => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::AuthUnavailable
+            | Self::HeldTooLong
+            | Self::Leaving
+            | Self::TooManyHeld
+            | Self::TooManyRelays => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

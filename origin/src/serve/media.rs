@@ -34,6 +34,19 @@ pub(super) async fn media(
         .holds
         .until(changes, live.blocked_max(), too_long, ask)
         .await?;
+    let mut response = ranged(held.answer, request);
+    fields(site, live, rendition, object, response.headers_mut())?;
+    Ok(response)
+}
+
+/// The fields of an object, whatever part of it is sent.
+pub(super) fn fields(
+    site: &Site,
+    live: &LiveStream,
+    rendition: usize,
+    object: ObjectName,
+    headers: &mut HeaderMap,
+) -> Result<(), ServeError> {
     let (_, kind) = live
         .renditions()
         .get(rendition)
@@ -43,17 +56,15 @@ pub(super) async fn media(
         (_, RenditionKind::Audio) => "audio/mp4",
         (_, RenditionKind::Video) => "video/mp4",
     };
-    let mut response = ranged(held.answer, request);
-    let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     let lifetime = format!("max-age={}, immutable", site.media_seconds);
     if let Ok(lifetime) = HeaderValue::try_from(lifetime) {
         headers.insert(CACHE_CONTROL, lifetime);
     }
     if !matches!(object, ObjectName::Init(_) | ObjectName::Image(..)) {
-        priority::set(&mut response, priority::of_media(live, rendition));
+        priority::set(headers, priority::of_media(live, rendition));
     }
-    Ok(response)
+    Ok(())
 }
 
 /// The object, or the bytes of it that were asked for: I-frame playlists list byte ranges. Only

@@ -19,10 +19,11 @@ use crate::window::{LiveStream, PlaylistAnswer, PlaylistText};
 
 /// RFC 8216 section 4.
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
-/// Six Target Durations: the same position gives the same text for ever (Appendix B).
-const BLOCKING_LIFETIME: &str = "max-age=12";
-/// Half a Target Duration.
-const PLAIN_LIFETIME: &str = "max-age=1";
+/// `max-age` of an answer to a blocking reload, in seconds: six Target Durations, since the same
+/// position gives the same text for ever (Appendix B).
+pub(super) const BLOCKING_SECONDS: u32 = 12;
+/// That of any other playlist: half a Target Duration.
+pub(super) const PLAIN_SECONDS: u32 = 1;
 /// What playlists come in (RFC 8216bis Appendix B.1 asks for gzip), smallest first.
 const CODINGS: [Coding; 2] = [Coding::Zstd, Coding::Gzip];
 
@@ -50,7 +51,7 @@ pub(super) async fn multivariant(
             .holds
             .until(changes, patience, ServeError::HeldTooLong, ask);
         let coding = negotiate(&headers, &CODINGS);
-        Ok(respond(&site, &held.await?.answer, coding, PLAIN_LIFETIME))
+        Ok(respond(&site, &held.await?.answer, coding, PLAIN_SECONDS))
     };
     Counted::new(RequestKind::Multivariant, answer.await)
 }
@@ -88,9 +89,9 @@ pub(super) async fn media_playlist(
         site.metrics.reload_latency(Instant::now() - arrival);
     }
     let lifetime = if blocking {
-        BLOCKING_LIFETIME
+        BLOCKING_SECONDS
     } else {
-        PLAIN_LIFETIME
+        PLAIN_SECONDS
     };
     let coding = negotiate(headers, &CODINGS);
     Ok(respond(site, &text, coding, lifetime))
@@ -108,16 +109,23 @@ pub(super) fn plain(
     }
     let text = text.ok_or(ServeError::UnknownObject)?;
     let coding = negotiate(headers, &CODINGS);
-    Ok(respond(site, &text, coding, PLAIN_LIFETIME))
+    Ok(respond(site, &text, coding, PLAIN_SECONDS))
 }
 
-fn respond(site: &Site, text: &PlaylistText, coding: Coding, lifetime: &'static str) -> Response {
+/// The fields of every playlist, whatever its lifetime and coding.
+pub(super) fn fields(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PLAYLIST_TYPE));
+    headers.insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
+}
+
+fn respond(site: &Site, text: &PlaylistText, coding: Coding, seconds: u32) -> Response {
     let (body, coding) = text.coded(coding, || site.metrics.compressed(coding));
     let mut response = Response::new(body.into());
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PLAYLIST_TYPE));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(lifetime));
-    headers.insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
+    fields(headers);
+    if let Ok(lifetime) = HeaderValue::try_from(format!("max-age={seconds}")) {
+        headers.insert(CACHE_CONTROL, lifetime);
+    }
     if coding != Coding::Identity {
         let coding = HeaderValue::from_static(coding.as_str());
         headers.insert(CONTENT_ENCODING, coding);

@@ -14,14 +14,14 @@
 //! so that two that share the connection would both come late.
 
 use axum::response::Response;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::metrics::RequestKind;
 use crate::window::{LiveStream, RenditionKind};
 
 const PRIORITY: HeaderName = HeaderName::from_static("priority");
 
-const PLAYLIST: &str = "u=1";
+pub(super) const PLAYLIST: &str = "u=1";
 const AUDIO: &str = "u=2";
 const INIT: &str = AUDIO;
 /// Pictures to seek by.
@@ -58,7 +58,11 @@ pub(super) async fn add(mut response: Response) -> Response {
         Some(RequestKind::Init) => INIT,
         Some(RequestKind::Image) => IMAGE,
         Some(
-            RequestKind::Part | RequestKind::Segment | RequestKind::Streams | RequestKind::Other,
+            RequestKind::Part
+            | RequestKind::Relay
+            | RequestKind::Segment
+            | RequestKind::Streams
+            | RequestKind::Other,
         )
         | None => OTHER,
     };
@@ -70,8 +74,8 @@ pub(super) async fn add(mut response: Response) -> Response {
 }
 
 /// Sets it.
-pub(super) fn set(response: &mut Response, urgency: HeaderValue) {
-    response.headers_mut().insert(PRIORITY, urgency);
+pub(super) fn set(headers: &mut HeaderMap, urgency: HeaderValue) {
+    headers.insert(PRIORITY, urgency);
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ fn site(registry: &Registry) -> Arc<Site> {
         catalog: Catalog::default(),
         counts: Counts::default(),
         holds: Holds::new(2 * VIEWERS, metrics.held_requests.clone()),
+        relays: relay::Places::new(2, metrics.relays.clone()),
         metrics,
         gate: Gate::Open,
         media_seconds: 60,

@@ -50,6 +50,19 @@ impl MediaStore {
         }
     }
 
+    /// The Parts from this one on, in order.
+    pub fn parts_from(
+        &self,
+        (msn, part): (Msn, PartIndex),
+    ) -> impl Iterator<Item = (Msn, PartIndex, &Bytes)> {
+        let segments = self.segments.range(msn..);
+        let parts = segments.flat_map(|(msn, parts)| {
+            let of_segment = parts.iter();
+            of_segment.map(|(part, bytes)| (*msn, *part, bytes))
+        });
+        parts.filter(move |(own, index, _)| (*own, *index) >= (msn, part))
+    }
+
     /// Media bytes held.
     pub fn bytes(&self) -> usize {
         self.bytes
