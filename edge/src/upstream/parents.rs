@@ -82,6 +82,9 @@ impl Parents {
     /// Asks one parent after the other until one answers. One that says that it lacks a parent of
     /// its own (502, 504) has not, as long as there is another to ask.
     ///
+    /// To be run to its end: dropped before, a parent that it was trying is left alone for up to
+    /// [`DOWN_MAX`](super::standing::DOWN_MAX).
+    ///
     /// # Errors
     /// What kept the last one that was asked from answering.
     pub async fn ask(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
@@ -89,13 +92,17 @@ impl Parents {
         let order = self.order(request.target, Instant::now());
         let last = order.len().saturating_sub(1);
         let mut failure = NoAnswer::Unreachable;
-        for (index, (parent, _)) in order.into_iter().enumerate() {
-            parent.tries(Instant::now());
+        for (index, (parent, availability)) in order.into_iter().enumerate() {
+            // Before the turn to try it, which would be used up for nothing.
             let Some(place) = parent.place() else {
                 self.asked(parent, NoAnswer::Busy.as_str());
                 failure = NoAnswer::Busy;
                 continue;
             };
+            let tries = parent.tries(Instant::now());
+            if availability == Availability::Trial && !tries && index < last {
+                continue;
+            }
             match self.ask_parent(parent, place, request).await {
                 Ok(answer) if is_gateway_failure(answer.head.status) => {
                     self.failed(parent, Failure::NoAnswer, "gateway");

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use telemetry::{BuildInfo, metrics};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
 
 use super::*;
 use crate::upstream::parent::{ConnectSettings, ParentUrl};
@@ -18,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 enum Does {
     Answers(u16),
     HangsUp,
+    /// After all others have met it here, twice: when it was asked, and when it may go on.
+    HangsUpAfter(Arc<Barrier>),
 }
 
 struct Server {
@@ -61,6 +64,11 @@ async fn serve(mut stream: TcpStream, does: Does, asked: Arc<AtomicUsize>) {
                 stream.write_all(head.as_bytes()).await.unwrap();
             }
             Does::HangsUp => return,
+            Does::HangsUpAfter(met) => {
+                met.wait().await;
+                met.wait().await;
+                return;
+            }
         }
     }
 }
@@ -116,6 +124,42 @@ async fn ask(parents: &Parents, method: Method) -> Result<(StatusCode, u16), NoA
     while answer.read(PATIENCE).await.unwrap().is_some() {}
     answer.finish().await;
     Ok((status, port))
+}
+
+#[tokio::test]
+async fn one_that_has_no_place_for_a_request_is_not_tried_by_it() {
+    let full = Server::start(Does::Answers(200)).await;
+    let well = Server::start(Does::Answers(200)).await;
+    let parents = parents(&[&full, &well]);
+    on_trial(&parents.list[0]);
+    let place = parents.list[0].place().unwrap();
+
+    let answered = ask(&parents, Method::GET).await.unwrap();
+    assert_eq!(answered, (StatusCode::OK, well.port));
+    drop(place);
+    let answered = ask(&parents, Method::GET).await.unwrap();
+    assert_eq!(answered, (StatusCode::OK, full.port), "the next one tries");
+}
+
+#[tokio::test]
+async fn one_request_at_a_time_tries() {
+    let met = Arc::new(Barrier::new(2));
+    let first = Server::start(Does::HangsUpAfter(Arc::clone(&met))).await;
+    let tried = Server::start(Does::Answers(200)).await;
+    let last = Server::start(Does::Answers(200)).await;
+    let parents = Arc::new(parents(&[&first, &tried, &last]));
+    on_trial(&parents.list[1]);
+    parents.list[2].failed(Failure::Unreachable, Instant::now());
+
+    let asking = Arc::clone(&parents);
+    let asking = tokio::spawn(async move { ask(&asking, Method::GET).await });
+    met.wait().await;
+    // Another request comes first.
+    assert!(parents.list[1].tries(Instant::now()));
+    met.wait().await;
+    let answered = asking.await.unwrap().unwrap();
+    assert_eq!(answered, (StatusCode::OK, last.port));
+    assert_eq!(tried.asked(), 0);
 }
 
 #[tokio::test]
