@@ -1,4 +1,7 @@
-//! Puts an edge together from its settings, runs it, and drains it.
+//! Puts an edge together from its settings, and runs it.
+
+/// Ends the process once nobody is being served.
+mod drain;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,11 +14,9 @@ use filter_registry::config::RegistryAddress;
 use filter_registry::node::{self, FilterNode, NodeError, NodeOptions};
 use http::HeaderValue;
 use pingora_core::server::configuration::ServerConf;
-use pingora_core::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
-use prometheus::IntGauge;
+use pingora_core::server::{RunArgs, Server};
 use telemetry::{BuildInfo, Health, Registry};
 use tokio::runtime::{Handle, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::access_log::{AccessLog, AccessLogMetrics};
 use crate::admin::{self, Admin, Facts, NodeFilters, Relay, RelayError};
@@ -31,16 +32,13 @@ use crate::sites::Sites;
 use crate::streams::Streams;
 use crate::tls::{self, Tls, TlsError};
 use crate::upstream::Upstream;
+use crate::upstream::parent::ParentUrl;
+use drain::Drain;
 
-/// Between two looks at whether a draining edge is idle.
-const TICK: Duration = Duration::from_millis(50);
-/// A draining edge leaves when it has been idle for this long: an answer that is done for the
-/// pipeline may still be on its way through an HTTP/2 connection's buffer.
-const IDLE_FOR: Duration = Duration::from_millis(500);
+/// Between two looks at whether the edge can be connected to.
+const LISTENING_TICK: Duration = Duration::from_millis(50);
 /// Between two readings of the cache's figures.
 const FIGURES_EVERY: Duration = Duration::from_secs(1);
-/// For the access log to be written at the end.
-const LOG_FLUSH: Duration = Duration::from_secs(1);
 /// Names of the readiness conditions.
 const LISTENING: &str = "listening";
 const FILTERS: &str = "filters";
@@ -422,19 +420,18 @@ fn serve_admin(
 }
 
 fn announce(settings: &Settings, tls: &Tls) {
-    let parents: Vec<String> = settings
-        .upstream
-        .parents
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let list = |urls: &[ParentUrl]| {
+        let urls: Vec<String> = urls.iter().map(ToString::to_string).collect();
+        (!urls.is_empty()).then(|| urls.join(" "))
+    };
     tracing::info!(
         node = settings.node_name,
         https = %settings.listen.https,
         http = settings.listen.http.map(tracing::field::display),
         tiers = settings.listen.tiers.map(tracing::field::display),
         admin = %settings.listen.admin,
-        parents = parents.join(" "),
+        parents = list(&settings.upstream.parents),
+        backups = list(&settings.upstream.backups),
         playback = settings.playback.auth.as_str(),
         filters = settings.filters.is_some(),
         spki = tls.spki_sha256_base64(),
@@ -445,7 +442,7 @@ fn announce(settings: &Settings, tls: &Tls) {
 /// pingora binds its TCP ports in threads of its own and tells nobody: ready is when each takes a
 /// connection. The UDP port has been bound before.
 async fn tell_when_listening(listen: ListenSettings, health: Health) {
-    let mut ticks = tokio::time::interval(TICK);
+    let mut ticks = tokio::time::interval(LISTENING_TICK);
     for address in listen.tcp() {
         let mut reachable = address;
         if address.ip().is_unspecified() {
@@ -507,85 +504,5 @@ async fn read_figures(cache: Cache, sites: Option<Sites>, streams: Streams, metr
                 .set(gauge(sites.store().resources()));
             metrics.sites_flights.set(gauge(sites.flights() as u64));
         }
-    }
-}
-
-/// Waits for a signal; after SIGTERM ends the process as soon as nobody is being served.
-///
-/// pingora stops listening and says goodbye on every connection, but then sleeps the whole grace
-/// period however idle it is.
-struct Drain {
-    health: Health,
-    in_progress: IntGauge,
-    /// Counts until the client has acknowledged the last byte, which `in_progress` does not.
-    h3_in_progress: IntGauge,
-    grace: Duration,
-    runtime: Handle,
-    rooms: Option<Rooms>,
-    json_log: Option<AccessLog>,
-}
-
-#[async_trait::async_trait]
-impl ShutdownSignalWatch for Drain {
-    async fn recv(&self) -> ShutdownSignal {
-        let (mut terminate, mut interrupt) = match (
-            signal(SignalKind::terminate()),
-            signal(SignalKind::interrupt()),
-        ) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            (Err(error), _) | (_, Err(error)) => {
-                tracing::error!(%error, "signals cannot be watched");
-                return std::future::pending().await;
-            }
-        };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {
-                tracing::info!("interrupted: stopping at once");
-                return ShutdownSignal::FastShutdown;
-            }
-        }
-        self.health.start_draining();
-        tracing::info!(
-            in_progress = self.in_progress.get(),
-            grace_seconds = self.grace.as_secs(),
-            "draining"
-        );
-        let (in_progress, h3) = (self.in_progress.clone(), self.h3_in_progress.clone());
-        let deadline = Instant::now() + self.grace;
-        let rooms = self.rooms.clone();
-        let json_log = self.json_log.clone();
-        if let Some(rooms) = &rooms {
-            rooms.drain();
-        }
-        self.runtime.spawn(async move {
-            let mut ticks = tokio::time::interval(TICK);
-            let mut idle_since = None;
-            loop {
-                tokio::select! {
-                    _ = ticks.tick() => {}
-                    _ = terminate.recv() => break,
-                    _ = interrupt.recv() => break,
-                }
-                let now = Instant::now();
-                let connected = rooms.as_ref().map_or(0, Rooms::connections);
-                if in_progress.get() > 0 || h3.get() > 0 || connected > 0 {
-                    idle_since = None;
-                } else if now.duration_since(*idle_since.get_or_insert(now)) >= IDLE_FOR {
-                    break;
-                }
-                if now >= deadline {
-                    break;
-                }
-            }
-            if let Some(log) = json_log
-                && !log.flush(LOG_FLUSH).await
-            {
-                tracing::warn!("the access log is not written to its end");
-            }
-            tracing::info!(left = in_progress.get(), "drained");
-            std::process::exit(0);
-        });
-        ShutdownSignal::GracefulTerminate
     }
 }

@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::upstream::UpstreamSettings;
-use crate::upstream::parent::Parent;
+use crate::upstream::parents::{NoAnswer, Parents};
 use fetch::Passed;
 use flights::{Flights, Place, Waiter};
 use store::{Found, Key, Store, Stored};
@@ -72,8 +72,7 @@ pub struct SitesLimits {
 #[derive(Debug)]
 pub struct Site {
     settings: SiteSettings,
-    /// In order of preference.
-    parents: Vec<Arc<Parent>>,
+    parents: Parents,
     policy: Policy,
 }
 
@@ -163,7 +162,7 @@ impl Sites {
         let mut other = None;
         for settings in settings {
             let hosts = settings.hosts.clone();
-            let site = Arc::new(Site::new(settings, name));
+            let site = Arc::new(Site::new(settings, name, metrics.clone()));
             for host in hosts {
                 if host == "*" {
                     other = Some(Arc::clone(&site));
@@ -302,16 +301,12 @@ impl Sites {
     }
 
     /// Asks for one client alone. `None` inside: no parent answered.
-    pub async fn pass(
-        &self,
-        site: &Arc<Site>,
-        outgoing: Outgoing,
-    ) -> Result<Passed, fetch::NoAnswer> {
+    pub async fn pass(&self, site: &Arc<Site>, outgoing: Outgoing) -> Result<Passed, NoAnswer> {
         let (head, answered) = oneshot::channel();
         let inner = Arc::clone(&self.inner);
         let site = Arc::clone(site);
         self.inner.runtime.spawn(async move {
-            match fetch::ask(&inner, &site, &outgoing).await {
+            match fetch::ask(&site, &outgoing).await {
                 Ok(answer) => {
                     let (passed, body) = fetch::channel(&answer);
                     if head.send(Ok(passed)).is_ok() {
@@ -323,7 +318,7 @@ impl Sites {
                 }
             }
         });
-        answered.await.unwrap_or(Err(fetch::NoAnswer::Closed))
+        answered.await.unwrap_or(Err(NoAnswer::Closed))
     }
 
     /// Keeps the answer that a POST was given for its own URL (RFC 9110 9.3.3).
@@ -412,22 +407,9 @@ impl Inner {
 }
 
 impl Site {
-    fn new(settings: SiteSettings, name: &str) -> Self {
-        let upstream = &settings.upstream;
-        let parents = upstream
-            .parents
-            .iter()
-            .map(|url| {
-                Arc::new(Parent::new(
-                    url.clone(),
-                    false,
-                    upstream.connect.clone(),
-                    None,
-                ))
-            })
-            .collect();
+    fn new(settings: SiteSettings, name: &str, metrics: Metrics) -> Self {
         Self {
-            parents,
+            parents: Parents::new(&settings.upstream, None, metrics),
             policy: Policy {
                 targeted_fields: vec![
                     cache_policy::shared::CDN_CACHE_CONTROL,

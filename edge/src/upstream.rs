@@ -7,10 +7,12 @@
 pub mod choice;
 /// What this edge shows to its parents.
 pub mod client_certificate;
-/// One fetch: attempts, failover, reading an answer into a flight.
+/// One fetch: asking, and reading an answer into a flight.
 mod fetch;
 /// One parent and the connections to it.
 pub mod parent;
+/// Several parents: attempts, and failover.
+pub mod parents;
 /// Looks whether parents are alive that owe answers, or have fallen.
 mod probe;
 /// Why a parent ends connections without an answer.
@@ -25,10 +27,11 @@ use tokio::runtime::Handle;
 
 use crate::cache::Fill;
 use crate::metrics::Metrics;
-use choice::{Candidate, Choice};
+use choice::Choice;
 use client_certificate::ClientCertificate;
-use parent::{ConnectSettings, Parent, ParentUrl, Parents};
-use standing::{Availability, Failure};
+use parent::{ConnectSettings, ParentUrl};
+use parents::Parents;
+use standing::Availability;
 
 /// Parents and how to ask them.
 #[derive(Clone, Debug)]
@@ -82,24 +85,12 @@ impl Upstream {
         metrics: Metrics,
         runtime: Handle,
     ) -> Self {
-        let connect = &settings.connect;
-        let primaries = settings.parents.iter().map(|url| (url, false));
-        let backups = settings.backups.iter().map(|url| (url, true));
-        let parents: Parents = primaries
-            .chain(backups)
-            .map(|(url, backup)| {
-                Parent::new(url.clone(), backup, connect.clone(), certificate.cloned())
-            })
-            .collect();
         let inner = Arc::new(Inner {
-            parents,
+            parents: Parents::new(&settings, certificate, metrics.clone()),
             settings,
             metrics,
             runtime,
         });
-        for parent in inner.parents.iter() {
-            inner.metrics.parent_up(parent.authority(), true);
-        }
         probe::spawn(&inner);
         Self { inner }
     }
@@ -120,60 +111,5 @@ impl Upstream {
         self.inner
             .runtime
             .spawn(async move { inner.fill(fill, asking).await });
-    }
-}
-
-impl Inner {
-    /// The parents to ask for `target`, best first.
-    fn order(&self, target: &str, now: Instant) -> Vec<&Parent> {
-        let probes = self.probes();
-        let candidates: Vec<_> = self
-            .parents
-            .iter()
-            .map(|parent| Candidate {
-                authority: parent.authority(),
-                backup: parent.backup,
-                // Where parents are looked at, no viewer's request has to find out.
-                availability: match parent.availability(now) {
-                    Availability::Trial if probes => Availability::Down,
-                    availability => availability,
-                },
-            })
-            .collect();
-        let order = choice::order(self.settings.choice, target, &candidates);
-        order
-            .into_iter()
-            .filter_map(|place| self.parents.get(place))
-            .collect()
-    }
-
-    fn succeeded(&self, parent: &Parent) {
-        note_answer(parent, &self.metrics);
-    }
-
-    fn failed(&self, parent: &Parent, failure: Failure, reason: &'static str) {
-        note_failure(parent, failure, reason, &self.metrics);
-    }
-}
-
-/// Notes that a parent answered.
-pub(crate) fn note_answer(parent: &Parent, metrics: &Metrics) {
-    if parent.succeeded(Instant::now()) {
-        tracing::info!(parent = %parent.url, "the parent is back");
-        metrics.parent_up(parent.authority(), true);
-    }
-}
-
-/// Notes that a parent did not answer.
-pub(crate) fn note_failure(
-    parent: &Parent,
-    failure: Failure,
-    reason: &'static str,
-    metrics: &Metrics,
-) {
-    if parent.failed(failure, Instant::now()) {
-        tracing::warn!(parent = %parent.url, reason, "the parent has fallen");
-        metrics.parent_up(parent.authority(), false);
-        metrics.parent_falls(parent.authority(), reason);
     }
 }

@@ -19,10 +19,11 @@ use super::EdgeProxy;
 use super::log::{Context, Outcome};
 use super::room::read_body;
 use crate::problem::Problem;
-use crate::sites::fetch::{NoAnswer, Passed};
+use crate::sites::fetch::Passed;
 use crate::sites::flights::{Landed, Shared, Stands, Waiter};
 use crate::sites::store::{Key, Stored};
 use crate::sites::{Joined, Look, Miss, Outgoing, Site, Sites};
+use crate::upstream::parents::NoAnswer;
 pub(super) use request::of;
 
 /// A request for a site, as the stages here see it.

@@ -7,12 +7,13 @@ use cache_policy::shared::{Exchange, Refusal, Sharing, Terms, Vary, Verdict, fre
 use http::StatusCode;
 use tokio::sync::oneshot;
 
-use super::fetch::{self, Answer, NoAnswer, Passed, Sink};
+use super::fetch::{self, Passed, Sink};
 use super::flights::{Guard, Landed, Shared, Stands};
 use super::store::{Key, Stored, storable_fields};
 use super::{Inner, Outgoing, Site};
 use crate::cache::flight::{FillError, flight};
 use crate::cache::object::ObjectHead;
+use crate::upstream::parents::{Answer, NoAnswer};
 
 /// A fetch that is to be made.
 #[derive(Debug)]
@@ -36,9 +37,9 @@ pub(super) async fn run(inner: Arc<Inner>, lead: Lead) {
         validators.ask(&mut conditional.headers);
     }
     let mut asked = &conditional;
-    let mut answer = fetch::ask(&inner, &lead.site, asked).await;
+    let mut answer = fetch::ask(&lead.site, asked).await;
     if let Ok(not_modified) = &answer
-        && not_modified.status == StatusCode::NOT_MODIFIED
+        && not_modified.head.status == StatusCode::NOT_MODIFIED
         && validators.is_some()
     {
         if land_validated(&inner, &lead, not_modified) {
@@ -50,7 +51,7 @@ pub(super) async fn run(inner: Arc<Inner>, lead: Lead) {
         }
         // It was about something else (RFC 9111 4.3.4): ask for that.
         asked = &lead.outgoing;
-        answer = fetch::ask(&inner, &lead.site, asked).await;
+        answer = fetch::ask(&lead.site, asked).await;
     }
     match answer {
         Ok(answer) => land_answer(&inner, lead, answer).await,
@@ -63,12 +64,12 @@ fn land_validated(inner: &Inner, lead: &Lead, answer: &Answer) -> bool {
     let Some(stale) = &lead.stale else {
         return false;
     };
-    let Ok(mut merged) = freshen(&stale.headers, &answer.headers) else {
+    let Ok(mut merged) = freshen(&stale.headers, &answer.head.headers) else {
         return false;
     };
     // Its age is that of the 304.
     merged.remove(http::header::AGE);
-    for age in answer.headers.get_all(http::header::AGE) {
+    for age in answer.head.headers.get_all(http::header::AGE) {
         merged.append(http::header::AGE, age.clone());
     }
     let exchange = Exchange {
@@ -110,19 +111,19 @@ fn land_failure(inner: &Inner, lead: &Lead, no_answer: NoAnswer) {
 
 async fn land_answer(inner: &Inner, lead: Lead, answer: Answer) {
     let covers = |stored: &&Arc<Stored>| stored.covers_failure(Instant::now(), false);
-    if is_failure(answer.status)
+    if is_failure(answer.head.status)
         && let Some(stored) = lead.stale.as_ref().filter(covers)
     {
         lead.guard.leave();
         lead.guard
             .land(Landed::Stored(Arc::clone(stored), Stands::InsteadOfFailure));
-        return fetch::discard(answer).await;
+        return answer.end().await;
     }
     let exchange = Exchange {
         method: &lead.outgoing.method,
         request: &lead.outgoing.headers,
-        status: answer.status,
-        response: &answer.headers,
+        status: answer.head.status,
+        response: &answer.head.headers,
         now: SystemTime::now(),
         response_delay: answer.delay,
     };
@@ -131,7 +132,7 @@ async fn land_answer(inner: &Inner, lead: Lead, answer: Answer) {
         Verdict::Refuse(refusal, sharing) => (Err(refusal), sharing),
     };
     let most = inner.limits.object_bytes_max;
-    let is_large = answer.content_length.is_some_and(|length| length > most);
+    let is_large = answer.content_length().is_some_and(|length| length > most);
     if sharing == Sharing::Nobody || is_large {
         return land_pass(inner, lead, answer).await;
     }
@@ -158,8 +159,8 @@ async fn land_shared(
 ) {
     let received_at = Instant::now();
     let (mut writer, place) = flight(inner.limits.object_bytes_max);
-    let headers = answer.headers.clone();
-    let status = answer.status;
+    let headers = answer.head.headers.clone();
+    let status = answer.head.status;
     let age_at_receipt = match &terms {
         Ok(terms) => terms.age_at_receipt,
         Err(_) => Duration::ZERO,
@@ -167,7 +168,7 @@ async fn land_shared(
     writer.head(ObjectHead {
         status,
         headers: storable_fields(&headers),
-        content_length: answer.content_length,
+        content_length: answer.content_length(),
         age_at_receipt,
         received_at,
         fresh_for: Duration::ZERO,

@@ -164,6 +164,17 @@ pub struct Turn {
     peer: Box<HttpPeer>,
 }
 
+impl Turn {
+    /// Gives up what is read from `parent`. An HTTP/2 connection outlives a stream that ended
+    /// early; an HTTP/1.1 one goes with it.
+    pub async fn end(mut self, parent: &Parent) {
+        if matches!(self.session, HttpSession::H2(_)) {
+            self.session.shutdown().await;
+            parent.give_back(self).await;
+        }
+    }
+}
+
 impl std::fmt::Debug for Turn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Turn")
@@ -362,9 +373,6 @@ impl std::fmt::Debug for Parent {
             .finish_non_exhaustive()
     }
 }
-
-/// All parents, in order of preference.
-pub type Parents = Arc<[Parent]>;
 
 #[cfg(test)]
 mod tests {

@@ -22,28 +22,23 @@ const MISSED_MAX: u32 = 2;
 
 /// One task per parent, where there is another to go to.
 pub(super) fn spawn(inner: &Arc<Inner>) {
-    if !inner.probes() {
+    let Some(every) = inner.parents.probes() else {
         return;
-    }
-    for place in 0..inner.parents.len() {
-        let watched = Arc::downgrade(inner);
-        inner.runtime.spawn(watch(watched, place));
+    };
+    for parent in inner.parents.iter() {
+        let (watcher, parent) = (Arc::downgrade(inner), Arc::clone(parent));
+        inner.runtime.spawn(watch(watcher, parent, every));
     }
 }
 
-async fn watch(inner: Weak<Inner>, place: usize) {
-    let Some(every) = inner.upgrade().map(|inner| inner.settings.probe_interval) else {
-        return;
-    };
+async fn watch(inner: Weak<Inner>, parent: Arc<Parent>, every: Duration) {
+    let parent = &*parent;
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut missed = 0;
     loop {
         ticks.tick().await;
         let Some(inner) = inner.upgrade() else {
-            return;
-        };
-        let Some(parent) = inner.parents.get(place) else {
             return;
         };
         let now = Instant::now();
@@ -53,14 +48,16 @@ async fn watch(inner: Weak<Inner>, place: usize) {
         }
         if inner.probe(parent).await {
             missed = 0;
-            inner.succeeded(parent);
+            inner.parents.succeeded(parent);
             continue;
         }
         missed += 1;
         if missed < MISSED_MAX && parent.availability(now) == Availability::Up {
             continue;
         }
-        inner.failed(parent, Failure::Unreachable, "lifeless");
+        inner
+            .parents
+            .failed(parent, Failure::Unreachable, "lifeless");
         inner.lose(parent);
     }
 }
@@ -75,11 +72,6 @@ fn is_due(parent: &Parent, every: Duration, now: Instant) -> bool {
 }
 
 impl Inner {
-    /// Whether parents are looked at. A single one is asked whatever it gives.
-    pub(super) fn probes(&self) -> bool {
-        self.parents.len() > 1 && !self.settings.probe_interval.is_zero()
-    }
-
     /// Whether it answers within the time for connecting.
     async fn probe(&self, parent: &Parent) -> bool {
         let patience = self.settings.connect.connect_timeout;

@@ -1,0 +1,100 @@
+//! Draining: the end of a process that serves nobody any more.
+
+use std::time::{Duration, Instant};
+
+use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
+use prometheus::IntGauge;
+use telemetry::Health;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::access_log::AccessLog;
+use crate::rooms::Rooms;
+
+/// Between two looks at whether a draining edge is idle.
+const TICK: Duration = Duration::from_millis(50);
+/// A draining edge leaves when it has been idle for this long: an answer that is done for the
+/// pipeline may still be on its way through an HTTP/2 connection's buffer.
+const IDLE_FOR: Duration = Duration::from_millis(500);
+/// For the access log to be written at the end.
+const LOG_FLUSH: Duration = Duration::from_secs(1);
+
+/// Waits for a signal; after SIGTERM ends the process as soon as nobody is being served.
+///
+/// pingora stops listening and says goodbye on every connection, but then sleeps the whole grace
+/// period however idle it is.
+pub(super) struct Drain {
+    pub(super) health: Health,
+    pub(super) in_progress: IntGauge,
+    /// Counts until the client has acknowledged the last byte, which `in_progress` does not.
+    pub(super) h3_in_progress: IntGauge,
+    pub(super) grace: Duration,
+    pub(super) runtime: Handle,
+    pub(super) rooms: Option<Rooms>,
+    pub(super) json_log: Option<AccessLog>,
+}
+
+#[async_trait::async_trait]
+impl ShutdownSignalWatch for Drain {
+    async fn recv(&self) -> ShutdownSignal {
+        let (mut terminate, mut interrupt) = match (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "signals cannot be watched");
+                return std::future::pending().await;
+            }
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {
+                tracing::info!("interrupted: stopping at once");
+                return ShutdownSignal::FastShutdown;
+            }
+        }
+        self.health.start_draining();
+        tracing::info!(
+            in_progress = self.in_progress.get(),
+            grace_seconds = self.grace.as_secs(),
+            "draining"
+        );
+        let (in_progress, h3) = (self.in_progress.clone(), self.h3_in_progress.clone());
+        let deadline = Instant::now() + self.grace;
+        let rooms = self.rooms.clone();
+        let json_log = self.json_log.clone();
+        if let Some(rooms) = &rooms {
+            rooms.drain();
+        }
+        self.runtime.spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            let mut idle_since = None;
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                }
+                let now = Instant::now();
+                let connected = rooms.as_ref().map_or(0, Rooms::connections);
+                if in_progress.get() > 0 || h3.get() > 0 || connected > 0 {
+                    idle_since = None;
+                } else if now.duration_since(*idle_since.get_or_insert(now)) >= IDLE_FOR {
+                    break;
+                }
+                if now >= deadline {
+                    break;
+                }
+            }
+            if let Some(log) = json_log
+                && !log.flush(LOG_FLUSH).await
+            {
+                tracing::warn!("the access log is not written to its end");
+            }
+            tracing::info!(left = in_progress.get(), "drained");
+            std::process::exit(0);
+        });
+        ShutdownSignal::GracefulTerminate
+    }
+}
