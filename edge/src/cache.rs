@@ -140,6 +140,14 @@ impl Cache {
         }
     }
 
+    /// Keeps an object that nobody asked a parent for. It is not given to a flight of the key.
+    pub fn keep(&self, key: CacheKey, object: Arc<Object>) {
+        let object_bytes = object.body.len() as u64;
+        if object_bytes <= self.inner.limits.object_bytes_max {
+            self.inner.memory.insert(key, object);
+        }
+    }
+
     /// Forgets every object whose key `matches`, and says how many were kept. Objects in flight go
     /// to those who wait for them, and are not kept.
     ///

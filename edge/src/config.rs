@@ -1,6 +1,7 @@
 //! The edge's configuration: the file as typed ([`Config`]) and what the rest of the edge sees
 //! ([`Settings`]): durations, addresses and keys that were checked before any port opens.
 
+mod relay;
 mod resolve;
 mod sections;
 mod seeing;
@@ -9,6 +10,7 @@ mod tls;
 
 use std::path::Path;
 
+pub use relay::RelayConfig;
 pub use resolve::{ListenSettings, PlaybackKeys, PlaybackSettings, RoomsSettings, Settings};
 pub use sections::{
     AccessLog, AdminConfig, CacheConfig, CertificateConfig, Config, DrainConfig, LimitsConfig,

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod pages;
 pub mod pipeline;
 pub mod problem;
+pub mod relay;
 pub mod rooms;
 pub mod server;
 pub mod sites;

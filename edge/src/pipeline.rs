@@ -10,7 +10,7 @@
 //! | `route` | what is asked for, by method and URL alone |
 //! | `filter` | takes the table of filters; runs the `http.request` chain, which may change the URL or answer |
 //! | `admit` | whether this viewer may have it: a tier's token, a cached grant, or the `auth` chain |
-//! | `cache::lookup` | hit, join a flight, or lead one (`upstream` fills it) |
+//! | `cache::lookup` | hit, join a flight, or lead one (`relay` fills it with what parents told, or `upstream` asks) |
 //! | `respond`, `reply` | writes the answer, whole or as it arrives; every head passes the `http.response` chain |
 //! | `log` | counts it |
 
@@ -24,6 +24,8 @@ mod filter;
 mod gifts;
 /// Counting and access logs.
 mod log;
+/// Handing streams on.
+mod relay;
 /// Answers that filters decide.
 mod reply;
 /// Writing answers.
@@ -53,10 +55,11 @@ use crate::config::{AccessLog, PlaybackSettings};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::problem::Problem;
+use crate::relay::LiveRelay;
 use crate::rooms::Rooms;
 use crate::sites::Sites;
 use crate::streams::Streams;
-use crate::upstream::{Asking, Upstream};
+use crate::upstream::{Asking, authorization};
 use admit::Admission;
 pub use filter::Filters;
 use filter::{AfterRequest, Begun};
@@ -72,8 +75,8 @@ pub struct EdgeProxy {
     pub alt_svc: Option<http::HeaderValue>,
     /// Memory and flights.
     pub cache: Cache,
-    /// Parents.
-    pub upstream: Upstream,
+    /// Parents, and what they tell of streams unasked.
+    pub relay: LiveRelay,
     /// The edge's own pages.
     pub pages: Arc<Pages>,
     /// Who may watch.
@@ -195,24 +198,7 @@ impl EdgeProxy {
         match route {
             Route::Object { kind, key, .. } => {
                 context.kind = kind;
-                if let (Some(rooms), Some(stream)) = (&self.rooms, &context.stream)
-                    && rooms.is_off(stream)
-                {
-                    context.refused = Some("stopped");
-                    let problem = Problem::new(StatusCode::NOT_FOUND, "this stream was stopped");
-                    return self.respond_problem(session, context, problem).await;
-                }
-                match self.admit(session.req_header(), context).await {
-                    Admission::Admitted { set_cookie } => context.set_cookie = set_cookie,
-                    Admission::Refused(refusal) => {
-                        return self.respond_refusal(session, context, &refusal).await;
-                    }
-                    Admission::Redirect(to) => {
-                        return self.respond_redirect(session, context, &to).await;
-                    }
-                }
-                let lookup = self.look_up(&key, context);
-                self.serve(session, context, lookup).await
+                self.answer_object(session, context, &key).await
             }
             Route::Page => {
                 context.kind = Kind::Page;
@@ -224,12 +210,43 @@ impl EdgeProxy {
                 self.respond_control(session, context).await
             }
             Route::ControlPreflight => self.respond_control_preflight(session, context).await,
+            Route::Relay { .. } => {
+                context.kind = Kind::Relay;
+                self.respond_relay(session, context).await
+            }
             Route::Room { room, door } => {
                 context.kind = Kind::Room;
                 self.respond_room(session, context, &room, door).await
             }
             Route::Refused(problem) => self.respond_problem(session, context, problem).await,
         }
+    }
+
+    /// An object of a stream, for whoever may have it.
+    async fn answer_object(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        key: &CacheKey,
+    ) -> Result<()> {
+        if let (Some(rooms), Some(stream)) = (&self.rooms, &context.stream)
+            && rooms.is_off(stream)
+        {
+            context.refused = Some("stopped");
+            let problem = Problem::new(StatusCode::NOT_FOUND, "this stream was stopped");
+            return self.respond_problem(session, context, problem).await;
+        }
+        match self.admit(session.req_header(), context).await {
+            Admission::Admitted { set_cookie } => context.set_cookie = set_cookie,
+            Admission::Refused(refusal) => {
+                return self.respond_refusal(session, context, &refusal).await;
+            }
+            Admission::Redirect(to) => {
+                return self.respond_redirect(session, context, &to).await;
+            }
+        }
+        let lookup = self.look_up(key, context);
+        self.serve(session, context, lookup).await
     }
 
     fn look_up(&self, key: &CacheKey, context: &Context) -> Lookup {
@@ -254,15 +271,17 @@ impl EdgeProxy {
                 stale,
             } => {
                 let stream = context.stream.as_deref();
-                let authorization = self.playback.keys.as_ref().and_then(|keys| {
-                    admit::parent_authorization(&keys.tiers, stream, clock::unix_seconds())
-                });
+                let authorization = self
+                    .playback
+                    .keys
+                    .as_ref()
+                    .and_then(|keys| authorization(&keys.tiers, stream, clock::unix_seconds()));
                 let request_id = self.passed_on_id(session.req_header(), context);
                 let asking = Asking {
                     authorization,
                     request_id,
                 };
-                self.upstream.spawn_fill(writer, asking);
+                self.relay.lead(writer, asking);
                 self.respond_flight(session, context, reader, Some(stale))
                     .await
             }

@@ -27,6 +27,7 @@ use crate::frontend::{self, h3, tcp};
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::pipeline::{EdgeProxy, Filters};
+use crate::relay::{self, LiveRelay};
 use crate::rooms::{self, Rooms};
 use crate::sites::Sites;
 use crate::streams::Streams;
@@ -182,6 +183,7 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         in_progress: metrics.in_progress,
         h3_in_progress: frontend_metrics.h3_in_progress.clone(),
         grace: settings.drain_grace,
+        live_relay: parts.live_relay,
         runtime: runtime.handle().clone(),
         rooms: parts.rooms,
         json_log: parts.json_log,
@@ -212,6 +214,7 @@ struct Parts {
     cache: Cache,
     metrics: Metrics,
     upstream: Upstream,
+    live_relay: LiveRelay,
     pages: Arc<Pages>,
     node: Option<Arc<FilterNode>>,
     rooms: Option<Rooms>,
@@ -244,15 +247,27 @@ impl Parts {
             }
             None => None,
         };
+        let cache = Cache::new(settings.cache);
+        let upstream = Upstream::new(upstream, shown.as_ref(), metrics.clone(), handle.clone());
+        let tiers = settings.playback.keys.as_ref().map(|keys| &keys.tiers);
+        let live_relay = LiveRelay::new(
+            settings.relay,
+            cache.clone(),
+            upstream.clone(),
+            tiers.cloned(),
+            relay::Metrics::new(registry)?,
+            handle.clone(),
+        );
         Ok(Self {
             streams: Streams::new(registry, settings.streams)?,
             json_log,
             rooms,
             rooms_runtime,
             tls: tls.clone(),
-            cache: Cache::new(settings.cache),
             sites: start_sites(settings, &metrics, &handle),
-            upstream: Upstream::new(upstream, shown.as_ref(), metrics.clone(), handle),
+            cache,
+            upstream,
+            live_relay,
             pages: Arc::new(Pages::embedded()),
             node,
             metrics,
@@ -265,7 +280,7 @@ impl Parts {
             name: CacheName::new(&settings.node_name)?,
             alt_svc: HeaderValue::from_str(&alt_svc).ok(),
             cache: self.cache.clone(),
-            upstream: self.upstream.clone(),
+            relay: self.live_relay.clone(),
             pages: Arc::clone(&self.pages),
             playback: settings.playback.clone(),
             tiers_show_certificates: settings.listen.tiers.is_some(),

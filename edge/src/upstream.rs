@@ -3,6 +3,8 @@
 //! A fill runs in a task of its own on the upstream runtime, never in a viewer's: no viewer's
 //! slowness or leaving touches it (ARCHITECTURE.md, "The edge").
 
+/// What this edge says of itself to its parents.
+mod authorization;
 /// Which parents to ask, and in which order.
 pub mod choice;
 /// What this edge shows to its parents.
@@ -23,14 +25,19 @@ pub mod standing;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http::{Method, StatusCode};
 use tokio::runtime::Handle;
 
 use crate::cache::Fill;
 use crate::metrics::Metrics;
+pub use authorization::authorization;
+pub use fetch::head_of;
+
 use choice::Choice;
 use client_certificate::ClientCertificate;
-use parent::{ConnectSettings, ParentUrl};
-use parents::Parents;
+use parent::{ConnectSettings, Parent, ParentUrl};
+use parents::{Answer, NoAnswer, Parents, Request};
 use standing::Availability;
 
 /// Parents and how to ask them.
@@ -111,5 +118,30 @@ impl Upstream {
         self.inner
             .runtime
             .spawn(async move { inner.fill(fill, asking).await });
+    }
+
+    /// Fills; the status that a parent gave. To be run to its end.
+    pub async fn fill(&self, fill: Fill, asking: Asking) -> Option<StatusCode> {
+        self.inner.fill(fill, asking).await
+    }
+
+    /// Asks for something that is not kept. To be run to its end.
+    ///
+    /// # Errors
+    /// No parent answered.
+    pub async fn ask(&self, target: &str, asking: &Asking) -> Result<Answer, NoAnswer> {
+        let request = Request {
+            method: &Method::GET,
+            target,
+            authority: None,
+            headers: &asking.fields(),
+            body: Bytes::new(),
+        };
+        self.inner.parents.ask(&request).await
+    }
+
+    /// Notes that a parent has just said something, unasked.
+    pub fn heard(&self, parent: &Parent) {
+        self.inner.parents.succeeded(parent);
     }
 }

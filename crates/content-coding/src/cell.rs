@@ -97,7 +97,9 @@ mod tests {
     #[test]
     fn a_coded_text_is_read_back_within_bounds() {
         let text = text();
-        let zstd = Codings::default().coded(&text, Coding::Zstd, || {}).unwrap();
+        let zstd = Codings::default()
+            .coded(&text, Coding::Zstd, || {})
+            .unwrap();
         assert_eq!(decode_zstd(&zstd, text.len()).unwrap(), text);
         assert_eq!(decode_zstd(&zstd, text.len() - 1), None);
         assert_eq!(decode_zstd(&text, usize::MAX), None);

@@ -20,7 +20,9 @@ pub const RECENT_SEGMENTS: usize = 3;
 pub enum Answer {
     /// Send this playlist.
     Playlist {
-        /// The text.
+        /// Where it came.
+        frame: Arc<PlaylistFrame>,
+        /// The text: that of the whole playlist, or of the update.
         text: Bytes,
         /// Its `max-age`, in seconds.
         seconds: u32,
@@ -165,6 +167,7 @@ impl Latest {
     fn playlist(&self, query: &str, age: Duration) -> Answer {
         let position = &self.frame.position;
         let whole = |seconds| Answer::Playlist {
+            frame: Arc::clone(&self.frame),
             text: self.full.clone(),
             seconds,
         };
@@ -187,6 +190,7 @@ impl Latest {
             },
             Decision::Ready => match &self.delta {
                 Some(delta) if directives.skip().is_some() => Answer::Playlist {
+                    frame: Arc::clone(&self.frame),
                     text: delta.clone(),
                     seconds,
                 },

@@ -18,6 +18,7 @@ use super::sections::{
 use super::tls::{PemPair, TlsSettings};
 use crate::access_log::AccessLogSettings;
 use crate::cache::CacheLimits;
+use crate::relay::RelaySettings;
 use crate::sites::{SiteSettings, SitesLimits};
 use crate::streams::StreamLimits;
 use crate::upstream::UpstreamSettings;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub parents_certificate: Option<PemPair>,
     /// Parents and how to ask them.
     pub upstream: UpstreamSettings,
+    /// Streams that parents hand on.
+    pub relay: RelaySettings,
     /// Bounds of the cache.
     pub cache: CacheLimits,
     /// Foreign origins.
@@ -203,6 +206,7 @@ impl Config {
                 object_bytes_max: cache.object_bytes_max,
                 flights_max: cache.flights_max,
             },
+            relay: self.relay.resolve()?,
             sites: super::sites::resolve(self.sites, &upstream)?,
             sites_limits: SitesLimits {
                 memory_bytes: cache.sites_memory_bytes,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use settings::Secret;
 use telemetry::log::LogFormat;
 
+use super::relay::RelayConfig;
 use super::seeing::{AccessLogConfig, MetricsConfig};
 use super::sites::SiteConfig;
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// `[parents]`
     pub parents: ParentsConfig,
+    /// `[relay]`
+    pub relay: RelayConfig,
     /// `[cache]`
     pub cache: CacheConfig,
     /// `[[sites]]`

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use pingora_http::RequestHeader;
-use playback_token::{COOKIE_NAME, Keyring, Presented, Scope, presented};
+use playback_token::{COOKIE_NAME, Keyring, Presented, presented};
 use wasm_filters::contract::auth::CredentialSource;
 use wasm_filters::contract::types;
 use wasm_filters::grants::{GrantKey, Granted};
@@ -22,8 +22,6 @@ use super::route::Route;
 use crate::clock;
 use crate::config::PlaybackAuth;
 
-/// How long a token lives that this edge signs for its own request to a parent, in seconds.
-const PARENT_TOKEN_SECONDS: u64 = 60;
 /// Credentials of a request that are looked at; those behind them are left out.
 const CREDENTIALS_MAX: usize = 8;
 /// The longest cookie value that is set, in bytes. Browsers keep 4096 bytes of a cookie altogether.
@@ -139,10 +137,12 @@ impl<'a> Credentials<'a> {
 impl EdgeProxy {
     /// Whether another tier asks, by the bearer token that tiers make for each other.
     pub(super) fn is_tier(&self, headers: &HeaderMap, route: &Route) -> bool {
-        let Route::Object { stream, .. } = route else {
-            return false;
+        let stream = match route {
+            Route::Object { stream, .. } => stream.as_deref(),
+            Route::Relay { stream } => Some(stream.as_str()),
+            _ => return false,
         };
-        self.is_tier_for(headers, stream.as_deref())
+        self.is_tier_for(headers, stream)
     }
 
     /// The same, for an object of `stream`.
@@ -289,18 +289,6 @@ fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .get_all(name)
         .iter()
         .filter_map(|value| value.to_str().ok())
-}
-
-/// The `Authorization` value for this edge's own request to a parent. `None` for a stream whose
-/// name no token can hold; the route lets none of that kind through.
-pub(super) fn parent_authorization(
-    tiers: &Keyring,
-    stream: Option<&str>,
-    now_unix: u64,
-) -> Option<String> {
-    let scope = stream.map_or(Scope::All, |stream| Scope::Stream(stream.to_owned()));
-    let token = tiers.sign(&scope, now_unix + PARENT_TOKEN_SECONDS).ok()?;
-    Some(format!("Bearer {token}"))
 }
 
 /// RFC 6265 section 4.1.1: whatever a viewer put into a URL, it ends neither the value nor the field.

@@ -416,21 +416,29 @@ impl EdgeProxy {
             return Ok(now);
         }
         let _counted = Waiting::new(&self.metrics.waiters);
-        tokio::select! {
-            biased;
-            value = ready => Ok(value),
-            gone = session.as_downstream_mut().read_body_or_idle(true) => Err(match gone {
-                Err(error) => error.into_down(),
-                Ok(_) => {
-                    let mut error = Error::explain(
-                        ErrorType::ConnectionClosed,
-                        "the viewer sent a body with a request that has none",
-                    );
-                    error.esource = ErrorSource::Downstream;
-                    error
-                }
-            }),
-        }
+        unless_gone(session, ready).await
+    }
+}
+
+/// Waits, unless the client leaves first.
+pub(super) async fn unless_gone<T>(
+    session: &mut Session,
+    ready: impl Future<Output = T>,
+) -> Result<T> {
+    tokio::select! {
+        biased;
+        value = ready => Ok(value),
+        gone = session.as_downstream_mut().read_body_or_idle(true) => Err(match gone {
+            Err(error) => error.into_down(),
+            Ok(_) => {
+                let mut error = Error::explain(
+                    ErrorType::ConnectionClosed,
+                    "the viewer sent a body with a request that has none",
+                );
+                error.esource = ErrorSource::Downstream;
+                error
+            }
+        }),
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Kind {
     Playlist,
     /// Anything refused.
     Refused,
+    /// A stream handed on to an edge below.
+    Relay,
     /// A room: a socket, an event stream, what is said there, or a guest's identity.
     Room,
     /// A segment.
@@ -51,6 +53,7 @@ impl Kind {
             Self::Part => "part",
             Self::Playlist => "playlist",
             Self::Refused => "refused",
+            Self::Relay => "relay",
             Self::Room => "room",
             Self::Segment => "segment",
             Self::Site => "site",
@@ -68,7 +71,7 @@ impl Kind {
             Self::Init | Self::Page => "u=2",
             Self::Part | Self::Segment => "u=3",
             Self::Image => "u=6",
-            Self::Control | Self::Room | Self::Site | Self::Streams => "u=3",
+            Self::Control | Self::Relay | Self::Room | Self::Site | Self::Streams => "u=3",
         }
     }
 }
@@ -133,6 +136,11 @@ pub enum Route {
     Page,
     /// A CORS preflight.
     Preflight,
+    /// A stream to be handed on to an edge below.
+    Relay {
+        /// Which.
+        stream: String,
+    },
     /// A door of a room.
     Room {
         /// The room; empty for [`Door::Guests`].
@@ -182,6 +190,14 @@ impl Route {
         if path == "/api/streams" {
             return object(Kind::Streams, None, path, None);
         }
+        if let Some(stream) = path.strip_prefix(live_relay::PATH_PREFIX) {
+            return match RenditionName::new(stream) {
+                Ok(_) if *method == Method::GET => Self::Relay {
+                    stream: stream.to_owned(),
+                },
+                _ => unknown(),
+            };
+        }
         match path.strip_prefix("/live/") {
             Some(rest) => live(path, rest, query.unwrap_or_default()),
             None => Self::Page,
@@ -192,6 +208,7 @@ impl Route {
     pub fn take_stream(&mut self) -> Option<String> {
         match self {
             Self::Object { stream, .. } => stream.take(),
+            Self::Relay { stream } => Some(std::mem::take(stream)),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::access_log::AccessLog;
+use crate::relay::LiveRelay;
 use crate::rooms::Rooms;
 
 /// Between two looks at whether a draining edge is idle.
@@ -29,6 +30,7 @@ pub(super) struct Drain {
     /// Counts until the client has acknowledged the last byte, which `in_progress` does not.
     pub(super) h3_in_progress: IntGauge,
     pub(super) grace: Duration,
+    pub(super) live_relay: LiveRelay,
     pub(super) runtime: Handle,
     pub(super) rooms: Option<Rooms>,
     pub(super) json_log: Option<AccessLog>,
@@ -64,6 +66,7 @@ impl ShutdownSignalWatch for Drain {
         let deadline = Instant::now() + self.grace;
         let rooms = self.rooms.clone();
         let json_log = self.json_log.clone();
+        self.live_relay.drain();
         if let Some(rooms) = &rooms {
             rooms.drain();
         }

@@ -57,20 +57,26 @@ pub fn order(choice: Choice, target: &str, candidates: &[Candidate<'_>]) -> Vec<
     ranked.into_iter().map(|(place, _)| place).collect()
 }
 
-/// What the objects of one stream have in common: the first two segments of their paths. All of them
-/// go through the same parent, which so has the stream's playlists beside its parts.
-fn of_stream(target: &str) -> &str {
+/// What the objects of one stream have in common, and what hands it on: the first two segments of their
+/// paths, in two pieces. All of them go through the same parent, which so has the stream's playlists
+/// beside its parts.
+fn of_stream(target: &str) -> [&str; 2] {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
+    if let Some(stream) = path.strip_prefix(live_relay::PATH_PREFIX) {
+        return ["/live/", stream];
+    }
     let ends = path.match_indices('/').nth(2).map(|(at, _)| at);
-    ends.and_then(|end| path.get(..end)).unwrap_or(path)
+    ["", ends.and_then(|end| path.get(..end)).unwrap_or(path)]
 }
 
 /// Highest random weight (Thaler and Ravishankar 1998). The keys are zero so that all edges agree.
-fn score(authority: &str, stream: &str) -> u64 {
+fn score(authority: &str, stream: [&str; 2]) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(authority.as_bytes());
     hasher.write_u8(0xff);
-    hasher.write(stream.as_bytes());
+    for piece in stream {
+        hasher.write(piece.as_bytes());
+    }
     hasher.finish()
 }
 

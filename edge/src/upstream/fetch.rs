@@ -26,7 +26,7 @@ const OF_ONE_HOP: [HeaderName; 4] = [
 
 impl Asking {
     /// The fields of the request.
-    fn fields(&self) -> HeaderMap {
+    pub(super) fn fields(&self) -> HeaderMap {
         let mut fields = HeaderMap::new();
         // One request serves all: what is to be compressed is compressed here, from this.
         let identity = HeaderValue::from_static("identity");
@@ -45,7 +45,8 @@ impl Asking {
 }
 
 impl Inner {
-    pub(super) async fn fill(&self, mut fill: Fill, asking: Asking) {
+    /// The status that a parent gave, if one did.
+    pub(super) async fn fill(&self, mut fill: Fill, asking: Asking) -> Option<StatusCode> {
         let request = Request {
             method: &Method::GET,
             target: &fill.key().to_string(),
@@ -58,10 +59,12 @@ impl Inner {
             Err(failure) => {
                 tracing::warn!(key = %fill.key(), reason = failure.as_str(), "no parent answered");
                 self.answer_with_problem(fill, failure.problem());
-                return;
+                return None;
             }
         };
-        fill.writer().head(head(&answer));
+        let status = answer.head.status;
+        let head = head_of(status, &answer.head.headers, answer.content_length());
+        fill.writer().head(head);
         match self.read_body(&mut answer, &mut fill).await {
             Ok(()) => {
                 if fill.complete() {
@@ -83,6 +86,7 @@ impl Inner {
                 answer.end().await;
             }
         }
+        Some(status)
     }
 
     async fn read_body(&self, answer: &mut Answer, fill: &mut Fill) -> Result<(), FillError> {
@@ -131,31 +135,30 @@ impl Inner {
 ///
 /// An answer that may not be stored is still shared by those who wait for it: everybody was
 /// admitted by this edge, and the parent was told nothing of any of them.
-fn head(answer: &Answer) -> ObjectHead {
-    let response = &answer.head;
+pub fn head_of(status: StatusCode, fields: &HeaderMap, content_length: Option<u64>) -> ObjectHead {
     let received = Received {
         now: SystemTime::now(),
         // The time a parent held the request is no age: the answer was made at its end.
         response_delay: Duration::ZERO,
     };
-    let terms = decide_store(response.status, &response.headers, received);
+    let terms = decide_store(status, fields, received);
     let (fresh_for, age_at_receipt) = match terms {
         StoreDecision::Storable(terms) => (terms.fresh_for, terms.age_at_store),
         // A parent that is itself in trouble says no-store; its followers must not herd either.
-        StoreDecision::NotStorable(_) if response.status.is_server_error() => {
+        StoreDecision::NotStorable(_) if status.is_server_error() => {
             (ERROR_LIFETIME_MIN, Duration::ZERO)
         }
-        StoreDecision::NotStorable(_) => (Duration::ZERO, age_value(&response.headers)),
+        StoreDecision::NotStorable(_) => (Duration::ZERO, age_value(fields)),
     };
-    let mut headers = response.headers.clone();
+    let mut headers = fields.clone();
     strip_for_storage(&mut headers);
     for name in OF_ONE_HOP {
         headers.remove(name);
     }
     ObjectHead {
-        status: response.status,
+        status,
         headers,
-        content_length: answer.content_length(),
+        content_length,
         age_at_receipt,
         received_at: Instant::now(),
         fresh_for,

@@ -162,7 +162,8 @@ impl Rendition {
     /// Frames for what is new.
     fn frames(&self, site: &Site, news: News) -> Vec<Frame> {
         let coded = |text: &PlaylistText| {
-            let (bytes, coding) = text.coded(Coding::Zstd, || site.metrics.compressed(Coding::Zstd));
+            let (bytes, coding) =
+                text.coded(Coding::Zstd, || site.metrics.compressed(Coding::Zstd));
             let zstd = coding == Coding::Zstd;
             CodedText { zstd, bytes }
         };
@@ -227,7 +228,10 @@ impl Relay {
             for rendition in &mut self.renditions {
                 let news = self.live.news(rendition.index, &mut rendition.told);
                 let news = news.filter(|_| end != Some(End::Gone));
-                frames.extend(news.into_iter().flat_map(|news| rendition.frames(&self.site, news)));
+                frames.extend(
+                    news.into_iter()
+                        .flat_map(|news| rendition.frames(&self.site, news)),
+                );
             }
             frames.extend(end.map(Frame::End));
             for frame in &frames {

@@ -79,7 +79,10 @@ mod tests {
     use crate::window::example::{self, push_second};
 
     fn names(news: &News) -> Vec<String> {
-        let names = news.parts.iter().map(|(msn, part, _)| format!("{msn}.{part}"));
+        let names = news
+            .parts
+            .iter()
+            .map(|(msn, part, _)| format!("{msn}.{part}"));
         names.collect()
     }
 

@@ -57,7 +57,11 @@ fn followed() -> Followed {
 }
 
 fn text(text: &'static str, seconds: u32) -> Answer {
+    let ended = text == "end";
+    let mut frame = PlaylistFrame::clone(&*if ended { listing(7, 0) } else { listing(6, 1) });
+    frame.position.ended = ended;
     Answer::Playlist {
+        frame: Arc::new(frame),
         text: Bytes::from_static(text.as_bytes()),
         seconds,
     }

@@ -1,8 +1,9 @@
 use http::HeaderValue;
-use playback_token::Key;
+use playback_token::{Key, Scope};
 use wasm_filters::contract::types;
 
 use super::*;
+use crate::upstream::authorization;
 
 const NOW: u64 = 1_800_000_000;
 
@@ -56,17 +57,17 @@ fn credentials_beyond_the_bound_are_left_out() {
 #[test]
 fn a_tier_is_known_by_its_own_bearer_token_alone() {
     let tiers = viewers().for_tiers();
-    let authorization = parent_authorization(&tiers, Some("demo"), NOW).unwrap();
+    let for_demo = authorization(&tiers, Some("demo"), NOW).unwrap();
     let by = |fields: &[(HeaderName, &str)], stream| is_tier(&tiers, &headers(fields), stream, NOW);
-    let bearer = [(header::AUTHORIZATION, authorization.as_str())];
+    let bearer = [(header::AUTHORIZATION, for_demo.as_str())];
     assert!(by(&bearer, Some("demo")));
     assert!(!by(&bearer, Some("other")));
     assert!(!by(&bearer, None));
-    let token = authorization.strip_prefix("Bearer ").unwrap();
+    let token = for_demo.strip_prefix("Bearer ").unwrap();
     let cookie = format!("weir_token={token}");
     assert!(!by(&[(header::COOKIE, &cookie)], Some("demo")));
 
-    let all = parent_authorization(&tiers, None, NOW).unwrap();
+    let all = authorization(&tiers, None, NOW).unwrap();
     assert!(by(&[(header::AUTHORIZATION, &all)], None));
 
     let scope = Scope::Stream("demo".to_owned());
