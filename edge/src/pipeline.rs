@@ -24,6 +24,8 @@ mod filter;
 mod gifts;
 /// Counting and access logs.
 mod log;
+/// Parts of bodies.
+mod range;
 /// Answers that filters decide.
 mod reply;
 /// Writing answers.
