@@ -3,6 +3,7 @@
 #
 #   fuzz/run.sh [SECONDS_PER_TARGET [TARGET...]]
 #
+# As many targets run at once as there are processors; what each says stands together, in order.
 # Exits 1 when a target finds something, and says where the reproducer is.
 set -eu
 
@@ -38,8 +39,9 @@ if [ $# -eq 0 ]; then
     set -- $(for file in fuzz_targets/*.rs; do basename "$file" .rs; done)
 fi
 
-failed=
-for target in "$@"; do
+# Runs one target, reports, and fails if it found something.
+run() {
+    target=$1
     corpus=$CARGO_TARGET_DIR/corpus/$target
     artifacts=$PWD/artifacts/$target
     log=$CARGO_TARGET_DIR/$target.log
@@ -51,16 +53,41 @@ for target in "$@"; do
         -artifact_prefix="$artifacts/" -print_final_stats=1 -verbosity=1 \
         "$corpus" "seeds/$target" >"$log" 2>&1 || status=$?
     if [ "$status" -ne 0 ]; then
-        failed="$failed $target"
         grep -v '^#' "$log" | tail -n 40
         reproducer=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
         echo "fuzz: $target FAILED (status $status); reproducer: ${reproducer:-none, see $log}"
         echo "fuzz: again: $CARGO_TARGET_DIR/$host/release/$target $reproducer"
-    else
-        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-        echo "fuzz: $target ok, ${runs:-?} runs in $seconds s"
+        return 1
+    fi
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    echo "fuzz: $target ok, ${runs:-?} runs in $seconds s"
+}
+
+# Waits for the targets that run, "pid:target" each, and says what they said.
+failed=
+collect() {
+    for job in "$@"; do
+        target=${job#*:}
+        wait "${job%%:*}" || failed="$failed $target"
+        cat "$CARGO_TARGET_DIR/$target.report"
+    done
+}
+
+# Each takes as long as the others, so that nobody waits if as many begin together as fit.
+at_once=$(nproc)
+running=
+count=0
+for target in "$@"; do
+    run "$target" >"$CARGO_TARGET_DIR/$target.report" 2>&1 &
+    running="$running $!:$target"
+    count=$((count + 1))
+    if [ "$count" -eq "$at_once" ]; then
+        collect $running
+        running=
+        count=0
     fi
 done
+collect $running
 
 if [ -n "$failed" ]; then
     echo "fuzz: failed:$failed"

@@ -24,6 +24,8 @@ mod filter;
 mod gifts;
 /// Counting and access logs.
 mod log;
+/// Parts of bodies.
+mod range;
 /// Handing streams on.
 mod relay;
 /// Answers that filters decide.

@@ -300,7 +300,10 @@ impl Sites {
         }
     }
 
-    /// Asks for one client alone. `None` inside: no parent answered.
+    /// Asks for one client alone.
+    ///
+    /// # Errors
+    /// Why no parent answered.
     pub async fn pass(&self, site: &Arc<Site>, outgoing: Outgoing) -> Result<Passed, NoAnswer> {
         let (head, answered) = oneshot::channel();
         let inner = Arc::clone(&self.inner);

@@ -5,8 +5,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::CACHE_CONTROL;
 
-/// The largest delta-seconds (RFC 9111 1.2.2): a larger one counts as this.
-const DELTA_SECONDS_MAX: u64 = 1 << 31;
+use crate::syntax::{first_wins, members, members_of};
 
 /// The directives of a response that a shared cache acts on.
 ///
@@ -41,20 +40,12 @@ pub struct CacheControl {
 impl CacheControl {
     /// Reads every `Cache-Control` line. A line that is not visible ASCII says nothing.
     pub fn from_headers(headers: &HeaderMap) -> Self {
-        let mut control = Self::default();
-        for value in headers.get_all(CACHE_CONTROL) {
-            if let Ok(text) = value.to_str() {
-                control.read(text);
-            }
-        }
-        control
+        Self::read(members(headers, &CACHE_CONTROL))
     }
 
     /// Reads one field value.
     pub fn parse(text: &str) -> Self {
-        let mut control = Self::default();
-        control.read(text);
-        control
+        Self::read(members_of(text))
     }
 
     /// `s-maxage` before `max-age` (4.2.1).
@@ -62,14 +53,12 @@ impl CacheControl {
         self.s_maxage.or(self.max_age)
     }
 
-    fn read(&mut self, text: &str) {
-        for directive in split_list(text) {
-            let (name, value) = match directive.split_once('=') {
-                Some((name, value)) => (name.trim_end(), Some(value.trim_start())),
-                None => (directive, None),
-            };
-            self.apply(&name.to_ascii_lowercase(), value);
+    fn read<'a>(members: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Self {
+        let mut control = Self::default();
+        for (name, value) in members {
+            control.apply(&name.to_ascii_lowercase(), value);
         }
+        control
     }
 
     fn apply(&mut self, name: &str, value: Option<&str>) {
@@ -90,56 +79,13 @@ impl CacheControl {
     }
 }
 
-/// 4.2.1: of several values the first counts, and one that is no number means stale.
-fn first_wins(slot: &mut Option<Duration>, value: Option<&str>) {
-    slot.get_or_insert_with(|| value.and_then(delta_seconds).unwrap_or_default());
-}
-
-/// A token or, as 5.2 asks recipients to accept, the same as a quoted string.
-fn delta_seconds(value: &str) -> Option<Duration> {
-    let digits = value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(value);
-    parse_delta_seconds(digits)
-}
-
-/// RFC 9111 1.2.2: digits only; an overflow is a very long time, not an error.
-pub(crate) fn parse_delta_seconds(digits: &str) -> Option<Duration> {
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let seconds = digits
-        .parse::<u64>()
-        .map_or(DELTA_SECONDS_MAX, |s| s.min(DELTA_SECONDS_MAX));
-    Some(Duration::from_secs(seconds))
-}
-
-/// The members of a comma separated list (RFC 9110 5.6.1), trimmed; commas within quoted strings
-/// do not separate.
-pub(crate) fn split_list(text: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    let mut escaped = false;
-    text.split(move |character: char| {
-        let separates = character == ',' && !quoted;
-        match character {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ => {}
-        }
-        separates
-    })
-    .map(|member| member.trim_matches([' ', '\t']))
-    .filter(|member| !member.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::syntax::DELTA_SECONDS_MAX;
 
     type Change = fn(&mut CacheControl);
 

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use http::header::{RETRY_AFTER, VARY};
 use http::{HeaderMap, StatusCode};
 
-use crate::control::{CacheControl, parse_delta_seconds, split_list};
+use crate::control::CacheControl;
 use crate::freshness::{Freshness, corrected_initial_age, freshness_lifetime};
+use crate::syntax::{parse_delta_seconds, split_list};
 
 /// The longest an error is kept, whatever the parent says: a 404 may be a part that is about to
 /// appear, and must not hide it.

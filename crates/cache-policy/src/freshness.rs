@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{AGE, DATE, EXPIRES, HeaderName};
 
-use crate::control::{CacheControl, parse_delta_seconds, split_list};
+use crate::control::CacheControl;
+use crate::syntax::{parse_delta_seconds, split_list};
 
 /// Whether a stored response may be served, and on what terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

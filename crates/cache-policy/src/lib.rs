@@ -21,6 +21,7 @@ mod key;
 mod range;
 pub mod shared;
 mod status;
+mod syntax;
 
 pub use conditional::if_none_match;
 pub use control::CacheControl;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::server::{ProducesTickets, ResolvesServerCert};
 
 pub(crate) use certificates::NO_CERTIFICATE;
 pub use certificates::{Certificates, is_unknown_name};
@@ -103,6 +104,22 @@ pub fn client_config(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+/// Configuration of a server (TLS 1.2 and 1.3) for any client: certificates of `resolver`, sessions
+/// resumed by `tickets`, and the protocols `alpn`, best first.
+fn server_config(
+    resolver: Arc<dyn ResolvesServerCert>,
+    tickets: &Arc<dyn ProducesTickets>,
+    alpn: &[&[u8]],
+) -> Result<Arc<rustls::ServerConfig>, TlsConfigError> {
+    let mut config = rustls::ServerConfig::builder_with_provider(ring_provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+    config.ticketer = Arc::clone(tickets);
     Ok(Arc::new(config))
 }
 

@@ -8,9 +8,7 @@ use std::future::Future;
 use std::time::Instant;
 
 use bytes::Bytes;
-use cache_policy::{
-    CacheStatus, Forward, RangeDecision, decide_range, if_none_match, unsatisfied_content_range,
-};
+use cache_policy::{CacheStatus, Forward, if_none_match};
 use content_coding::{Coding, negotiate};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
@@ -19,6 +17,7 @@ use pingora_proxy::Session;
 
 use super::EdgeProxy;
 use super::log::{Context, Outcome};
+use super::range::apply_range;
 use crate::cache::flight::{FillError, FlightReader};
 use crate::cache::object::{Object, ObjectHead};
 use crate::frontend::protocol;
@@ -177,21 +176,7 @@ impl EdgeProxy {
                 response.insert_header(header::CONTENT_ENCODING, coding.as_str())?;
             }
             response.insert_header(header::ACCEPT_RANGES, "bytes")?;
-            let length = body.len() as u64;
-            match decide_range(&request.headers, &response.headers, length) {
-                RangeDecision::Full | RangeDecision::Ignored => {}
-                RangeDecision::Partial(range) => {
-                    response.set_status(StatusCode::PARTIAL_CONTENT)?;
-                    response.insert_header(header::CONTENT_RANGE, range.content_range(length))?;
-                    body = slice(&body, range.first, range.len());
-                }
-                RangeDecision::Unsatisfiable => {
-                    response.set_status(StatusCode::RANGE_NOT_SATISFIABLE)?;
-                    response
-                        .insert_header(header::CONTENT_RANGE, unsatisfied_content_range(length))?;
-                    body = Bytes::new();
-                }
-            }
+            body = apply_range(&request.headers, &mut response, body)?;
         }
         response.insert_header(header::CONTENT_LENGTH, body.len())?;
         self.write_whole(session, context, response, body).await
@@ -520,10 +505,4 @@ pub(super) fn problem_of(error: FillError) -> Problem {
         FillError::Abandoned => (StatusCode::SERVICE_UNAVAILABLE, "this edge is stopping"),
     };
     Problem::new(status, detail)
-}
-
-pub(super) fn slice(body: &Bytes, first: u64, length: u64) -> Bytes {
-    let first = usize::try_from(first).unwrap_or(usize::MAX).min(body.len());
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    body.slice(first..first.saturating_add(length).min(body.len()))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, PRAGMA};
 
-use crate::control::{parse_delta_seconds, split_list};
+use crate::syntax::{first_wins, members, seconds, split_list};
 
 /// Fields that one `no-cache` or `private` may name; the rest of a longer list makes it count as
 /// the plain directive, which is stricter.
@@ -164,40 +164,10 @@ impl ResponseDirectives {
     }
 }
 
-/// The members of a list field, each a name and perhaps a value.
-fn members<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
-    headers
-        .get_all(name)
-        .into_iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(split_list)
-        .map(|member| match member.split_once('=') {
-            Some((name, value)) => (name.trim_end(), Some(value.trim_start())),
-            None => (member, None),
-        })
-}
-
 /// Of several the strictest counts: a client that contradicts itself gets what is right for both.
 fn shorter(slot: &mut Option<Duration>, value: Duration) {
     let known = slot.get_or_insert(value);
     *known = (*known).min(value);
-}
-
-/// 4.2.1: of several values the first counts, and one that is no number means stale.
-fn first_wins(slot: &mut Option<Duration>, value: Option<&str>) {
-    slot.get_or_insert_with(|| value.and_then(seconds).unwrap_or_default());
-}
-
-/// A token, or the same as a quoted string (5.2).
-fn seconds(value: &str) -> Option<Duration> {
-    let digits = value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(value);
-    parse_delta_seconds(digits)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::directives::{RequestDirectives, ResponseDirectives};
 use super::targeted::{Targeted, targeted};
 use super::terms::Terms;
 use super::vary::Vary;
-use crate::control::parse_delta_seconds;
+use crate::syntax::parse_delta_seconds;
 
 /// The longest lifetime that is guessed (4.2.2).
 pub const HEURISTIC_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);

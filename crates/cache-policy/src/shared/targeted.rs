@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::{HeaderMap, HeaderName};
 
 use super::directives::ResponseDirectives;
-use crate::control::{parse_delta_seconds, split_list};
+use crate::syntax::{parse_delta_seconds, split_list};
 
 /// RFC 9213 3.1: caches of a content delivery network.
 pub const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");

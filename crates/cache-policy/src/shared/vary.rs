@@ -2,7 +2,7 @@
 
 use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, HeaderMap, HeaderName, VARY};
 
-use crate::control::split_list;
+use crate::syntax::split_list;
 
 /// Fields that one response may vary with; one that names more is as `*`.
 pub const VARY_FIELDS_MAX: usize = 16;

@@ -18,7 +18,7 @@ use rustls::sign::CertifiedKey;
 
 use super::client_authorities::ClientAuthorities;
 use super::identity::Identity;
-use super::{TlsConfigError, ring_provider};
+use super::{TlsConfigError, ring_provider, server_config};
 
 /// What rustls says when [`Certificates`] has nothing for a client. It sends `access_denied`, where
 /// RFC 6066 section 3 asks for `unrecognized_name`; our streams put that right.
@@ -87,13 +87,7 @@ impl Certificates {
         &self,
         alpn: &[&[u8]],
     ) -> Result<Arc<rustls::ServerConfig>, TlsConfigError> {
-        let mut config = rustls::ServerConfig::builder_with_provider(ring_provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(self.resolver());
-        config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
-        config.ticketer = Arc::clone(&self.tickets);
-        Ok(Arc::new(config))
+        server_config(self.resolver(), &self.tickets, alpn)
     }
 
     /// The same for clients that have to show a certificate which one of `authorities` signed, for

@@ -15,7 +15,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::time::ASN1Time;
 
 use super::self_signed::{self, SelfSignError};
-use super::{TlsConfigError, ring_provider};
+use super::{TlsConfigError, ring_provider, server_config};
 
 /// Certificate chain and private key of a server, checked to belong together.
 ///
@@ -164,13 +164,7 @@ impl Identity {
         &self,
         alpn: &[&[u8]],
     ) -> Result<Arc<rustls::ServerConfig>, TlsConfigError> {
-        let mut config = rustls::ServerConfig::builder_with_provider(ring_provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(self.cert_resolver());
-        config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
-        config.ticketer = Arc::clone(&self.ticketer);
-        Ok(Arc::new(config))
+        server_config(self.cert_resolver(), &self.ticketer, alpn)
     }
 
     /// The identity as a certificate resolver, for listeners that build their own configuration.

@@ -4,9 +4,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use cache_policy::shared::{PreconditionsMet, Verdict, answer, is_same_resource, receive};
-use cache_policy::{
-    CACHE_STATUS, CacheStatus, RangeDecision, decide_range, unsatisfied_content_range,
-};
+use cache_policy::{CACHE_STATUS, CacheStatus};
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
@@ -19,7 +17,8 @@ use crate::cache::object::ObjectHead;
 use crate::frontend::protocol;
 use crate::pipeline::EdgeProxy;
 use crate::pipeline::log::{Context, Outcome};
-use crate::pipeline::respond::{Sent, problem_of, slice};
+use crate::pipeline::range::apply_range;
+use crate::pipeline::respond::{Sent, problem_of};
 use crate::sites::fetch::Passed;
 use crate::sites::flights::Shared;
 use crate::sites::store::{Stored, storable_fields};
@@ -137,21 +136,7 @@ impl EdgeProxy {
                 response.remove_header(&header::CONTENT_LENGTH);
                 return self.write_bodiless(session, context, response).await;
             }
-            let length = body.len() as u64;
-            match decide_range(request, &response.headers, length) {
-                RangeDecision::Full | RangeDecision::Ignored => {}
-                RangeDecision::Partial(range) => {
-                    response.set_status(StatusCode::PARTIAL_CONTENT)?;
-                    response.insert_header(header::CONTENT_RANGE, range.content_range(length))?;
-                    body = slice(&body, range.first, range.len());
-                }
-                RangeDecision::Unsatisfiable => {
-                    response.set_status(StatusCode::RANGE_NOT_SATISFIABLE)?;
-                    let range = unsatisfied_content_range(length);
-                    response.insert_header(header::CONTENT_RANGE, range)?;
-                    body = Bytes::new();
-                }
-            }
+            body = apply_range(request, &mut response, body)?;
         }
         if response.status == StatusCode::NO_CONTENT {
             response.remove_header(&header::CONTENT_LENGTH);
