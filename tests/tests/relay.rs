@@ -45,7 +45,11 @@ async fn follow(client: &Client, rendition: &str, parts: usize) -> anyhow::Resul
             client.fetch(&hinted, &[])
         );
         let part = part?;
-        ensure!(part.status == 200 && part.is_whole(), "{hinted}: {}", part.status);
+        ensure!(
+            part.status == 200 && part.is_whole(),
+            "{hinted}: {}",
+            part.status
+        );
         let next = next?;
         let stands = |list: &MediaPlaylist| (list.open_msn(), list.open.parts.len());
         ensure!(stands(&next) > stands(&now), "{:?}", stands(&next));
@@ -68,9 +72,15 @@ async fn a_player_of_a_followed_stream_costs_no_tier_a_request() -> anyhow::Resu
     assert_eq!(origin.metric("origin_relays", &[]).await?, 1.0);
     assert_eq!(shield.metric("edge_relay_children", &[]).await?, 1.0);
 
-    let before = (leaf.upstream_requests().await?, shield.upstream_requests().await?);
+    let before = (
+        leaf.upstream_requests().await?,
+        shield.upstream_requests().await?,
+    );
     let taken = follow(&player, "360p", PARTS).await?;
-    let after = (leaf.upstream_requests().await?, shield.upstream_requests().await?);
+    let after = (
+        leaf.upstream_requests().await?,
+        shield.upstream_requests().await?,
+    );
     assert_eq!(after, before, "requests of leaf and shield");
     let held = [("outcome", "held")];
     let held = leaf.metric("edge_relay_requests_total", &held).await?;
@@ -78,7 +88,10 @@ async fn a_player_of_a_followed_stream_costs_no_tier_a_request() -> anyhow::Resu
 
     let direct = origin.client(Protocol::H1).await?;
     for part in &taken {
-        let (here, there) = (player.fetch(part, &[]).await?, direct.fetch(part, &[]).await?);
+        let (here, there) = (
+            player.fetch(part, &[]).await?,
+            direct.fetch(part, &[]).await?,
+        );
         assert_eq!(here.body, there.body, "{part}");
         for field in ["content-type", "cache-control", "priority"] {
             assert_eq!(here.header(field), there.header(field), "{part}: {field}");
@@ -119,7 +132,11 @@ async fn directives_are_decided_where_the_player_is() -> anyhow::Result<()> {
             let media_type = fetched.header("content-type");
             assert_eq!(media_type, Some("application/problem+json"), "{query}");
         } else {
-            assert_eq!(fetched.header("cache-control"), Some("max-age=12"), "{query}");
+            assert_eq!(
+                fetched.header("cache-control"),
+                Some("max-age=12"),
+                "{query}"
+            );
         }
     }
     assert_eq!(leaf.upstream_requests().await?, asked);
@@ -145,7 +162,11 @@ async fn a_shield_that_is_killed_is_not_missed() -> anyhow::Result<()> {
     followed(&leaf).await?;
     let asked = leaf.upstream_requests().await?;
     follow(&player, "360p", 3).await?;
-    assert_eq!(leaf.upstream_requests().await?, asked, "the origin hands it on");
+    assert_eq!(
+        leaf.upstream_requests().await?,
+        asked,
+        "the origin hands it on"
+    );
     Ok(())
 }
 
@@ -177,11 +198,12 @@ async fn a_stream_that_nobody_watches_is_let_go_of() -> anyhow::Result<()> {
     playing(&player, "360p").await?;
     followed(&leaf).await?;
     wait::until("nobody is told any more", FOLLOWED_WITHIN, async || {
-        Ok((origin.metric("origin_relays", &[]).await? == 0.0).then_some(()))
+        let relays = origin.metric("origin_relays", &[]).await?;
+        let idle = [("reason", "idle")];
+        let idle = leaf.metric("edge_relay_ends_total", &idle).await?;
+        Ok(((relays, idle) == (0.0, 1.0)).then_some(()))
     })
     .await?;
-    let idle = [("reason", "idle")];
-    assert_eq!(leaf.metric("edge_relay_ends_total", &idle).await?, 1.0);
     playing(&player, "360p").await?;
     follow(&player, "360p", 3).await?;
     Ok(())

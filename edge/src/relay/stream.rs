@@ -323,3 +323,6 @@ impl Rendition {
         now.saturating_duration_since(self.wanted_at) >= idle
     }
 }
+
+#[cfg(test)]
+mod tests;
