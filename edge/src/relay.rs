@@ -4,7 +4,7 @@
 //! has told, or held until it tells, without a request to anybody. Whatever the relay does not know is
 //! asked of the parents, as if there were no relay: it makes things faster, and nothing depends on it.
 //!
-//! A stream is followed from the first object of it that a parent gave until nobody has asked for any
+//! A stream is followed from the first playlist of it that a parent gave until nobody has asked for any
 //! of its renditions for some seconds; one subscription carries all renditions that are asked for.
 //! A shield answers the edges below from the same state ([`LiveRelay::feed`]).
 
@@ -112,8 +112,10 @@ impl LiveRelay {
         };
         let now = Instant::now();
         let known = inner.streams.lock().get(named.stream).cloned();
+        // Whoever plays a stream live asks for its playlists over and over; other objects alone are the past's.
+        let begins = named.object == ObjectName::Playlist;
         let Some(stream) = known else {
-            return inner.ask_parent(fill, asking, Some(&named));
+            return inner.ask_parent(fill, asking, begins.then_some(&named));
         };
         let query = key.query().unwrap_or_default();
         let (answer, followed) = stream.ask(&named.rendition, named.object, query, now);
@@ -133,7 +135,7 @@ impl LiveRelay {
                 }
             }
             Answer::AskParent => {
-                let named = (!followed).then_some(&named);
+                let named = (begins && !followed).then_some(&named);
                 inner.ask_parent(fill, asking, named);
             }
             answer => inner.answer(fill, answer),

@@ -156,6 +156,17 @@ async fn tiers_ask_each_other_with_tokens_of_their_own() -> anyhow::Result<()> {
             assert_eq!(with_token, 200, "over {}", client.protocol());
         }
     }
+    // What is handed on unasked is for tiers, whatever token a viewer has.
+    wait::until("the leaf is told", WITHIN, async || {
+        let told = leaf.metric("edge_relay_subscriptions", &[]).await?;
+        Ok((told == 1.0).then_some(()))
+    })
+    .await?;
+    let relay = format!("/relay/v1/{STREAM}?renditions=360p");
+    let viewer = shield.client(Protocol::H2).await?;
+    for headers in [&[][..], &[("authorization", bearer.as_str())]] {
+        assert_eq!(status(&viewer, &relay, headers).await?, 403);
+    }
     Ok(())
 }
 

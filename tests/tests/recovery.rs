@@ -149,13 +149,13 @@ fn plays_behind_a_mark(playlist: &MediaPlaylist, since: Msn) -> bool {
     false
 }
 
-/// The ffmpeg that the origin runs.
+/// The ffmpeg that encodes the origin's rungs; another one makes pictures to seek by.
 fn transcoder(origin: &Origin) -> anyhow::Result<u32> {
     cpu::children(origin.process()?.pid())
         .into_iter()
         .find(|pid| {
-            let name = PathBuf::from(format!("/proc/{pid}/comm"));
-            std::fs::read_to_string(name).is_ok_and(|name| name.trim() == "ffmpeg")
+            let arguments = PathBuf::from(format!("/proc/{pid}/cmdline"));
+            std::fs::read_to_string(arguments).is_ok_and(|it| it.contains("libx264"))
         })
-        .context("the origin runs no ffmpeg")
+        .context("the origin runs no ffmpeg that encodes")
 }
