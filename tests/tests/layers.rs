@@ -8,13 +8,14 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 27] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 28] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("cmcd", Layer::Pure, &[]),
     ("content-coding", Layer::Pure, &[]),
     ("gifts", Layer::Pure, &["rooms"]),
     ("hls", Layer::Pure, &[]),
+    ("limits", Layer::Pure, &[]),
     ("nut", Layer::Pure, &[]),
     ("playback-token", Layer::Pure, &[]),
     ("rooms", Layer::Pure, &[]),
@@ -72,6 +73,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 27] = [
             "filter-registry",
             "gifts",
             "hls",
+            "limits",
             "playback-token",
             "rooms",
             "settings",
