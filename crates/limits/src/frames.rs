@@ -196,18 +196,18 @@ impl Frames {
         let preface = bytes.len().min(usize::try_from(self.preface).unwrap_or(0));
         self.preface -= u32::try_from(preface).unwrap_or(self.preface);
         bytes = bytes.get(preface..).unwrap_or_default();
-        if !self.in_block && self.received.ends_in(bytes) {
+        if self.may_end() && self.received.ends_in(bytes) {
             self.since = None;
         }
         while let Some((head, rest)) = self.received.next(bytes) {
             bytes = rest;
             self.frame(head, now)?;
             // What was unfinished is finished: what follows begins now.
-            if !self.in_block && self.received.ends_in(bytes) {
+            if self.may_end() && self.received.ends_in(bytes) {
                 self.since = None;
             }
         }
-        let is_finished = self.preface == 0 && !self.in_block && self.received.is_between_frames();
+        let is_finished = self.may_end() && self.received.is_between_frames();
         if is_finished {
             self.since = None;
         } else {
@@ -240,6 +240,11 @@ impl Frames {
         let [c0, c1, c2, c3] = ENHANCE_YOUR_CALM.to_be_bytes();
         let frame = [0, 0, 8, 0x7, 0, 0, 0, 0, 0, s0, s1, s2, s3, c0, c1, c2, c3];
         self.sent.is_between_frames().then_some(frame)
+    }
+
+    /// Whether the end of a frame is the end of what was begun.
+    fn may_end(&self) -> bool {
+        self.preface == 0 && !self.in_block
     }
 
     fn frame(&mut self, head: Head, now: Duration) -> Result<(), Flood> {
