@@ -70,10 +70,6 @@ use filter::{AfterRequest, Begun};
 pub use log::Context;
 use route::{Kind, Route};
 
-/// What is left of a request's body when it has been answered comes within this, or the connection
-/// closes.
-const DRAIN_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
-
 /// Everything the stages share.
 #[derive(Debug)]
 pub struct EdgeProxy {
@@ -127,16 +123,12 @@ impl ProxyHttp for EdgeProxy {
         downstream.set_write_timeout(Some(self.write_timeout));
         // A client that sends its next request early is not a client that left.
         downstream.set_pipelining_enabled(true);
-        downstream.set_total_drain_timeout(Some(DRAIN_WITHIN));
         in_request(downstream, true);
         if let Some(fault) = strict::fault(session) {
             self.respond_fault(session, context, fault).await?;
             return Ok(true);
         }
         self.answer(session, context).await?;
-        if !context.upgraded {
-            limit::read_rest(session).await;
-        }
         Ok(true)
     }
 
@@ -226,6 +218,16 @@ impl EdgeProxy {
                 }
             }
         }
+        self.respond(session, context, route).await
+    }
+
+    /// What the filters of requests have let through.
+    async fn respond(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        route: Route,
+    ) -> Result<()> {
         match route {
             Route::Object { kind, key, .. } => {
                 context.kind = kind;

@@ -16,6 +16,7 @@ use toml::{Table, Value};
 const PART: &str = "/live/demo/720p/1.m4s";
 const OTHER: &str = "/live/other/720p/1.m4s";
 const BURST: usize = 5;
+const BURST_SETTING: i64 = 5;
 
 /// The limits of a scope; whoever comes from 127.0.0.1 has none.
 fn limits(scope: &str, values: &[(&str, i64)]) -> Settings {
@@ -30,10 +31,12 @@ fn limits(scope: &str, values: &[(&str, i64)]) -> Settings {
 
 /// One request in a thousand seconds after a burst.
 fn few(scope: &str) -> Settings {
-    let burst = i64::try_from(BURST).unwrap();
     limits(
         scope,
-        &[("requests_per_second", 1), ("requests_burst", burst)],
+        &[
+            ("requests_per_second", 1),
+            ("requests_burst", BURST_SETTING),
+        ],
     )
 }
 

@@ -73,104 +73,79 @@ async fn start() -> anyhow::Result<(Edge, Arc<Mutex<Vec<u8>>>)> {
 /// What would be a request of its own to whoever reads it so.
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
 
+/// Requests, behind each of which another one hides, and what is wrong with them. `^` is [`POST`].
+const AMBIGUOUS: [(&str, &str); 21] = [
+    (
+        "^Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "CL.TE",
+    ),
+    (
+        "^Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5\r\nGET /\r\n0\r\n\r\n",
+        "TE.CL",
+    ),
+    (
+        "^Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "an unknown coding",
+    ),
+    (
+        "^Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        "chunked is not last",
+    ),
+    (
+        "^Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "a coding more",
+    ),
+    (
+        "^Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+        "two codings",
+    ),
+    (
+        "^Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        "a space before the colon",
+    ),
+    (
+        "^X: a\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "a folded field",
+    ),
+    (
+        "^X: a\r\n\tb\r\nContent-Length: 0\r\n\r\n",
+        "a folded field, by a tab",
+    ),
+    ("^X: a\nContent-Length: 5\r\n\r\nabcde", "a bare LF"),
+    (
+        "POST /p HTTP/1.1\nHost: a\nContent-Length: 0\n\n",
+        "bare LFs alone",
+    ),
+    ("^X: a\rContent-Length: 5\r\n\r\n", "a bare CR"),
+    (
+        "^Content-Length: 0\r\nContent-Length: 35\r\n\r\n",
+        "two lengths",
+    ),
+    (
+        "^Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
+        "the same length twice",
+    ),
+    ("^Content-Length: 0, 35\r\n\r\n", "a list of lengths"),
+    ("^Content-Length: +5\r\n\r\nabcde", "a length with a sign"),
+    ("^Content-Length: -1\r\n\r\n", "a negative length"),
+    (
+        "^Content-Length: 99999999999999999999\r\n\r\n",
+        "an endless length",
+    ),
+    (
+        "POST /p HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "chunked in 1.0",
+    ),
+    ("^Host: b\r\nContent-Length: 0\r\n\r\n", "two hosts"),
+    ("^X: a\0b\r\nContent-Length: 0\r\n\r\n", "a NUL"),
+];
+const POST: &str = "POST /p HTTP/1.1\r\nHost: a\r\n";
+
 #[tokio::test]
 async fn what_is_ambiguous_over_http1_is_refused() -> anyhow::Result<()> {
     let (edge, bytes) = start().await?;
-    let post = "POST /p HTTP/1.1\r\nHost: a\r\n";
-    for (request, what) in [
-        (
-            format!(
-                "{post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}"
-            ),
-            "CL.TE",
-        ),
-        (
-            format!(
-                "{post}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n25\r\n{HIDDEN}\r\n0\r\n\r\n"
-            ),
-            "TE.CL",
-        ),
-        (
-            format!("{post}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{HIDDEN}"),
-            "an unknown coding",
-        ),
-        (
-            format!("{post}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{HIDDEN}"),
-            "chunked is not last",
-        ),
-        (
-            format!("{post}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n{HIDDEN}"),
-            "a coding more",
-        ),
-        (
-            format!(
-                "{post}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n{HIDDEN}"
-            ),
-            "two codings",
-        ),
-        (
-            format!("{post}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n{HIDDEN}"),
-            "a space before the colon",
-        ),
-        (
-            format!("{post}X: a\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}"),
-            "a folded field",
-        ),
-        (
-            format!("{post}X: a\r\n\tb\r\nContent-Length: 0\r\n\r\n{HIDDEN}"),
-            "a folded field",
-        ),
-        (
-            format!("{post}X: a\nContent-Length: 5\r\n\r\nabcde{HIDDEN}"),
-            "a bare LF",
-        ),
-        (
-            format!("POST /p HTTP/1.1\nHost: a\nContent-Length: 0\n\n{HIDDEN}"),
-            "bare LFs alone",
-        ),
-        (
-            format!("{post}X: a\rContent-Length: 5\r\n\r\n{HIDDEN}"),
-            "a bare CR",
-        ),
-        (
-            format!("{post}Content-Length: 0\r\nContent-Length: 35\r\n\r\n{HIDDEN}"),
-            "two lengths",
-        ),
-        (
-            format!("{post}Content-Length: 0\r\nContent-Length: 0\r\n\r\n{HIDDEN}"),
-            "the same length twice",
-        ),
-        (
-            format!("{post}Content-Length: 0, 35\r\n\r\n{HIDDEN}"),
-            "a list of lengths",
-        ),
-        (
-            format!("{post}Content-Length: +5\r\n\r\nabcde{HIDDEN}"),
-            "a length with a sign",
-        ),
-        (
-            format!("{post}Content-Length: -1\r\n\r\n{HIDDEN}"),
-            "a negative length",
-        ),
-        (
-            format!("{post}Content-Length: 99999999999999999999\r\n\r\n{HIDDEN}"),
-            "an endless length",
-        ),
-        (
-            format!(
-                "POST /p HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}"
-            ),
-            "chunked in 1.0",
-        ),
-        (
-            format!("POST /p HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 0\r\n\r\n{HIDDEN}"),
-            "two hosts",
-        ),
-        (
-            format!("{post}X: a\0b\r\nContent-Length: 0\r\n\r\n{HIDDEN}"),
-            "a NUL",
-        ),
-    ] {
+    for (request, what) in AMBIGUOUS {
+        let request = request.replace('^', POST) + HIDDEN;
         let mut stream = raw::plain(ATTACKER, &edge).await?;
         let answer = raw::ask(&mut stream, request.as_bytes()).await?;
         assert!(answer.starts_with("HTTP/1.1 4"), "{what}: {answer:?}");

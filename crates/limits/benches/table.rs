@@ -1,5 +1,7 @@
 //! What a limit costs a request.
 
+#![expect(missing_docs, reason = "a benchmark")]
+
 use std::hint::black_box;
 use std::time::Duration;
 

@@ -90,15 +90,3 @@ impl EdgeProxy {
         self.respond_problem(session, context, problem).await
     }
 }
-
-/// Reads what is left of an HTTP/1.1 request's body. If it does not come, the connection is not used
-/// again.
-pub(super) async fn read_rest(session: &mut Session) {
-    let downstream = session.as_downstream_mut();
-    if downstream.as_http1().is_none() || downstream.is_body_done() {
-        return;
-    }
-    if downstream.drain_request_body().await.is_err() {
-        downstream.set_keepalive(None);
-    }
-}
