@@ -299,7 +299,7 @@ fn limits_are_checked_key_by_key() {
     );
     assert!(check("[limits.ip]\nrequests_per_second = 5\n").contains("ip.requests_burst"));
     assert!(check("[limits.token]\nrequests_burst = 5\n").contains("token.requests_per_second"));
-    assert!(check("[limits]\nexempt = [\"x\"]\n").contains("limits.exempt[0]"));
+    assert!(check("[limits]\nexempt = [\"x\"]\n").contains("\"x\" is no address or network"));
     assert_eq!(
         check("[limits.ip]\nrequests_per_second = 5\nrequests_burst = 9\n"),
         "ok"
