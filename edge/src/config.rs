@@ -1,6 +1,7 @@
 //! The edge's configuration: the file as typed ([`Config`]) and what the rest of the edge sees
 //! ([`Settings`]): durations, addresses and keys that were checked before any port opens.
 
+mod limits;
 mod relay;
 mod resolve;
 mod sections;
@@ -10,12 +11,13 @@ mod tls;
 
 use std::path::Path;
 
+pub use self::limits::{IpLimitsConfig, LimitsConfig, ScopeLimitsConfig};
 pub use relay::RelayConfig;
 pub use resolve::{ListenSettings, PlaybackKeys, PlaybackSettings, RoomsSettings, Settings};
 pub use sections::{
-    AccessLog, AdminConfig, CacheConfig, CertificateConfig, Config, DrainConfig, LimitsConfig,
-    ListenConfig, LogConfig, NodeConfig, ParentChoice, ParentsConfig, PlaybackAuth, PlaybackConfig,
-    RoomsConfig, ThreadsConfig, TlsConfig,
+    AccessLog, AdminConfig, CacheConfig, CertificateConfig, Config, DrainConfig, ListenConfig,
+    LogConfig, NodeConfig, ParentChoice, ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig,
+    ThreadsConfig, TlsConfig,
 };
 pub use seeing::{AccessLogConfig, MetricsConfig};
 use settings::ConfigError;

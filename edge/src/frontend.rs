@@ -5,6 +5,7 @@
 //! the proxy runs.
 
 mod connection;
+mod guard;
 pub mod h3;
 mod metrics;
 mod proxied;
@@ -18,6 +19,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::{HttpProxy, ProxyHttp, http_proxy};
 
+use connection::Connection;
 pub use metrics::Metrics;
 
 /// How long a client may remember that HTTP/3 is offered (RFC 7838 section 3.1).
@@ -26,6 +28,8 @@ const ALT_SVC_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Size of a request's fields over HTTP/2, as RFC 9113 section 6.5.2 counts them.
 const H2_HEADER_LIST_BYTES_MAX: u32 = 32 << 10;
+/// Size of the head of an HTTP/1.1 request.
+const H1_HEAD_BYTES_MAX: usize = 32 << 10;
 /// Data of one HTTP/2 response that waits for the viewer's flow control.
 const H2_SEND_BUFFER_BYTES_MAX: usize = 512 << 10;
 /// Flow control window of one request's body over HTTP/2.
@@ -61,6 +65,15 @@ where
 #[must_use]
 pub fn alt_svc(port: u16) -> String {
     format!("h3=\":{port}\"; ma={}", ALT_SVC_MAX_AGE.as_secs())
+}
+
+/// Tells an HTTP/1.1 connection whether a request of its is being answered: what comes then is no
+/// head. Others need not be told.
+pub(crate) fn in_request(session: &ServerSession, in_request: bool) {
+    let connection = session.stream().map(|stream| stream.as_any());
+    if let Some(connection) = connection.and_then(|it| it.downcast_ref::<Connection>()) {
+        connection.set_in_request(in_request);
+    }
 }
 
 /// The protocol that a session speaks with its client: `h1`, `h2` or `h3`, the label of metrics

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod frontend;
+pub mod limits;
 pub mod metrics;
 pub mod pages;
 pub mod pipeline;

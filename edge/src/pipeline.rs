@@ -7,6 +7,7 @@
 //! | stage | decides |
 //! |---|---|
 //! | `site` | whether the host is a foreign origin's: then none of the stages below is asked, but those of `site` |
+//! | `strict`, `limit` | whether it is HTTP that everybody reads alike, and whether this client, token, stream, tenant may ask now |
 //! | `route` | what is asked for, by method and URL alone |
 //! | `filter` | takes the table of filters; runs the `http.request` chain, which may change the URL or answer |
 //! | `admit` | whether this viewer may have it: a tier's token, a cached grant, or the `auth` chain |
@@ -22,6 +23,8 @@ mod control;
 mod filter;
 /// What can be given, and giving it.
 mod gifts;
+/// What a client, a token, a stream, a tenant may take.
+mod limit;
 /// Counting and access logs.
 mod log;
 /// Parts of bodies.
@@ -38,6 +41,8 @@ mod room;
 pub mod route;
 /// Foreign origins.
 mod site;
+/// HTTP/1.1 that two readers may read differently.
+mod strict;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -54,6 +59,8 @@ use crate::access_log::AccessLog as JsonLog;
 use crate::cache::{Cache, Lookup};
 use crate::clock;
 use crate::config::{AccessLog, PlaybackSettings};
+use crate::frontend::in_request;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::problem::Problem;
@@ -91,6 +98,8 @@ pub struct EdgeProxy {
     pub rooms: Option<Rooms>,
     /// Foreign origins; `None`: none.
     pub sites: Option<Sites>,
+    /// What viewers may take.
+    pub limits: Limits,
     /// Figures.
     pub metrics: Metrics,
     /// What is counted by stream.
@@ -119,6 +128,11 @@ impl ProxyHttp for EdgeProxy {
         downstream.set_write_timeout(Some(self.write_timeout));
         // A client that sends its next request early is not a client that left.
         downstream.set_pipelining_enabled(true);
+        in_request(downstream, true);
+        if let Some(fault) = strict::fault(session) {
+            self.respond_fault(session, context, fault).await?;
+            return Ok(true);
+        }
         self.answer(session, context).await?;
         Ok(true)
     }
@@ -163,6 +177,9 @@ impl ProxyHttp for EdgeProxy {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         self.log(session, error, context);
+        if !context.upgraded {
+            in_request(session.as_downstream(), false);
+        }
     }
 }
 
@@ -172,9 +189,18 @@ impl EdgeProxy {
             && let Some(site) = site::of(session, sites)
         {
             context.kind = Kind::Site;
+            let tenant = site.settings().hosts.first();
+            let tenant = tenant.map_or("*", String::as_str);
+            if let Some(refused) = self.limit(session, context, tenant) {
+                return self.respond_limited(session, context, refused).await;
+            }
             return self.respond_site(session, context, sites, &site).await;
         }
         let mut route = route_of(session);
+        context.stream = route.stream().map(str::to_owned);
+        if let Some(refused) = self.limit(session, context, self.tenant()) {
+            return self.respond_limited(session, context, refused).await;
+        }
         match self.begin(session, &route) {
             Begun::Unfiltered => {}
             Begun::Tier => context.tier = true,
@@ -197,6 +223,16 @@ impl EdgeProxy {
                 }
             }
         }
+        self.respond(session, context, route).await
+    }
+
+    /// What the filters of requests have let through.
+    async fn respond(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        route: Route,
+    ) -> Result<()> {
         match route {
             Route::Object { kind, key, .. } => {
                 context.kind = kind;

@@ -24,6 +24,7 @@ use crate::cache::Cache;
 use crate::config::{ListenSettings, PlaybackAuth, RoomsSettings, Settings};
 use crate::control::{ControlApi, ControlError};
 use crate::frontend::{self, h3, tcp};
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::pipeline::{EdgeProxy, Filters};
@@ -141,6 +142,7 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         tiers: settings.listen.tiers.zip(tls.tiers()).map(tcp::Tiers::from),
         proxies: settings.proxy_protocol_from.clone(),
         threads: Some(settings.threads.tcp),
+        limits: parts.limits.clone(),
     };
     let tcp = tcp::service(
         Arc::clone(&proxy),
@@ -153,7 +155,7 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         proxy,
         tls.certificates(),
         frontend_metrics.clone(),
-        h3_options(&settings),
+        h3_options(&settings, parts.limits.clone()),
     )?;
     server.add_service(tcp);
     server.add_service(h3);
@@ -221,6 +223,7 @@ struct Parts {
     streams: Streams,
     json_log: Option<AccessLog>,
     sites: Option<Sites>,
+    limits: Limits,
 }
 
 impl Parts {
@@ -261,6 +264,7 @@ impl Parts {
         Ok(Self {
             streams: Streams::new(registry, settings.streams)?,
             json_log,
+            limits: Limits::new(settings.limits.clone(), registry)?,
             rooms,
             rooms_runtime,
             tls: tls.clone(),
@@ -287,6 +291,7 @@ impl Parts {
             filters: self.node.as_deref().map(Filters::new),
             rooms: self.rooms.clone(),
             sites: self.sites.clone(),
+            limits: self.limits.clone(),
             metrics: self.metrics.clone(),
             streams: self.streams.clone(),
             access_log: settings.log.access,
@@ -401,12 +406,14 @@ fn start_node(
         .map(Some)
 }
 
-fn h3_options(settings: &Settings) -> h3::Options {
+fn h3_options(settings: &Settings, limits: Limits) -> h3::Options {
     let mut options = h3::Options::new(settings.listen.https);
     options.threads = settings.threads.quic;
     options.connections_max = settings.limits.h3_connections_max;
     options.drain_timeout = settings.drain_grace;
     options.write_timeout = settings.write_timeout;
+    options.unvalidated_handshakes_max = settings.limits.unvalidated_handshakes_max;
+    options.limits = limits;
     options.transport.bidi_streams_max = settings.limits.requests_per_connection_max;
     options
 }

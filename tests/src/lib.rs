@@ -15,6 +15,7 @@ pub mod origin;
 pub mod parent;
 pub mod playlist;
 pub mod publisher;
+pub mod raw;
 pub mod rooms;
 pub mod shop;
 pub mod storm;

@@ -8,13 +8,14 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// Each crate of the workspace, lowest layer first, with the workspace crates it may depend on,
 /// whatever the kind of the dependency.
-const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 28] = [
+const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 29] = [
     ("cache-policy", Layer::Pure, &[]),
     ("cmaf", Layer::Pure, &[]),
     ("cmcd", Layer::Pure, &[]),
     ("content-coding", Layer::Pure, &[]),
     ("gifts", Layer::Pure, &["rooms"]),
     ("hls", Layer::Pure, &[]),
+    ("limits", Layer::Pure, &[]),
     ("live-relay", Layer::Pure, &["hls"]),
     ("nut", Layer::Pure, &[]),
     ("playback-token", Layer::Pure, &[]),
@@ -74,6 +75,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 28] = [
             "filter-registry",
             "gifts",
             "hls",
+            "limits",
             "live-relay",
             "playback-token",
             "rooms",

@@ -1,6 +1,6 @@
 //! From the file as typed to values that were checked.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,13 +11,15 @@ use ipnet::IpNet;
 use playback_token::{Key, Keyring};
 use settings::{Invalid, KeyPath, Secret};
 
+use super::limits::networks;
 use super::sections::{
-    AccessLog, AdminConfig, Config, LimitsConfig, ListenConfig, LogConfig, ParentChoice,
-    ParentsConfig, PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig,
+    AccessLog, AdminConfig, Config, ListenConfig, LogConfig, ParentChoice, ParentsConfig,
+    PlaybackAuth, PlaybackConfig, RoomsConfig, ThreadsConfig,
 };
 use super::tls::{PemPair, TlsSettings};
 use crate::access_log::AccessLogSettings;
 use crate::cache::CacheLimits;
+use crate::limits::LimitsSettings;
 use crate::relay::RelaySettings;
 use crate::sites::{SiteSettings, SitesLimits};
 use crate::streams::StreamLimits;
@@ -70,7 +72,7 @@ pub struct Settings {
     /// What a change through the admin API has to present; `None`: nothing is changed there.
     pub admin_token: Option<Secret>,
     /// Bounds on viewers.
-    pub limits: LimitsConfig,
+    pub limits: LimitsSettings,
     /// A viewer who takes nothing for this long is dropped.
     pub write_timeout: Duration,
     /// Threads of each runtime, resolved: never 0.
@@ -184,11 +186,9 @@ impl Config {
         let upstream = self.parents.resolve(error_memo)?;
         let drain = at("drain", "grace_seconds");
         let drain_grace = millis(drain, self.drain.grace_seconds.saturating_mul(1000))?;
-        let limits = &self.limits;
-        limits.check()?;
         let filters = self.filters.resolve(false)?;
         let playback = self.playback.resolve(filters.is_some())?;
-        let write_timeout = millis(at("limits", "write_timeout_ms"), limits.write_timeout_ms)?;
+        let write_timeout = self.limits.write_timeout()?;
         let rooms = self.rooms;
         let rooms = rooms.resolve(&self.node.name, filters.is_some(), write_timeout)?;
         let listen = self.listen.resolve()?;
@@ -219,28 +219,10 @@ impl Config {
             filters,
             admin_token: self.admin.resolve()?,
             write_timeout,
-            limits: self.limits,
+            limits: self.limits.resolve()?,
             threads: self.threads.resolve(),
             drain_grace,
         })
-    }
-}
-
-impl LimitsConfig {
-    fn check(&self) -> Result<(), Invalid> {
-        for (key, is_zero) in [
-            ("h3_connections_max", self.h3_connections_max == 0),
-            (
-                "requests_per_connection_max",
-                self.requests_per_connection_max == 0,
-            ),
-        ] {
-            if is_zero {
-                let key = KeyPath::new("limits").key(key);
-                return Err(Invalid::new(key, "has to be at least 1"));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -282,16 +264,8 @@ impl ListenConfig {
     }
 
     fn proxies(&self) -> Result<Vec<IpNet>, Invalid> {
-        let networks = self.proxy_protocol_from.iter().enumerate();
-        let networks = networks.map(|(index, text)| {
-            let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
-            text.parse().ok().or_else(address).ok_or_else(|| {
-                let key = KeyPath::new("listen").key("proxy_protocol_from");
-                let reason = format!("{text:?} is no address or network, such as \"10.0.0.0/8\"");
-                Invalid::new(key.index(index), reason)
-            })
-        });
-        networks.collect()
+        let key = KeyPath::new("listen").key("proxy_protocol_from");
+        networks(&self.proxy_protocol_from, &key)
     }
 }
 

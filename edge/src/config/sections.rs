@@ -10,6 +10,7 @@ use serde::Deserialize;
 use settings::Secret;
 use telemetry::log::LogFormat;
 
+use super::limits::LimitsConfig;
 use super::relay::RelayConfig;
 use super::seeing::{AccessLogConfig, MetricsConfig};
 use super::sites::SiteConfig;
@@ -365,28 +366,6 @@ impl Default for RoomsConfig {
 pub struct AdminConfig {
     /// Bearer token of whoever may change something; empty: nobody.
     pub token: Secret,
-}
-
-/// `[limits]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    /// HTTP/3 connections.
-    pub h3_connections_max: usize,
-    /// Concurrent requests on one HTTP/2 or HTTP/3 connection.
-    pub requests_per_connection_max: u32,
-    /// A viewer who takes nothing for this long is dropped.
-    pub write_timeout_ms: u64,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            h3_connections_max: 100_000,
-            requests_per_connection_max: 256,
-            write_timeout_ms: 30_000,
-        }
-    }
 }
 
 /// `[threads]`

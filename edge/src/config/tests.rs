@@ -267,3 +267,41 @@ fn files_of_tiers_and_balancers_are_checked_before_a_port_opens() {
     }
     drop(dir);
 }
+
+#[test]
+fn limits_are_checked_key_by_key() {
+    let expect = |text: &str, reason: &str| {
+        assert_eq!(
+            check(text),
+            format!("edge.toml:2: limits.{reason}"),
+            "{text}"
+        );
+    };
+    expect(
+        "[limits]\nkeys_max = 0\n",
+        "keys_max: has to be from 1 to 16777216",
+    );
+    expect(
+        "[limits]\nipv6_prefix = 129\n",
+        "ipv6_prefix: has to be from 32 to 128",
+    );
+    expect(
+        "[limits]\nhead_timeout_ms = 0\n",
+        "head_timeout_ms: has to be from 1 ms to 1 hour",
+    );
+    expect(
+        "[limits]\nh3_connections_max = 0\n",
+        "h3_connections_max: has to be at least 1",
+    );
+    expect(
+        "[limits.stream]\nbytes_per_second = 65535\n",
+        "stream.bytes_per_second: has to be 0 or at least 65536",
+    );
+    assert!(check("[limits.ip]\nrequests_per_second = 5\n").contains("ip.requests_burst"));
+    assert!(check("[limits.token]\nrequests_burst = 5\n").contains("token.requests_per_second"));
+    assert!(check("[limits]\nexempt = [\"x\"]\n").contains("\"x\" is no address or network"));
+    assert_eq!(
+        check("[limits.ip]\nrequests_per_second = 5\nrequests_burst = 9\n"),
+        "ok"
+    );
+}

@@ -4,6 +4,7 @@
 //! before a write, and rustls' 4 KiB for what was read. Most of an edge's connections idle, ten thousand
 //! of them in a room. This one gathers, too, and owns nothing while there is nothing to write.
 
+use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use limits::Frames;
 use pingora_core::protocols::l4::stream::Stream as TcpStream;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::tls::SslDigest;
@@ -19,8 +21,11 @@ use pingora_core::protocols::{
     TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 use transport::tls::{ALPN_H2, TlsStream};
+
+use super::guard::{Attack, Guard, Heads};
+use crate::limits::{Held, Limits};
 
 /// What is written in pieces shorter than this altogether waits for the flush: a head and a short body
 /// are one segment, and one record.
@@ -30,6 +35,14 @@ const GATHER_BYTES: usize = 1_400;
 #[derive(Debug)]
 pub(super) struct Connection {
     carrier: Carrier,
+    guard: Guard,
+    limits: Limits,
+    /// What it counts for.
+    _held: Option<Held>,
+    /// Runs while something that was begun is not ended.
+    deadline: Option<Pin<Box<Sleep>>>,
+    /// It attacked: nothing is read or written any more.
+    is_closed: bool,
     /// What waits for the flush, and how much of it is written.
     gathered: Vec<u8>,
     written: usize,
@@ -51,9 +64,14 @@ struct Tls {
 }
 
 impl Connection {
-    pub(super) fn plain(stream: Box<TcpStream>) -> Self {
+    pub(super) fn plain(stream: Box<TcpStream>, limits: Limits, held: Option<Held>) -> Self {
         Self {
             carrier: Carrier::Plain(stream),
+            guard: Guard::H1(Heads::default()),
+            limits,
+            _held: held,
+            deadline: None,
+            is_closed: false,
             gathered: Vec::new(),
             written: 0,
             tls: None,
@@ -64,6 +82,8 @@ impl Connection {
     pub(super) async fn secured(
         stream: Box<TcpStream>,
         config: Arc<rustls::ServerConfig>,
+        limits: Limits,
+        held: Option<Held>,
     ) -> io::Result<Self> {
         let began = Instant::now();
         let stream = transport::tls::accept(config, stream).await?;
@@ -82,8 +102,19 @@ impl Connection {
             None,
             certificate.unwrap_or_default(),
         );
+        let is_h2 = stream.alpn_protocol().is_some_and(|it| it == ALPN_H2);
+        let guard = if is_h2 {
+            Guard::H2(Box::new(Frames::new(limits.now())))
+        } else {
+            Guard::H1(Heads::default())
+        };
         Ok(Self {
             carrier: Carrier::Tls(Box::new(stream)),
+            guard,
+            limits,
+            _held: held,
+            deadline: None,
+            is_closed: false,
             gathered: Vec::new(),
             written: 0,
             tls: Some(Tls {
@@ -106,6 +137,55 @@ impl Connection {
             Carrier::Plain(stream) => stream,
             Carrier::Tls(stream) => stream.get_mut(),
         }
+    }
+
+    /// Whether what comes now belongs to a request that is being answered.
+    pub(super) fn set_in_request(&self, in_request: bool) {
+        if let Guard::H1(heads) = &self.guard {
+            heads.set_in_request(in_request);
+        }
+    }
+
+    /// Ends the connection: to the reader it is at its end, and a last word goes out if the client
+    /// takes it at once.
+    fn close(&mut self, context: &mut Context<'_>, attack: Attack) -> Poll<io::Result<()>> {
+        self.limits.attacked(attack.as_str());
+        let peer = self.get_socket_digest();
+        let peer = peer.as_ref().and_then(|digest| digest.peer_addr());
+        tracing::debug!(
+            peer = peer.map(tracing::field::display),
+            attack = attack.as_str(),
+            "closed"
+        );
+        self.gathered.extend(self.guard.farewell(attack));
+        if self.poll_gathered(context).is_ready() {
+            let _ = self.carrier.pin().poll_flush(context);
+        }
+        self.is_closed = true;
+        self.deadline = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether what was begun at `since` should have been ended by now.
+    fn poll_deadline(&mut self, context: &mut Context<'_>, since: Option<Duration>) -> Poll<()> {
+        let Some(since) = since else {
+            self.deadline = None;
+            return Poll::Pending;
+        };
+        let within = self.limits.head_timeout();
+        let left = (since + within).saturating_sub(self.limits.now());
+        if left.is_zero() {
+            return Poll::Ready(());
+        }
+        // A later beginning moves it; waking too early asks again.
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
+        if deadline.as_mut().poll(context).is_ready() {
+            deadline.as_mut().reset(Instant::now() + left);
+            let _ = deadline.as_mut().poll(context);
+        }
+        Poll::Pending
     }
 
     /// Writes what waits, and lets go of its memory.
@@ -144,7 +224,44 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.carrier.pin().poll_read(context, buffer)
+        if self.is_closed {
+            return Poll::Ready(Ok(()));
+        }
+        let (most, since) = match self.guard.before_read() {
+            Ok(may) => may,
+            Err(attack) => return self.close(context, attack),
+        };
+        let before = buffer.filled().len();
+        let read = if buffer.remaining() <= most {
+            self.carrier.pin().poll_read(context, buffer)
+        } else {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+            let read = self.carrier.pin().poll_read(context, &mut part);
+            let count = part.filled().len();
+            buffer.advance(count);
+            read
+        };
+        match read {
+            Poll::Pending => match self.poll_deadline(context, since) {
+                Poll::Ready(()) => {
+                    let attack = self.guard.too_slow();
+                    self.close(context, attack)
+                }
+                Poll::Pending => Poll::Pending,
+            },
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => {
+                let now = self.limits.now();
+                let came = buffer.filled().get(before..).unwrap_or_default();
+                match self.guard.received(came, now) {
+                    Ok(()) => Poll::Ready(Ok(())),
+                    Err(attack) => {
+                        buffer.set_filled(before);
+                        self.close(context, attack)
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -154,12 +271,18 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.is_closed {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         if self.gathered.len() + bytes.len() > GATHER_BYTES || self.written > 0 {
             ready!(self.poll_gathered(context))?;
         }
         if bytes.len() > GATHER_BYTES {
-            return self.carrier.pin().poll_write(context, bytes);
+            let count = ready!(self.carrier.pin().poll_write(context, bytes))?;
+            self.guard.sent(bytes.get(..count).unwrap_or_default());
+            return Poll::Ready(Ok(count));
         }
+        self.guard.sent(bytes);
         self.gathered.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -169,14 +292,25 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.is_closed {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         if self.gathered.len() + total > GATHER_BYTES || self.written > 0 {
             ready!(self.poll_gathered(context))?;
         }
         if total > GATHER_BYTES {
-            return self.carrier.pin().poll_write_vectored(context, slices);
+            let count = ready!(self.carrier.pin().poll_write_vectored(context, slices))?;
+            let mut left = count;
+            for slice in slices {
+                let taken = slice.get(..left).unwrap_or(slice);
+                self.guard.sent(taken);
+                left -= taken.len();
+            }
+            return Poll::Ready(Ok(count));
         }
         for slice in slices {
+            self.guard.sent(slice);
             self.gathered.extend_from_slice(slice);
         }
         Poll::Ready(Ok(total))

@@ -18,13 +18,14 @@ use pingora_core::services::background::{BackgroundService, GenBackgroundService
 use pingora_proxy::{HttpProxy, ProxyHttp};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
-use transport::h3::{Code, Limits};
+use transport::h3::{self, Code};
 use transport::quic::{self, ServerOptions};
 use transport::tls::{ALPN_H3, Certificates, TlsConfigError};
 
 use self::connection::Viewers;
 use super::Metrics;
 use super::metrics::RefusedReason;
+use crate::limits::Limits;
 
 /// Time for the last packets of closed connections to leave.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -50,7 +51,9 @@ pub struct Options {
     /// Limits of QUIC, among them the concurrent requests of a connection.
     pub transport: ServerOptions,
     /// Limits of requests.
-    pub requests: Limits,
+    pub requests: h3::Limits,
+    /// Of viewers.
+    pub limits: Limits,
 }
 
 impl Options {
@@ -66,7 +69,8 @@ impl Options {
             drain_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(30),
             transport: ServerOptions::default(),
-            requests: Limits::default(),
+            requests: h3::Limits::default(),
+            limits: Limits::default(),
         }
     }
 }
@@ -206,10 +210,11 @@ where
             incoming.refuse();
             return;
         };
-        let handshaking = viewers.handshaking();
-        if handshaking >= viewers.options.unvalidated_handshakes_max
-            && !incoming.remote_address_validated()
-        {
+        let (handshaking, limits) = (viewers.handshaking(), &viewers.options.limits);
+        let ip = incoming.remote_address().ip();
+        let is_doubtful =
+            handshaking >= viewers.options.unvalidated_handshakes_max || limits.is_crowded(ip);
+        if is_doubtful && !incoming.remote_address_validated() {
             viewers.metrics.refused(RefusedReason::Unvalidated);
             // An error only means that this client has been asked already.
             if let Err(e) = incoming.retry() {
@@ -217,12 +222,17 @@ where
             }
             return;
         }
+        let Some(held) = limits.connect(ip) else {
+            viewers.metrics.refused(RefusedReason::TooManyConnections);
+            incoming.refuse();
+            return;
+        };
         let port = endpoint.local_addr().map_or(0, |address| address.port());
         let (viewers, alive) = (Arc::clone(viewers), alive.clone());
         let shutdown = shutdown.clone();
         tokio::spawn(async move {
             viewers.serve(incoming, port, shutdown).await;
-            drop((permit, alive));
+            drop((permit, held, alive));
         });
     }
 }

@@ -24,6 +24,7 @@ use transport::tls::{ALPN_H2, ALPN_HTTP1, Certificates, TlsConfigError, is_unkno
 use super::Metrics;
 use super::connection::Connection;
 use super::proxied::Proxies;
+use crate::limits::{Held, Limits};
 
 /// A handshake takes so long at most.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -41,6 +42,8 @@ pub struct Options {
     pub proxies: Vec<IpNet>,
     /// Threads; `None` follows the server's setting.
     pub threads: Option<usize>,
+    /// Of viewers.
+    pub limits: Limits,
 }
 
 /// Where tiers are served, and how their TLS is now: it asks for certificates.
@@ -70,6 +73,7 @@ pub struct SharedApp<P> {
     https: Vec<SocketAddr>,
     tiers: Option<Tiers>,
     proxies: Proxies,
+    limits: Limits,
 }
 
 /// A service with all of `options`' listeners, to be added to the server.
@@ -90,6 +94,7 @@ where
         https: options.https.clone(),
         tiers: options.tiers.clone(),
         proxies: Proxies(options.proxies.clone()),
+        limits: options.limits.clone(),
     };
     let mut service = Service::new("tcp".into(), app);
     service.threads = options.threads;
@@ -122,23 +127,32 @@ impl<P> SharedApp<P> {
         let local = digest.and_then(|digest| digest.local_addr()?.as_inet().copied());
         let is_at = |address: &SocketAddr| local.is_some_and(|local| listens_at(address, &local));
         let tiers = self.tiers.as_ref().filter(|tiers| is_at(&tiers.address));
-        match tiers {
-            Some(tiers) => self.secure(stream, tiers.tls.load_full(), true).await,
-            None if self.https.iter().any(is_at) => {
-                self.secure(stream, Arc::clone(&self.tls), false).await
-            }
-            None => Some(Box::new(Connection::plain(stream))),
+        if let Some(tiers) = tiers {
+            let config = tiers.tls.load_full();
+            return self.secure(stream, config, None, true).await;
         }
+        let held = match peer(&stream) {
+            // One too many is closed before it costs a handshake.
+            Some(peer) => Some(self.limits.connect(peer.ip())?),
+            None => None,
+        };
+        if self.https.iter().any(is_at) {
+            let config = Arc::clone(&self.tls);
+            return self.secure(stream, config, held, false).await;
+        }
+        let connection = Connection::plain(stream, self.limits.clone(), held);
+        Some(Box::new(connection))
     }
 
     async fn secure(
         &self,
         stream: Box<TcpStream>,
         config: Arc<ServerConfig>,
+        held: Option<Held>,
         is_tier: bool,
     ) -> Option<Stream> {
         let peer = peer(&stream);
-        let handshake = Connection::secured(stream, config);
+        let handshake = Connection::secured(stream, config, self.limits.clone(), held);
         match tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await {
             Ok(Ok(connection)) => Some(Box::new(connection)),
             Ok(Err(error)) => {

@@ -14,6 +14,7 @@ use super::filter::{Filtering, Filters, host_of};
 use super::route::Kind;
 use crate::access_log::{AccessLog, Head, REQUEST_ID, Record, is_request_id, made_id, path_of};
 use crate::frontend::protocol;
+use crate::limits::Permit;
 use crate::metrics::Metrics;
 use crate::streams::{Answer, Asker};
 
@@ -70,6 +71,8 @@ pub struct Context {
     /// Why it was not admitted; a label in metrics.
     pub(super) refused: Option<&'static str>,
     pub(super) set_cookie: Option<String>,
+    /// Paces the answer; `None`: nothing limits its bandwidth.
+    pub(super) permit: Option<Permit>,
     /// The connection was taken out of the session after a 101.
     pub(super) upgraded: bool,
     pub(super) started: Instant,
@@ -91,6 +94,7 @@ impl Context {
             tier: false,
             refused: None,
             set_cookie: None,
+            permit: None,
             upgraded: false,
             started: Instant::now(),
             head_after: OnceLock::new(),
@@ -203,7 +207,7 @@ impl EdgeProxy {
     }
 
     /// Whose streams these are.
-    fn tenant(&self) -> &str {
+    pub(super) fn tenant(&self) -> &str {
         self.filters
             .as_ref()
             .map_or(DEFAULT_TENANT, Filters::tenant)

@@ -137,7 +137,7 @@ impl EdgeProxy {
         }
         loop {
             match self.wait(session, reader.chunk()).await? {
-                Ok(Some(chunk)) => write_body(session, chunk, false).await?,
+                Ok(Some(chunk)) => write_body(session, context, chunk, false).await?,
                 Ok(None) => return session.write_response_body(None, true).await,
                 Err(error) => {
                     let mut error = Error::because(ErrorType::ReadError, "fill", error);
@@ -339,7 +339,7 @@ impl EdgeProxy {
         if bodiless || sent == Sent::Instead {
             return Ok(());
         }
-        write_body(session, body, true).await
+        write_body(session, context, body, true).await
     }
 
     pub(super) async fn write_bodiless(
@@ -385,7 +385,7 @@ impl EdgeProxy {
             .await?;
         context.note_head();
         if !bodiless {
-            write_body(session, reply.body.clone(), true).await?;
+            write_body(session, context, reply.body.clone(), true).await?;
         }
         Ok(Sent::Instead)
     }
@@ -430,12 +430,25 @@ pub(super) async fn unless_gone<T>(
 /// Writes some of a body, in pieces: pingora counts what is written whole, so that of an answer that breaks off at
 /// most a piece more was handed over than is counted; and its write timeout is for a piece, not for an object.
 /// HTTP/3 counts every byte by itself.
-async fn write_body(session: &mut Session, mut body: Bytes, end: bool) -> Result<()> {
-    if !session.as_downstream().is_custom() {
+/// What has a limited bandwidth waits for it before each piece.
+pub(super) async fn write_body(
+    session: &mut Session,
+    context: &Context,
+    mut body: Bytes,
+    end: bool,
+) -> Result<()> {
+    let permit = context.permit.as_ref();
+    if permit.is_some() || !session.as_downstream().is_custom() {
         while body.len() > PIECE_BYTES {
             let piece = body.split_to(PIECE_BYTES);
+            if let Some(permit) = permit {
+                permit.pace(piece.len()).await;
+            }
             session.write_response_body(Some(piece), false).await?;
         }
+    }
+    if let Some(permit) = permit {
+        permit.pace(body.len()).await;
     }
     session.write_response_body(Some(body), end).await
 }

@@ -204,6 +204,14 @@ impl Route {
         }
     }
 
+    /// The name of the stream.
+    pub fn stream(&self) -> Option<&str> {
+        match self {
+            Self::Object { stream, .. } => stream.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Takes the name of the stream out.
     pub fn take_stream(&mut self) -> Option<String> {
         match self {

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use limits::frames::{Budget, RESETS as RESETS_OF_H2};
+use limits::{Debt, Rate};
+use parking_lot::Mutex;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::{HttpProxy, ProxyHttp};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
-use transport::h3::{ConnectionError, Incoming, Refusal, Server};
+use transport::h3::{Code, ConnectionError, Delivery, Incoming, Refusal, Server};
 
 use super::session::{Addresses, Session};
 use super::{Options, stopping};
@@ -21,6 +24,9 @@ use crate::frontend::metrics::RefusedReason;
 /// Heads that may be malformed, late or cut off before the connection is closed. A client that
 /// goes on sending them attacks (RFC 9114 section 10.5).
 const REFUSALS_MAX: usize = 1000;
+/// Answers that a client may give up, a second and at once, before its connection is closed: each has
+/// cost work. What HTTP/2 clients may reset.
+const RESETS: Budget = RESETS_OF_H2;
 /// QUIC returns a stream's credit before our task has noticed its end, so that slightly more
 /// tasks than open streams are normal; many more mean a client that opens and resets.
 const REQUEST_TASKS_PER_STREAM: u32 = 2;
@@ -44,6 +50,10 @@ struct Viewer<P> {
     shutdown: ShutdownWatch,
     tasks: Arc<Semaphore>,
     refusals: Semaphore,
+    /// What the client owes for answers that it gave up.
+    resets: Mutex<Debt>,
+    /// Raised when it owes too much.
+    is_flooding: Notify,
 }
 
 impl<P> Viewers<P>
@@ -108,6 +118,8 @@ where
             shutdown: shutdown.clone(),
             tasks: Arc::new(Semaphore::new(tasks_max as usize)),
             refusals: Semaphore::new(REFUSALS_MAX),
+            resets: Mutex::default(),
+            is_flooding: Notify::new(),
             viewers: Arc::clone(&self),
         });
         let mut server =
@@ -115,6 +127,12 @@ where
         loop {
             let incoming = tokio::select! {
                 incoming = server.accept() => incoming?,
+                () = viewer.is_flooding.notified() => {
+                    self.options.limits.attacked("h3_resets");
+                    let code = quinn::VarInt::from_u64(Code::H3_EXCESSIVE_LOAD.value());
+                    connection.close(code.unwrap_or(quinn::VarInt::MAX), b"too many resets");
+                    return Ok(());
+                }
                 () = stopping(&mut shutdown) => {
                     drain(&mut server, &connection, &viewer, tasks_max).await?;
                     self.metrics.refused_by(RefusedReason::Draining, server.rejected());
@@ -225,8 +243,21 @@ where
             }
         }
         // The connection must not close before the client has the last byte.
-        delivery.await;
+        if matches!(delivery.await, Delivery::Stopped(_)) {
+            self.given_up();
+        }
         drop(permit);
+    }
+
+    /// The client does not want what it asked for.
+    fn given_up(&self) {
+        let now = self.viewers.options.limits.now();
+        let Some(rate) = Rate::new(RESETS.per_second, RESETS.burst) else {
+            return;
+        };
+        if self.resets.lock().take(rate, 1, now).is_err() {
+            self.is_flooding.notify_one();
+        }
     }
 
     fn refuse(&self, reason: RefusedReason) {

@@ -18,7 +18,7 @@ use crate::frontend::protocol;
 use crate::pipeline::EdgeProxy;
 use crate::pipeline::log::{Context, Outcome};
 use crate::pipeline::range::apply_range;
-use crate::pipeline::respond::{Sent, problem_of};
+use crate::pipeline::respond::{Sent, problem_of, write_body};
 use crate::sites::fetch::Passed;
 use crate::sites::flights::Shared;
 use crate::sites::store::{Stored, storable_fields};
@@ -113,7 +113,7 @@ impl EdgeProxy {
         }
         loop {
             match self.wait(session, reader.chunk()).await? {
-                Ok(Some(chunk)) => session.write_response_body(Some(chunk), false).await?,
+                Ok(Some(chunk)) => write_body(session, context, chunk, false).await?,
                 Ok(None) => return session.write_response_body(None, true).await,
                 Err(error) => return Err(broken(error)),
             }
@@ -192,7 +192,7 @@ impl EdgeProxy {
             match self.wait(session, passed.body.recv()).await? {
                 Some(Ok(chunk)) => {
                     kept.push(&chunk);
-                    session.write_response_body(Some(chunk), false).await?;
+                    write_body(session, context, chunk, false).await?;
                 }
                 None => {
                     kept.keep(asked, &passed);
