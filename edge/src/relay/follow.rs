@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 use live_relay::{CodedText, Decoder, End, Frame, MEDIA_TYPE, PATH_PREFIX};
 use live_relay::{Interest, PartFrame, PlaylistFrame};
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::stream::{Settled, Stream};
 use super::{Inner, answers};
@@ -116,7 +116,7 @@ impl Inner {
                 .and_then(|tiers| authorization(tiers, Some(stream.name()), clock::unix_seconds())),
             request_id: None,
         };
-        let Ok(answer) = self.upstream.ask(&target, &asking).await else {
+        let Some(answer) = self.ask(stream, target, asking).await else {
             return Ending::Unanswered;
         };
         let media_type = HeaderValue::from_static(MEDIA_TYPE);
@@ -132,13 +132,31 @@ impl Inner {
         ending
     }
 
+    /// Asks the parents, and looks after those who wait meanwhile.
+    async fn ask(
+        self: &Arc<Self>,
+        stream: &Stream,
+        target: String,
+        asking: Asking,
+    ) -> Option<ParentsAnswer> {
+        let upstream = self.upstream.clone();
+        let asked = async move { upstream.ask(&target, &asking).await };
+        let mut asked = std::pin::pin!(asked);
+        let mut looks = looks();
+        loop {
+            tokio::select! {
+                answer = &mut asked => return answer.ok(),
+                _ = looks.tick() => self.settle_all(stream.overdue(Instant::now())),
+            }
+        }
+    }
+
     async fn read(self: &Arc<Self>, stream: &Stream, answer: ParentsAnswer) -> Ending {
         let (pieces_in, mut pieces) = mpsc::channel(PIECES);
         self.runtime
             .spawn(read_pieces(Arc::clone(self), answer, pieces_in));
         let mut decoder = Decoder::default();
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = looks();
         loop {
             tokio::select! {
                 piece = pieces.recv() => {
@@ -237,6 +255,13 @@ impl Inner {
         let prefix = format!("/live/{stream}/");
         self.cache.purge(|key| key.path().starts_with(&prefix))
     }
+}
+
+/// When to look after those who wait.
+fn looks() -> Interval {
+    let mut looks = interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
 }
 
 /// Reads the parent's answer to its end. In a task of its own: a read that is given up half way would

@@ -46,8 +46,10 @@ struct Rendition {
     wanted_at: Instant,
     /// The parent last said something.
     heard_at: Instant,
-    /// The subscription carries it.
+    /// The subscription carries it, or is about to.
     subscribed: bool,
+    /// What was told is what there is: a playlist has come since the parent was lost last.
+    is_current: bool,
 }
 
 /// A request that waits for what the parent will tell.
@@ -137,7 +139,6 @@ impl Stream {
         state.over = None;
         for own in state.renditions.values_mut() {
             own.subscribed = true;
-            own.heard_at = now;
         }
         let wanted = state.renditions.iter().map(|(name, own)| Wanted {
             rendition: name.clone(),
@@ -187,6 +188,7 @@ impl Stream {
             return Settled::new();
         };
         own.heard_at = now;
+        own.is_current = true;
         own.followed.playlist(Arc::clone(frame), full, delta);
         let settled = state.settle(now, |held| held.rendition == frame.rendition);
         drop(state);
@@ -231,6 +233,7 @@ impl Stream {
         state.over = told;
         for own in state.renditions.values_mut() {
             own.subscribed = false;
+            own.is_current = false;
             if told == Some(End::Gone) {
                 own.followed = Followed::default();
             }
@@ -253,7 +256,7 @@ impl Stream {
         let own = state.renditions.get_mut(rendition)?;
         own.wanted_at = now;
         let latest = own.followed.latest()?;
-        (own.subscribed || latest.position.ended).then(|| own.followed.since(cursor))
+        (own.is_current || latest.position.ended).then(|| own.followed.since(cursor))
     }
 
     /// What an edge below is to be told when nothing is told here.
@@ -308,11 +311,12 @@ impl Rendition {
             wanted_at: now,
             heard_at: now,
             subscribed: false,
+            is_current: false,
         }
     }
 
     fn ask(&self, object: ObjectName, query: &str, now: Instant) -> Answer {
-        if !self.subscribed {
+        if !self.is_current {
             return Answer::AskParent;
         }
         let age = now.saturating_duration_since(self.heard_at);

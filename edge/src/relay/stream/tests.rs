@@ -159,10 +159,15 @@ fn with_the_subscription_its_knowledge_ends() {
         stream.since(&name("720p"), &mut Cursor::default(), now),
         None
     );
-    // The next one goes on where this one ended.
+    // The next one goes on where this one ended, and knows nothing before it is told.
     let again = stream.begin(now, Duration::from_secs(10)).unwrap();
     assert_eq!(again.to_string(), "renditions=720p:6.1");
     assert_eq!(stream.over(), None);
+    let ask = || stream.ask(&name("720p"), ObjectName::Playlist, "", now).0;
+    assert_eq!(ask(), Answer::AskParent);
+    let texts = (Bytes::from_static(b"full"), None);
+    assert!(stream.playlist(&playlist(6, 2), texts, now).is_empty());
+    assert!(matches!(ask(), Answer::Playlist { .. }));
 }
 
 #[test]
