@@ -110,7 +110,21 @@ async fn the_suite_passes_but_for_what_is_explained() -> anyhow::Result<()> {
     let _server = server(port).await?;
     // Nobody listens there: hosts of no site go to these parents.
     let edge = Edge::start_with("edge", &["http://127.0.0.1:1".to_owned()], &site(port)).await?;
-    let results = judge(&edge.http_url()).await?;
+    let documented = documented()?;
+    let mut results = judge(&edge.http_url()).await?;
+    // What should have been stored for two seconds was asked for later, on a busy machine: nothing was tested.
+    let not_held =
+        |(id, judged): &(&String, &Judged)| judged.outcome == "setup" && !documented.contains(id);
+    let again: Vec<_> = results
+        .iter()
+        .filter(not_held)
+        .map(|(id, _)| id.clone())
+        .collect();
+    if !again.is_empty() {
+        println!("not set up, and held again: {again:?}");
+        let mut second = judge(&edge.http_url()).await?;
+        results.extend(again.iter().filter_map(|id| second.remove_entry(id)));
+    }
 
     let (required, required_all) = passed(&results, "required");
     let (optimal, optimal_all) = passed(&results, "optimal");
@@ -135,7 +149,6 @@ async fn the_suite_passes_but_for_what_is_explained() -> anyhow::Result<()> {
         required >= REQUIRED_MIN && optimal >= OPTIMAL_MIN,
         "fewer than issue 7 asks for"
     );
-    let documented = documented()?;
     let unexplained: Vec<_> = failing
         .keys()
         .filter(|id| !documented.contains(id))

@@ -61,7 +61,7 @@ fn zstd(plain: &[u8]) -> std::io::Result<Vec<u8>> {
 #[must_use]
 pub fn decode_zstd(coded: &[u8], bytes_max: usize) -> Option<Bytes> {
     zstd::bulk::Decompressor::upper_bound(coded)
-        .filter(|bound| *bound <= bytes_max)
+        .filter(|bound| *bound <= bytes_max && !coded.is_empty())
         .and_then(|bound| zstd::bulk::decompress(coded, bound).ok())
         .map(Bytes::from)
 }

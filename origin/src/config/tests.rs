@@ -57,7 +57,7 @@ fn errors_name_file_line_and_reason() {
         error("[http]\nlisten = \"[::]:8080\"\nport = 3\n"),
         "origin.toml:3: unknown field `port`, expected one of `listen`, `connections_max`, \
          `header_bytes_max`, `header_read_timeout_ms`, `concurrent_streams_max`, `keep_alive_ms`, \
-         `held_requests_max`"
+         `held_requests_max`, `relays_max`"
     );
     assert_eq!(
         error("\n[packaging]\nwindow_seconds = 2"),
