@@ -9,7 +9,7 @@ use pingora_proxy::Session;
 
 use super::EdgeProxy;
 use super::log::Context;
-use super::respond::{Sent, unless_gone};
+use super::respond::{Sent, unless_gone, write_body};
 use crate::config::PlaybackAuth;
 use crate::frontend::protocol;
 use crate::problem::Problem;
@@ -57,7 +57,7 @@ impl EdgeProxy {
         }
         while let Some(frame) = unless_gone(session, feed.next()).await? {
             for piece in pieces(&frame) {
-                session.write_response_body(Some(piece), false).await?;
+                write_body(session, context, piece, false).await?;
             }
         }
         session.write_response_body(None, true).await

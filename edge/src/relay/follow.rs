@@ -97,10 +97,11 @@ pub(super) async fn follow(inner: Arc<Inner>, stream: Arc<Stream>) {
             inner.settle_all(stream.end(told));
         }
         pause = match ending {
-            Ending::Changed => PAUSE_MIN,
+            // At once, unless the last one was a moment ago: those who play the other renditions wait.
+            Ending::Changed => PAUSE_MIN.saturating_sub(began.elapsed()),
             Ending::Refused | Ending::Told(End::Ended | End::Gone) => REFUSED_PAUSE,
             _ if began.elapsed() > SILENCE_MAX => PAUSE_MIN,
-            _ => (pause * 2).min(PAUSE_MAX),
+            _ => (pause * 2).clamp(PAUSE_MIN, PAUSE_MAX),
         };
         sleep(pause).await;
     }

@@ -95,12 +95,8 @@ pub(super) async fn subscribe(
         if live.is_left() {
             return Err(ServeError::Leaving);
         }
-        let renditions = interest.wanted().iter();
-        let renditions: Result<Vec<_>, _> = renditions
-            .map(|wanted| Rendition::new(&site, &live, wanted))
-            .collect();
         let relay = Relay {
-            renditions: renditions?,
+            renditions: renditions(&site, &live, &interest)?,
             place: site.relays.take()?,
             site: Arc::clone(&site),
             live,
@@ -108,6 +104,23 @@ pub(super) async fn subscribe(
         Ok(relay.begin())
     };
     Counted::new(RequestKind::Relay, answer.await)
+}
+
+/// Those that the stream has. Others may have been there before the broadcaster came back with another
+/// ladder: they keep nothing from those that are.
+fn renditions(
+    site: &Site,
+    live: &LiveStream,
+    interest: &Interest,
+) -> Result<Vec<Rendition>, ServeError> {
+    let wanted = interest.wanted().iter();
+    let known: Vec<_> = wanted
+        .filter_map(|wanted| Rendition::new(site, live, wanted).ok())
+        .collect();
+    if known.is_empty() {
+        return Err(ServeError::UnknownRendition);
+    }
+    Ok(known)
 }
 
 /// One edge, and one stream.

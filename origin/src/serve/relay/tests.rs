@@ -24,10 +24,8 @@ fn site(places: usize) -> Arc<Site> {
 
 fn relay(site: &Arc<Site>, live: &Arc<LiveStream>, query: &str) -> Response {
     let interest = Interest::parse(query).unwrap();
-    let renditions = interest.wanted().iter();
-    let renditions = renditions.map(|wanted| Rendition::new(site, live, wanted).unwrap());
     Relay {
-        renditions: renditions.collect(),
+        renditions: renditions(site, live, &interest).unwrap(),
         place: site.relays.take().unwrap(),
         site: Arc::clone(site),
         live: Arc::clone(live),
@@ -165,4 +163,16 @@ async fn a_slow_edge_costs_nothing_and_is_left_in_the_end() {
         }
     };
     timeout(Duration::from_secs(60), left).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rendition_that_is_not_there_keeps_nothing_from_the_others() {
+    let (site, live) = (site(1), Arc::new(example::stream(7)));
+    let response = relay(&site, &live, "renditions=1080p,audio");
+    let (mut body, mut decoder) = (response.into_body(), Decoder::default());
+    let first = read(&mut body, &mut decoder, 1).await;
+    assert_eq!(told(&first), ["audio list 7.0"]);
+    let nothing = Interest::parse("renditions=1080p").unwrap();
+    let refused = renditions(&site, &live, &nothing).err();
+    assert_eq!(refused, Some(ServeError::UnknownRendition));
 }
