@@ -141,6 +141,8 @@ pub struct Miss {
 /// A place in a flight, and for its leader the way to an answer that is not shared.
 #[derive(Debug)]
 pub enum Joined {
+    /// A flight ended since the last look: this is what a look says now. Never a miss.
+    Known(Look),
     /// Somebody is fetching it already.
     Waiting(Waiter),
     /// This request made it begin.
@@ -277,27 +279,70 @@ impl Sites {
         site: &Arc<Site>,
         key: &Key,
         outgoing: &Outgoing,
-        stale: Option<Arc<Stored>>,
+        directives: &RequestDirectives,
     ) -> Joined {
         let place = self.inner.place(key, &outgoing.headers);
-        match self.inner.flights.join(place) {
+        let mut stale = None;
+        let known = || match self.look(key, &outgoing.headers, directives) {
+            Look::Miss(miss) => {
+                stale = miss.stale.map(|(stored, _)| stored);
+                None
+            }
+            look => Some(look),
+        };
+        match self.inner.flights.join(place, known) {
+            flights::Join::Known(look) => Joined::Known(look),
             flights::Join::Waiting(waiter) => Joined::Waiting(waiter),
             flights::Join::Full => Joined::Full,
             flights::Join::Leading(guard, waiter) => {
-                let (pass, passed) = oneshot::channel();
-                let lead = lead::Lead {
-                    site: Arc::clone(site),
-                    key: Arc::clone(key),
-                    outgoing: for_all(outgoing),
-                    stale,
-                    guard,
-                    pass,
-                };
-                let inner = Arc::clone(&self.inner);
-                self.inner.runtime.spawn(lead::run(inner, lead));
+                let passed = self.lead(site, key, outgoing, stale, guard);
                 Joined::Leading(waiter, passed)
             }
         }
+    }
+
+    /// Makes a flight for a stored response that is used meanwhile, unless there is one, or was.
+    pub fn revalidate(
+        &self,
+        site: &Arc<Site>,
+        key: &Key,
+        outgoing: &Outgoing,
+        directives: &RequestDirectives,
+    ) {
+        let place = self.inner.place(key, &outgoing.headers);
+        let mut stale = None;
+        let done = || match self.look(key, &outgoing.headers, directives) {
+            Look::Hit(stored, Reuse::WhileRevalidate) if self.may_ask(key) => {
+                stale = Some(stored);
+                None
+            }
+            _ => Some(()),
+        };
+        if let flights::Join::Leading(guard, _) = self.inner.flights.join(place, done) {
+            self.lead(site, key, outgoing, stale, guard);
+        }
+    }
+
+    fn lead(
+        &self,
+        site: &Arc<Site>,
+        key: &Key,
+        outgoing: &Outgoing,
+        stale: Option<Arc<Stored>>,
+        guard: flights::Guard,
+    ) -> oneshot::Receiver<Passed> {
+        let (pass, passed) = oneshot::channel();
+        let lead = lead::Lead {
+            site: Arc::clone(site),
+            key: Arc::clone(key),
+            outgoing: for_all(outgoing),
+            stale,
+            guard,
+            pass,
+        };
+        let inner = Arc::clone(&self.inner);
+        self.inner.runtime.spawn(lead::run(inner, lead));
+        passed
     }
 
     /// Asks for one client alone.
@@ -368,7 +413,7 @@ impl Sites {
     }
 
     /// Whether nothing speaks against asking for it now: its parents did not fail a moment ago.
-    pub fn may_ask(&self, key: &Key) -> bool {
+    fn may_ask(&self, key: &Key) -> bool {
         !self.inner.failed.contains_key(key)
     }
 
@@ -464,20 +509,4 @@ fn host_of(authority: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_are_without_their_port() {
-        for (authority, host) in [
-            ("a.example", "a.example"),
-            ("a.example:80", "a.example"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-            ("[::1", "[::1"),
-            ("", ""),
-        ] {
-            assert_eq!(host_of(authority), host);
-        }
-    }
-}
+mod tests;

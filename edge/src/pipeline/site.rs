@@ -93,7 +93,8 @@ impl EdgeProxy {
                 .pass_site(session, context, asked, Forward::Request)
                 .await;
         }
-        self.look_site(session, context, asked).await
+        let look = sites.look(&asked.key, headers, &asked.directives);
+        self.look_site(session, context, asked, look).await
     }
 
     async fn look_site(
@@ -101,13 +102,14 @@ impl EdgeProxy {
         session: &mut Session,
         context: &mut Context,
         asked: Asked<'_>,
+        look: Look,
     ) -> Result<()> {
         let Asked { sites, key, .. } = &asked;
-        match sites.look(key, &asked.outgoing.headers, &asked.directives) {
+        match look {
             Look::Hit(stored, reuse) => {
-                if reuse == Reuse::WhileRevalidate && sites.may_ask(key) {
+                if reuse == Reuse::WhileRevalidate {
                     // The flight goes on without anybody who waits for it.
-                    sites.join(asked.site, key, &asked.outgoing, Some(Arc::clone(&stored)));
+                    sites.revalidate(asked.site, key, &asked.outgoing, &asked.directives);
                 }
                 let told = hit(&stored, reuse);
                 self.respond_stored(session, context, &asked, &stored, told)
@@ -154,11 +156,14 @@ impl EdgeProxy {
                 .pass_site(session, context, asked, Forward::Request)
                 .await;
         }
-        let stale = miss.stale.map(|(stored, _)| stored);
         let joined = asked
             .sites
-            .join(asked.site, &asked.key, &asked.outgoing, stale);
+            .join(asked.site, &asked.key, &asked.outgoing, &asked.directives);
         let (waiter, passed) = match joined {
+            // Not a miss, so this comes here once.
+            Joined::Known(look) => {
+                return Box::pin(self.look_site(session, context, asked, look)).await;
+            }
             Joined::Waiting(waiter) => (waiter, None),
             Joined::Leading(waiter, passed) => (waiter, Some(passed)),
             Joined::Full => {

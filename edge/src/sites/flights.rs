@@ -101,7 +101,9 @@ pub struct Guard {
 
 /// Joining.
 #[derive(Debug)]
-pub enum Join {
+pub enum Join<K> {
+    /// Nobody leads, and nobody needs to.
+    Known(K),
     /// Somebody leads.
     Waiting(Waiter),
     /// The caller does.
@@ -155,11 +157,15 @@ impl Flights {
         self.table.lock().flying.contains_key(place)
     }
 
-    /// Joins the flight at `place`, or starts it.
-    pub fn join(&self, place: Place) -> Join {
+    /// Joins the flight at `place`, or starts it unless what it is for is `known`: what a flight
+    /// leaves behind is there before its place is free.
+    pub fn join<K>(&self, place: Place, known: impl FnOnce() -> Option<K>) -> Join<K> {
         let mut table = self.table.lock();
         if let Some(flying) = table.flying.get(&place) {
             return Join::Waiting(Waiter(flying.landed.subscribe()));
+        }
+        if let Some(known) = known() {
+            return Join::Known(known);
         }
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             return Join::Full;
@@ -245,8 +251,12 @@ mod tests {
         }
     }
 
+    fn join(flights: &Flights, key: &str) -> Join<()> {
+        flights.join(place(key), || None)
+    }
+
     fn lead(flights: &Flights, key: &str) -> Guard {
-        match flights.join(place(key)) {
+        match join(flights, key) {
             Join::Leading(guard, _) => guard,
             join => panic!("{join:?}"),
         }
@@ -256,8 +266,8 @@ mod tests {
     fn one_leads_and_the_rest_waits() {
         let flights = Flights::new(1);
         let guard = lead(&flights, "a");
-        assert!(matches!(flights.join(place("a")), Join::Waiting(_)));
-        assert!(matches!(flights.join(place("b")), Join::Full));
+        assert!(matches!(join(&flights, "a"), Join::Waiting(_)));
+        assert!(matches!(join(&flights, "b"), Join::Full));
         guard.leave();
         assert!(!flights.has(&place("a")));
         assert_eq!(flights.count(), 1);
@@ -283,7 +293,7 @@ mod tests {
     async fn who_waits_hears_the_first_outcome() {
         let flights = Flights::new(9);
         let guard = lead(&flights, "a");
-        let Join::Waiting(mut waiter) = flights.join(place("a")) else {
+        let Join::Waiting(mut waiter) = join(&flights, "a") else {
             panic!("nobody leads");
         };
         guard.land(Landed::Pass);
@@ -293,7 +303,7 @@ mod tests {
         )));
         assert!(matches!(waiter.landed().await, Some(Landed::Pass)));
         let abandoned = lead(&flights, "b");
-        let Join::Waiting(mut waiter) = flights.join(place("b")) else {
+        let Join::Waiting(mut waiter) = join(&flights, "b") else {
             panic!("nobody leads");
         };
         drop(abandoned);
