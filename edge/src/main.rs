@@ -73,6 +73,7 @@ fn main() -> ExitCode {
     if let Some(Command::Token { stream, seconds }) = arguments.command {
         return sign(&settings, stream, seconds);
     }
+    transport::memcpy::avoid_slow_copies();
     if let Err(error) = telemetry::log::init(settings.log.format) {
         return fail(1, &error);
     }

@@ -150,6 +150,8 @@ struct Output {
 /// Parses the arguments and runs the command.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
+    // The contestants that it starts inherit this: whoever copies by the C library gains by it.
+    transport::memcpy::avoid_slow_copies();
     match run(&cli) {
         Ok(output) => {
             print(&output.text);

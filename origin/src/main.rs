@@ -79,6 +79,7 @@ fn complain(text: &str) {
 }
 
 fn run(settings: Settings) -> anyhow::Result<()> {
+    transport::memcpy::avoid_slow_copies();
     telemetry::log::init(settings.log_format)?;
     transport::tls::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -4,6 +4,7 @@
 //! and the load tester build on the same modules.
 
 pub mod h3;
+pub mod memcpy;
 pub mod proxy_protocol;
 pub mod quic;
 pub mod tcp;
