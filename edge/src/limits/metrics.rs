@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use limits::Flood;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{CounterVec, IntCounterVec, IntGaugeVec, Opts, Registry};
@@ -38,6 +39,20 @@ impl Metrics {
             attacks: metrics::counter_vec(registry, ATTACKS.0, ATTACKS.1, &["kind"])?,
             paced: metrics::register(registry, paced)?,
         };
+        // They stand at 0 before the first: rate() sees no rise in a series that begins at 1.
+        for scope in Scope::ALL {
+            for limit in ["requests", "bytes"] {
+                metrics.refused.with_label_values(&[limit, scope.as_str()]);
+            }
+            metrics.paced.with_label_values(&[scope.as_str()]);
+        }
+        metrics
+            .refused
+            .with_label_values(&["connections", Scope::Ip.as_str()]);
+        let floods = [Flood::Others, Flood::Pings, Flood::Resets, Flood::Settings];
+        for kind in floods.map(Flood::as_str).into_iter().chain(["h3_resets"]) {
+            metrics.attacks.with_label_values(&[kind]);
+        }
         Ok(metrics)
     }
 
