@@ -13,7 +13,7 @@
 //! | `admit` | whether this viewer may have it: a tier's token, a cached grant, or the `auth` chain |
 //! | `cache::lookup` | hit, join a flight, or lead one (`relay` fills it with what parents told, or `upstream` asks) |
 //! | `respond`, `reply` | writes the answer, whole or as it arrives; every head passes the `http.response` chain |
-//! | `log` | counts it |
+//! | `log`, `trace` | counts it, and says where its time went |
 
 /// Who may have an object.
 mod admit;
@@ -43,6 +43,8 @@ pub mod route;
 mod site;
 /// HTTP/1.1 that two readers may read differently.
 mod strict;
+/// Spans of traced requests.
+mod trace;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -54,6 +56,7 @@ use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+use telemetry::traces::Traces;
 
 use crate::access_log::AccessLog as JsonLog;
 use crate::cache::{Cache, Lookup};
@@ -108,6 +111,8 @@ pub struct EdgeProxy {
     pub access_log: AccessLog,
     /// The access log for machines; `None`: none.
     pub json_log: Option<JsonLog>,
+    /// Which requests are traced, and where spans go.
+    pub traces: Traces,
     /// A viewer who takes nothing for this long is dropped.
     pub write_timeout: std::time::Duration,
 }
@@ -129,6 +134,7 @@ impl ProxyHttp for EdgeProxy {
         // A client that sends its next request early is not a client that left.
         downstream.set_pipelining_enabled(true);
         in_request(downstream, true);
+        self.begin_trace(session, context);
         if let Some(fault) = strict::fault(session) {
             self.respond_fault(session, context, fault).await?;
             return Ok(true);
@@ -177,6 +183,7 @@ impl ProxyHttp for EdgeProxy {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         self.log(session, error, context);
+        self.end_trace(session, error, context);
         if !context.upgraded {
             in_request(session.as_downstream(), false);
         }
@@ -283,6 +290,7 @@ impl EdgeProxy {
                 return self.respond_redirect(session, context, &to).await;
             }
         }
+        context.stage("admitted");
         let lookup = self.look_up(key, context);
         self.serve(session, context, lookup).await
     }
@@ -304,7 +312,7 @@ impl EdgeProxy {
             Lookup::Hit(object) => self.respond_hit(session, context, &object).await,
             Lookup::Joined(reader) => self.respond_flight(session, context, reader, None).await,
             Lookup::Leader {
-                writer,
+                mut writer,
                 reader,
                 stale,
             } => {
@@ -315,9 +323,14 @@ impl EdgeProxy {
                     .as_ref()
                     .and_then(|keys| authorization(&keys.tiers, stream, clock::unix_seconds()));
                 let request_id = self.passed_on_id(session.req_header(), context);
+                let trace = context.link();
+                if let Some(trace) = &trace {
+                    writer.writer().led_by(trace.clone());
+                }
                 let asking = Asking {
                     authorization,
                     request_id,
+                    trace,
                 };
                 self.relay.lead(writer, asking);
                 self.respond_flight(session, context, reader, Some(stale))

@@ -15,6 +15,7 @@ use filter_registry::node::{self, FilterNode, NodeError, NodeOptions};
 use http::HeaderValue;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
+use telemetry::traces::{Traces, TracesError};
 use telemetry::{BuildInfo, Health, Registry};
 use tokio::runtime::{Handle, Runtime};
 
@@ -98,6 +99,9 @@ pub enum StartError {
     /// Certificates and keys.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
+    /// The way to the collector of traces.
+    #[error("traces: {0}")]
+    Traces(#[from] TracesError),
 }
 
 /// Runs an edge until it is told to stop. Returns only if it could not start.
@@ -189,6 +193,7 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         runtime: runtime.handle().clone(),
         rooms: parts.rooms,
         json_log: parts.json_log,
+        traces: parts.traces,
     };
     server.run(RunArgs {
         shutdown_signal: Box::new(drain),
@@ -224,6 +229,7 @@ struct Parts {
     json_log: Option<AccessLog>,
     sites: Option<Sites>,
     limits: Limits,
+    traces: Traces,
 }
 
 impl Parts {
@@ -265,6 +271,7 @@ impl Parts {
             streams: Streams::new(registry, settings.streams)?,
             json_log,
             limits: Limits::new(settings.limits.clone(), registry)?,
+            traces: start_traces(settings, registry, &handle)?,
             rooms,
             rooms_runtime,
             tls: tls.clone(),
@@ -296,6 +303,7 @@ impl Parts {
             streams: self.streams.clone(),
             access_log: settings.log.access,
             json_log: self.json_log.clone(),
+            traces: self.traces.clone(),
             write_timeout: settings.write_timeout,
         })
     }
@@ -321,6 +329,18 @@ impl Parts {
             token: settings.admin_token.clone(),
             pages: Arc::clone(&self.pages),
         })
+    }
+}
+
+/// Spans for a collector, if there is one.
+fn start_traces(
+    settings: &Settings,
+    registry: &Registry,
+    runtime: &Handle,
+) -> Result<Traces, TracesError> {
+    match settings.traces.clone() {
+        Some(traces) => Traces::start(traces, registry, runtime),
+        None => Ok(Traces::off()),
     }
 }
 

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use cache_policy::shared::{Exchange, Policy, RequestDirectives, Reuse, Verdict, freshen, receive};
 use http::{HeaderMap, Method};
 use moka::sync::Cache as Moka;
+use telemetry::traces::Link;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -112,6 +113,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// The client's request, if it is traced.
+    pub trace: Option<Link>,
 }
 
 /// What a look at the cache says.

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use telemetry::traces::Link;
 use tokio::runtime::Handle;
 
 use crate::cache::Fill;
@@ -68,6 +69,8 @@ pub struct Asking {
     pub authorization: Option<String>,
     /// Id of the request that the fill was started for.
     pub request_id: Option<String>,
+    /// That request, if it is traced.
+    pub trace: Option<Link>,
 }
 
 /// Fetches objects from parents. Cheap to clone.
@@ -136,6 +139,7 @@ impl Upstream {
             authority: None,
             headers: &asking.fields(),
             body: Bytes::new(),
+            trace: asking.trace.as_ref(),
         };
         self.inner.parents.ask(&request).await
     }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use axum::Router;
 use filter_registry::node::{FilterNode, NodeError, NodeOptions};
 use telemetry::metrics::{BuildInfo, RegisterError};
+use telemetry::traces::{Traces, TracesError};
 use telemetry::{Health, Registry};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transport::tls::{Identity, LoadIdentityError, SelfSignError};
@@ -51,6 +53,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The way to the collector of traces.
+    #[error("traces: {0}")]
+    Traces(#[from] TracesError),
     /// Accounts, or the ledger.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -276,13 +281,17 @@ impl App {
         )?;
         let listeners = TaskTracker::new();
         spawn_ingest(&listeners, ingest, self.rtmp, self.rtmps, &stop_ingest);
+        let traces = match self.settings.traces.clone() {
+            Some(traces) => Traces::start(traces, &self.registry, &Handle::current())?,
+            None => Traces::off(),
+        };
         let router = serve::router(
             &self.settings.http,
             &self.settings.packaging,
             gate,
             catalog,
             self.counts,
-            self.metrics.clone(),
+            (self.metrics.clone(), traces.clone()),
         )
         .merge(public);
         listeners.spawn(serve::serve(
@@ -329,6 +338,7 @@ impl App {
             stop_http.cancel();
             listeners.close();
             listeners.wait().await;
+            traces.flush().await;
             // What is being asked is answered first.
             if let Some(control) = control {
                 control.stop().await;

@@ -23,7 +23,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use hls::ObjectName;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use telemetry::traces::{Span, Traces};
 
 use crate::config::{HttpSettings, PackagingSettings};
 use crate::metrics::{Metrics, RequestKind};
@@ -46,6 +47,7 @@ pub(crate) struct Site {
     gate: Gate,
     holds: Holds,
     relays: relay::Places,
+    traces: Traces,
     /// Freshness lifetime of media: as long as it stays downloadable.
     media_seconds: u64,
 }
@@ -64,7 +66,7 @@ pub fn router(
     gate: Gate,
     catalog: Catalog,
     counts: Counts,
-    metrics: Metrics,
+    (metrics, traces): (Metrics, Traces),
 ) -> Router {
     // It stays for a whole window, and some time after it left that.
     let media = packaging.window + packaging.removed_max.min(packaging.window);
@@ -74,6 +76,7 @@ pub fn router(
         catalog,
         counts,
         metrics,
+        traces,
         gate,
         media_seconds: media.as_secs(),
     });
@@ -129,11 +132,35 @@ impl IntoResponse for Counted {
 }
 
 async fn count(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let span = site.traces.server(request.headers());
+    // Few are traced: what is said of the others is nothing.
+    let span = span.map(|span| {
+        (
+            span,
+            request.method().clone(),
+            request.uri().path().to_owned(),
+        )
+    });
     let response = next.run(request).await;
     let kind = response.extensions().get().copied();
     let kind = kind.unwrap_or(RequestKind::Other);
     site.metrics.request(kind, response.status().as_u16());
+    if let Some((mut span, method, path)) = span {
+        describe(&mut span, &method, path, kind, response.status());
+    }
     response
+}
+
+/// A traced request: until the head of its answer, for as long as it was held.
+fn describe(span: &mut Span, method: &Method, path: String, kind: RequestKind, status: StatusCode) {
+    span.name(format!("{method} {}", kind.as_str()));
+    span.set("http.request.method", method.to_string());
+    span.set("url.path", path);
+    span.set("http.response.status_code", i64::from(status.as_u16()));
+    span.set("weir.kind", kind.as_str());
+    if status.is_server_error() {
+        span.failed(String::new());
+    }
 }
 
 /// `/live/{stream}/{rendition}/{object}`: a Media Playlist or media.

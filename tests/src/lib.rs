@@ -5,6 +5,7 @@
 //! when the condition does not come within its time ([`wait::until`]).
 
 pub mod browser;
+pub mod collector;
 pub mod disk;
 pub mod edge;
 pub mod filters;

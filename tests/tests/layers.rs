@@ -23,7 +23,7 @@ const MAY_DEPEND_ON: [(&str, Layer, &[&str]); 29] = [
     ("rtmp", Layer::Pure, &[]),
     ("settings", Layer::Settings, &[]),
     ("database", Layer::Shared, &["settings"]),
-    ("telemetry", Layer::Shared, &[]),
+    ("telemetry", Layer::Shared, &["settings"]),
     ("transport", Layer::Shared, &[]),
     ("wasm-filters", Layer::Shared, &[]),
     (

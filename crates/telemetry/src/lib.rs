@@ -1,4 +1,4 @@
-//! What an operator sees of a Weir process: its logs, its metrics, its health, and the admin
+//! What an operator sees of a Weir process: its logs, its traces, its metrics, its health, and the admin
 //! listener that serves the latter two.
 //!
 //! It knows nothing of streams or caches. Each component registers its own metrics in the
@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod log;
 pub mod metrics;
+pub mod traces;
 
 mod health;
 mod process;

@@ -48,6 +48,8 @@ pub struct Record<'a> {
     pub tier: bool,
     /// Why it was not admitted.
     pub refused: Option<&'static str>,
+    /// The trace, if the request is traced: 32 hexadecimal digits.
+    pub trace_id: Option<String>,
     /// How the answer broke off: whose fault, and what; never a text from outside.
     pub error: Option<String>,
     user_agent: Option<&'a str>,
@@ -90,6 +92,7 @@ impl<'a> Record<'a> {
             tenant: None,
             tier: false,
             refused: None,
+            trace_id: None,
             error: None,
             user_agent: head
                 .user_agent

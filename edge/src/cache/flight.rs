@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
+use telemetry::traces::Link;
 use tokio::sync::watch;
 
 use super::object::{Object, ObjectHead};
@@ -67,6 +68,8 @@ struct Shared {
     chunks: RwLock<Vec<Bytes>>,
     /// Set before the phase is [`Phase::Complete`].
     object: OnceLock<Arc<Object>>,
+    /// The request that began it, if that is traced.
+    led_by: OnceLock<Box<Link>>,
     progress: watch::Sender<Progress>,
 }
 
@@ -102,6 +105,7 @@ pub fn flight(bytes_max: u64) -> (FlightWriter, Flight) {
         head: OnceLock::new(),
         chunks: RwLock::new(Vec::new()),
         object: OnceLock::new(),
+        led_by: OnceLock::new(),
         progress,
     });
     let writer = FlightWriter {
@@ -113,6 +117,11 @@ pub fn flight(bytes_max: u64) -> (FlightWriter, Flight) {
 }
 
 impl FlightWriter {
+    /// Notes the request that began it.
+    pub fn led_by(&mut self, request: Link) {
+        let _ = self.shared.led_by.set(Box::new(request));
+    }
+
     /// Publishes the head. Later calls are ignored: a response has one head.
     pub fn head(&mut self, head: ObjectHead) {
         if self.shared.head.set(head).is_ok() {
@@ -206,6 +215,11 @@ impl Flight {
 }
 
 impl FlightReader {
+    /// The request that began it, if that is traced.
+    pub fn led_by(&self) -> Option<&Link> {
+        self.shared.led_by.get().map(|request| &**request)
+    }
+
     /// Waits for the head. Cancel-safe.
     ///
     /// # Errors

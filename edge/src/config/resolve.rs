@@ -10,6 +10,7 @@ use filter_registry::config::FiltersSettings;
 use ipnet::IpNet;
 use playback_token::{Key, Keyring};
 use settings::{Invalid, KeyPath, Secret};
+use telemetry::traces::TracesSettings;
 
 use super::limits::networks;
 use super::sections::{
@@ -43,6 +44,8 @@ pub struct Settings {
     pub log: LogConfig,
     /// One JSON object per request; `None`: none.
     pub access_log: Option<AccessLogSettings>,
+    /// Which requests are traced, and where spans go; `None`: none.
+    pub traces: Option<TracesSettings>,
     /// Bounds of what is counted by stream.
     pub streams: StreamLimits,
     /// Addresses.
@@ -192,8 +195,11 @@ impl Config {
         let rooms = self.rooms;
         let rooms = rooms.resolve(&self.node.name, filters.is_some(), write_timeout)?;
         let listen = self.listen.resolve()?;
+        let version = env!("CARGO_PKG_VERSION");
+        let traces = self.traces.resolve("weir-edge", version, &self.node.name)?;
         Ok(Settings {
             node_name: self.node.name,
+            traces,
             log: self.log,
             access_log: self.access_log.resolve()?,
             streams: self.metrics.resolve()?,

@@ -9,6 +9,7 @@ use filter_registry::config::FiltersConfig;
 use serde::Deserialize;
 use settings::Secret;
 use telemetry::log::LogFormat;
+use telemetry::traces::TracesConfig;
 
 use super::limits::LimitsConfig;
 use super::relay::RelayConfig;
@@ -27,6 +28,8 @@ pub struct Config {
     pub access_log: AccessLogConfig,
     /// `[metrics]`
     pub metrics: MetricsConfig,
+    /// `[traces]`
+    pub traces: TracesConfig,
     /// `[listen]`
     pub listen: ListenConfig,
     /// `[tls]`

@@ -8,6 +8,7 @@ use pingora_error::{Error, ErrorSource, ErrorType};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use prometheus::IntGauge;
+use telemetry::traces::Span;
 
 use super::EdgeProxy;
 use super::filter::{Filtering, Filters, host_of};
@@ -76,6 +77,8 @@ pub struct Context {
     /// The connection was taken out of the session after a 101.
     pub(super) upgraded: bool,
     pub(super) started: Instant,
+    /// The request is traced.
+    pub(super) span: Option<Span>,
     /// From then to the answer's head.
     head_after: OnceLock<Duration>,
     /// What it is called in access logs, if anybody asked.
@@ -97,6 +100,7 @@ impl Context {
             permit: None,
             upgraded: false,
             started: Instant::now(),
+            span: None,
             head_after: OnceLock::new(),
             request_id: OnceLock::new(),
             in_progress: metrics.in_progress.clone(),
@@ -106,6 +110,11 @@ impl Context {
     /// The answer's head has been handed to the protocol; how long that took.
     pub(super) fn note_head(&self) -> Duration {
         *self.head_after.get_or_init(|| self.started.elapsed())
+    }
+
+    /// From the request to the answer's head.
+    pub(super) fn head_after(&self) -> Option<Duration> {
+        self.head_after.get().copied()
     }
 
     /// What the request is called: as the tier or the proxy in front calls it, or the filters here, or anew.
@@ -304,6 +313,7 @@ impl EdgeProxy {
         record.tenant = context.stream.is_some().then(|| self.tenant());
         record.tier = context.stream.is_some() && self.asked_by_tier(request, context);
         record.refused = context.refused;
+        record.trace_id = context.link().map(|link| link.trace_id().to_string());
         record.error = error.map(|error| {
             let (source, kind) = (error.esource().as_str(), error.etype().as_str());
             format!("{source} {kind}")

@@ -72,9 +72,11 @@ impl EdgeProxy {
             Some(_) => Outcome::Miss,
             None => Outcome::Collapsed,
         };
+        context.waits_for(&reader);
         let since = Instant::now();
         let head = self.wait(session, reader.head()).await?;
         self.metrics.stages.flight_head(since);
+        context.stage("flight head");
         let head = match head {
             Ok(head) => head,
             Err(error) => {

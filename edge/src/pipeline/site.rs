@@ -55,6 +55,7 @@ impl EdgeProxy {
             Ok(read) => read,
             Err(problem) => return self.respond_problem(session, context, problem).await,
         };
+        outgoing.trace = context.link();
         if !session.as_downstream_mut().is_body_done() && request::has_body(session) {
             if request::expects_continue(session) {
                 session

@@ -116,6 +116,7 @@ impl Inner {
                 .as_ref()
                 .and_then(|tiers| authorization(tiers, Some(stream.name()), clock::unix_seconds())),
             request_id: None,
+            trace: None,
         };
         let Some(answer) = self.ask(stream, target, asking).await else {
             return Ending::Unanswered;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
 use prometheus::IntGauge;
 use telemetry::Health;
+use telemetry::traces::Traces;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -34,6 +35,7 @@ pub(super) struct Drain {
     pub(super) runtime: Handle,
     pub(super) rooms: Option<Rooms>,
     pub(super) json_log: Option<AccessLog>,
+    pub(super) traces: Traces,
 }
 
 #[async_trait::async_trait]
@@ -65,7 +67,7 @@ impl ShutdownSignalWatch for Drain {
         let (in_progress, h3) = (self.in_progress.clone(), self.h3_in_progress.clone());
         let deadline = Instant::now() + self.grace;
         let rooms = self.rooms.clone();
-        let json_log = self.json_log.clone();
+        let (json_log, traces) = (self.json_log.clone(), self.traces.clone());
         self.live_relay.drain();
         if let Some(rooms) = &rooms {
             rooms.drain();
@@ -95,6 +97,7 @@ impl ShutdownSignalWatch for Drain {
             {
                 tracing::warn!("the access log is not written to its end");
             }
+            traces.flush().await;
             tracing::info!(left = in_progress.get(), "drained");
             std::process::exit(0);
         });

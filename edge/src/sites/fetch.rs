@@ -38,6 +38,7 @@ impl Outgoing {
             authority: Some(&self.authority),
             headers: &self.headers,
             body: self.body.clone(),
+            trace: self.trace.as_ref(),
         }
     }
 }

@@ -159,6 +159,9 @@ async fn land_shared(
 ) {
     let received_at = Instant::now();
     let (mut writer, place) = flight(inner.limits.object_bytes_max);
+    if let Some(trace) = &lead.outgoing.trace {
+        writer.led_by(trace.clone());
+    }
     let headers = answer.head.headers.clone();
     let status = answer.head.status;
     let age_at_receipt = match &terms {

@@ -56,6 +56,7 @@ fn get() -> Outgoing {
         authority: "a.example".to_owned(),
         headers: HeaderMap::new(),
         body: Bytes::new(),
+        trace: None,
     }
 }
 

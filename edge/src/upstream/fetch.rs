@@ -53,6 +53,7 @@ impl Inner {
             authority: None,
             headers: &asking.fields(),
             body: Bytes::new(),
+            trace: asking.trace.as_ref(),
         };
         let mut answer = match self.parents.ask(&request).await {
             Ok(answer) => answer,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
+use telemetry::traces::Span;
 use tokio::time::timeout;
 
 use super::UpstreamSettings;
@@ -193,11 +194,14 @@ impl Parents {
                 .upstream_connections
                 .with_label_values(&[parent.authority(), reused])
                 .inc();
-            let exchange = request.exchange(&mut turn.session, parent.authority());
+            let mut span = request.span(parent.authority());
+            let link = span.as_ref().map(Span::link);
+            let exchange = request.exchange(&mut turn.session, parent.authority(), link);
             let outcome = tokio::select! {
                 outcome = timeout(self.head_timeout, exchange) => outcome,
                 () = place.parent_lost() => {
                     self.asked(parent, NoAnswer::Lost.as_str());
+                    fail(span, NoAnswer::Lost);
                     return Err(NoAnswer::Lost);
                 }
             };
@@ -207,16 +211,21 @@ impl Parents {
                     let delay = asked_at.elapsed();
                     let seconds = delay.as_secs_f64();
                     self.metrics.upstream_head_seconds.observe(seconds);
+                    if let Some(span) = &mut span {
+                        answered(span, head.status);
+                    }
                     return Ok(Answer {
                         parent: Arc::clone(parent),
                         place,
                         turn,
                         head,
                         delay,
+                        span,
                     });
                 }
                 Ok(Err(error)) => {
                     self.asked(parent, NoAnswer::Closed.as_str());
+                    fail(span, NoAnswer::Closed);
                     if !turn.reused {
                         tracing::warn!(parent = %parent.url, %error, "parent gave no answer");
                         parent.explain_refusal();
@@ -229,6 +238,7 @@ impl Parents {
                 }
                 Err(_) => {
                     self.asked(parent, NoAnswer::Silent.as_str());
+                    fail(span, NoAnswer::Silent);
                     turn.end(parent).await;
                     return Err(NoAnswer::Silent);
                 }
@@ -242,6 +252,22 @@ impl Parents {
             .upstream_requests
             .with_label_values(&[parent.authority(), outcome])
             .inc();
+    }
+}
+
+fn answered(span: &mut Span, status: StatusCode) {
+    span.set("http.response.status_code", i64::from(status.as_u16()));
+    span.event("head");
+    // Semantic conventions for HTTP clients.
+    if status.is_client_error() || status.is_server_error() {
+        span.failed(String::new());
+    }
+}
+
+fn fail(span: Option<Span>, why: NoAnswer) {
+    if let Some(mut span) = span {
+        span.set("error.type", why.as_str());
+        span.failed(why.problem().detail.to_string());
     }
 }
 

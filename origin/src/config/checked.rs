@@ -9,6 +9,7 @@ use std::time::Duration;
 use filter_registry::config::{FiltersSettings, RegistrySettings};
 use playback_token::Keyring;
 use telemetry::log::LogFormat;
+use telemetry::traces::TracesSettings;
 
 use super::{LatencyProfile, PublishAuth, SecondPublisher, Secret, ThumbnailSettings};
 use crate::control::ControlSettings;
@@ -21,6 +22,8 @@ use crate::transcode::{Encoder, Hardware, ShedSettings, ToneMapping};
 pub struct Settings {
     /// How logs are written.
     pub log_format: LogFormat,
+    /// Which requests are traced, and where spans go; `None`: none.
+    pub traces: Option<TracesSettings>,
     /// The RTMP listeners and their limits.
     pub rtmp: RtmpSettings,
     /// The certificate of RTMPS.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bus::config::check_link_token;
 use playback_token::{Key, Keyring};
 use settings::{Invalid, KeyPath, Secret};
+use telemetry::traces::TracesSettings;
 
 use super::{
     Config, HttpSettings, LadderRung, PackagingSettings, PlaybackAuth, PlaybackSettings,
@@ -22,6 +23,8 @@ use crate::transcode::{Encoder, Hardware, Jobs, ShedSettings};
 
 /// Rungs of the ladder at most: each costs an encoder.
 const RUNGS_MAX: usize = 8;
+/// `service.name` of spans.
+const SERVICE: &str = "weir-origin";
 /// The rendition name that audio has.
 const AUDIO_NAME: &str = "audio";
 
@@ -44,6 +47,7 @@ impl Config {
         )?;
         Ok(Settings {
             log_format: self.log.format,
+            traces: self.resolve_traces()?,
             rtmp: self.resolve_rtmp()?,
             tls: self.resolve_tls()?,
             http: self.resolve_http()?,
@@ -77,6 +81,12 @@ impl Config {
                 0..=3_600,
             )?,
         })
+    }
+
+    fn resolve_traces(&self) -> Result<Option<TracesSettings>, Invalid> {
+        let version = env!("CARGO_PKG_VERSION");
+        let traces = self.traces.clone();
+        traces.resolve(SERVICE, version, SERVICE)
     }
 
     fn resolve_rooms(&self, streams: &[StreamSettings]) -> Result<Option<RoomsSettings>, Invalid> {

@@ -10,6 +10,7 @@ use chat_archive::ArchiveConfig;
 use filter_registry::config::{FiltersConfig, RegistryConfig};
 use serde::{Deserialize, Serialize};
 use telemetry::log::LogFormat;
+use telemetry::traces::TracesConfig;
 
 use super::Secret;
 use super::control::ControlConfig;
@@ -23,6 +24,8 @@ use crate::transcode::{Encoder, ToneMapping};
 pub struct Config {
     /// `[log]`
     pub log: LogConfig,
+    /// `[traces]`
+    pub traces: TracesConfig,
     /// `[rtmp]`
     pub rtmp: RtmpConfig,
     /// `[rtmps]`
@@ -65,6 +68,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             log: LogConfig::default(),
+            traces: TracesConfig::default(),
             rtmp: RtmpConfig::default(),
             rtmps: RtmpsConfig::default(),
             tls: TlsConfig::default(),

@@ -26,6 +26,7 @@ fn site(registry: &Registry) -> Arc<Site> {
         holds: Holds::new(2 * VIEWERS, metrics.held_requests.clone()),
         relays: relay::Places::new(2, metrics.relays.clone()),
         metrics,
+        traces: Traces::off(),
         gate: Gate::Open,
         media_seconds: 60,
     })

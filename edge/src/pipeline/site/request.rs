@@ -122,6 +122,7 @@ pub(super) fn outgoing(
             authority,
             headers,
             body: Bytes::new(),
+            trace: None,
         },
     ))
 }

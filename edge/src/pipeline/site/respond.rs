@@ -60,6 +60,7 @@ impl EdgeProxy {
     ) -> Result<()> {
         context.outcome = told.outcome;
         let mut reader = shared.flight.reader();
+        context.waits_for(&reader);
         let head = match self.wait(session, reader.head()).await? {
             Ok(head) => head,
             Err(error) => {

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_error::{Error, ErrorType};
 use pingora_http::RequestHeader;
+use telemetry::traces::{Link, Span};
 use tokio::time::timeout;
 
 use crate::cache::flight::FillError;
@@ -29,6 +30,8 @@ pub struct Request<'a> {
     pub headers: &'a HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// On whose behalf, if that is traced.
+    pub trace: Option<&'a Link>,
 }
 
 /// A parent's answer, its head read. Dropped, an HTTP/1.1 connection goes with it.
@@ -41,6 +44,8 @@ pub struct Answer {
     pub(super) parent: Arc<Parent>,
     pub(super) place: Place,
     pub(super) turn: Turn,
+    /// Until the answer is dropped.
+    pub(super) span: Option<Span>,
 }
 
 /// Why no parent answered.
@@ -59,18 +64,40 @@ pub enum NoAnswer {
 }
 
 impl Request<'_> {
+    /// A span for an attempt at a parent, if the request is traced.
+    pub(super) fn span(&self, parent: &str) -> Option<Span> {
+        let mut span = self.trace?.client(self.method.to_string());
+        span.set("http.request.method", self.method.to_string());
+        span.set("server.address", parent.to_owned());
+        // The query may hold what is nobody's business.
+        let path = self.target.split('?').next().unwrap_or_default();
+        span.set("url.path", path.to_owned());
+        Some(span)
+    }
+
     /// Sends it to a parent, and reads the head of the answer.
     pub(super) async fn exchange(
         &self,
         session: &mut HttpSession,
         parent: &str,
+        span: Option<Link>,
     ) -> pingora_error::Result<Parts> {
         let fields = self.headers.len() + 2;
         let target = self.target.as_bytes();
         let mut head = RequestHeader::build(self.method.clone(), target, Some(fields))?;
         head.insert_header(header::HOST, self.authority.unwrap_or(parent))?;
+        let mut trace = HeaderMap::new();
+        if let Some(span) = span {
+            span.inject(&mut trace);
+        }
+        for (name, value) in &trace {
+            head.insert_header(name, value)?;
+        }
         for (name, value) in self.headers {
-            head.append_header(name, value)?;
+            // What a client said of its own trace gives way.
+            if !trace.contains_key(name) {
+                head.append_header(name, value)?;
+            }
         }
         let has_body = !self.body.is_empty();
         let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(self.method);
@@ -120,14 +147,18 @@ impl Answer {
             read = timeout(within, self.turn.session.read_response_body()) => read,
             () = self.place.parent_lost() => return Err(FillError::Silent),
         };
-        match read {
+        let read = match read {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "reading the parent's body");
                 Err(FillError::Broken)
             }
             Err(_) => Err(FillError::Silent),
+        };
+        if let (Some(span), Err(error)) = (&mut self.span, &read) {
+            span.failed(error.to_string());
         }
+        read
     }
 
     /// Its body was read to the end: the connection is free for others.

@@ -118,6 +118,7 @@ async fn ask(parents: &Parents, method: Method) -> Result<(StatusCode, u16), NoA
         authority: None,
         headers: &HeaderMap::new(),
         body: Bytes::new(),
+        trace: None,
     };
     let mut answer = parents.ask(&request).await?;
     let (status, port) = (answer.head.status, answer.parent().url.port);

@@ -1,6 +1,7 @@
 use http_body_util::BodyExt;
 use live_relay::Decoder;
 use prometheus::Registry;
+use telemetry::traces::Traces;
 
 use super::*;
 use crate::metrics::Metrics;
@@ -17,6 +18,7 @@ fn site(places: usize) -> Arc<Site> {
         holds: Holds::new(1, metrics.held_requests.clone()),
         relays: Places::new(places, metrics.relays.clone()),
         metrics,
+        traces: Traces::off(),
         gate: Gate::Open,
         media_seconds: 60,
     })
