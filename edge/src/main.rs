@@ -59,25 +59,22 @@ fn main() -> ExitCode {
     if arguments.print_default_config {
         return print(config::DEFAULT_TOML);
     }
-    let resolved = match &arguments.config {
-        Some(file) => config::load(file),
-        None => config::parse("(defaults)".as_ref(), ""),
-    };
-    let settings = match resolved {
-        Ok(settings) => settings,
+    let loaded = match config::read(arguments.config.as_deref()) {
+        Ok(loaded) => loaded,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
+    let settings = &loaded.settings;
     if arguments.check_config {
         return ExitCode::SUCCESS;
     }
     if let Some(Command::Token { stream, seconds }) = arguments.command {
-        return sign(&settings, stream, seconds);
+        return sign(settings, stream, seconds);
     }
     if let Err(error) = telemetry::log::init(settings.log.format) {
         return fail(1, &error);
     }
     transport::tls::install_crypto_provider();
-    match edge::server::run(settings) {
+    match edge::server::run(loaded, arguments.config) {
         Ok(never) => match never {},
         Err(error) => fail(1, &error),
     }

@@ -4,6 +4,7 @@
 mod drain;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,24 +17,26 @@ use http::HeaderValue;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use telemetry::{BuildInfo, Health, Registry};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::access_log::{AccessLog, AccessLogMetrics};
+use crate::access_log::AccessLogMetrics;
 use crate::admin::{self, Admin, Facts, NodeFilters, Relay, RelayError};
 use crate::cache::Cache;
-use crate::config::{ListenSettings, PlaybackAuth, RoomsSettings, Settings};
+use crate::config::{ListenSettings, Loaded, PlaybackAuth, RoomsSettings, Settings};
 use crate::control::{ControlApi, ControlError};
-use crate::frontend::{self, h3, tcp};
+use crate::frontend::{self, Grace, h3, tcp};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
-use crate::pipeline::{EdgeProxy, Filters};
-use crate::relay::{self, LiveRelay};
+use crate::pipeline::Filters;
+use crate::relay;
+use crate::reload::snapshot::{Lasting, Unusable};
+use crate::reload::{self, Reloader};
 use crate::rooms::{self, Rooms};
 use crate::sites::Sites;
 use crate::streams::Streams;
 use crate::tls::{self, Tls, TlsError};
-use crate::upstream::Upstream;
 use crate::upstream::parent::ParentUrl;
 use drain::Drain;
 
@@ -41,6 +44,8 @@ use drain::Drain;
 const LISTENING_TICK: Duration = Duration::from_millis(50);
 /// Between two readings of the cache's figures.
 const FIGURES_EVERY: Duration = Duration::from_secs(1);
+/// pingora sleeps for so long before it ends a process that drains.
+const PINGORA_GRACE: Duration = Duration::from_secs(2 * 3600);
 /// Names of the readiness conditions.
 const LISTENING: &str = "listening";
 const FILTERS: &str = "filters";
@@ -52,9 +57,6 @@ const FILTERS_WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The file of the access log, or its thread.
-    #[error("access_log.output: {0}")]
-    AccessLog(std::io::Error),
     /// The admin address.
     #[error("cannot listen on {address} (admin): {source}")]
     Admin {
@@ -98,9 +100,13 @@ pub enum StartError {
     /// Certificates and keys.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
+    /// Something that the configuration names, such as the file of the access log.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
 }
 
-/// Runs an edge until it is told to stop. Returns only if it could not start.
+/// Runs an edge until it is told to stop. Returns only if it could not start. `file`: where its
+/// configuration is read again.
 ///
 /// # Errors
 /// See [`StartError`]: an address in use, a certificate that cannot be read.
@@ -108,7 +114,8 @@ pub enum StartError {
     clippy::too_many_lines,
     reason = "the order in which an edge comes to life"
 )]
-pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
+pub fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<std::convert::Infallible, StartError> {
+    let settings = &loaded.settings;
     let registry = telemetry::metrics::registry(BuildInfo {
         binary: "weir-edge",
         version: env!("CARGO_PKG_VERSION"),
@@ -120,7 +127,11 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         .thread_name("upstream")
         .enable_all()
         .build()?;
-    let tls = Tls::load(&settings, tls::Metrics::new(&registry)?)?;
+    let hangups = {
+        let _within = runtime.enter();
+        signal(SignalKind::hangup())?
+    };
+    let tls = Tls::load(settings, tls::Metrics::new(&registry)?)?;
     // pingora panics on an address in use, far from here: try each first.
     for address in settings.listen.tcp() {
         std::net::TcpListener::bind(address)
@@ -129,11 +140,16 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
 
     let metrics = Metrics::new(&registry)?;
     let frontend_metrics = frontend::Metrics::new(&registry)?;
-    let parts = Parts::new(&settings, &tls, metrics.clone(), &registry, &runtime)?;
-    let mut server = server(&settings);
+    let parts = Parts::new(settings, &tls, metrics.clone(), &registry, &runtime)?;
+    let grace = Grace::from(settings.drain_grace);
+    let first = parts.lasting.snapshot(None, loaded.clone())?;
+    let limits = parts.lasting.limits.clone();
+    let reload_metrics = reload::Metrics::new(&registry)?;
+    let reloader = Reloader::new(file, parts.lasting, first, grace.clone(), reload_metrics);
+    let mut server = server(settings);
     let proxy = frontend::shared_proxy(
         &server.configuration,
-        parts.pipeline(&settings)?,
+        reloader.live(),
         settings.limits.requests_per_connection_max,
     );
     let tcp_options = tcp::Options {
@@ -142,7 +158,7 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         tiers: settings.listen.tiers.zip(tls.tiers()).map(tcp::Tiers::from),
         proxies: settings.proxy_protocol_from.clone(),
         threads: Some(settings.threads.tcp),
-        limits: parts.limits.clone(),
+        limits: limits.clone(),
     };
     let tcp = tcp::service(
         Arc::clone(&proxy),
@@ -155,24 +171,20 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         proxy,
         tls.certificates(),
         frontend_metrics.clone(),
-        h3_options(&settings, parts.limits.clone()),
+        h3_options(settings, limits, grace.clone()),
     )?;
     server.add_service(tcp);
     server.add_service(h3);
 
-    let pages = admin::router(Arc::new(parts.admin(&settings, &health)?));
-    serve_admin(&settings, &runtime, registry, &health, pages)?;
-    runtime.spawn(read_figures(
-        parts.cache,
-        parts.sites,
-        parts.streams,
-        metrics.clone(),
-    ));
-    announce(&settings, &tls);
+    let pages = admin::router(Arc::new(admin(settings, &tls, &reloader, &health)?));
+    serve_admin(settings, &runtime, registry, &health, pages)?;
+    runtime.spawn(read_figures(reloader.clone()));
+    announce(settings, &tls);
+    runtime.spawn(reloader.clone().follow(hangups, tls.clone()));
     let every = settings.tls.reload_every;
-    runtime.spawn(parts.tls.watch(every, health.clone()));
+    runtime.spawn(tls.watch(every, health.clone()));
     runtime.spawn(tell_when_listening(settings.listen, health.clone()));
-    if let Some(node) = parts.node {
+    if let Some(node) = reloader.lasting().node.clone() {
         health.set_ready(FILTERS, false);
         runtime.spawn(tell_when_filtered(
             node,
@@ -184,11 +196,9 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         health,
         in_progress: metrics.in_progress,
         h3_in_progress: frontend_metrics.h3_in_progress.clone(),
-        grace: settings.drain_grace,
-        live_relay: parts.live_relay,
+        grace,
+        reloader,
         runtime: runtime.handle().clone(),
-        rooms: parts.rooms,
-        json_log: parts.json_log,
     };
     server.run(RunArgs {
         shutdown_signal: Box::new(drain),
@@ -200,7 +210,8 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
 fn server(settings: &Settings) -> Server {
     let conf = ServerConf {
         threads: settings.threads.tcp,
-        grace_period_seconds: Some(settings.drain_grace.as_secs()),
+        // Longer than any: `Drain` ends the process before.
+        grace_period_seconds: Some(PINGORA_GRACE.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
         ..ServerConf::default()
     };
@@ -209,21 +220,10 @@ fn server(settings: &Settings) -> Server {
     server
 }
 
-/// What the pipeline and the admin listener share.
+/// What lasts as long as the process, and what makes it run.
 struct Parts {
+    lasting: Lasting,
     rooms_runtime: Option<Runtime>,
-    tls: Tls,
-    cache: Cache,
-    metrics: Metrics,
-    upstream: Upstream,
-    live_relay: LiveRelay,
-    pages: Arc<Pages>,
-    node: Option<Arc<FilterNode>>,
-    rooms: Option<Rooms>,
-    streams: Streams,
-    json_log: Option<AccessLog>,
-    sites: Option<Sites>,
-    limits: Limits,
 }
 
 impl Parts {
@@ -234,106 +234,64 @@ impl Parts {
         registry: &Registry,
         runtime: &Runtime,
     ) -> Result<Self, StartError> {
-        let upstream = settings.upstream.clone();
-        let shown = tls.parents();
         let handle = runtime.handle().clone();
         let node = start_node(settings, registry, runtime)?.map(Arc::new);
         let rooms = start_rooms(settings, node.as_deref(), registry)?;
         let (rooms, rooms_runtime) = rooms.unzip();
-        let json_log = match &settings.access_log {
-            Some(log) => {
-                let metrics = AccessLogMetrics::new(registry)?;
-                Some(
-                    AccessLog::start(log, &settings.node_name, metrics)
-                        .map_err(StartError::AccessLog)?,
-                )
-            }
-            None => None,
-        };
-        let cache = Cache::new(settings.cache);
-        let upstream = Upstream::new(upstream, shown.as_ref(), metrics.clone(), handle.clone());
-        let tiers = settings.playback.keys.as_ref().map(|keys| &keys.tiers);
-        let live_relay = LiveRelay::new(
-            settings.relay,
-            cache.clone(),
-            upstream.clone(),
-            tiers.cloned(),
-            relay::Metrics::new(registry)?,
-            handle.clone(),
-        );
-        Ok(Self {
-            streams: Streams::new(registry, settings.streams)?,
-            json_log,
-            limits: Limits::new(settings.limits.clone(), registry)?,
-            rooms,
-            rooms_runtime,
-            tls: tls.clone(),
-            sites: start_sites(settings, &metrics, &handle),
-            cache,
-            upstream,
-            live_relay,
-            pages: Arc::new(Pages::embedded()),
-            node,
-            metrics,
-        })
-    }
-
-    fn pipeline(&self, settings: &Settings) -> Result<EdgeProxy, StartError> {
         let alt_svc = frontend::alt_svc(settings.listen.https.port());
-        Ok(EdgeProxy {
+        let lasting = Lasting {
             name: CacheName::new(&settings.node_name)?,
             alt_svc: HeaderValue::from_str(&alt_svc).ok(),
-            cache: self.cache.clone(),
-            relay: self.live_relay.clone(),
-            pages: Arc::clone(&self.pages),
-            playback: settings.playback.clone(),
-            tiers_show_certificates: settings.listen.tiers.is_some(),
-            filters: self.node.as_deref().map(Filters::new),
-            rooms: self.rooms.clone(),
-            sites: self.sites.clone(),
-            limits: self.limits.clone(),
-            metrics: self.metrics.clone(),
-            streams: self.streams.clone(),
-            access_log: settings.log.access,
-            json_log: self.json_log.clone(),
-            write_timeout: settings.write_timeout,
-        })
-    }
-
-    fn admin(&self, settings: &Settings, health: &Health) -> Result<Admin, StartError> {
-        let relay = match settings.filters.as_ref().map(|filters| &filters.registry) {
-            Some(RegistryAddress::Remote { url, ca_file, .. }) => {
-                Some(Relay::new(url, ca_file.as_deref())?)
-            }
-            Some(RegistryAddress::Own) | None => None,
+            cache: Cache::new(settings.cache),
+            pages: Arc::new(Pages::embedded()),
+            node,
+            rooms,
+            sites: Sites::new(
+                Vec::new(),
+                settings.sites_limits,
+                &settings.node_name,
+                metrics.clone(),
+                handle.clone(),
+            ),
+            limits: Limits::new(settings.limits.clone(), registry)?,
+            certificate: tls.parents(),
+            streams: Streams::new(registry, settings.streams)?,
+            metrics,
+            relay_metrics: relay::Metrics::new(registry)?,
+            log_metrics: AccessLogMetrics::new(registry)?,
+            runtime: handle,
         };
-        Ok(Admin {
-            facts: Facts::new(settings),
-            started: SystemTime::now(),
-            health: health.clone(),
-            cache: self.cache.clone(),
-            sites: self.sites.clone(),
-            upstream: self.upstream.clone(),
-            tls: Some(self.tls.clone()),
-            metrics: self.metrics.clone(),
-            filters: self.node.clone().map(NodeFilters::new),
-            relay,
-            token: settings.admin_token.clone(),
-            pages: Arc::clone(&self.pages),
+        Ok(Self {
+            lasting,
+            rooms_runtime,
         })
     }
 }
 
-/// Foreign origins, if there are any.
-fn start_sites(settings: &Settings, metrics: &Metrics, runtime: &Handle) -> Option<Sites> {
-    (!settings.sites.is_empty()).then(|| {
-        Sites::new(
-            settings.sites.clone(),
-            settings.sites_limits,
-            &settings.node_name,
-            metrics.clone(),
-            runtime.clone(),
-        )
+fn admin(
+    settings: &Settings,
+    tls: &Tls,
+    reloader: &Reloader,
+    health: &Health,
+) -> Result<Admin, StartError> {
+    let relay = match settings.filters.as_ref().map(|filters| &filters.registry) {
+        Some(RegistryAddress::Remote { url, ca_file, .. }) => {
+            Some(Relay::new(url, ca_file.as_deref())?)
+        }
+        Some(RegistryAddress::Own) | None => None,
+    };
+    let lasting = reloader.lasting();
+    Ok(Admin {
+        facts: Facts::new(settings),
+        reloader: reloader.clone(),
+        started: SystemTime::now(),
+        health: health.clone(),
+        cache: lasting.cache.clone(),
+        tls: Some(tls.clone()),
+        metrics: lasting.metrics.clone(),
+        filters: lasting.node.clone().map(NodeFilters::new),
+        relay,
+        pages: Arc::clone(&lasting.pages),
     })
 }
 
@@ -406,11 +364,11 @@ fn start_node(
         .map(Some)
 }
 
-fn h3_options(settings: &Settings, limits: Limits) -> h3::Options {
+fn h3_options(settings: &Settings, limits: Limits, grace: Grace) -> h3::Options {
     let mut options = h3::Options::new(settings.listen.https);
     options.threads = settings.threads.quic;
     options.connections_max = settings.limits.h3_connections_max;
-    options.drain_timeout = settings.drain_grace;
+    options.drain_timeout = grace;
     options.write_timeout = settings.write_timeout;
     options.unvalidated_handshakes_max = settings.limits.unvalidated_handshakes_max;
     options.limits = limits;
@@ -508,7 +466,14 @@ async fn tell_when_filtered(node: Arc<FilterNode>, auth: PlaybackAuth, health: H
 }
 
 /// The cache's figures are read, not pushed: nothing on the path of a request does it.
-async fn read_figures(cache: Cache, sites: Option<Sites>, streams: Streams, metrics: Metrics) {
+async fn read_figures(reloader: Reloader) {
+    let Lasting {
+        cache,
+        sites,
+        streams,
+        metrics,
+        ..
+    } = reloader.lasting();
     let mut every = tokio::time::interval(FIGURES_EVERY);
     let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     loop {
@@ -518,13 +483,11 @@ async fn read_figures(cache: Cache, sites: Option<Sites>, streams: Streams, metr
         metrics.memory_objects.set(gauge(cache.memory().objects()));
         metrics.flights.set(gauge(cache.flights() as u64));
         streams.settle(Instant::now());
-        if let Some(sites) = &sites {
-            sites.store().settle();
-            metrics.sites_bytes.set(gauge(sites.store().bytes()));
-            metrics
-                .sites_resources
-                .set(gauge(sites.store().resources()));
-            metrics.sites_flights.set(gauge(sites.flights() as u64));
-        }
+        sites.store().settle();
+        metrics.sites_bytes.set(gauge(sites.store().bytes()));
+        metrics
+            .sites_resources
+            .set(gauge(sites.store().resources()));
+        metrics.sites_flights.set(gauge(sites.flights() as u64));
     }
 }

@@ -8,8 +8,8 @@ use telemetry::Health;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::access_log::AccessLog;
-use crate::relay::LiveRelay;
+use crate::frontend::Grace;
+use crate::reload::Reloader;
 use crate::rooms::Rooms;
 
 /// Between two looks at whether a draining edge is idle.
@@ -29,11 +29,9 @@ pub(super) struct Drain {
     pub(super) in_progress: IntGauge,
     /// Counts until the client has acknowledged the last byte, which `in_progress` does not.
     pub(super) h3_in_progress: IntGauge,
-    pub(super) grace: Duration,
-    pub(super) live_relay: LiveRelay,
+    pub(super) grace: Grace,
+    pub(super) reloader: Reloader,
     pub(super) runtime: Handle,
-    pub(super) rooms: Option<Rooms>,
-    pub(super) json_log: Option<AccessLog>,
 }
 
 #[async_trait::async_trait]
@@ -57,16 +55,18 @@ impl ShutdownSignalWatch for Drain {
             }
         }
         self.health.start_draining();
+        let grace = self.grace.get();
         tracing::info!(
             in_progress = self.in_progress.get(),
-            grace_seconds = self.grace.as_secs(),
+            grace_seconds = grace.as_secs(),
             "draining"
         );
         let (in_progress, h3) = (self.in_progress.clone(), self.h3_in_progress.clone());
-        let deadline = Instant::now() + self.grace;
-        let rooms = self.rooms.clone();
-        let json_log = self.json_log.clone();
-        self.live_relay.drain();
+        let deadline = Instant::now() + grace;
+        let rooms = self.reloader.lasting().rooms.clone();
+        let edge = self.reloader.live().current();
+        let json_log = edge.json_log.clone();
+        edge.relay.drain();
         if let Some(rooms) = &rooms {
             rooms.drain();
         }
