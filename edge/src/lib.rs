@@ -25,4 +25,5 @@ pub mod sites;
 pub mod streams;
 pub mod target;
 pub mod tls;
+pub mod upgrade;
 pub mod upstream;

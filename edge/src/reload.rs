@@ -66,8 +66,10 @@ pub enum ReloadError {
     #[error(transparent)]
     Invalid(#[from] ConfigError),
     /// It changes what a running process cannot.
-    #[error("{}: needs an upgrade in place or a restart", keys.join(", "))]
+    #[error("{}: {}: needs an upgrade in place or a restart", file.display(), keys.join(", "))]
     NeedsUpgrade {
+        /// The file.
+        file: PathBuf,
         /// The dotted keys.
         keys: Vec<String>,
     },
@@ -197,7 +199,8 @@ impl Inner {
         let stuck = changes.iter().filter(|change| !change.is_live());
         let keys: Vec<String> = stuck.map(|change| change.key.clone()).collect();
         if !keys.is_empty() {
-            return Err(ReloadError::NeedsUpgrade { keys });
+            let file = file.clone();
+            return Err(ReloadError::NeedsUpgrade { file, keys });
         }
         if changes.is_empty() {
             let generation = old.generation;

@@ -2,6 +2,8 @@
 
 /// Ends the process once nobody is being served.
 mod drain;
+/// What it listens on.
+mod sockets;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bus::config::{BusSettings, LINK_MESSAGE_BYTES_MAX};
-use bus::{BusError, EdgeBus, EdgeInbox};
+use bus::{BusError, EdgeBus, EdgeInbox, EdgeName};
 use cache_policy::CacheName;
 use filter_registry::config::RegistryAddress;
 use filter_registry::node::{self, FilterNode, NodeError, NodeOptions};
@@ -19,6 +21,8 @@ use pingora_core::server::{RunArgs, Server};
 use telemetry::{BuildInfo, Health, Registry};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use transport::quic::takeover::Switch;
 
 use crate::access_log::AccessLogMetrics;
 use crate::admin::{self, Admin, Facts, NodeFilters, Relay, RelayError};
@@ -37,8 +41,12 @@ use crate::rooms::{self, Rooms};
 use crate::sites::Sites;
 use crate::streams::Streams;
 use crate::tls::{self, Tls, TlsError};
+use crate::upgrade::giving::{Program, Upgrader};
+use crate::upgrade::taking::{TakeError, Taking};
+use crate::upgrade::{self, notify};
 use crate::upstream::parent::ParentUrl;
 use drain::Drain;
+use sockets::Sockets;
 
 /// Between two looks at whether the edge can be connected to.
 const LISTENING_TICK: Duration = Duration::from_millis(50);
@@ -52,6 +60,17 @@ const FILTERS: &str = "filters";
 /// An edge that everybody may watch waits so long for its first filters; another one as long as it
 /// takes, and says so every time.
 const FILTERS_WAIT: Duration = Duration::from_secs(10);
+
+/// What the command line says beside the configuration.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Where the configuration is read again.
+    pub file: Option<PathBuf>,
+    /// Where the id of the process that serves is written.
+    pub pid_file: Option<PathBuf>,
+    /// What another process hands over.
+    pub taking: Option<Taking>,
+}
 
 /// Why an edge could not start.
 #[derive(Debug, thiserror::Error)]
@@ -100,13 +119,15 @@ pub enum StartError {
     /// Certificates and keys.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
+    /// What another process hands over.
+    #[error(transparent)]
+    Taking(#[from] TakeError),
     /// Something that the configuration names, such as the file of the access log.
     #[error(transparent)]
     Unusable(#[from] Unusable),
 }
 
-/// Runs an edge until it is told to stop. Returns only if it could not start. `file`: where its
-/// configuration is read again.
+/// Runs an edge until it is told to stop. Returns only if it could not start.
 ///
 /// # Errors
 /// See [`StartError`]: an address in use, a certificate that cannot be read.
@@ -114,8 +135,13 @@ pub enum StartError {
     clippy::too_many_lines,
     reason = "the order in which an edge comes to life"
 )]
-pub fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<std::convert::Infallible, StartError> {
+pub fn run(loaded: Loaded, options: Options) -> Result<std::convert::Infallible, StartError> {
     let settings = &loaded.settings;
+    let Options {
+        file,
+        pid_file,
+        mut taking,
+    } = options;
     let registry = telemetry::metrics::registry(BuildInfo {
         binary: "weir-edge",
         version: env!("CARGO_PKG_VERSION"),
@@ -127,20 +153,36 @@ pub fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<std::convert::Infall
         .thread_name("upstream")
         .enable_all()
         .build()?;
-    let hangups = {
+    let (hangups, upgrades) = {
         let _within = runtime.enter();
-        signal(SignalKind::hangup())?
+        (
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::user_defined2())?,
+        )
     };
     let tls = Tls::load(settings, tls::Metrics::new(&registry)?)?;
-    // pingora panics on an address in use, far from here: try each first.
-    for address in settings.listen.tcp() {
-        std::net::TcpListener::bind(address)
-            .map_err(|source| StartError::Tcp { address, source })?;
-    }
+    // pingora panics on an address in use, far from here.
+    let sockets = Sockets::open(settings.listen, taking.as_mut())?;
+    let generation = taking.as_ref().map_or(0, Taking::generation);
+    let upgrade_metrics = upgrade::Metrics::new(&registry)?;
+    let upgrader = Upgrader::new(
+        Program::running(),
+        generation,
+        sockets.to_give(settings.listen)?,
+        upgrade_metrics.clone(),
+    );
+    let (_, switch) = sockets.udp.for_handover()?;
 
     let metrics = Metrics::new(&registry)?;
     let frontend_metrics = frontend::Metrics::new(&registry)?;
-    let parts = Parts::new(settings, &tls, metrics.clone(), &registry, &runtime)?;
+    let parts = Parts::new(
+        settings,
+        generation,
+        &tls,
+        &registry,
+        metrics.clone(),
+        &runtime,
+    )?;
     let grace = Grace::from(settings.drain_grace);
     let first = parts.lasting.snapshot(None, loaded.clone())?;
     let limits = parts.lasting.limits.clone();
@@ -159,6 +201,8 @@ pub fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<std::convert::Infall
         proxies: settings.proxy_protocol_from.clone(),
         threads: Some(settings.threads.tcp),
         limits: limits.clone(),
+        bound: sockets.tcp,
+        accepting: Some(upgrader.accepting()),
     };
     let tcp = tcp::service(
         Arc::clone(&proxy),
@@ -167,7 +211,8 @@ pub fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<std::convert::Infall
         &tcp_options,
     )
     .map_err(TlsError::from)?;
-    let h3 = h3::service(
+    let h3 = h3::service_on(
+        sockets.udp,
         proxy,
         tls.certificates(),
         frontend_metrics.clone(),
@@ -176,15 +221,33 @@ pub fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<std::convert::Infall
     server.add_service(tcp);
     server.add_service(h3);
 
-    let pages = admin::router(Arc::new(admin(settings, &tls, &reloader, &health)?));
-    serve_admin(settings, &runtime, registry, &health, pages)?;
-    runtime.spawn(read_figures(reloader.clone()));
+    drop(tcp_options);
+    if let Some(taking) = &mut taking {
+        if let Some(node) = reloader.lasting().node.clone() {
+            let auth = settings.playback.auth;
+            runtime.block_on(tell_when_filtered(node, auth, health.clone()));
+        }
+        taking.ready()?;
+    }
+    let pages = admin(settings, &tls, &reloader, &health, generation)?;
+    let pages = admin::router(Arc::new(pages));
+    let accepting = upgrader.accepting();
+    serve_admin(sockets.admin, &runtime, registry, &health, pages, accepting)?;
+    runtime.spawn(read_figures(reloader.clone(), upgrade_metrics, switch));
     announce(settings, &tls);
     runtime.spawn(reloader.clone().follow(hangups, tls.clone()));
+    runtime.spawn(upgrader.clone().follow(upgrades));
     let every = settings.tls.reload_every;
     runtime.spawn(tls.watch(every, health.clone()));
-    runtime.spawn(tell_when_listening(settings.listen, health.clone()));
-    if let Some(node) = reloader.lasting().node.clone() {
+    runtime.spawn(tell_when_listening(
+        settings.listen,
+        health.clone(),
+        taking,
+        pid_file.clone(),
+    ));
+    if let Some(node) = reloader.lasting().node.clone()
+        && generation == 0
+    {
         health.set_ready(FILTERS, false);
         runtime.spawn(tell_when_filtered(
             node,
@@ -199,6 +262,8 @@ pub fn run(loaded: Loaded, file: Option<PathBuf>) -> Result<std::convert::Infall
         grace,
         reloader,
         runtime: runtime.handle().clone(),
+        upgrader,
+        pid_file,
     };
     server.run(RunArgs {
         shutdown_signal: Box::new(drain),
@@ -229,14 +294,15 @@ struct Parts {
 impl Parts {
     fn new(
         settings: &Settings,
+        generation: u64,
         tls: &Tls,
-        metrics: Metrics,
         registry: &Registry,
+        metrics: Metrics,
         runtime: &Runtime,
     ) -> Result<Self, StartError> {
         let handle = runtime.handle().clone();
         let node = start_node(settings, registry, runtime)?.map(Arc::new);
-        let rooms = start_rooms(settings, node.as_deref(), registry)?;
+        let rooms = start_rooms(settings, generation, node.as_deref(), registry)?;
         let (rooms, rooms_runtime) = rooms.unzip();
         let alt_svc = frontend::alt_svc(settings.listen.https.port());
         let lasting = Lasting {
@@ -273,6 +339,7 @@ fn admin(
     tls: &Tls,
     reloader: &Reloader,
     health: &Health,
+    generation: u64,
 ) -> Result<Admin, StartError> {
     let relay = match settings.filters.as_ref().map(|filters| &filters.registry) {
         Some(RegistryAddress::Remote { url, ca_file, .. }) => {
@@ -282,7 +349,7 @@ fn admin(
     };
     let lasting = reloader.lasting();
     Ok(Admin {
-        facts: Facts::new(settings),
+        facts: Facts::new(settings, generation),
         reloader: reloader.clone(),
         started: SystemTime::now(),
         health: health.clone(),
@@ -298,13 +365,20 @@ fn admin(
 /// Rooms, and the link to their hubs.
 fn start_rooms(
     settings: &Settings,
+    generation: u64,
     node: Option<&FilterNode>,
     registry: &Registry,
 ) -> Result<Option<(Rooms, Runtime)>, StartError> {
     let threads = settings.threads.rooms;
-    let (Some(settings), Some(node)) = (settings.rooms.clone(), node) else {
+    let (Some(mut settings), Some(node)) = (settings.rooms.clone(), node) else {
         return Ok(None);
     };
+    // The process before keeps its link until its members have gone: a hub has one link of each name.
+    if generation > 0
+        && let Ok(name) = EdgeName::new(&format!("{}.{generation}", settings.edge.as_str()))
+    {
+        settings.edge = name;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("rooms")
@@ -377,21 +451,26 @@ fn h3_options(settings: &Settings, limits: Limits, grace: Grace) -> h3::Options 
 }
 
 fn serve_admin(
-    settings: &Settings,
+    listener: std::net::TcpListener,
     runtime: &Runtime,
     registry: Registry,
     health: &Health,
     pages: axum::Router,
+    mut accepting: watch::Receiver<bool>,
 ) -> Result<(), StartError> {
-    let address = settings.listen.admin;
-    let listener = runtime
-        .block_on(tokio::net::TcpListener::bind(address))
-        .map_err(|source| StartError::Admin { address, source })?;
-    // The admin listener stays to the last moment: it is how a drain is watched.
-    let forever = std::future::pending();
+    let listener = {
+        let _within = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    // It stays to the last moment, which is how a drain is watched, unless another process has it.
+    let until = async move {
+        if accepting.wait_for(|accepting| !accepting).await.is_err() {
+            std::future::pending().await
+        }
+    };
     let health = health.clone();
     runtime.spawn(async move {
-        let served = telemetry::admin::serve(listener, registry, health, pages, forever);
+        let served = telemetry::admin::serve(listener, registry, health, pages, until);
         if let Err(error) = served.await {
             tracing::error!(%error, "the admin listener stopped");
         }
@@ -406,6 +485,7 @@ fn announce(settings: &Settings, tls: &Tls) {
     };
     tracing::info!(
         node = settings.node_name,
+        pid = std::process::id(),
         https = %settings.listen.https,
         http = settings.listen.http.map(tracing::field::display),
         tiers = settings.listen.tiers.map(tracing::field::display),
@@ -421,7 +501,12 @@ fn announce(settings: &Settings, tls: &Tls) {
 
 /// pingora binds its TCP ports in threads of its own and tells nobody: ready is when each takes a
 /// connection. The UDP port has been bound before.
-async fn tell_when_listening(listen: ListenSettings, health: Health) {
+async fn tell_when_listening(
+    listen: ListenSettings,
+    health: Health,
+    taking: Option<Taking>,
+    pid_file: Option<PathBuf>,
+) {
     let mut ticks = tokio::time::interval(LISTENING_TICK);
     for address in listen.tcp() {
         let mut reachable = address;
@@ -436,6 +521,10 @@ async fn tell_when_listening(listen: ListenSettings, health: Health) {
         }
     }
     health.set_ready(LISTENING, true);
+    if let Some(mut taking) = taking {
+        taking.listening();
+    }
+    notify::serving(pid_file.as_deref());
 }
 
 /// Ready is when the filters that the registry, or the copy of what it said last, wants active are
@@ -466,7 +555,7 @@ async fn tell_when_filtered(node: Arc<FilterNode>, auth: PlaybackAuth, health: H
 }
 
 /// The cache's figures are read, not pushed: nothing on the path of a request does it.
-async fn read_figures(reloader: Reloader) {
+async fn read_figures(reloader: Reloader, upgrades: upgrade::Metrics, switch: Arc<Switch>) {
     let Lasting {
         cache,
         sites,
@@ -483,6 +572,7 @@ async fn read_figures(reloader: Reloader) {
         metrics.memory_objects.set(gauge(cache.memory().objects()));
         metrics.flights.set(gauge(cache.flights() as u64));
         streams.settle(Instant::now());
+        upgrades.read(&switch);
         sites.store().settle();
         metrics.sites_bytes.set(gauge(sites.store().bytes()));
         metrics

@@ -31,7 +31,7 @@ pub(super) async fn serve(
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, failed))?
         .map_err(|error| match error {
             ReloadError::NoFile => Refusal::new(StatusCode::CONFLICT, error.to_string()),
-            ReloadError::NeedsUpgrade { ref keys } => {
+            ReloadError::NeedsUpgrade { ref keys, .. } => {
                 Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
                     .naming(keys.clone())
             }

@@ -21,15 +21,18 @@ pub struct Facts {
     node: String,
     listen: ListenSettings,
     cache: CacheLimits,
+    /// Upgrades in place since the first process.
+    generation: u64,
 }
 
 impl Facts {
-    /// Of an edge with these settings.
-    pub fn new(settings: &Settings) -> Self {
+    /// Of an edge with these settings, after so many upgrades in place.
+    pub fn new(settings: &Settings, generation: u64) -> Self {
         Self {
             node: settings.node_name.clone(),
             listen: settings.listen,
             cache: settings.cache,
+            generation,
         }
     }
 }
@@ -40,6 +43,8 @@ pub(super) struct Status {
     role: &'static str,
     version: &'static str,
     pid: u32,
+    /// Upgrades in place since the first process.
+    process_generation: u64,
     config: ConfigStatus,
     started_unix_ms: u64,
     uptime_seconds: u64,
@@ -107,6 +112,7 @@ pub(super) async fn serve(State(admin): State<Shared>) -> Json<Status> {
         role: "edge",
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
+        process_generation: facts.generation,
         config: ConfigStatus {
             generation: current.generation,
             loaded_unix_ms: unix_ms(current.loaded_at),

@@ -69,7 +69,7 @@ fn admin_with(config: &str, relay: Option<Relay>, file: Option<PathBuf>) -> Admi
     let grace = settings.drain_grace.into();
     let cache = lasting.cache.clone();
     Admin {
-        facts: Facts::new(&settings),
+        facts: Facts::new(&settings, 0),
         reloader: Reloader::new(file, lasting, first, grace, reload_metrics),
         started: SystemTime::now(),
         health,

@@ -109,8 +109,23 @@ where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
-    let config = quic::server_config(certificates.server_config(&[ALPN_H3])?, &options.transport)?;
     let socket = quic::Socket::bind(options.address, quic::SOCKET_BUFFER_BYTES)?;
+    service_on(socket, proxy, certificates, metrics, options)
+}
+
+/// The same on a port that is bound.
+pub fn service_on<P>(
+    socket: quic::Socket,
+    proxy: Arc<HttpProxy<P>>,
+    certificates: &Certificates,
+    metrics: Metrics,
+    options: Options,
+) -> Result<GenBackgroundService<H3Service<P>>, SetupError>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    let config = quic::server_config(certificates.server_config(&[ALPN_H3])?, &options.transport)?;
     tracing::info!(
         address = %socket.address(),
         receive_buffer_bytes = socket.receive_buffer_bytes(),

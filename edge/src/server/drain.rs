@@ -1,5 +1,6 @@
 //! Draining: the end of a process that serves nobody any more.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
@@ -11,6 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::frontend::Grace;
 use crate::reload::Reloader;
 use crate::rooms::Rooms;
+use crate::upgrade::giving::Upgrader;
+use crate::upgrade::notify;
 
 /// Between two looks at whether a draining edge is idle.
 const TICK: Duration = Duration::from_millis(50);
@@ -20,7 +23,7 @@ const IDLE_FOR: Duration = Duration::from_millis(500);
 /// For the access log to be written at the end.
 const LOG_FLUSH: Duration = Duration::from_secs(1);
 
-/// Waits for a signal; after SIGTERM ends the process as soon as nobody is being served.
+/// Waits for a signal, or for another process to take over; after that ends the process as soon as nobody is being served.
 ///
 /// pingora stops listening and says goodbye on every connection, but then sleeps the whole grace
 /// period however idle it is.
@@ -32,6 +35,8 @@ pub(super) struct Drain {
     pub(super) grace: Grace,
     pub(super) reloader: Reloader,
     pub(super) runtime: Handle,
+    pub(super) upgrader: Upgrader,
+    pub(super) pid_file: Option<PathBuf>,
 }
 
 #[async_trait::async_trait]
@@ -47,18 +52,22 @@ impl ShutdownSignalWatch for Drain {
                 return std::future::pending().await;
             }
         };
+        let mut upgraded = false;
         tokio::select! {
             _ = terminate.recv() => {}
+            () = self.upgrader.upgraded() => upgraded = true,
             _ = interrupt.recv() => {
                 tracing::info!("interrupted: stopping at once");
                 return ShutdownSignal::FastShutdown;
             }
         }
+        self.upgrader.close();
         self.health.start_draining();
         let grace = self.grace.get();
         tracing::info!(
             in_progress = self.in_progress.get(),
             grace_seconds = grace.as_secs(),
+            upgraded,
             "draining"
         );
         let (in_progress, h3) = (self.in_progress.clone(), self.h3_in_progress.clone());
@@ -70,6 +79,7 @@ impl ShutdownSignalWatch for Drain {
         if let Some(rooms) = &rooms {
             rooms.drain();
         }
+        let pid_file = self.pid_file.clone();
         self.runtime.spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
             let mut idle_since = None;
@@ -95,6 +105,7 @@ impl ShutdownSignalWatch for Drain {
             {
                 tracing::warn!("the access log is not written to its end");
             }
+            notify::ended(pid_file.as_deref());
             tracing::info!(left = in_progress.get(), "drained");
             std::process::exit(0);
         });
