@@ -49,9 +49,9 @@ async fn reloads(edge: &Edge, result: &str) -> anyhow::Result<f64> {
 
 async fn generation(edge: &Edge) -> anyhow::Result<u64> {
     let status: Value = serde_json::from_str(&edge.admin("/v1/status").await?.text())?;
-    let generation = status["config"]["generation"].as_u64();
-    anyhow::ensure!(status["config"]["loaded_unix_ms"].as_u64() > Some(1_700_000_000_000));
-    Ok(generation.unwrap_or_default())
+    let number = |pointer| status.pointer(pointer).and_then(Value::as_u64);
+    anyhow::ensure!(number("/config/loaded_unix_ms") > Some(1_700_000_000_000));
+    Ok(number("/config/generation").unwrap_or_default())
 }
 
 /// Parents change under load; what was being fetched ends as it began, and what is cached stays.

@@ -3,6 +3,7 @@
 //! Speaks no HTTP: [`crate::h3`] does, over the connections accepted here.
 
 mod alert;
+mod destination;
 pub mod ids;
 pub mod takeover;
 

@@ -13,8 +13,8 @@ use quinn_proto::{ConnectionId, ConnectionIdGenerator, InvalidCid};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use siphasher::sip::SipHasher13;
 
-/// Bytes of an id. Not eight: that is the length of most ids that clients make up.
-pub const ID_BYTES: usize = 9;
+pub use super::destination::{ID_BYTES, destination};
+
 const NONCE_BYTES: usize = 4;
 
 /// Makes ids of one process, and knows those of the others.
@@ -114,19 +114,6 @@ impl ConnectionIdGenerator for Ids {
     fn cid_lifetime(&self) -> Option<Duration> {
         None
     }
-}
-
-/// The destination connection id of a datagram's first packet (RFC 8999 section 5), where short
-/// headers have ids of [`ID_BYTES`].
-#[must_use]
-pub fn destination(datagram: &[u8]) -> Option<&[u8]> {
-    let (first, rest) = datagram.split_first()?;
-    if first & 0x80 == 0 {
-        return rest.get(..ID_BYTES);
-    }
-    let (_version, rest) = rest.split_at_checked(4)?;
-    let (length, rest) = rest.split_first()?;
-    rest.get(..usize::from(*length))
 }
 
 #[cfg(test)]

@@ -296,8 +296,12 @@ impl SharedSocket {
                 let mut message = ReadBuf::new(&mut message);
                 match inbox.poll_recv(cx, &mut message) {
                     Poll::Pending => break None,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    // The other end is gone: nothing will come, and nothing is lost by waiting.
+                    // The other end is gone: nothing will come. An error would end the connections
+                    // that still send.
+                    Poll::Ready(Err(error)) => {
+                        tracing::debug!(%error, "no more datagrams from the process after");
+                        break None;
+                    }
                     Poll::Ready(Ok(())) if message.filled().is_empty() => break None,
                     Poll::Ready(Ok(())) => {
                         let opened = open(message.filled());
