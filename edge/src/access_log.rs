@@ -100,15 +100,26 @@ impl AccessLog {
     pub fn start(
         settings: &AccessLogSettings,
         node: &str,
-        metrics: AccessLogMetrics,
+        metrics: &AccessLogMetrics,
     ) -> std::io::Result<Self> {
-        let AccessLogMetrics(counts) = metrics;
+        let counts = metrics.0.clone();
         Ok(Self {
             node: node.into(),
             sample: settings.sample,
             client: settings.client,
             writer: Arc::new(Writer::start(&settings.output, settings.queue_max, counts)?),
         })
+    }
+
+    /// The log with another sample, or another way to write addresses, into the same output.
+    #[must_use]
+    pub fn with(&self, settings: &AccessLogSettings) -> Self {
+        Self {
+            node: Arc::clone(&self.node),
+            sample: settings.sample,
+            client: settings.client,
+            writer: Arc::clone(&self.writer),
+        }
     }
 
     /// Whether a request is written: a failure always, a success if its id is in the sample. The same id is in the

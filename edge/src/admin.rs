@@ -16,6 +16,8 @@ mod purge;
 mod refusal;
 /// Requests to the registry.
 mod relay;
+/// Reading the configuration again.
+mod reload;
 /// What this node is and how it is.
 mod status;
 /// Certificates and keys.
@@ -31,7 +33,6 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{MethodRouter, any, get, post};
 use serde::de::DeserializeOwned;
-use settings::Secret;
 use telemetry::Health;
 
 pub use self::filters::NodeFilters;
@@ -41,9 +42,8 @@ pub use self::status::Facts;
 use crate::cache::Cache;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
-use crate::sites::Sites;
+use crate::reload::Reloader;
 use crate::tls::Tls;
-use crate::upstream::Upstream;
 
 /// Bytes of a request's body, those of relayed requests left out.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -53,16 +53,14 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 pub struct Admin {
     /// What does not change while the process runs.
     pub facts: Facts,
+    /// The configuration in force.
+    pub reloader: Reloader,
     /// Since when it runs.
     pub started: SystemTime,
     /// Readiness.
     pub health: Health,
     /// Memory and flights.
     pub cache: Cache,
-    /// Foreign origins; `None`: none.
-    pub sites: Option<Sites>,
-    /// Parents.
-    pub upstream: Upstream,
     /// Certificates and keys; `None`: none, as in tests.
     pub tls: Option<Tls>,
     /// Figures.
@@ -71,8 +69,6 @@ pub struct Admin {
     pub filters: Option<NodeFilters>,
     /// The way to the registry; `None`: there is none.
     pub relay: Option<Relay>,
-    /// What a change has to present; `None`: nothing is changed here.
-    pub token: Option<Secret>,
     /// The edge's pages, the operators' among them.
     pub pages: Arc<Pages>,
 }
@@ -120,6 +116,7 @@ fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("/v1/status", &["get"], get(status::serve)),
         Endpoint::new("/v1/purge", &["post"], post(purge::serve)),
+        Endpoint::new("/v1/config/reload", &["post"], post(reload::serve)),
         Endpoint::new("/v1/tls/reload", &["post"], post(tls::reload)),
         Endpoint::new("/v1/openapi.json", &["get"], get(openapi::serve)),
         Endpoint::new("/v1/node/filters", &["get"], get(filters::status)),
@@ -160,7 +157,8 @@ pub fn router(admin: Arc<Admin>) -> Router {
 impl Admin {
     /// Lets a change pass, or says why not.
     fn authorise(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let Some(token) = &self.token else {
+        let current = self.reloader.current();
+        let Some(token) = &current.loaded.settings.admin_token else {
             return Err(Refusal::new(
                 StatusCode::FORBIDDEN,
                 "admin.token of this edge is empty: nothing is changed through this listener",

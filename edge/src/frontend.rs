@@ -12,6 +12,7 @@ mod proxied;
 pub mod tcp;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pingora_core::apps::HttpServerOptions;
@@ -36,6 +37,34 @@ const H2_SEND_BUFFER_BYTES_MAX: usize = 512 << 10;
 const H2_STREAM_WINDOW_BYTES: u32 = 256 << 10;
 /// Flow control window of all request bodies of one HTTP/2 connection.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+
+/// How long those who are served may take to the end of a drain. Clones share it; it may change at
+/// any time.
+#[derive(Debug, Clone)]
+pub struct Grace(Arc<AtomicU64>);
+
+impl From<Duration> for Grace {
+    fn from(grace: Duration) -> Self {
+        Self(Arc::new(AtomicU64::new(in_millis(grace))))
+    }
+}
+
+impl Grace {
+    /// As it is now.
+    #[must_use]
+    pub fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    /// For drains that begin from now on.
+    pub fn set(&self, grace: Duration) {
+        self.0.store(in_millis(grace), Ordering::Relaxed);
+    }
+}
+
+fn in_millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// Makes the proxy that all front doors share, with `requests_max` concurrent requests per
 /// HTTP/2 connection. `conf` is the server's, after its bootstrap.

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use limits::{Key, Rate, Table, Untaken};
 use prometheus::Registry;
@@ -115,10 +116,10 @@ impl Scope {
     }
 }
 
-/// The limits of one edge. Cheap to clone.
+/// The limits of one edge. Clones share them, those that are [adopted](Limits::adopt) later too.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
-    inner: Arc<Inner>,
+    inner: Arc<ArcSwap<Inner>>,
 }
 
 #[derive(Debug)]
@@ -139,7 +140,7 @@ struct Inner {
 struct ScopeTable {
     scope: Scope,
     limits: ScopeLimits,
-    table: Table,
+    table: Arc<Table>,
 }
 
 impl Default for Inner {
@@ -153,7 +154,7 @@ impl Inner {
         let table = |scope, limits: ScopeLimits| ScopeTable {
             scope,
             limits,
-            table: Table::new(settings.keys_max),
+            table: Arc::new(Table::new(settings.keys_max)),
         };
         let ip = table(Scope::Ip, settings.ip);
         let stream = table(Scope::Stream, settings.stream);
@@ -169,6 +170,31 @@ impl Inner {
             started: Instant::now(),
             hasher: RandomState::new(),
             metrics,
+            settings,
+        }
+    }
+
+    /// Other limits over the same tables: whoever owes something still does.
+    fn with(&self, settings: LimitsSettings) -> Self {
+        let table = |known: &ScopeTable, limits: ScopeLimits| ScopeTable {
+            scope: known.scope,
+            limits,
+            table: Arc::clone(&known.table),
+        };
+        let ip = table(&self.ip, settings.ip);
+        let stream = table(&self.stream, settings.stream);
+        let tenant = table(&self.tenant, settings.tenant);
+        let token = table(&self.token, settings.token);
+        let scopes = [&ip, &stream, &tenant, &token];
+        Self {
+            is_on: scopes.iter().any(|scope| !scope.limits.is_off()),
+            ip,
+            stream,
+            tenant,
+            token,
+            started: self.started,
+            hasher: self.hasher.clone(),
+            metrics: self.metrics.clone(),
             settings,
         }
     }
@@ -269,37 +295,61 @@ impl Limits {
         let metrics = Metrics::new(registry)?;
         let inner = Arc::new(Inner::new(settings, metrics));
         registry.register(Box::new(metrics::Tables::new(&inner)?))?;
-        Ok(Self { inner })
+        Ok(Self::of(inner))
+    }
+
+    fn of(inner: Arc<Inner>) -> Self {
+        Self {
+            inner: Arc::new(ArcSwap::new(inner)),
+        }
+    }
+
+    /// These limits, whatever is adopted later.
+    #[must_use]
+    pub fn pinned(&self) -> Self {
+        Self::of(self.inner.load_full())
+    }
+
+    /// Limits with other settings, over the same counts. `keys_max` stays what it was.
+    #[must_use]
+    pub fn with(&self, settings: LimitsSettings) -> Self {
+        Self::of(Arc::new(self.inner.load().with(settings)))
+    }
+
+    /// Takes the limits of `next` from now on, in all clones.
+    pub fn adopt(&self, next: &Self) {
+        self.inner.store(next.inner.load_full());
     }
 
     /// Whether any request or byte is limited.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.inner.is_on
+        self.inner.load().is_on
     }
 
     /// For a request's first byte to the end of its head.
     #[must_use]
     pub fn head_timeout(&self) -> Duration {
-        self.inner.settings.head_timeout
+        self.inner.load().settings.head_timeout
     }
 
     /// How long the limits are there: what the pure cores take for the time.
     #[must_use]
     pub fn now(&self) -> Duration {
-        self.inner.now()
+        self.inner.load().now()
     }
 
     /// Counts an attack that was ended, by its kind: a label.
     pub fn attacked(&self, kind: &'static str) {
-        self.inner.metrics.attacks.with_label_values(&[kind]).inc();
+        let inner = self.inner.load();
+        inner.metrics.attacks.with_label_values(&[kind]).inc();
     }
 
     /// Lets in a connection of an address until what is returned is dropped; `None`: it has as many
     /// as may be, which has been counted.
     #[must_use]
     pub fn connect(&self, ip: IpAddr) -> Option<Held> {
-        let inner = &self.inner;
+        let inner = self.inner.load();
         let ip = ip.to_canonical();
         let free = Held(None);
         let Some(most) = inner.settings.connections_per_ip_max else {
@@ -310,7 +360,7 @@ impl Limits {
         }
         let key = inner.ip_key(ip);
         match inner.ip.table.connect(key, most, inner.now()) {
-            Ok(true) => Some(Held(Some((Arc::clone(inner), key)))),
+            Ok(true) => Some(Held(Some((Arc::clone(&inner), key)))),
             Ok(false) => Some(free),
             Err(_) => {
                 inner.metrics.refused("connections", Scope::Ip);
@@ -323,7 +373,7 @@ impl Limits {
     /// before more are counted, or a stranger could use up what is left.
     #[must_use]
     pub fn is_crowded(&self, ip: IpAddr) -> bool {
-        let inner = &self.inner;
+        let inner = self.inner.load();
         let ip = ip.to_canonical();
         inner.settings.connections_per_ip_max.is_some_and(|most| {
             !inner.is_exempt(ip) && inner.ip.table.connections(inner.ip_key(ip)) >= most.div_ceil(2)
@@ -335,7 +385,7 @@ impl Limits {
     /// # Errors
     /// The limit that it is over.
     pub fn request(&self, asked: &Asked<'_>) -> Result<Option<Permit>, Refused> {
-        let inner = &self.inner;
+        let inner = &*self.inner.load();
         if !inner.is_on {
             return Ok(None);
         }

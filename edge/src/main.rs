@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use edge::server::Options;
+use edge::upgrade::taking::Taking;
 use edge::{clock, config};
 use playback_token::Scope;
 use settings::EXIT_USAGE;
@@ -21,6 +23,9 @@ struct Arguments {
     /// The configuration file (TOML); without it the defaults.
     #[arg(long, global = true)]
     config: Option<PathBuf>,
+    /// Where the id of the process that serves is written: another one after an upgrade in place.
+    #[arg(long)]
+    pid_file: Option<PathBuf>,
     /// Check the configuration and exit: 0, or 64 with file, line and reason.
     #[arg(long)]
     check_config: bool,
@@ -59,26 +64,32 @@ fn main() -> ExitCode {
     if arguments.print_default_config {
         return print(config::DEFAULT_TOML);
     }
-    let resolved = match &arguments.config {
-        Some(file) => config::load(file),
-        None => config::parse("(defaults)".as_ref(), ""),
-    };
-    let settings = match resolved {
-        Ok(settings) => settings,
+    let loaded = match config::read(arguments.config.as_deref()) {
+        Ok(loaded) => loaded,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
+    let settings = &loaded.settings;
     if arguments.check_config {
         return ExitCode::SUCCESS;
     }
     if let Some(Command::Token { stream, seconds }) = arguments.command {
-        return sign(&settings, stream, seconds);
+        return sign(settings, stream, seconds);
     }
     transport::memcpy::avoid_slow_copies();
     if let Err(error) = telemetry::log::init(settings.log.format) {
         return fail(1, &error);
     }
     transport::tls::install_crypto_provider();
-    match edge::server::run(settings) {
+    let taking = match Taking::begin() {
+        Ok(taking) => taking,
+        Err(error) => return fail(1, &error),
+    };
+    let options = Options {
+        file: arguments.config,
+        pid_file: arguments.pid_file,
+        taking,
+    };
+    match edge::server::run(loaded, options) {
         Ok(never) => match never {},
         Err(error) => fail(1, &error),
     }

@@ -209,6 +209,12 @@ impl Metrics {
         gauge.set(i64::from(up));
     }
 
+    /// Takes a parent out that is none any more.
+    pub fn parent_gone(&self, parent: &str) {
+        // An error means that it was not there.
+        let _ = self.parent_up.remove_label_values(&[parent]);
+    }
+
     /// Counts the fall of a parent.
     pub fn parent_falls(&self, parent: &str, reason: &str) {
         let labels = [parent, reason];

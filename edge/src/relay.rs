@@ -150,6 +150,12 @@ impl LiveRelay {
         feed::open(&self.inner, stream, interest).await
     }
 
+    /// Whether they are the same.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Tells the edges below to go elsewhere: this one stops.
     pub fn drain(&self) {
         self.inner.leaving.send_replace(true);

@@ -2,13 +2,16 @@
 
 /// Ends the process once nobody is being served.
 mod drain;
+/// What it listens on.
+mod sockets;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bus::config::{BusSettings, LINK_MESSAGE_BYTES_MAX};
-use bus::{BusError, EdgeBus, EdgeInbox};
+use bus::{BusError, EdgeBus, EdgeInbox, EdgeName};
 use cache_policy::CacheName;
 use filter_registry::config::RegistryAddress;
 use filter_registry::node::{self, FilterNode, NodeError, NodeOptions};
@@ -18,30 +21,40 @@ use pingora_core::server::{RunArgs, Server};
 use telemetry::traces::{Traces, TracesError};
 use telemetry::{BuildInfo, Health, Registry};
 use tokio::runtime::{Handle, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use transport::quic::takeover::Switch;
 
-use crate::access_log::{AccessLog, AccessLogMetrics};
+use crate::access_log::AccessLogMetrics;
 use crate::admin::{self, Admin, Facts, NodeFilters, Relay, RelayError};
 use crate::cache::Cache;
-use crate::config::{ListenSettings, PlaybackAuth, RoomsSettings, Settings};
+use crate::config::{ListenSettings, Loaded, PlaybackAuth, RoomsSettings, Settings};
 use crate::control::{ControlApi, ControlError};
-use crate::frontend::{self, h3, tcp};
+use crate::frontend::{self, Grace, h3, tcp};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
-use crate::pipeline::{EdgeProxy, Filters};
-use crate::relay::{self, LiveRelay};
+use crate::pipeline::Filters;
+use crate::relay;
+use crate::reload::snapshot::{Lasting, Unusable};
+use crate::reload::{self, Reloader};
 use crate::rooms::{self, Rooms};
 use crate::sites::Sites;
 use crate::streams::Streams;
 use crate::tls::{self, Tls, TlsError};
-use crate::upstream::Upstream;
+use crate::upgrade::giving::{Program, Upgrader};
+use crate::upgrade::taking::{TakeError, Taking};
+use crate::upgrade::{self, notify};
 use crate::upstream::parent::ParentUrl;
 use drain::Drain;
+use sockets::Sockets;
 
 /// Between two looks at whether the edge can be connected to.
 const LISTENING_TICK: Duration = Duration::from_millis(50);
 /// Between two readings of the cache's figures.
 const FIGURES_EVERY: Duration = Duration::from_secs(1);
+/// pingora sleeps for so long before it ends a process that drains.
+const PINGORA_GRACE: Duration = Duration::from_secs(2 * 3600);
 /// Names of the readiness conditions.
 const LISTENING: &str = "listening";
 const FILTERS: &str = "filters";
@@ -49,13 +62,21 @@ const FILTERS: &str = "filters";
 /// takes, and says so every time.
 const FILTERS_WAIT: Duration = Duration::from_secs(10);
 
+/// What the command line says beside the configuration.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Where the configuration is read again.
+    pub file: Option<PathBuf>,
+    /// Where the id of the process that serves is written.
+    pub pid_file: Option<PathBuf>,
+    /// What another process hands over.
+    pub taking: Option<Taking>,
+}
+
 /// Why an edge could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The file of the access log, or its thread.
-    #[error("access_log.output: {0}")]
-    AccessLog(std::io::Error),
     /// The admin address.
     #[error("cannot listen on {address} (admin): {source}")]
     Admin {
@@ -102,6 +123,12 @@ pub enum StartError {
     /// The way to the collector of traces.
     #[error("traces: {0}")]
     Traces(#[from] TracesError),
+    /// What another process hands over.
+    #[error(transparent)]
+    Taking(#[from] TakeError),
+    /// Something that the configuration names, such as the file of the access log.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
 }
 
 /// Runs an edge until it is told to stop. Returns only if it could not start.
@@ -112,7 +139,13 @@ pub enum StartError {
     clippy::too_many_lines,
     reason = "the order in which an edge comes to life"
 )]
-pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
+pub fn run(loaded: Loaded, options: Options) -> Result<std::convert::Infallible, StartError> {
+    let settings = &loaded.settings;
+    let Options {
+        file,
+        pid_file,
+        mut taking,
+    } = options;
     let registry = telemetry::metrics::registry(BuildInfo {
         binary: "weir-edge",
         version: env!("CARGO_PKG_VERSION"),
@@ -124,20 +157,45 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         .thread_name("upstream")
         .enable_all()
         .build()?;
-    let tls = Tls::load(&settings, tls::Metrics::new(&registry)?)?;
-    // pingora panics on an address in use, far from here: try each first.
-    for address in settings.listen.tcp() {
-        std::net::TcpListener::bind(address)
-            .map_err(|source| StartError::Tcp { address, source })?;
-    }
+    let (hangups, upgrades) = {
+        let _within = runtime.enter();
+        (
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::user_defined2())?,
+        )
+    };
+    let tls = Tls::load(settings, tls::Metrics::new(&registry)?)?;
+    // pingora panics on an address in use, far from here.
+    let sockets = Sockets::open(settings.listen, taking.as_mut())?;
+    let generation = taking.as_ref().map_or(0, Taking::generation);
+    let upgrade_metrics = upgrade::Metrics::new(&registry)?;
+    let upgrader = Upgrader::new(
+        Program::running(),
+        generation,
+        sockets.to_give(settings.listen)?,
+        upgrade_metrics.clone(),
+    );
+    let (_, switch) = sockets.udp.for_handover()?;
 
     let metrics = Metrics::new(&registry)?;
     let frontend_metrics = frontend::Metrics::new(&registry)?;
-    let parts = Parts::new(&settings, &tls, metrics.clone(), &registry, &runtime)?;
-    let mut server = server(&settings);
+    let parts = Parts::new(
+        settings,
+        generation,
+        &tls,
+        &registry,
+        metrics.clone(),
+        &runtime,
+    )?;
+    let grace = Grace::from(settings.drain_grace);
+    let first = parts.lasting.snapshot(None, loaded.clone())?;
+    let limits = parts.lasting.limits.clone();
+    let reload_metrics = reload::Metrics::new(&registry)?;
+    let reloader = Reloader::new(file, parts.lasting, first, grace.clone(), reload_metrics);
+    let mut server = server(settings);
     let proxy = frontend::shared_proxy(
         &server.configuration,
-        parts.pipeline(&settings)?,
+        reloader.live(),
         settings.limits.requests_per_connection_max,
     );
     let tcp_options = tcp::Options {
@@ -146,7 +204,9 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         tiers: settings.listen.tiers.zip(tls.tiers()).map(tcp::Tiers::from),
         proxies: settings.proxy_protocol_from.clone(),
         threads: Some(settings.threads.tcp),
-        limits: parts.limits.clone(),
+        limits: limits.clone(),
+        bound: sockets.tcp,
+        accepting: Some(upgrader.accepting()),
     };
     let tcp = tcp::service(
         Arc::clone(&proxy),
@@ -155,28 +215,43 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         &tcp_options,
     )
     .map_err(TlsError::from)?;
-    let h3 = h3::service(
+    let h3 = h3::service_on(
+        sockets.udp,
         proxy,
         tls.certificates(),
         frontend_metrics.clone(),
-        h3_options(&settings, parts.limits.clone()),
+        h3_options(settings, limits, grace.clone()),
     )?;
     server.add_service(tcp);
     server.add_service(h3);
 
-    let pages = admin::router(Arc::new(parts.admin(&settings, &health)?));
-    serve_admin(&settings, &runtime, registry, &health, pages)?;
-    runtime.spawn(read_figures(
-        parts.cache,
-        parts.sites,
-        parts.streams,
-        metrics.clone(),
-    ));
-    announce(&settings, &tls);
+    drop(tcp_options);
+    if let Some(taking) = &mut taking {
+        if let Some(node) = reloader.lasting().node.clone() {
+            let auth = settings.playback.auth;
+            runtime.block_on(tell_when_filtered(node, auth, health.clone()));
+        }
+        taking.ready()?;
+    }
+    let pages = admin(settings, &tls, &reloader, &health, generation)?;
+    let pages = admin::router(Arc::new(pages));
+    let accepting = upgrader.accepting();
+    serve_admin(sockets.admin, &runtime, registry, &health, pages, accepting)?;
+    runtime.spawn(read_figures(reloader.clone(), upgrade_metrics, switch));
+    announce(settings, &tls);
+    runtime.spawn(reloader.clone().follow(hangups, tls.clone()));
+    runtime.spawn(upgrader.clone().follow(upgrades));
     let every = settings.tls.reload_every;
-    runtime.spawn(parts.tls.watch(every, health.clone()));
-    runtime.spawn(tell_when_listening(settings.listen, health.clone()));
-    if let Some(node) = parts.node {
+    runtime.spawn(tls.watch(every, health.clone()));
+    runtime.spawn(tell_when_listening(
+        settings.listen,
+        health.clone(),
+        taking,
+        pid_file.clone(),
+    ));
+    if let Some(node) = reloader.lasting().node.clone()
+        && generation == 0
+    {
         health.set_ready(FILTERS, false);
         runtime.spawn(tell_when_filtered(
             node,
@@ -188,12 +263,11 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
         health,
         in_progress: metrics.in_progress,
         h3_in_progress: frontend_metrics.h3_in_progress.clone(),
-        grace: settings.drain_grace,
-        live_relay: parts.live_relay,
+        grace,
+        reloader,
         runtime: runtime.handle().clone(),
-        rooms: parts.rooms,
-        json_log: parts.json_log,
-        traces: parts.traces,
+        upgrader,
+        pid_file,
     };
     server.run(RunArgs {
         shutdown_signal: Box::new(drain),
@@ -205,7 +279,8 @@ pub fn run(settings: Settings) -> Result<std::convert::Infallible, StartError> {
 fn server(settings: &Settings) -> Server {
     let conf = ServerConf {
         threads: settings.threads.tcp,
-        grace_period_seconds: Some(settings.drain_grace.as_secs()),
+        // Longer than any: `Drain` ends the process before.
+        grace_period_seconds: Some(PINGORA_GRACE.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
         ..ServerConf::default()
     };
@@ -214,120 +289,52 @@ fn server(settings: &Settings) -> Server {
     server
 }
 
-/// What the pipeline and the admin listener share.
+/// What lasts as long as the process, and what makes it run.
 struct Parts {
+    lasting: Lasting,
     rooms_runtime: Option<Runtime>,
-    tls: Tls,
-    cache: Cache,
-    metrics: Metrics,
-    upstream: Upstream,
-    live_relay: LiveRelay,
-    pages: Arc<Pages>,
-    node: Option<Arc<FilterNode>>,
-    rooms: Option<Rooms>,
-    streams: Streams,
-    json_log: Option<AccessLog>,
-    sites: Option<Sites>,
-    limits: Limits,
-    traces: Traces,
 }
 
 impl Parts {
     fn new(
         settings: &Settings,
+        generation: u64,
         tls: &Tls,
-        metrics: Metrics,
         registry: &Registry,
+        metrics: Metrics,
         runtime: &Runtime,
     ) -> Result<Self, StartError> {
-        let upstream = settings.upstream.clone();
-        let shown = tls.parents();
         let handle = runtime.handle().clone();
         let node = start_node(settings, registry, runtime)?.map(Arc::new);
-        let rooms = start_rooms(settings, node.as_deref(), registry)?;
+        let rooms = start_rooms(settings, generation, node.as_deref(), registry)?;
         let (rooms, rooms_runtime) = rooms.unzip();
-        let json_log = match &settings.access_log {
-            Some(log) => {
-                let metrics = AccessLogMetrics::new(registry)?;
-                Some(
-                    AccessLog::start(log, &settings.node_name, metrics)
-                        .map_err(StartError::AccessLog)?,
-                )
-            }
-            None => None,
-        };
-        let cache = Cache::new(settings.cache);
-        let upstream = Upstream::new(upstream, shown.as_ref(), metrics.clone(), handle.clone());
-        let tiers = settings.playback.keys.as_ref().map(|keys| &keys.tiers);
-        let live_relay = LiveRelay::new(
-            settings.relay,
-            cache.clone(),
-            upstream.clone(),
-            tiers.cloned(),
-            relay::Metrics::new(registry)?,
-            handle.clone(),
-        );
-        Ok(Self {
-            streams: Streams::new(registry, settings.streams)?,
-            json_log,
-            limits: Limits::new(settings.limits.clone(), registry)?,
-            traces: start_traces(settings, registry, &handle)?,
-            rooms,
-            rooms_runtime,
-            tls: tls.clone(),
-            sites: start_sites(settings, &metrics, &handle),
-            cache,
-            upstream,
-            live_relay,
-            pages: Arc::new(Pages::embedded()),
-            node,
-            metrics,
-        })
-    }
-
-    fn pipeline(&self, settings: &Settings) -> Result<EdgeProxy, StartError> {
         let alt_svc = frontend::alt_svc(settings.listen.https.port());
-        Ok(EdgeProxy {
+        let lasting = Lasting {
             name: CacheName::new(&settings.node_name)?,
             alt_svc: HeaderValue::from_str(&alt_svc).ok(),
-            cache: self.cache.clone(),
-            relay: self.live_relay.clone(),
-            pages: Arc::clone(&self.pages),
-            playback: settings.playback.clone(),
-            tiers_show_certificates: settings.listen.tiers.is_some(),
-            filters: self.node.as_deref().map(Filters::new),
-            rooms: self.rooms.clone(),
-            sites: self.sites.clone(),
-            limits: self.limits.clone(),
-            metrics: self.metrics.clone(),
-            streams: self.streams.clone(),
-            access_log: settings.log.access,
-            json_log: self.json_log.clone(),
-            traces: self.traces.clone(),
-            write_timeout: settings.write_timeout,
-        })
-    }
-
-    fn admin(&self, settings: &Settings, health: &Health) -> Result<Admin, StartError> {
-        let relay = match settings.filters.as_ref().map(|filters| &filters.registry) {
-            Some(RegistryAddress::Remote { url, ca_file, .. }) => {
-                Some(Relay::new(url, ca_file.as_deref())?)
-            }
-            Some(RegistryAddress::Own) | None => None,
+            cache: Cache::new(settings.cache),
+            pages: Arc::new(Pages::embedded()),
+            node,
+            rooms,
+            sites: Sites::new(
+                Vec::new(),
+                settings.sites_limits,
+                &settings.node_name,
+                metrics.clone(),
+                handle.clone(),
+            ),
+            limits: Limits::new(settings.limits.clone(), registry)?,
+            certificate: tls.parents(),
+            streams: Streams::new(registry, settings.streams)?,
+            metrics,
+            relay_metrics: relay::Metrics::new(registry)?,
+            log_metrics: AccessLogMetrics::new(registry)?,
+            traces: start_traces(settings, registry, &handle)?,
+            runtime: handle,
         };
-        Ok(Admin {
-            facts: Facts::new(settings),
-            started: SystemTime::now(),
-            health: health.clone(),
-            cache: self.cache.clone(),
-            sites: self.sites.clone(),
-            upstream: self.upstream.clone(),
-            tls: Some(self.tls.clone()),
-            metrics: self.metrics.clone(),
-            filters: self.node.clone().map(NodeFilters::new),
-            relay,
-            token: settings.admin_token.clone(),
-            pages: Arc::clone(&self.pages),
+        Ok(Self {
+            lasting,
+            rooms_runtime,
         })
     }
 }
@@ -344,29 +351,51 @@ fn start_traces(
     }
 }
 
-/// Foreign origins, if there are any.
-fn start_sites(settings: &Settings, metrics: &Metrics, runtime: &Handle) -> Option<Sites> {
-    (!settings.sites.is_empty()).then(|| {
-        Sites::new(
-            settings.sites.clone(),
-            settings.sites_limits,
-            &settings.node_name,
-            metrics.clone(),
-            runtime.clone(),
-        )
+fn admin(
+    settings: &Settings,
+    tls: &Tls,
+    reloader: &Reloader,
+    health: &Health,
+    generation: u64,
+) -> Result<Admin, StartError> {
+    let relay = match settings.filters.as_ref().map(|filters| &filters.registry) {
+        Some(RegistryAddress::Remote { url, ca_file, .. }) => {
+            Some(Relay::new(url, ca_file.as_deref())?)
+        }
+        Some(RegistryAddress::Own) | None => None,
+    };
+    let lasting = reloader.lasting();
+    Ok(Admin {
+        facts: Facts::new(settings, generation),
+        reloader: reloader.clone(),
+        started: SystemTime::now(),
+        health: health.clone(),
+        cache: lasting.cache.clone(),
+        tls: Some(tls.clone()),
+        metrics: lasting.metrics.clone(),
+        filters: lasting.node.clone().map(NodeFilters::new),
+        relay,
+        pages: Arc::clone(&lasting.pages),
     })
 }
 
 /// Rooms, and the link to their hubs.
 fn start_rooms(
     settings: &Settings,
+    generation: u64,
     node: Option<&FilterNode>,
     registry: &Registry,
 ) -> Result<Option<(Rooms, Runtime)>, StartError> {
     let threads = settings.threads.rooms;
-    let (Some(settings), Some(node)) = (settings.rooms.clone(), node) else {
+    let (Some(mut settings), Some(node)) = (settings.rooms.clone(), node) else {
         return Ok(None);
     };
+    // The process before keeps its link until its members have gone: a hub has one link of each name.
+    if generation > 0
+        && let Ok(name) = EdgeName::new(&format!("{}.{generation}", settings.edge.as_str()))
+    {
+        settings.edge = name;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("rooms")
@@ -426,11 +455,11 @@ fn start_node(
         .map(Some)
 }
 
-fn h3_options(settings: &Settings, limits: Limits) -> h3::Options {
+fn h3_options(settings: &Settings, limits: Limits, grace: Grace) -> h3::Options {
     let mut options = h3::Options::new(settings.listen.https);
     options.threads = settings.threads.quic;
     options.connections_max = settings.limits.h3_connections_max;
-    options.drain_timeout = settings.drain_grace;
+    options.drain_timeout = grace;
     options.write_timeout = settings.write_timeout;
     options.unvalidated_handshakes_max = settings.limits.unvalidated_handshakes_max;
     options.limits = limits;
@@ -439,21 +468,26 @@ fn h3_options(settings: &Settings, limits: Limits) -> h3::Options {
 }
 
 fn serve_admin(
-    settings: &Settings,
+    listener: std::net::TcpListener,
     runtime: &Runtime,
     registry: Registry,
     health: &Health,
     pages: axum::Router,
+    mut accepting: watch::Receiver<bool>,
 ) -> Result<(), StartError> {
-    let address = settings.listen.admin;
-    let listener = runtime
-        .block_on(tokio::net::TcpListener::bind(address))
-        .map_err(|source| StartError::Admin { address, source })?;
-    // The admin listener stays to the last moment: it is how a drain is watched.
-    let forever = std::future::pending();
+    let listener = {
+        let _within = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    // It stays to the last moment, which is how a drain is watched, unless another process has it.
+    let until = async move {
+        if accepting.wait_for(|accepting| !accepting).await.is_err() {
+            std::future::pending().await
+        }
+    };
     let health = health.clone();
     runtime.spawn(async move {
-        let served = telemetry::admin::serve(listener, registry, health, pages, forever);
+        let served = telemetry::admin::serve(listener, registry, health, pages, until);
         if let Err(error) = served.await {
             tracing::error!(%error, "the admin listener stopped");
         }
@@ -468,6 +502,7 @@ fn announce(settings: &Settings, tls: &Tls) {
     };
     tracing::info!(
         node = settings.node_name,
+        pid = std::process::id(),
         https = %settings.listen.https,
         http = settings.listen.http.map(tracing::field::display),
         tiers = settings.listen.tiers.map(tracing::field::display),
@@ -483,7 +518,12 @@ fn announce(settings: &Settings, tls: &Tls) {
 
 /// pingora binds its TCP ports in threads of its own and tells nobody: ready is when each takes a
 /// connection. The UDP port has been bound before.
-async fn tell_when_listening(listen: ListenSettings, health: Health) {
+async fn tell_when_listening(
+    listen: ListenSettings,
+    health: Health,
+    taking: Option<Taking>,
+    pid_file: Option<PathBuf>,
+) {
     let mut ticks = tokio::time::interval(LISTENING_TICK);
     for address in listen.tcp() {
         let mut reachable = address;
@@ -498,6 +538,10 @@ async fn tell_when_listening(listen: ListenSettings, health: Health) {
         }
     }
     health.set_ready(LISTENING, true);
+    if let Some(mut taking) = taking {
+        taking.listening();
+    }
+    notify::serving(pid_file.as_deref());
 }
 
 /// Ready is when the filters that the registry, or the copy of what it said last, wants active are
@@ -528,7 +572,14 @@ async fn tell_when_filtered(node: Arc<FilterNode>, auth: PlaybackAuth, health: H
 }
 
 /// The cache's figures are read, not pushed: nothing on the path of a request does it.
-async fn read_figures(cache: Cache, sites: Option<Sites>, streams: Streams, metrics: Metrics) {
+async fn read_figures(reloader: Reloader, upgrades: upgrade::Metrics, switch: Arc<Switch>) {
+    let Lasting {
+        cache,
+        sites,
+        streams,
+        metrics,
+        ..
+    } = reloader.lasting();
     let mut every = tokio::time::interval(FIGURES_EVERY);
     let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     loop {
@@ -538,13 +589,12 @@ async fn read_figures(cache: Cache, sites: Option<Sites>, streams: Streams, metr
         metrics.memory_objects.set(gauge(cache.memory().objects()));
         metrics.flights.set(gauge(cache.flights() as u64));
         streams.settle(Instant::now());
-        if let Some(sites) = &sites {
-            sites.store().settle();
-            metrics.sites_bytes.set(gauge(sites.store().bytes()));
-            metrics
-                .sites_resources
-                .set(gauge(sites.store().resources()));
-            metrics.sites_flights.set(gauge(sites.flights() as u64));
-        }
+        upgrades.read(&switch);
+        sites.store().settle();
+        metrics.sites_bytes.set(gauge(sites.store().bytes()));
+        metrics
+            .sites_resources
+            .set(gauge(sites.store().resources()));
+        metrics.sites_flights.set(gauge(sites.flights() as u64));
     }
 }

@@ -40,7 +40,7 @@ const PASS_MEMO: Duration = Duration::from_secs(30);
 const MEMOS_MAX: u64 = 65_536;
 
 /// One site, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SiteSettings {
     /// Its hosts in lower case; `*` for those of no other site.
     pub hosts: Vec<String>,
@@ -77,6 +77,14 @@ pub struct Site {
     policy: Policy,
 }
 
+/// Sites by the hosts of requests.
+#[derive(Debug, Default)]
+struct ByHost {
+    named: HashMap<String, Arc<Site>>,
+    /// That of the hosts of no other.
+    other: Option<Arc<Site>>,
+}
+
 /// All sites. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sites {
@@ -85,10 +93,9 @@ pub struct Sites {
 
 #[derive(Debug)]
 struct Inner {
-    by_host: HashMap<String, Arc<Site>>,
-    other: Option<Arc<Site>>,
-    store: Store,
-    flights: Flights,
+    by_host: ByHost,
+    store: Arc<Store>,
+    flights: Arc<Flights>,
     /// Resources whose answers are not shared.
     passed: Moka<Key, ()>,
     /// Resources that nobody answered for a moment ago.
@@ -163,38 +170,20 @@ impl Sites {
         metrics: Metrics,
         runtime: Handle,
     ) -> Self {
-        let mut by_host = HashMap::new();
-        let mut other = None;
-        for settings in settings {
-            let hosts = settings.hosts.clone();
-            let site = Arc::new(Site::new(settings, name, metrics.clone()));
-            for host in hosts {
-                if host == "*" {
-                    other = Some(Arc::clone(&site));
-                } else {
-                    by_host.insert(host, Arc::clone(&site));
-                }
-            }
-        }
-        let error_memo = other
-            .iter()
-            .chain(by_host.values())
-            .map(|site| site.settings.upstream.error_memo)
-            .max();
+        let sites = settings
+            .into_iter()
+            .map(|settings| Arc::new(Site::new(settings, name, metrics.clone())));
+        let by_host = ByHost::new(sites);
         Self {
             inner: Arc::new(Inner {
-                by_host,
-                other,
-                store: Store::new(limits.memory_bytes),
-                flights: Flights::new(limits.flights_max),
+                store: Arc::new(Store::new(limits.memory_bytes)),
+                flights: Arc::new(Flights::new(limits.flights_max)),
                 passed: Moka::builder()
                     .max_capacity(MEMOS_MAX)
                     .time_to_live(PASS_MEMO)
                     .build(),
-                failed: Moka::builder()
-                    .max_capacity(MEMOS_MAX)
-                    .time_to_live(error_memo.unwrap_or_default())
-                    .build(),
+                failed: failures(by_host.error_memo()),
+                by_host,
                 limits,
                 name: name.to_owned(),
                 metrics,
@@ -203,16 +192,56 @@ impl Sites {
         }
     }
 
+    /// Other sites over the same store and flights. Those that stay as they are keep their parents'
+    /// connections; what is stored of one that goes is evicted in its time.
+    #[must_use]
+    pub fn with(&self, settings: Vec<SiteSettings>) -> Self {
+        let known = &self.inner;
+        let all = known.by_host.all();
+        let sites = settings.into_iter().map(|settings| {
+            match all.iter().find(|site| site.settings == settings) {
+                Some(same) => Arc::clone(same),
+                None => Arc::new(Site::new(settings, &known.name, known.metrics.clone())),
+            }
+        });
+        let by_host = ByHost::new(sites);
+        let error_memo = by_host.error_memo();
+        Self {
+            inner: Arc::new(Inner {
+                store: Arc::clone(&known.store),
+                flights: Arc::clone(&known.flights),
+                passed: known.passed.clone(),
+                failed: if error_memo == known.by_host.error_memo() {
+                    known.failed.clone()
+                } else {
+                    failures(error_memo)
+                },
+                by_host,
+                limits: known.limits,
+                name: known.name.clone(),
+                metrics: known.metrics.clone(),
+                runtime: known.runtime.clone(),
+            }),
+        }
+    }
+
+    /// Authorities of all parents of sites, some more than once.
+    pub fn parents(&self) -> Vec<String> {
+        let all = self.inner.by_host.all();
+        let parents = all.iter().flat_map(|site| site.parents.iter());
+        parents.map(|it| it.authority().to_owned()).collect()
+    }
+
     /// The site of an authority (`Host` or `:authority`), port and all.
     pub fn find(&self, authority: &str) -> Option<Arc<Site>> {
-        let inner = &self.inner;
+        let sites = &self.inner.by_host;
         let host = host_of(authority);
         let known = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            inner.by_host.get(&host.to_ascii_lowercase())
+            sites.named.get(&host.to_ascii_lowercase())
         } else {
-            inner.by_host.get(host)
+            sites.named.get(host)
         };
-        known.or(inner.other.as_ref()).cloned()
+        known.or(sites.other.as_ref()).cloned()
     }
 
     /// As it stands in `Via`.
@@ -455,6 +484,41 @@ impl Inner {
             secondary: self.store.secondary(key, request),
         }
     }
+}
+
+impl ByHost {
+    fn new(sites: impl Iterator<Item = Arc<Site>>) -> Self {
+        let mut by_host = Self::default();
+        for site in sites {
+            for host in &site.settings.hosts {
+                if host == "*" {
+                    by_host.other = Some(Arc::clone(&site));
+                } else {
+                    by_host.named.insert(host.clone(), Arc::clone(&site));
+                }
+            }
+        }
+        by_host
+    }
+
+    /// Each as often as it has hosts.
+    fn all(&self) -> Vec<&Arc<Site>> {
+        self.other.iter().chain(self.named.values()).collect()
+    }
+
+    fn error_memo(&self) -> Duration {
+        let memos = self.all().into_iter();
+        let longest = memos.map(|site| site.settings.upstream.error_memo).max();
+        longest.unwrap_or_default()
+    }
+}
+
+/// Resources that nobody answered for, remembered for `error_memo`.
+fn failures(error_memo: Duration) -> Moka<Key, Problem> {
+    Moka::builder()
+        .max_capacity(MEMOS_MAX)
+        .time_to_live(error_memo)
+        .build()
 }
 
 impl Site {

@@ -42,7 +42,7 @@ use parents::{Answer, NoAnswer, Parents, Request};
 use standing::Availability;
 
 /// Parents and how to ask them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamSettings {
     /// In order of preference.
     pub parents: Vec<ParentUrl>,
@@ -105,6 +105,24 @@ impl Upstream {
         Self { inner }
     }
 
+    /// Other parents, or other ways to ask them. What is being filled goes on as it began, and
+    /// parents that stay as they are keep their connections.
+    pub fn with(
+        &self,
+        settings: UpstreamSettings,
+        certificate: Option<&ClientCertificate>,
+    ) -> Self {
+        let known = &self.inner;
+        let inner = Arc::new(Inner {
+            parents: known.parents.with(&settings, certificate),
+            settings,
+            metrics: known.metrics.clone(),
+            runtime: known.runtime.clone(),
+        });
+        probe::spawn(&inner);
+        Self { inner }
+    }
+
     /// Each parent's URL, and whether it is up: false from a failure on until it has answered again.
     pub fn parents(&self) -> impl Iterator<Item = (String, bool)> + '_ {
         let now = Instant::now();
@@ -113,6 +131,12 @@ impl Upstream {
             let up = parent.availability(now) == Availability::Up;
             (parent.url.to_string(), up)
         })
+    }
+
+    /// Each parent's authority.
+    pub fn authorities(&self) -> impl Iterator<Item = String> + '_ {
+        let parents = self.inner.parents.iter();
+        parents.map(|parent| parent.authority().to_owned())
     }
 
     /// Starts filling. Returns at once; the outcome is the flight's.

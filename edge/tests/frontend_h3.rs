@@ -294,7 +294,7 @@ async fn shutdown_lets_the_held_finish_and_turns_the_new_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_is_bounded() {
     let mut test = Frontend::start_with(|options| {
-        options.drain_timeout = std::time::Duration::from_millis(200);
+        options.drain_timeout = std::time::Duration::from_millis(200).into();
     })
     .await;
     let mut client = test.h3().await;

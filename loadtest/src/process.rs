@@ -20,6 +20,10 @@ pub enum Signal {
     Terminate,
     /// SIGKILL: the machine lost its power.
     Kill,
+    /// SIGHUP: read the configuration again.
+    Hangup,
+    /// SIGUSR2: upgrade in place.
+    Upgrade,
     /// SIGSTOP: still there, but silent.
     Stop,
     /// SIGCONT: goes on.
@@ -31,6 +35,8 @@ impl Signal {
         match self {
             Self::Terminate => "TERM",
             Self::Kill => "KILL",
+            Self::Hangup => "HUP",
+            Self::Upgrade => "USR2",
             Self::Stop => "STOP",
             Self::Continue => "CONT",
         }

@@ -19,6 +19,7 @@ pub mod publisher;
 pub mod raw;
 pub mod rooms;
 pub mod shop;
+pub mod steady;
 pub mod storm;
 pub mod tls;
 pub mod wait;

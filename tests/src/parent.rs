@@ -38,6 +38,7 @@ pub struct Parent {
 #[derive(Debug, Default)]
 struct State {
     replies: Mutex<HashMap<String, Reply>>,
+    otherwise: Mutex<Option<Reply>>,
     ledger: Mutex<Ledger>,
 }
 
@@ -71,6 +72,11 @@ impl Parent {
     /// From now on, `target` (path with query) is answered with `reply`.
     pub fn on(&self, target: &str, reply: Reply) {
         self.state.replies.lock().insert(target.to_owned(), reply);
+    }
+
+    /// From now on, every other target is answered with `reply`.
+    pub fn otherwise(&self, reply: Reply) {
+        *self.state.otherwise.lock() = Some(reply);
     }
 
     /// How often `target` has been asked for.
@@ -123,6 +129,7 @@ impl Drop for Parent {
 impl State {
     fn reply(&self, target: &str) -> Reply {
         let reply = self.replies.lock().get(target).cloned();
+        let reply = reply.or_else(|| self.otherwise.lock().clone());
         reply.unwrap_or_else(|| Reply::status(404))
     }
 

@@ -82,6 +82,18 @@ impl KeyRing {
         self.keys.store(Arc::new(by_name(keys)));
     }
 
+    /// Puts a key in the place of the one of this name, or takes it away.
+    pub fn set(&self, name: &KeyName, key: Option<&Key>) {
+        self.keys.rcu(|keys| {
+            let mut keys = HashMap::clone(keys);
+            match key {
+                Some(key) => keys.insert(name.to_string(), key.clone()),
+                None => keys.remove(&name.to_string()),
+            };
+            keys
+        });
+    }
+
     /// Whether there is a key of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.keys.load().contains_key(name)

@@ -19,6 +19,7 @@ use wasm_filters::compile::CompileOptions;
 use wasm_filters::country::{CountryCode, CountryDatabase, CountryError, country_of};
 use wasm_filters::engine::EngineOptions;
 use wasm_filters::host::{Host, HostError, HostOptions};
+use wasm_filters::keys::KeyRing;
 use wasm_filters::manifest::Limits;
 
 use crate::agent::{Agent, AgentError, AgentHandle, AgentOptions, HostNode};
@@ -31,7 +32,7 @@ use crate::store::StoreError;
 use crate::store::files::FileStore;
 use crate::wire::{NodeName, NotANodeName};
 
-pub use keys::KeysError;
+pub use keys::{KeysError, PlaybackKey, playback_key};
 
 /// What a node is, beside its settings of filters.
 #[derive(Clone, Debug)]
@@ -132,6 +133,15 @@ pub struct FilterNode {
     pub agent: AgentHandle,
     /// The API of the registry that this process keeps, for its admin listener.
     pub api: Option<Router>,
+    ring: Arc<KeyRing>,
+}
+
+impl FilterNode {
+    /// Puts another key in the place of [`PLAYBACK_KEY`](crate::config::PLAYBACK_KEY). Answers of
+    /// auth filters that are remembered stay as they are.
+    pub fn replace_playback_key(&self, key: &PlaybackKey) {
+        self.ring.set(&key.0, key.1.as_ref());
+    }
 }
 
 /// Starts a node's filters: within a tokio runtime, which then drives them.
@@ -188,6 +198,7 @@ pub async fn start(
         viewpoint: Arc::new(viewpoint),
         agent,
         api,
+        ring,
     })
 }
 

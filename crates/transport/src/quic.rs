@@ -3,6 +3,9 @@
 //! Speaks no HTTP: [`crate::h3`] does, over the connections accepted here.
 
 mod alert;
+mod destination;
+pub mod ids;
+pub mod takeover;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -12,6 +15,9 @@ use std::time::Duration;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{EndpointConfig, IdleTimeout, TokioRuntime, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Type};
+
+use ids::Ids;
+use takeover::{SharedSocket, Switch};
 
 /// Requests that one connection may have open by default. A viewer of LL-HLS holds a handful.
 pub const BIDI_STREAMS_MAX: u32 = 256;
@@ -60,6 +66,7 @@ impl Default for ServerOptions {
 #[derive(Debug)]
 pub struct Socket {
     socket: UdpSocket,
+    switch: Arc<Switch>,
     address: SocketAddr,
     receive_buffer_bytes: usize,
     send_buffer_bytes: usize,
@@ -91,6 +98,32 @@ impl Socket {
         bind(address, buffer_bytes).map_err(|source| BindError { address, source })
     }
 
+    /// A socket that another process has bound, with its buffers as they are.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn adopt(socket: UdpSocket, switch: Arc<Switch>) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let buffers = socket2::SockRef::from(&socket);
+        let receive_buffer_bytes = buffers.recv_buffer_size()?;
+        let send_buffer_bytes = buffers.send_buffer_size()?;
+        Ok(Self {
+            address: socket.local_addr()?,
+            socket,
+            switch,
+            receive_buffer_bytes,
+            send_buffer_bytes,
+        })
+    }
+
+    /// The same socket for another process, and the switch that turns it over.
+    ///
+    /// # Errors
+    /// No more descriptors.
+    pub fn for_handover(&self) -> io::Result<(UdpSocket, Arc<Switch>)> {
+        Ok((self.socket.try_clone()?, Arc::clone(&self.switch)))
+    }
+
     /// The bound address, with the port that the kernel chose for port 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -112,12 +145,13 @@ impl Socket {
     /// Starts an endpoint on the socket. Must be called inside the tokio runtime that is to run
     /// the endpoint's driver.
     pub fn listen(self, config: quinn::ServerConfig) -> io::Result<quinn::Endpoint> {
-        quinn::Endpoint::new(
-            EndpointConfig::default(),
-            Some(config),
-            self.socket,
-            Arc::new(TokioRuntime),
-        )
+        let runtime = Arc::new(TokioRuntime);
+        let udp = quinn::Runtime::wrap_udp_socket(&*runtime, self.socket)?;
+        let ids = self.switch.ids();
+        let mut endpoint = EndpointConfig::default();
+        endpoint.cid_generator(move || Box::new(ids));
+        let socket = Arc::new(SharedSocket::new(udp, self.switch));
+        quinn::Endpoint::new_with_abstract_socket(endpoint, Some(config), socket, runtime)
     }
 }
 
@@ -175,6 +209,7 @@ fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<Socket> {
     Ok(Socket {
         address: socket.local_addr()?,
         socket,
+        switch: Switch::new(Ids::new(), Vec::new()),
         receive_buffer_bytes,
         send_buffer_bytes,
     })

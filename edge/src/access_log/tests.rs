@@ -15,7 +15,7 @@ fn log_to(output: Output, queue_max: usize) -> (Registry, AccessLog) {
         queue_max,
     };
     let metrics = AccessLogMetrics::new(&registry).unwrap();
-    let log = AccessLog::start(&settings, "leaf", metrics).unwrap();
+    let log = AccessLog::start(&settings, "leaf", &metrics).unwrap();
     (registry, log)
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn serve(
     admin.authorise(&headers)?;
     let target = Target::of(parse(body)?)?;
     let cache = admin.cache.clone();
-    let sites = admin.sites.clone();
+    let sites = admin.reloader.current().edge.sites.clone();
     // It looks at every key, while requests are served on other threads.
     let purge = move || match &target {
         Target::Url { url, soft } => sites.map_or(0, |sites| sites.purge_url(url, *soft)),

@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) detail: String,
+    /// Keys of the configuration that it is about.
+    keys: Vec<String>,
 }
 
 impl Refusal {
@@ -15,18 +17,29 @@ impl Refusal {
         Self {
             status,
             detail: detail.into(),
+            keys: Vec::new(),
         }
+    }
+
+    pub(super) fn naming(mut self, keys: Vec<String>) -> Self {
+        self.keys = keys;
+        self
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
+        if !self.keys.is_empty()
+            && let Some(body) = body.as_object_mut()
+        {
+            body.insert("keys".to_owned(), self.keys.into());
+        }
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(

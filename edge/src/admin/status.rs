@@ -20,18 +20,19 @@ use crate::tls::{CertificateStatus, Tls};
 pub struct Facts {
     node: String,
     listen: ListenSettings,
-    playback: &'static str,
     cache: CacheLimits,
+    /// Upgrades in place since the first process.
+    generation: u64,
 }
 
 impl Facts {
-    /// Of an edge with these settings.
-    pub fn new(settings: &Settings) -> Self {
+    /// Of an edge with these settings, after so many upgrades in place.
+    pub fn new(settings: &Settings, generation: u64) -> Self {
         Self {
             node: settings.node_name.clone(),
             listen: settings.listen,
-            playback: settings.playback.auth.as_str(),
             cache: settings.cache,
+            generation,
         }
     }
 }
@@ -41,6 +42,10 @@ pub(super) struct Status {
     node: String,
     role: &'static str,
     version: &'static str,
+    pid: u32,
+    /// Upgrades in place since the first process.
+    process_generation: u64,
+    config: ConfigStatus,
     started_unix_ms: u64,
     uptime_seconds: u64,
     ready: bool,
@@ -54,6 +59,13 @@ pub(super) struct Status {
     requests_in_progress: i64,
     cache: CacheFigures,
     filters: FiltersSummary,
+}
+
+#[derive(Serialize)]
+struct ConfigStatus {
+    /// Counted from 1 at the start of the process.
+    generation: u64,
+    loaded_unix_ms: u64,
 }
 
 #[derive(Serialize)]
@@ -90,16 +102,22 @@ struct FiltersSummary {
 pub(super) async fn serve(State(admin): State<Shared>) -> Json<Status> {
     let now = SystemTime::now();
     let readiness = admin.health.readiness();
-    let parents = admin.upstream.parents();
+    let current = admin.reloader.current();
+    let parents = current.upstream.parents();
     let memory = admin.cache.memory();
     memory.settle();
     let facts = &admin.facts;
-    let since_epoch = admin.started.duration_since(UNIX_EPOCH).unwrap_or_default();
     Json(Status {
         node: facts.node.clone(),
         role: "edge",
         version: env!("CARGO_PKG_VERSION"),
-        started_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+        pid: std::process::id(),
+        process_generation: facts.generation,
+        config: ConfigStatus {
+            generation: current.generation,
+            loaded_unix_ms: unix_ms(current.loaded_at),
+        },
+        started_unix_ms: unix_ms(admin.started),
         uptime_seconds: now
             .duration_since(admin.started)
             .unwrap_or_default()
@@ -121,7 +139,7 @@ pub(super) async fn serve(State(admin): State<Shared>) -> Json<Status> {
             .tls
             .as_ref()
             .map_or_else(Vec::new, |tls: &Tls| tls.status(now)),
-        playback: facts.playback,
+        playback: current.edge.playback.auth.as_str(),
         requests_in_progress: admin.metrics.in_progress.get(),
         cache: CacheFigures {
             bytes: memory.bytes(),
@@ -135,4 +153,9 @@ pub(super) async fn serve(State(admin): State<Shared>) -> Json<Status> {
             agent: admin.filters.as_ref().map(NodeFilters::agent),
         },
     })
+}
+
+fn unix_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,49 +2,83 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::Method;
 use axum::response::Response;
-use cache_policy::CacheKey;
+use cache_policy::{CacheKey, CacheName};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::access_log::AccessLogMetrics;
 use crate::cache::{CacheLimits, Lookup};
 use crate::config;
+use crate::limits::Limits;
+use crate::reload;
+use crate::reload::snapshot::Lasting;
+use crate::sites::Sites;
+use crate::streams::Streams;
 
 const TOKEN: &str = "0123456789abcdef";
 
 fn admin(config: &str, relay: Option<Relay>) -> Admin {
-    let settings = config::parse("edge.toml".as_ref(), config).unwrap();
+    admin_with(config, relay, None)
+}
+
+fn admin_with(config: &str, relay: Option<Relay>, file: Option<PathBuf>) -> Admin {
+    let loaded = config::loaded("edge.toml".as_ref(), config).unwrap();
+    let settings = loaded.settings.clone();
     let registry = telemetry::Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
     let health = Health::new();
     health.set_ready("listening", true);
+    let runtime = tokio::runtime::Handle::current();
+    let limits = CacheLimits {
+        memory_bytes: 1 << 20,
+        object_bytes_max: 1 << 10,
+        flights_max: 4,
+    };
+    let lasting = Lasting {
+        name: CacheName::new("edge").unwrap(),
+        alt_svc: None,
+        cache: Cache::new(limits),
+        pages: Arc::new(Pages::embedded()),
+        node: None,
+        rooms: None,
+        sites: Sites::new(
+            Vec::new(),
+            settings.sites_limits,
+            "edge",
+            metrics.clone(),
+        traces: telemetry::traces::Traces::off(),
+            runtime.clone(),
+        ),
+        limits: Limits::new(settings.limits.clone(), &registry).unwrap(),
+        certificate: None,
+        streams: Streams::new(&registry, settings.streams).unwrap(),
+        metrics: metrics.clone(),
+        relay_metrics: crate::relay::Metrics::new(&registry).unwrap(),
+        log_metrics: AccessLogMetrics::new(&registry).unwrap(),
+        runtime,
+    };
+    let first = lasting.snapshot(None, loaded).unwrap();
+    let reload_metrics = reload::Metrics::new(&registry).unwrap();
+    let grace = settings.drain_grace.into();
+    let cache = lasting.cache.clone();
     Admin {
-        facts: Facts::new(&settings),
+        facts: Facts::new(&settings, 0),
+        reloader: Reloader::new(file, lasting, first, grace, reload_metrics),
         started: SystemTime::now(),
         health,
-        sites: None,
-        cache: Cache::new(CacheLimits {
-            memory_bytes: 1 << 20,
-            object_bytes_max: 1 << 10,
-            flights_max: 4,
-        }),
-        upstream: Upstream::new(
-            settings.upstream,
-            None,
-            metrics.clone(),
-            tokio::runtime::Handle::current(),
-        ),
+        cache,
         tls: None,
         metrics,
         filters: None,
         relay,
-        token: settings.admin_token,
         pages: Arc::new(Pages::embedded()),
     }
 }
@@ -98,6 +132,36 @@ fn the_document_lists_every_path_and_method_and_no_other() {
         })
         .collect();
     assert_eq!(written, served);
+}
+
+#[tokio::test]
+async fn a_reload_says_what_changed_or_why_nothing_did() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("edge.toml");
+    let token = format!("[admin]\ntoken = \"{TOKEN}\"\n");
+    let reload = async |text: &str| {
+        std::fs::write(&file, format!("{token}{text}")).unwrap();
+        let admin = admin_with(&token, None, Some(file.clone()));
+        answer(admin, request(Method::POST, "/v1/config/reload", TOKEN, "")).await
+    };
+    let (status, body) = reload("[drain]\ngrace_seconds = 7\n").await;
+    assert_eq!(status, 200);
+    let change = json!({"key": "drain.grace_seconds", "old": "15", "new": "7"});
+    assert_eq!(body, json!({"generation": 2, "changes": [change]}));
+    let (status, body) = reload("").await;
+    assert_eq!(
+        (status, body),
+        (200, json!({"generation": 1, "changes": []}))
+    );
+    let (status, body) = reload("[cache]\nmemory_bytes = 100000000\n").await;
+    assert_eq!(
+        (status, &body["keys"]),
+        (422, &json!(["cache.memory_bytes"]))
+    );
+    let without = request(Method::POST, "/v1/config/reload", TOKEN, "");
+    assert_eq!(answer(with_token(), without).await.0, 409);
+    let stranger = request(Method::POST, "/v1/config/reload", "other", "");
+    assert_eq!(answer(with_token(), stranger).await.0, 401);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! From the file as typed to values that were checked.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bus::EdgeName;
@@ -9,6 +9,8 @@ use bus::config::{BusSettings, check_link_token};
 use filter_registry::config::FiltersSettings;
 use ipnet::IpNet;
 use playback_token::{Key, Keyring};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use settings::{Invalid, KeyPath, Secret};
 use telemetry::traces::TracesSettings;
 
@@ -308,14 +310,7 @@ impl ParentsConfig {
             0 => Duration::ZERO,
             interval => millis(at("probe_interval_ms"), interval)?,
         };
-        let ca_file = if self.ca_file.as_os_str().is_empty() {
-            None
-        } else {
-            let Some(path) = self.ca_file.to_str() else {
-                return Err(Invalid::new(at("ca_file"), "has to be UTF-8"));
-            };
-            Some(path.to_owned())
-        };
+        let ca_file = authorities(&self.ca_file, at("ca_file"))?;
         if self.streams_per_connection_max == 0 {
             let key = at("streams_per_connection_max");
             return Err(Invalid::new(key, "has to be at least 1"));
@@ -341,6 +336,28 @@ impl ParentsConfig {
             error_memo,
         })
     }
+}
+
+/// A file of certificates to trust, as pingora takes it: it panics on one that it cannot read.
+pub(super) fn authorities(path: &Path, key: KeyPath) -> Result<Option<String>, Invalid> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let wrong = |reason: String| Invalid::new(key.clone(), reason);
+    let name = path.to_str();
+    let name = name.ok_or_else(|| wrong("has to be UTF-8".to_owned()))?;
+    let text = std::fs::read(path).map_err(|error| wrong(format!("{name}: {error}")))?;
+    let mut trusted = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let added = certificate
+            .map_err(|error| error.to_string())
+            .and_then(|it| trusted.add(it).map_err(|error| error.to_string()));
+        added.map_err(|error| wrong(format!("{name}: {error}")))?;
+    }
+    if trusted.is_empty() {
+        return Err(wrong(format!("{name}: no certificate in it")));
+    }
+    Ok(Some(name.to_owned()))
 }
 
 impl PlaybackConfig {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use settings::{Invalid, KeyPath};
 
-use super::resolve::millis;
+use super::resolve::{authorities, millis};
 use crate::sites::SiteSettings;
 use crate::upstream::UpstreamSettings;
 use crate::upstream::choice::Choice;
@@ -112,15 +112,12 @@ impl SiteConfig {
             0 => Ok(default),
             value => millis(at(key), value),
         };
-        let Some(ca_file) = self.ca_file.to_str() else {
-            return Err(Invalid::new(at("ca_file"), "has to be UTF-8"));
-        };
         if self.stale_seconds > STALE_SECONDS_MAX {
             let reason = format!("has to be from 0 to {STALE_SECONDS_MAX}");
             return Err(Invalid::new(at("stale_seconds"), reason));
         }
         let connect = ConnectSettings {
-            ca_file: (!ca_file.is_empty()).then(|| ca_file.to_owned()),
+            ca_file: authorities(&self.ca_file, at("ca_file"))?,
             connect_timeout: timeout(
                 "connect_timeout_ms",
                 self.connect_timeout_ms,

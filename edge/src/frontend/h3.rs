@@ -23,8 +23,8 @@ use transport::quic::{self, ServerOptions};
 use transport::tls::{ALPN_H3, Certificates, TlsConfigError};
 
 use self::connection::Viewers;
-use super::Metrics;
 use super::metrics::RefusedReason;
+use super::{Grace, Metrics};
 use crate::limits::Limits;
 
 /// Time for the last packets of closed connections to leave.
@@ -45,7 +45,7 @@ pub struct Options {
     /// Time for a handshake.
     pub handshake_timeout: Duration,
     /// Time for requests in flight after the GOAWAY.
-    pub drain_timeout: Duration,
+    pub drain_timeout: Grace,
     /// A viewer that takes nothing for this long loses its response.
     pub write_timeout: Duration,
     /// Limits of QUIC, among them the concurrent requests of a connection.
@@ -66,7 +66,7 @@ impl Options {
             connections_max: 100_000,
             unvalidated_handshakes_max: 1000,
             handshake_timeout: Duration::from_secs(10),
-            drain_timeout: Duration::from_secs(15),
+            drain_timeout: Duration::from_secs(15).into(),
             write_timeout: Duration::from_secs(30),
             transport: ServerOptions::default(),
             requests: h3::Limits::default(),
@@ -109,8 +109,23 @@ where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
-    let config = quic::server_config(certificates.server_config(&[ALPN_H3])?, &options.transport)?;
     let socket = quic::Socket::bind(options.address, quic::SOCKET_BUFFER_BYTES)?;
+    service_on(socket, proxy, certificates, metrics, options)
+}
+
+/// The same on a port that is bound.
+pub fn service_on<P>(
+    socket: quic::Socket,
+    proxy: Arc<HttpProxy<P>>,
+    certificates: &Certificates,
+    metrics: Metrics,
+    options: Options,
+) -> Result<GenBackgroundService<H3Service<P>>, SetupError>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    let config = quic::server_config(certificates.server_config(&[ALPN_H3])?, &options.transport)?;
     tracing::info!(
         address = %socket.address(),
         receive_buffer_bytes = socket.receive_buffer_bytes(),
@@ -172,7 +187,7 @@ where
             self.admit(incoming, &handshakes, &alive, &shutdown, &endpoint);
         }
         drop(alive);
-        let drain = self.viewers.options.drain_timeout;
+        let drain = self.viewers.options.drain_timeout.get();
         // Existing connections say goodbye to their clients; new ones are told at once to go
         // elsewhere, where silence would cost them a timeout.
         let refuse = async {

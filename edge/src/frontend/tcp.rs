@@ -1,11 +1,14 @@
 //! HTTP/1.1 and HTTP/2: pingora's listeners in front of the shared proxy.
 //!
+//! The sockets may be given, bound before; accepting may end long before the connections do.
+//!
 //! pingora accepts; the header of the PROXY protocol is taken off for it, and TLS is ours ([`Connection`]), so that connections cost little while they idle, and
 //! sessions resume on whichever listener a viewer meets next.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd as _;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,10 +18,12 @@ use pingora_core::apps::ServerApp;
 use pingora_core::listeners::ListenerConfig;
 use pingora_core::protocols::l4::stream::{L4BufferSettings, Stream as TcpStream};
 use pingora_core::protocols::{ALPN, GetSocketDigest as _, Stream};
-use pingora_core::server::ShutdownWatch;
+use pingora_core::server::{Fds, ListenFds, ShutdownWatch};
+use pingora_core::services::Service as PingoraService;
 use pingora_core::services::listening::Service;
 use pingora_proxy::{HttpProxy, ProxyHttp};
 use rustls::ServerConfig;
+use tokio::sync::watch;
 use transport::tls::{ALPN_H2, ALPN_HTTP1, Certificates, TlsConfigError, is_unknown_name};
 
 use super::Metrics;
@@ -28,6 +33,10 @@ use crate::limits::{Held, Limits};
 
 /// A handshake takes so long at most.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Connections that are kept alive are closed so long after the end of accepting and the shutdown that
+/// follows, where the two differ: most of them have got an answer with `Connection: close` until then.
+const KEPT_ALIVE_LINGER: Duration = Duration::from_secs(1);
 
 /// Where HTTP/1.1 and HTTP/2 are served.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +53,10 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Of viewers.
     pub limits: Limits,
+    /// Listeners that are bound already, by their addresses; others are bound when the service starts.
+    pub bound: Vec<(SocketAddr, Arc<TcpListener>)>,
+    /// Turns false when nothing new is to be accepted; `None`: not before the server shuts down.
+    pub accepting: Option<watch::Receiver<bool>>,
 }
 
 /// Where tiers are served, and how their TLS is now: it asks for certificates.
@@ -74,6 +87,15 @@ pub struct SharedApp<P> {
     tiers: Option<Tiers>,
     proxies: Proxies,
     limits: Limits,
+    /// The server's shutdown, where accepting ends before it.
+    ending: OnceLock<ShutdownWatch>,
+}
+
+/// The listeners as a pingora service.
+pub struct TcpService<P> {
+    service: Service<SharedApp<P>>,
+    bound: Vec<(SocketAddr, Arc<TcpListener>)>,
+    accepting: Option<watch::Receiver<bool>>,
 }
 
 /// A service with all of `options`' listeners, to be added to the server.
@@ -82,7 +104,7 @@ pub fn service<P>(
     certificates: &Certificates,
     metrics: Metrics,
     options: &Options,
-) -> Result<Service<SharedApp<P>>, TlsConfigError>
+) -> Result<TcpService<P>, TlsConfigError>
 where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
@@ -95,6 +117,7 @@ where
         tiers: options.tiers.clone(),
         proxies: Proxies(options.proxies.clone()),
         limits: options.limits.clone(),
+        ending: OnceLock::new(),
     };
     let mut service = Service::new("tcp".into(), app);
     service.threads = options.threads;
@@ -105,7 +128,11 @@ where
         // 65 KiB beneath them would be most of a connection that waits in a room.
         service.add_listener(listener.l4_buffer(L4BufferSettings::unbuffered()));
     }
-    Ok(service)
+    Ok(TcpService {
+        service,
+        bound: options.bound.clone(),
+        accepting: options.accepting.clone(),
+    })
 }
 
 impl<P> SharedApp<P> {
@@ -216,10 +243,19 @@ where
             _ => "h1",
         };
         let _open = self.metrics.connection(protocol);
+        let shutdown = self.ending.get().unwrap_or(shutdown);
         self.proxy.process_new(stream, shutdown).await
     }
 
     async fn cleanup(&self) {
+        if let Some(mut ending) = self.ending.get().cloned() {
+            // An error means that the server is gone.
+            if !*ending.borrow() {
+                let _ = ending.wait_for(|ending| *ending).await;
+                // Whoever asks now is told to ask elsewhere from then on.
+                tokio::time::sleep(KEPT_ALIVE_LINGER).await;
+            }
+        }
         // Wakes the keep-alive connections that wait for a next request.
         self.proxy.cleanup().await;
     }
@@ -228,5 +264,72 @@ where
 impl<P> std::fmt::Debug for SharedApp<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SharedApp").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<P> PingoraService for TcpService<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    async fn start_service(
+        &mut self,
+        sockets: Option<ListenFds>,
+        shutdown: ShutdownWatch,
+        listeners: usize,
+    ) {
+        let sockets = sockets.unwrap_or_else(|| Arc::new(parking_lot::Mutex::new(Fds::new())));
+        for (address, socket) in self.bound.drain(..) {
+            match socket.try_clone() {
+                // pingora closes it.
+                Ok(socket) => sockets
+                    .lock()
+                    .add(address.to_string(), socket.into_raw_fd()),
+                Err(error) => tracing::error!(%address, %error, "the listener cannot be used"),
+            }
+        }
+        let until = match (self.accepting.take(), self.service.app_logic()) {
+            (Some(accepting), Some(app)) => {
+                // Set here alone.
+                let _ = app.ending.set(shutdown.clone());
+                until_either(accepting, shutdown)
+            }
+            _ => shutdown,
+        };
+        let service = &mut self.service;
+        service.start_service(Some(sockets), until, listeners).await;
+    }
+
+    fn name(&self) -> &str {
+        PingoraService::name(&self.service)
+    }
+
+    fn threads(&self) -> Option<usize> {
+        PingoraService::threads(&self.service)
+    }
+}
+
+/// Turns true when nothing new is accepted, or the server shuts down.
+fn until_either(
+    mut accepting: watch::Receiver<bool>,
+    mut shutdown: ShutdownWatch,
+) -> ShutdownWatch {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = accepting.wait_for(|accepting| !accepting) => {}
+            _ = shutdown.wait_for(|shutdown| *shutdown) => {}
+        }
+        stop.send_replace(true);
+        // pingora takes the end of the sender for an error.
+        stop.closed().await;
+    });
+    stopped
+}
+
+impl<P> std::fmt::Debug for TcpService<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TcpService").finish_non_exhaustive()
     }
 }

@@ -1,9 +1,9 @@
 //! What is counted of limits and attacks.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use limits::Flood;
+use limits::{Flood, Table};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{CounterVec, IntCounterVec, IntGaugeVec, Opts, Registry};
@@ -77,7 +77,8 @@ impl Default for Metrics {
 
 /// What happens in the tables, read when somebody asks.
 pub(super) struct Tables {
-    limits: Weak<Inner>,
+    started: Instant,
+    tables: Vec<(Scope, Arc<Table>)>,
     keys: IntGaugeVec,
     evicted: IntGaugeVec,
     untracked: IntGaugeVec,
@@ -87,7 +88,10 @@ impl Tables {
     pub(super) fn new(limits: &Arc<Inner>) -> Result<Self, RegisterError> {
         let gauge = |name, help| IntGaugeVec::new(Opts::new(name, help), &["scope"]);
         Ok(Self {
-            limits: Arc::downgrade(limits),
+            started: limits.started,
+            tables: Scope::ALL
+                .map(|scope| (scope, Arc::clone(&limits.scope(scope).table)))
+                .into(),
             keys: gauge(
                 "edge_limits_keys",
                 "Addresses, tokens, streams and tenants that hold connections or owe something.",
@@ -111,13 +115,9 @@ impl Collector for Tables {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Some(limits) = self.limits.upgrade() else {
-            return Vec::new();
-        };
-        let now = limits.now();
+        let now = self.started.elapsed();
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        for scope in Scope::ALL {
-            let table = &limits.scope(scope).table;
+        for (scope, table) in &self.tables {
             let counts = table.counts();
             let label = [scope.as_str()];
             let in_use = table.in_use(now) as u64;

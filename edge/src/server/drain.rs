@@ -1,17 +1,19 @@
 //! Draining: the end of a process that serves nobody any more.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
 use prometheus::IntGauge;
 use telemetry::Health;
-use telemetry::traces::Traces;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::access_log::AccessLog;
-use crate::relay::LiveRelay;
+use crate::frontend::Grace;
+use crate::reload::Reloader;
 use crate::rooms::Rooms;
+use crate::upgrade::giving::Upgrader;
+use crate::upgrade::notify;
 
 /// Between two looks at whether a draining edge is idle.
 const TICK: Duration = Duration::from_millis(50);
@@ -21,7 +23,7 @@ const IDLE_FOR: Duration = Duration::from_millis(500);
 /// For the access log to be written at the end.
 const LOG_FLUSH: Duration = Duration::from_secs(1);
 
-/// Waits for a signal; after SIGTERM ends the process as soon as nobody is being served.
+/// Waits for a signal, or for another process to take over; after that ends the process as soon as nobody is being served.
 ///
 /// pingora stops listening and says goodbye on every connection, but then sleeps the whole grace
 /// period however idle it is.
@@ -30,12 +32,11 @@ pub(super) struct Drain {
     pub(super) in_progress: IntGauge,
     /// Counts until the client has acknowledged the last byte, which `in_progress` does not.
     pub(super) h3_in_progress: IntGauge,
-    pub(super) grace: Duration,
-    pub(super) live_relay: LiveRelay,
+    pub(super) grace: Grace,
+    pub(super) reloader: Reloader,
     pub(super) runtime: Handle,
-    pub(super) rooms: Option<Rooms>,
-    pub(super) json_log: Option<AccessLog>,
-    pub(super) traces: Traces,
+    pub(super) upgrader: Upgrader,
+    pub(super) pid_file: Option<PathBuf>,
 }
 
 #[async_trait::async_trait]
@@ -51,27 +52,34 @@ impl ShutdownSignalWatch for Drain {
                 return std::future::pending().await;
             }
         };
+        let mut upgraded = false;
         tokio::select! {
             _ = terminate.recv() => {}
+            () = self.upgrader.upgraded() => upgraded = true,
             _ = interrupt.recv() => {
                 tracing::info!("interrupted: stopping at once");
                 return ShutdownSignal::FastShutdown;
             }
         }
+        self.upgrader.close();
         self.health.start_draining();
+        let grace = self.grace.get();
         tracing::info!(
             in_progress = self.in_progress.get(),
-            grace_seconds = self.grace.as_secs(),
+            grace_seconds = grace.as_secs(),
+            upgraded,
             "draining"
         );
         let (in_progress, h3) = (self.in_progress.clone(), self.h3_in_progress.clone());
-        let deadline = Instant::now() + self.grace;
-        let rooms = self.rooms.clone();
-        let (json_log, traces) = (self.json_log.clone(), self.traces.clone());
-        self.live_relay.drain();
+        let deadline = Instant::now() + grace;
+        let rooms = self.reloader.lasting().rooms.clone();
+        let edge = self.reloader.live().current();
+        let (json_log, traces) = (edge.json_log.clone(), edge.traces.clone());
+        edge.relay.drain();
         if let Some(rooms) = &rooms {
             rooms.drain();
         }
+        let pid_file = self.pid_file.clone();
         self.runtime.spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
             let mut idle_since = None;
@@ -98,6 +106,7 @@ impl ShutdownSignalWatch for Drain {
                 tracing::warn!("the access log is not written to its end");
             }
             traces.flush().await;
+            notify::ended(pid_file.as_deref());
             tracing::info!(left = in_progress.get(), "drained");
             std::process::exit(0);
         });

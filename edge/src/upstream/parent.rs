@@ -97,7 +97,7 @@ impl std::fmt::Display for ParentUrl {
 }
 
 /// How parents are connected to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConnectSettings {
     /// Certificates to trust beside the system's, as a PEM file.
     pub ca_file: Option<String>,
@@ -204,6 +204,11 @@ impl Parent {
             state: Mutex::new(State::default()),
             lost: watch::Sender::new(()),
         }
+    }
+
+    /// Whether it is this one, connected to in this way.
+    pub fn is(&self, url: &ParentUrl, backup: bool, settings: &ConnectSettings) -> bool {
+        self.url == *url && self.backup == backup && self.settings == *settings
     }
 
     /// `host:port` for the `Host` field.

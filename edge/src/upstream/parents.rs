@@ -47,19 +47,39 @@ impl Parents {
         certificate: Option<&ClientCertificate>,
         metrics: Metrics,
     ) -> Self {
+        Self::made(settings, certificate, metrics, &[])
+    }
+
+    /// Other parents. Those that stay as they are keep their connections and how they stand.
+    pub fn with(
+        &self,
+        settings: &UpstreamSettings,
+        certificate: Option<&ClientCertificate>,
+    ) -> Self {
+        Self::made(settings, certificate, self.metrics.clone(), &self.list)
+    }
+
+    fn made(
+        settings: &UpstreamSettings,
+        certificate: Option<&ClientCertificate>,
+        metrics: Metrics,
+        known: &[Arc<Parent>],
+    ) -> Self {
         let primaries = settings.parents.iter().map(|url| (url, false));
         let backups = settings.backups.iter().map(|url| (url, true));
         let list: Box<[_]> = primaries
             .chain(backups)
             .map(|(url, backup)| {
-                let connect = settings.connect.clone();
-                let parent = Parent::new(url.clone(), backup, connect, certificate.cloned());
+                let connect = &settings.connect;
+                if let Some(same) = known.iter().find(|it| it.is(url, backup, connect)) {
+                    return Arc::clone(same);
+                }
+                let (url, connect) = (url.clone(), connect.clone());
+                let parent = Parent::new(url, backup, connect, certificate.cloned());
+                metrics.parent_up(parent.authority(), true);
                 Arc::new(parent)
             })
             .collect();
-        for parent in &list {
-            metrics.parent_up(parent.authority(), true);
-        }
         Self {
             list,
             choice: settings.choice,

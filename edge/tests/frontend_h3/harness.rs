@@ -204,7 +204,7 @@ impl Frontend {
         let (shutdown, stop) = watch::channel(false);
 
         let mut options = h3::Options::new("[::]:0".parse().expect("an address"));
-        options.drain_timeout = DEADLINE;
+        options.drain_timeout = DEADLINE.into();
         adjust(&mut options);
         let service = h3::service(Arc::clone(&proxy), &certificates, metrics.clone(), options);
         let task = service.expect("a service").task();

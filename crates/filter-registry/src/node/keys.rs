@@ -47,15 +47,34 @@ pub enum KeysError {
     Client(#[from] reqwest::Error),
 }
 
+/// What [`PLAYBACK_KEY`] stands for, checked.
+#[derive(Clone, Debug)]
+pub struct PlaybackKey(pub(super) KeyName, pub(super) Option<Key>);
+
+/// The key that these secrets make; none makes none.
+///
+/// # Errors
+/// A secret that is too short, or too many of them.
+pub fn playback_key(given: &[Secret]) -> Result<PlaybackKey, KeysError> {
+    let name = KeyName::from_str(PLAYBACK_KEY).map_err(|error| KeysError::Key {
+        name: PLAYBACK_KEY.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let key = match given {
+        [] => None,
+        given => Some(secrets(PLAYBACK_KEY, given)?),
+    };
+    Ok(PlaybackKey(name, key))
+}
+
 /// The ring of these keys. Sets at a URL are empty until [`keep_fresh`] has read them.
 pub(super) fn ring(
     keys: &[(String, KeySource)],
     playback: &[Secret],
 ) -> Result<Arc<KeyRing>, KeysError> {
     let mut ring = Vec::with_capacity(keys.len() + 1);
-    if !playback.is_empty() {
-        ring.push(named(PLAYBACK_KEY, secrets(PLAYBACK_KEY, playback)?)?);
-    }
+    let PlaybackKey(name, key) = playback_key(playback)?;
+    ring.extend(key.map(|key| (name, key)));
     for (name, source) in keys {
         let key = match source {
             KeySource::Secrets(given) => secrets(name, given)?,

@@ -172,7 +172,7 @@ where
         sleep(linger).await;
         viewer.idle(tasks_max).await;
     };
-    let limit = timeout(viewer.viewers.options.drain_timeout, idle);
+    let limit = timeout(viewer.viewers.options.drain_timeout.get(), idle);
     tokio::pin!(limit);
     loop {
         tokio::select! {
