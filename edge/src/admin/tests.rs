@@ -54,7 +54,6 @@ fn admin_with(config: &str, relay: Option<Relay>, file: Option<PathBuf>) -> Admi
             settings.sites_limits,
             "edge",
             metrics.clone(),
-        traces: telemetry::traces::Traces::off(),
             runtime.clone(),
         ),
         limits: Limits::new(settings.limits.clone(), &registry).unwrap(),
@@ -63,6 +62,7 @@ fn admin_with(config: &str, relay: Option<Relay>, file: Option<PathBuf>) -> Admi
         metrics: metrics.clone(),
         relay_metrics: crate::relay::Metrics::new(&registry).unwrap(),
         log_metrics: AccessLogMetrics::new(&registry).unwrap(),
+        traces: telemetry::traces::Traces::off(),
         runtime,
     };
     let first = lasting.snapshot(None, loaded).unwrap();
