@@ -2,7 +2,8 @@
 //!
 //! Speaks no HTTP: [`crate::h3`] does, over the connections accepted here.
 
-mod alert;
+mod server_hello;
+mod session;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -12,6 +13,9 @@ use std::time::Duration;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{EndpointConfig, IdleTimeout, TokioRuntime, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Type};
+
+pub use server_hello::Agreed;
+pub use session::Handshake;
 
 /// Requests that one connection may have open by default. A viewer of LL-HLS holds a handful.
 pub const BIDI_STREAMS_MAX: u32 = 256;
@@ -140,7 +144,7 @@ pub fn server_config(
         .datagram_receive_buffer_size(None);
     // Segmentation offload stays on, quinn's default: without it a gigabyte costs 3.2 times the
     // CPU.
-    let crypto = alert::Correcting(Arc::new(QuicServerConfig::try_from(tls)?));
+    let crypto = session::Correcting(Arc::new(QuicServerConfig::try_from(tls)?));
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     config
         .transport_config(Arc::new(transport))

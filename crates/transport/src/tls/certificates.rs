@@ -18,7 +18,7 @@ use rustls::sign::CertifiedKey;
 
 use super::client_authorities::ClientAuthorities;
 use super::identity::Identity;
-use super::{TlsConfigError, ring_provider, server_config};
+use super::{TlsConfigError, provider, server_config};
 
 /// What rustls says when [`Certificates`] has nothing for a client. It sends `access_denied`, where
 /// RFC 6066 section 3 asks for `unrecognized_name`; our streams put that right.
@@ -105,10 +105,10 @@ impl Certificates {
     ) -> Result<Arc<rustls::ServerConfig>, TlsConfigError> {
         let roots = Arc::clone(authorities.roots());
         let verifier: Arc<dyn ClientCertVerifier> =
-            WebPkiClientVerifier::builder_with_provider(roots, ring_provider())
+            WebPkiClientVerifier::builder_with_provider(roots, provider())
                 .build()
                 .map_err(|error| TlsConfigError::ClientAuthorities(error.to_string()))?;
-        let mut config = rustls::ServerConfig::builder_with_provider(ring_provider())
+        let mut config = rustls::ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(self.resolver());

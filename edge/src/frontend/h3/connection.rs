@@ -15,6 +15,7 @@ use pingora_proxy::{HttpProxy, ProxyHttp};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use transport::h3::{Code, ConnectionError, Delivery, Incoming, Refusal, Server};
+use transport::quic::Handshake;
 
 use super::session::{Addresses, Session};
 use super::{Options, stopping};
@@ -97,6 +98,13 @@ where
                 return;
             }
         };
+        let data = connection
+            .handshake_data()
+            .and_then(|it| it.downcast::<Handshake>().ok());
+        if let Some(agreed) = data.and_then(|data| data.agreed) {
+            let group = Some(agreed.group);
+            self.metrics.shook_hands("quic", group, agreed.resumed);
+        }
         let _open = self.metrics.connection("h3");
         if let Err(e) = self.serve_requests(connection, port, shutdown).await
             && !e.is_h3_no_error()
