@@ -11,6 +11,7 @@ mod client_authorities;
 mod hybrid;
 mod identity;
 mod self_signed;
+mod sessions;
 mod stream;
 /// Session tickets by keys that several nodes share.
 pub mod tickets;
@@ -30,6 +31,7 @@ pub use certificates::{Certificates, is_unknown_name};
 pub use client_authorities::{ClientAuthorities, ClientAuthoritiesError};
 pub use identity::{Identity, LoadIdentityError};
 pub use self_signed::SelfSignError;
+pub use sessions::Sessions;
 pub use stream::{TlsStream, accept};
 pub use watched::{Look, WatchedFiles};
 

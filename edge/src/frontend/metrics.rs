@@ -21,6 +21,11 @@ pub struct Metrics {
     /// `edge_proxy_protocol_refused_total{reason}`: connections of balancers that were closed
     /// (closed, malformed, too_slow).
     proxied_refused: IntCounterVec,
+    /// `edge_h3_early_connections_total`: connections whose 0-RTT data were taken.
+    pub h3_early: IntCounter,
+    /// `edge_h3_tickets_unknown_total`: with 0-RTT data, tickets that named no session: used before,
+    /// too old, or another node's. Nothing of what came with them was answered early.
+    pub h3_tickets_unknown: IntCounter,
     /// `edge_h3_requests_total`: requests handed to the pipeline.
     pub h3_requests: IntCounter,
     /// `edge_h3_requests_in_progress`: requests from their stream's opening to the client's last
@@ -121,6 +126,16 @@ impl Metrics {
                 "edge_proxy_protocol_refused_total",
                 "Connections of load balancers without a good header of the PROXY protocol, by reason.",
                 &["reason"],
+            )?,
+            h3_early: metrics::counter(
+                r,
+                "edge_h3_early_connections_total",
+                "HTTP/3 connections whose 0-RTT data were taken.",
+            )?,
+            h3_tickets_unknown: metrics::counter(
+                r,
+                "edge_h3_tickets_unknown_total",
+                "Tickets of HTTP/3 that named no session: used before, too old, or another node's. Counted with tls.early_data.",
             )?,
             h3_requests: metrics::counter(
                 r,

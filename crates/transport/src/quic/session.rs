@@ -30,6 +30,8 @@ struct Corrected {
 pub struct Handshake {
     /// How keys were agreed on.
     pub agreed: Option<Agreed>,
+    /// Whether 0-RTT data are taken.
+    pub is_early: bool,
 }
 
 impl<C: ServerConfig + 'static> ServerConfig for Correcting<C> {
@@ -66,6 +68,7 @@ impl Session for Corrected {
         self.session.handshake_data()?;
         Some(Box::new(Handshake {
             agreed: self.agreed,
+            is_early: self.session.early_crypto().is_some(),
         }))
     }
 

@@ -18,6 +18,7 @@ use rustls::sign::CertifiedKey;
 
 use super::client_authorities::ClientAuthorities;
 use super::identity::Identity;
+use super::sessions::Sessions;
 use super::{TlsConfigError, provider, server_config};
 
 /// What rustls says when [`Certificates`] has nothing for a client. It sends `access_denied`, where
@@ -88,6 +89,27 @@ impl Certificates {
         alpn: &[&[u8]],
     ) -> Result<Arc<rustls::ServerConfig>, TlsConfigError> {
         server_config(self.resolver(), &self.tickets, alpn)
+    }
+
+    /// The same for QUIC, with 0-RTT data (RFC 8446 section 2.3), and sessions that are resumed once, on
+    /// this node: those of `sessions`, instead of tickets.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn server_config_early(
+        &self,
+        alpn: &[&[u8]],
+        sessions: Arc<Sessions>,
+    ) -> Result<Arc<rustls::ServerConfig>, TlsConfigError> {
+        let mut config = rustls::ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_no_client_auth()
+            .with_cert_resolver(self.resolver());
+        config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+        config.session_storage = sessions;
+        // RFC 9001 section 4.6.1: QUIC's flow control is the limit.
+        config.max_early_data_size = u32::MAX;
+        Ok(Arc::new(config))
     }
 
     /// The same for clients that have to show a certificate which one of `authorities` signed, for
