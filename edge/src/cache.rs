@@ -140,6 +140,16 @@ impl Cache {
         }
     }
 
+    /// As [`Self::lookup`], for whoever may not ask a parent: `None` is what would have to be asked for.
+    pub fn look(&self, key: &CacheKey, now: Instant) -> Option<Lookup> {
+        if let Some(object) = self.fresh(key, now) {
+            return Some(Lookup::Hit(object));
+        }
+        let flights = self.shard(key).lock();
+        let flying = flights.get(key)?;
+        Some(Lookup::Joined(flying.flight.reader()))
+    }
+
     /// Keeps an object that nobody asked a parent for. It is not given to a flight of the key.
     pub fn keep(&self, key: CacheKey, object: Arc<Object>) {
         let object_bytes = object.body.len() as u64;

@@ -5,6 +5,7 @@
 //! the proxy runs.
 
 mod connection;
+mod early;
 mod guard;
 pub mod h3;
 mod metrics;
@@ -21,6 +22,7 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::{HttpProxy, ProxyHttp, http_proxy};
 
 use connection::Connection;
+pub(crate) use early::Early;
 pub use metrics::Metrics;
 
 /// How long a client may remember that HTTP/3 is offered (RFC 7838 section 3.1).

@@ -64,6 +64,9 @@ pub struct Metrics {
     pub sites_passed: IntCounterVec,
     /// `edge_auth_refused_total{reason}`: by the code of the refusal, as far as it is a known one.
     pub auth_refused: IntCounterVec,
+    /// `edge_early_requests_total{outcome}`: of requests that came before a handshake was complete:
+    /// served, waited (for it), too_early (answered 425).
+    early: IntCounterVec,
 }
 
 impl Metrics {
@@ -194,6 +197,12 @@ impl Metrics {
                 "Requests for sites that parents were asked for one client alone, by reason (RFC 9211: fwd).",
                 &["reason"],
             )?,
+            early: metrics::counter_vec(
+                r,
+                "edge_early_requests_total",
+                "Requests that came before their client's handshake was complete, by outcome (served, waited, too_early).",
+                &["outcome"],
+            )?,
             auth_refused: metrics::counter_vec(
                 r,
                 "edge_auth_refused_total",
@@ -201,6 +210,11 @@ impl Metrics {
                 &["reason"],
             )?,
         })
+    }
+
+    /// Counts a request that came before its client's handshake was complete.
+    pub(crate) fn early(&self, outcome: &'static str) {
+        self.early.with_label_values(&[outcome]).inc();
     }
 
     /// Whether a parent is up.

@@ -9,6 +9,7 @@
 //! | `site` | whether the host is a foreign origin's: then none of the stages below is asked, but those of `site` |
 //! | `strict`, `limit` | whether it is HTTP that everybody reads alike, and whether this client, token, stream, tenant may ask now |
 //! | `route` | what is asked for, by method and URL alone |
+//! | `early` | whether it may be a repetition of what somebody recorded: then it only reads, from memory |
 //! | `filter` | takes the table of filters; runs the `http.request` chain, which may change the URL or answer |
 //! | `admit` | whether this viewer may have it: a tier's token, a cached grant, or the `auth` chain |
 //! | `cache::lookup` | hit, join a flight, or lead one (`relay` fills it with what parents told, or `upstream` asks) |
@@ -19,6 +20,8 @@
 mod admit;
 /// What the control API answers.
 mod control;
+/// What may have been recorded and repeated.
+mod early;
 /// Filters of requests and answers.
 mod filter;
 /// What can be given, and giving it.
@@ -73,6 +76,7 @@ use crate::sites::Sites;
 use crate::streams::Streams;
 use crate::upstream::{Asking, authorization};
 use admit::Admission;
+use early::{Haste, Looked, Settled};
 pub use filter::Filters;
 use filter::{AfterRequest, Begun};
 pub use log::Context;
@@ -192,6 +196,7 @@ impl ProxyHttp for EdgeProxy {
 
 impl EdgeProxy {
     async fn answer(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+        context.early = Haste::of(session.req_header());
         if let Some(sites) = &self.sites
             && let Some(site) = site::of(session, sites)
         {
@@ -200,6 +205,9 @@ impl EdgeProxy {
             let tenant = tenant.map_or("*", String::as_str);
             if let Some(refused) = self.limit(session, context, tenant) {
                 return self.respond_limited(session, context, refused).await;
+            }
+            if self.hold_early_of_site(session, context).await? == Settled::Answered {
+                return Ok(());
             }
             return self.respond_site(session, context, sites, &site).await;
         }
@@ -214,6 +222,9 @@ impl EdgeProxy {
             Begun::Filtered(filtering) => context.filtering = Some(filtering),
         }
         context.stream = route.take_stream();
+        if self.hold_early(session, context, &route).await? == Settled::Answered {
+            return Ok(());
+        }
         let is_preflight = matches!(route, Route::Preflight | Route::ControlPreflight);
         if context.filtering.is_some() && !is_preflight {
             match self.filter_request(session, context).await? {
@@ -291,7 +302,11 @@ impl EdgeProxy {
             }
         }
         context.stage("admitted");
-        let lookup = self.look_up(key, context);
+        let lookup = match self.look_early(session, context, key).await? {
+            Looked::Ask => self.look_up(key, context),
+            Looked::Known(lookup) => lookup,
+            Looked::Answered => return Ok(()),
+        };
         self.serve(session, context, lookup).await
     }
 

@@ -463,6 +463,7 @@ fn h3_options(settings: &Settings, limits: Limits, grace: Grace) -> h3::Options 
     options.write_timeout = settings.write_timeout;
     options.unvalidated_handshakes_max = settings.limits.unvalidated_handshakes_max;
     options.limits = limits;
+    options.early_data = settings.tls.early_data;
     options.transport.bidi_streams_max = settings.limits.requests_per_connection_max;
     options
 }

@@ -4,6 +4,8 @@
 
 #[path = "frontend_h3/harness.rs"]
 mod harness;
+#[path = "frontend_h3/keys.rs"]
+mod keys;
 
 use bytes::Bytes;
 use harness::{End, Frontend, deadline, end, head};
@@ -252,6 +254,9 @@ async fn clients_can_be_asked_to_show_their_address() {
     assert_eq!(head(&mut stream).await.status(), 200);
     let asked = test.metrics.h3_refused.with_label_values(&["unvalidated"]);
     assert_eq!(asked.get(), 1);
+    // Also one whose hello takes two packets, with a token in both.
+    let agreed = test.metrics.handshakes_total("quic", "x25519mlkem768");
+    assert_eq!(agreed.get(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -129,6 +129,21 @@ pub async fn seek(url: &str, spki: &str, back_seconds: u32) -> anyhow::Result<So
     run("seek.mjs", [url, spki, &back_seconds.to_string()]).await
 }
 
+/// How `browser/keys.mjs` agreed on keys.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+pub struct Keys {
+    /// "h2" or "h3".
+    pub protocol: String,
+    /// The group of the key exchange.
+    pub group: String,
+}
+
+/// Opens `url`, with a port over forced QUIC.
+pub async fn keys(url: &str, spki: &str, quic_port: Option<u16>) -> anyhow::Result<Keys> {
+    let port = quic_port.map(|port| port.to_string());
+    run("keys.mjs", [url, spki].into_iter().chain(port.as_deref())).await
+}
+
 /// Runs one of the scripts, and reads what it prints.
 async fn run<T: DeserializeOwned>(
     script: &str,

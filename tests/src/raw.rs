@@ -46,7 +46,8 @@ pub async fn plain(from: Ipv4Addr, edge: &Edge) -> anyhow::Result<TcpStream> {
     tcp(from, port).await
 }
 
-fn config(edge: &Edge, alpn: &[u8]) -> anyhow::Result<ClientConfig> {
+/// A client of TLS that offers `alpn`.
+pub fn config(edge: &Edge, alpn: &[u8]) -> anyhow::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(edge.ca_file())? {
         roots.add(certificate?)?;
@@ -296,6 +297,15 @@ impl H3 {
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, edge.https_port()));
         let config = quinn::ClientConfig::new(Arc::new(tls));
         let connection = endpoint.connect_with(config, to, "localhost")?.await?;
+        Self::over(endpoint, connection, edge).await
+    }
+
+    /// The same over a connection that is there.
+    pub async fn over(
+        endpoint: quinn::Endpoint,
+        connection: quinn::Connection,
+        edge: &Edge,
+    ) -> anyhow::Result<Self> {
         let mut control = connection.open_uni().await?;
         control.write_all(&[0, 4, 0]).await?;
         // A control stream is not closed.
@@ -330,6 +340,20 @@ impl H3 {
         bytes.extend((0x8000_0000 | u32::try_from(block.len()).unwrap_or(0)).to_be_bytes());
         bytes.extend(block);
         bytes
+    }
+
+    /// Sends a request; what it gives then waits for the bytes of the answer.
+    pub async fn answer_to(
+        &self,
+        request: &[u8],
+    ) -> anyhow::Result<impl Future<Output = anyhow::Result<Vec<u8>>> + use<>> {
+        let (mut send, mut receive) = self.connection.open_bi().await?;
+        send.write_all(request).await?;
+        send.finish()?;
+        Ok(async move {
+            let read = receive.read_to_end(1 << 20);
+            Ok(tokio::time::timeout(WITHIN, read).await??)
+        })
     }
 
     /// Sends a request, and returns the bytes of the answer, or the code that ended it.

@@ -273,3 +273,27 @@ async fn hosts_of_no_site_are_weirs() -> anyhow::Result<()> {
     assert_eq!(of_weir.fetch(PATH, &[]).await?.status, 404);
     Ok(())
 }
+
+/// RFC 8470: what a proxy in front calls early may be answered 425, and that is for nobody else.
+#[tokio::test]
+async fn what_is_early_is_asked_for_one_client_alone() -> anyhow::Result<()> {
+    let (site, _edge, client) = both().await?;
+    let early = [("early-data", "1")];
+    let says_early = || {
+        let heads = site.heads();
+        let last = heads.last().map(|head| head.to_ascii_lowercase());
+        last.is_some_and(|head| head.contains("early-data: 1"))
+    };
+    let too_early = Reply::status(425).header("Cache-Control", "max-age=60");
+    site.on(PATH, too_early);
+    assert_eq!(client.fetch(PATH, &early).await?.status, 425);
+    assert!(says_early());
+    site.on(PATH, page("max-age=60"));
+    assert_eq!(client.fetch(PATH, &[]).await?.status, 200);
+    assert!(!says_early());
+    assert_eq!(site.requests(PATH), 2);
+    // What is stored is for everybody.
+    assert_eq!(client.fetch(PATH, &early).await?.status, 200);
+    assert_eq!(site.requests(PATH), 2);
+    Ok(())
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use http::Method;
 use loadtest::client::{Client, Protocol, Trust};
+use tests::browser;
 use tests::edge::Edge;
 use tests::node::{self, Settings};
 use tests::parent::{Gate, Parent, Reply, pattern};
@@ -125,6 +126,31 @@ async fn each_name_has_its_certificate_over_every_protocol() -> anyhow::Result<(
             .await?,
         3.0
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn chromium_agrees_on_keys_with_ml_kem() -> anyhow::Result<()> {
+    let edge = Edge::start_with("keys", &[], &with_parent(Settings::default())).await?;
+    let url = format!("{}/watch/demo", edge.https_url());
+    let spki = edge.spki()?;
+    for (protocol, transport, port) in
+        [("h2", "tcp", None), ("h3", "quic", Some(edge.https_port()))]
+    {
+        let seen = browser::keys(&url, &spki, port).await?;
+        let expect = browser::Keys {
+            protocol: protocol.to_owned(),
+            group: "X25519MLKEM768".to_owned(),
+        };
+        assert_eq!(seen, expect);
+        let of = [
+            ("transport", transport),
+            ("group", "x25519mlkem768"),
+            ("resumed", "no"),
+        ];
+        let count = edge.metric("edge_tls_handshakes_total", &of).await?;
+        assert!(count >= 1.0, "{count} {transport}");
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -35,7 +36,9 @@ pub(crate) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, BusError> {
             return Err(BusError::Options(reason.to_owned()));
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    // The process's own, which knows more key exchanges than ring.
+    let provider = CryptoProvider::get_default().cloned();
+    let provider = provider.unwrap_or_else(|| Arc::new(ring::default_provider()));
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)

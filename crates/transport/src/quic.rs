@@ -2,9 +2,10 @@
 //!
 //! Speaks no HTTP: [`crate::h3`] does, over the connections accepted here.
 
-mod alert;
 mod destination;
 pub mod ids;
+mod server_hello;
+mod session;
 pub mod takeover;
 
 use std::io;
@@ -18,6 +19,8 @@ use socket2::{Domain, Protocol, Type};
 
 use ids::Ids;
 use takeover::{SharedSocket, Switch};
+pub use server_hello::Agreed;
+pub use session::Handshake;
 
 /// Requests that one connection may have open by default. A viewer of LL-HLS holds a handful.
 pub const BIDI_STREAMS_MAX: u32 = 256;
@@ -174,7 +177,7 @@ pub fn server_config(
         .datagram_receive_buffer_size(None);
     // Segmentation offload stays on, quinn's default: without it a gigabyte costs 3.2 times the
     // CPU.
-    let crypto = alert::Correcting(Arc::new(QuicServerConfig::try_from(tls)?));
+    let crypto = session::Correcting(Arc::new(QuicServerConfig::try_from(tls)?));
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     config
         .transport_config(Arc::new(transport))

@@ -1,14 +1,17 @@
 //! TLS: who a server is ([`Identity`], [`Certificates`]), how servers and clients are configured, and
 //! a server's stream ([`accept`], [`TlsStream`]) that costs little while it idles.
 //!
-//! There is one crypto provider in the process, ring. Listeners of one [`Identity`], or of one
+//! There is one crypto provider in the process: ring, and before its key exchanges X25519MLKEM768, which
+//! holds against whoever records today and has a quantum computer later. Listeners of one [`Identity`], or of one
 //! [`Certificates`], share one set of rotating ticket keys, so that a client resumes on whichever of
 //! them it meets next; nodes share [`tickets`].
 
 mod certificates;
 mod client_authorities;
+mod hybrid;
 mod identity;
 mod self_signed;
+mod sessions;
 mod stream;
 /// Session tickets by keys that several nodes share.
 pub mod tickets;
@@ -18,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::kx_group;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::{ProducesTickets, ResolvesServerCert};
@@ -27,6 +31,7 @@ pub use certificates::{Certificates, is_unknown_name};
 pub use client_authorities::{ClientAuthorities, ClientAuthoritiesError};
 pub use identity::{Identity, LoadIdentityError};
 pub use self_signed::SelfSignError;
+pub use sessions::Sessions;
 pub use stream::{TlsStream, accept};
 pub use watched::{Look, WatchedFiles};
 
@@ -66,12 +71,29 @@ pub enum TlsConfigError {
     Rustls(#[from] rustls::Error),
 }
 
-/// Installs ring as the process-wide crypto provider; later calls change nothing.
+/// Installs [`crypto_provider`] as the process-wide one; later calls change nothing.
 ///
 /// pingora and quinn ask for the process-wide provider. Call this first in `main`.
 pub fn install_crypto_provider() {
     // An error only says that a provider is there already: a process has one provider crate.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = crypto_provider().install_default();
+}
+
+/// ring, with the key exchanges X25519MLKEM768, X25519, P-256 and P-384, best first.
+///
+/// That is the order in which clients offer them. As a server rustls takes the first of what the client
+/// offers that is among them, so that a client which lists X25519 first gets it.
+#[must_use]
+pub fn crypto_provider() -> CryptoProvider {
+    CryptoProvider {
+        kx_groups: vec![
+            hybrid::X25519MLKEM768,
+            kx_group::X25519,
+            kx_group::SECP256R1,
+            kx_group::SECP384R1,
+        ],
+        ..rustls::crypto::ring::default_provider()
+    }
 }
 
 /// Configuration of a client that offers the protocols `alpn`, best first.
@@ -99,7 +121,7 @@ pub fn client_config(
     if roots.is_empty() {
         return Err(TlsConfigError::NoSystemAuthorities(system_error));
     }
-    let mut config = rustls::ClientConfig::builder_with_provider(ring_provider())
+    let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
@@ -114,7 +136,7 @@ fn server_config(
     tickets: &Arc<dyn ProducesTickets>,
     alpn: &[&[u8]],
 ) -> Result<Arc<rustls::ServerConfig>, TlsConfigError> {
-    let mut config = rustls::ServerConfig::builder_with_provider(ring_provider())
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(resolver);
@@ -140,6 +162,6 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsCon
     Ok(certificates)
 }
 
-fn ring_provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(crypto_provider())
 }

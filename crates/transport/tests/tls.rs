@@ -6,7 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
+use rustls::NamedGroup;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use transport::tls::{self, ALPN_H2, ALPN_HTTP1, Identity, LoadIdentityError};
 
@@ -125,5 +128,46 @@ async fn configurations_shake_hands_and_share_tickets() {
         let (_, kind) = tokio::join!(serve, ask);
         let resumed = kind == rustls::HandshakeKind::Resumed;
         assert_eq!(resumed, round == 1, "round {round}: {kind:?}");
+    }
+}
+
+/// The first of the client's that the server has is taken; our clients begin with the best.
+#[tokio::test]
+async fn keys_are_agreed_on_with_what_the_client_prefers() {
+    let ours = tls::crypto_provider().kx_groups;
+    assert_eq!(ours[0].name(), NamedGroup::X25519MLKEM768);
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::self_signed(dir.path(), &[]).unwrap();
+    let (pq, x25519) = (NamedGroup::X25519MLKEM768, NamedGroup::X25519);
+    let (p256, p384) = (NamedGroup::secp256r1, NamedGroup::secp384r1);
+    for (version, offered, taken) in [
+        (&TLS13, &[pq, x25519, p256][..], pq),
+        (&TLS13, &[pq], pq),
+        (&TLS13, &[x25519, pq], x25519),
+        (&TLS13, &[p256, x25519], p256),
+        (&TLS13, &[p384], p384),
+        (&TLS12, &[pq, x25519, p256], x25519),
+    ] {
+        let mut provider = tls::crypto_provider();
+        let best = provider.kx_groups;
+        let find = |name| *best.iter().find(|group| group.name() == name).unwrap();
+        provider.kx_groups = offered.iter().map(|&name| find(name)).collect();
+        let authority = identity.authority_path().unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_file(authority).unwrap())
+            .unwrap();
+        let client = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+        let name = ServerName::try_from("localhost").unwrap();
+        let server = identity.server_config(&[ALPN_HTTP1]).unwrap();
+        let (stream, _) = tokio::join!(tls::accept(server, far), connector.connect(name, near));
+        let group = stream.unwrap().key_exchange_group();
+        assert_eq!(group, Some(taken), "{offered:?}");
     }
 }

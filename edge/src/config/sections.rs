@@ -152,6 +152,8 @@ pub struct TlsConfig {
     pub reload_seconds: u64,
     /// Keys of session tickets, shared by nodes; empty: made in memory.
     pub ticket_keys_file: PathBuf,
+    /// Answer safe requests of HTTP/3 that come with a resumed handshake (0-RTT).
+    pub early_data: bool,
     /// Authorities of the tiers' certificates, PEM.
     pub client_ca_file: PathBuf,
     /// Where the self-signed certificate is kept.
@@ -169,6 +171,7 @@ impl Default for TlsConfig {
             strict_sni: false,
             reload_seconds: 5,
             ticket_keys_file: PathBuf::new(),
+            early_data: false,
             client_ca_file: PathBuf::new(),
             self_signed_dir: PathBuf::from("tls"),
             self_signed_names: Vec::new(),

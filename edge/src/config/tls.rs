@@ -31,6 +31,8 @@ pub struct TlsSettings {
     pub reload_every: Duration,
     /// Keys of session tickets; `None`: made in memory.
     pub ticket_keys_file: Option<PathBuf>,
+    /// Whether HTTP/3 takes 0-RTT data.
+    pub early_data: bool,
     /// Authorities of the tiers below; `None`: there is no listener for them.
     pub client_ca_file: Option<PathBuf>,
 }
@@ -98,6 +100,7 @@ impl TlsConfig {
             strict_sni: self.strict_sni,
             reload_every: Duration::from_secs(self.reload_seconds),
             ticket_keys_file,
+            early_data: self.early_data,
             client_ca_file,
             certificates: self.certificates()?,
         })

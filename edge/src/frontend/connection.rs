@@ -20,6 +20,7 @@ use pingora_core::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
 };
+use rustls::{HandshakeKind, NamedGroup};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use transport::tls::{ALPN_H2, TlsStream};
@@ -123,6 +124,15 @@ impl Connection {
                 took: began.elapsed(),
             }),
         })
+    }
+
+    /// Of TLS: the group of the key exchange, and whether a session was resumed.
+    pub(super) fn agreed(&self) -> Option<(Option<NamedGroup>, bool)> {
+        let Carrier::Tls(stream) = &self.carrier else {
+            return None;
+        };
+        let resumed = stream.handshake_kind() == Some(HandshakeKind::Resumed);
+        Some((stream.key_exchange_group(), resumed))
     }
 
     fn tcp(&self) -> &TcpStream {

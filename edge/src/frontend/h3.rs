@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use transport::h3::{self, Code};
 use transport::quic::{self, ServerOptions};
-use transport::tls::{ALPN_H3, Certificates, TlsConfigError};
+use transport::tls::{ALPN_H3, Certificates, Sessions, TlsConfigError};
 
 use self::connection::Viewers;
 use super::metrics::RefusedReason;
@@ -29,6 +29,8 @@ use crate::limits::Limits;
 
 /// Time for the last packets of closed connections to leave.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Sessions that are kept for 0-RTT data, two for a connection; each is some hundred bytes.
+const SESSIONS_MAX: usize = 65_536;
 
 /// How HTTP/3 is served.
 #[derive(Debug, Clone)]
@@ -48,6 +50,8 @@ pub struct Options {
     pub drain_timeout: Grace,
     /// A viewer that takes nothing for this long loses its response.
     pub write_timeout: Duration,
+    /// Take 0-RTT data, and keep sessions in memory for it, each for one connection.
+    pub early_data: bool,
     /// Limits of QUIC, among them the concurrent requests of a connection.
     pub transport: ServerOptions,
     /// Limits of requests.
@@ -68,6 +72,7 @@ impl Options {
             handshake_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(15).into(),
             write_timeout: Duration::from_secs(30),
+            early_data: false,
             transport: ServerOptions::default(),
             requests: h3::Limits::default(),
             limits: Limits::default(),
@@ -125,7 +130,14 @@ where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
-    let config = quic::server_config(certificates.server_config(&[ALPN_H3])?, &options.transport)?;
+    let tls = if options.early_data {
+        let unknown = metrics.h3_tickets_unknown.clone();
+        let sessions = Sessions::new(SESSIONS_MAX, move || unknown.inc());
+        certificates.server_config_early(&[ALPN_H3], Arc::new(sessions))?
+    } else {
+        certificates.server_config(&[ALPN_H3])?
+    };
+    let config = quic::server_config(tls, &options.transport)?;
     tracing::info!(
         address = %socket.address(),
         receive_buffer_bytes = socket.receive_buffer_bytes(),

@@ -1,6 +1,7 @@
 //! What the front doors count.
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use rustls::NamedGroup;
 use telemetry::metrics::{self, RegisterError};
 
 /// Connections, and what HTTP/3 refuses or breaks off.
@@ -13,9 +14,18 @@ pub struct Metrics {
     /// `edge_tls_handshakes_failed_total{reason}`: over TCP (client_certificate, failed,
     /// too_slow, unknown_name).
     handshakes_failed: IntCounterVec,
+    /// `edge_tls_handshakes_total{transport, group, resumed}`: over TCP and QUIC, by the group that
+    /// keys were agreed on with (x25519mlkem768, x25519, secp256r1, secp384r1, other; none: a
+    /// session of TLS 1.2 was resumed).
+    handshakes: IntCounterVec,
     /// `edge_proxy_protocol_refused_total{reason}`: connections of balancers that were closed
     /// (closed, malformed, too_slow).
     proxied_refused: IntCounterVec,
+    /// `edge_h3_early_connections_total`: connections whose 0-RTT data were taken.
+    pub h3_early: IntCounter,
+    /// `edge_h3_tickets_unknown_total`: with 0-RTT data, tickets that named no session: used before,
+    /// too old, or another node's. Nothing of what came with them was answered early.
+    pub h3_tickets_unknown: IntCounter,
     /// `edge_h3_requests_total`: requests handed to the pipeline.
     pub h3_requests: IntCounter,
     /// `edge_h3_requests_in_progress`: requests from their stream's opening to the client's last
@@ -61,6 +71,17 @@ impl RefusedReason {
 }
 
 impl Metrics {
+    pub(super) fn shook_hands(
+        &self,
+        transport: &'static str,
+        group: Option<NamedGroup>,
+        resumed: bool,
+    ) {
+        let resumed = if resumed { "yes" } else { "no" };
+        let labels = [transport, group_label(group), resumed];
+        self.handshakes.with_label_values(&labels).inc();
+    }
+
     pub(super) fn handshake_failed(&self, reason: &'static str) {
         self.handshakes_failed.with_label_values(&[reason]).inc();
     }
@@ -94,11 +115,27 @@ impl Metrics {
                 "TLS handshakes over TCP that failed, by reason.",
                 &["reason"],
             )?,
+            handshakes: metrics::counter_vec(
+                r,
+                "edge_tls_handshakes_total",
+                "TLS handshakes, by transport (tcp, quic), group of the key exchange, and whether a session was resumed.",
+                &["transport", "group", "resumed"],
+            )?,
             proxied_refused: metrics::counter_vec(
                 r,
                 "edge_proxy_protocol_refused_total",
                 "Connections of load balancers without a good header of the PROXY protocol, by reason.",
                 &["reason"],
+            )?,
+            h3_early: metrics::counter(
+                r,
+                "edge_h3_early_connections_total",
+                "HTTP/3 connections whose 0-RTT data were taken.",
+            )?,
+            h3_tickets_unknown: metrics::counter(
+                r,
+                "edge_h3_tickets_unknown_total",
+                "Tickets of HTTP/3 that named no session: used before, too old, or another node's. Counted with tls.early_data.",
             )?,
             h3_requests: metrics::counter(
                 r,
@@ -136,6 +173,13 @@ impl Metrics {
         self.opened.with_label_values(&[protocol])
     }
 
+    /// Handshakes over `transport` (`tcp`, `quic`) with the group `group` so far; sessions that were
+    /// not resumed.
+    #[must_use]
+    pub fn handshakes_total(&self, transport: &'static str, group: &'static str) -> IntCounter {
+        self.handshakes.with_label_values(&[transport, group, "no"])
+    }
+
     /// Counts a connection until the guard is dropped.
     pub(super) fn connection(&self, protocol: &'static str) -> InProgress {
         self.connections_total(protocol).inc();
@@ -155,6 +199,17 @@ impl Metrics {
         self.h3_refused
             .with_label_values(&[reason.as_str()])
             .inc_by(count);
+    }
+}
+
+fn group_label(group: Option<NamedGroup>) -> &'static str {
+    match group {
+        Some(NamedGroup::X25519MLKEM768) => "x25519mlkem768",
+        Some(NamedGroup::X25519) => "x25519",
+        Some(NamedGroup::secp256r1) => "secp256r1",
+        Some(NamedGroup::secp384r1) => "secp384r1",
+        Some(_) => "other",
+        None => "none",
     }
 }
 

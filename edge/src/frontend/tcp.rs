@@ -181,7 +181,12 @@ impl<P> SharedApp<P> {
         let peer = peer(&stream);
         let handshake = Connection::secured(stream, config, self.limits.clone(), held);
         match tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await {
-            Ok(Ok(connection)) => Some(Box::new(connection)),
+            Ok(Ok(connection)) => {
+                if let Some((group, resumed)) = connection.agreed() {
+                    self.metrics.shook_hands("tcp", group, resumed);
+                }
+                Some(Box::new(connection))
+            }
             Ok(Err(error)) => {
                 let reason = failure(&error);
                 self.metrics.handshake_failed(reason);

@@ -11,6 +11,7 @@ use prometheus::IntGauge;
 use telemetry::traces::Span;
 
 use super::EdgeProxy;
+use super::early::Haste;
 use super::filter::{Filtering, Filters, host_of};
 use super::route::Kind;
 use crate::access_log::{AccessLog, Head, REQUEST_ID, Record, is_request_id, made_id, path_of};
@@ -67,6 +68,8 @@ pub struct Context {
     pub(super) stream: Option<String>,
     /// Filters are called for it.
     pub(super) filtering: Option<Filtering>,
+    /// It may be a repetition of what somebody recorded.
+    pub(super) early: Option<Haste>,
     /// Another tier asks, for viewers that it has admitted.
     pub(super) tier: bool,
     /// Why it was not admitted; a label in metrics.
@@ -94,6 +97,7 @@ impl Context {
             outcome: Outcome::None,
             stream: None,
             filtering: None,
+            early: None,
             tier: false,
             refused: None,
             set_cookie: None,

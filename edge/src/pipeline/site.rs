@@ -16,6 +16,7 @@ use pingora_error::Result;
 use pingora_proxy::Session;
 
 use super::EdgeProxy;
+use super::early::is_behind;
 use super::log::{Context, Outcome};
 use super::room::read_body;
 use crate::problem::Problem;
@@ -108,7 +109,8 @@ impl EdgeProxy {
         let Asked { sites, key, .. } = &asked;
         match look {
             Look::Hit(stored, reuse) => {
-                if reuse == Reuse::WhileRevalidate {
+                let is_early = is_behind(&asked.outgoing.headers);
+                if reuse == Reuse::WhileRevalidate && !is_early {
                     // The flight goes on without anybody who waits for it.
                     sites.revalidate(asked.site, key, &asked.outgoing, &asked.directives);
                 }
@@ -152,7 +154,8 @@ impl EdgeProxy {
         if asked.outgoing.method == Method::HEAD || (wants_part && nothing_known) {
             return self.pass_site(session, context, asked, reason).await;
         }
-        if asked.directives.no_store {
+        // What a proxy in front says is early may be answered 425, which is for nobody else.
+        if asked.directives.no_store || is_behind(headers) {
             return self
                 .pass_site(session, context, asked, Forward::Request)
                 .await;

@@ -19,6 +19,8 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{ProxyHttp, Session};
 use prometheus::Registry;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use transport::tls::{ALPN_H2, ALPN_H3, ALPN_HTTP1, Certificates, Identity, client_config};
@@ -234,6 +236,11 @@ impl Frontend {
     /// A new HTTP/3 connection.
     pub(crate) async fn h3(&self) -> Connection {
         let connection = self.quic().await;
+        self.h3_over(connection).await
+    }
+
+    /// HTTP/3 over a connection that is there.
+    pub(crate) async fn h3_over(&self, connection: quinn::Connection) -> Connection {
         let (mut driver, client) = ::h3::client::new(h3_quinn::Connection::new(connection.clone()))
             .await
             .expect("an HTTP/3 connection");
@@ -252,14 +259,32 @@ impl Frontend {
     }
 
     pub(crate) async fn try_quic(&self) -> Result<quinn::Connection, quinn::ConnectionError> {
+        let server = SocketAddr::new("::1".parse().expect("an address"), self.address.port());
+        deadline(self.connecting(server, self.client())).await
+    }
+
+    /// What clients are configured like.
+    pub(crate) fn client(&self) -> rustls::ClientConfig {
         let tls = client_config(&[ALPN_H3], Some(&self.authority)).expect("tls");
+        Arc::unwrap_or_clone(tls)
+    }
+
+    /// The authority that clients trust.
+    pub(crate) fn authority(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(&self.authority).expect("a CA")
+    }
+
+    /// The beginning of a QUIC connection by way of `server`.
+    pub(crate) fn connecting(
+        &self,
+        server: SocketAddr,
+        tls: rustls::ClientConfig,
+    ) -> quinn::Connecting {
         let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("tls for QUIC");
         let mut endpoint =
             quinn::Endpoint::client("[::]:0".parse().expect("an address")).expect("an endpoint");
         endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(tls)));
-        let server = SocketAddr::new("::1".parse().expect("an address"), self.address.port());
-        let connecting = endpoint.connect(server, "localhost").expect("a connection");
-        deadline(connecting).await
+        endpoint.connect(server, "localhost").expect("a connection")
     }
 
     /// One GET over TCP, with the protocol that `alpn` names.

@@ -53,7 +53,7 @@ fn count(registry: &Registry, outcome: &str) -> f64 {
     let family = families.iter().find(|it| it.name() == "traces_spans_total");
     let metrics = family.unwrap().get_metric();
     let of = |metric: &&prometheus::proto::Metric| metric.get_label()[0].value() == outcome;
-    metrics.iter().find(of).unwrap().get_counter().value()
+    metrics.iter().find(of).unwrap().get_counter().get_value()
 }
 
 fn contains(body: &[u8], text: &[u8]) -> bool {

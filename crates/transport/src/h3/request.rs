@@ -27,6 +27,9 @@ pub struct Incoming {
 pub struct Request {
     /// Method, URI and fields. `h3` has checked that `:authority` and `host` agree if both came.
     pub head: http::Request<()>,
+    /// Whether it came before the client's handshake was complete, as 0-RTT data do: then somebody may
+    /// have recorded and repeated it (RFC 8470).
+    pub is_early: bool,
     /// The body.
     pub body: RequestBody,
     /// Where the response goes.
@@ -138,6 +141,7 @@ impl Incoming {
         let (encoder, body) = stream.split();
         Ok(Request {
             head,
+            is_early: state.is_early,
             body: RequestBody {
                 stream: body,
                 state: Arc::clone(&state),

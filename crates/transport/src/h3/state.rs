@@ -23,6 +23,8 @@ const DISCARD_CHUNKS_MAX: usize = 64;
 /// Both directions of one request, until their owners take them.
 pub(super) struct RequestState {
     pub(super) id: StreamId,
+    /// Whether the client's handshake was not complete when it came.
+    pub(super) is_early: bool,
     pub(super) streams: Mutex<Streams>,
     was_reset: AtomicBool,
     told_reset: Notify,
@@ -42,6 +44,7 @@ impl RequestState {
     pub(super) fn new(id: StreamId, send: quinn::SendStream, recv: quinn::RecvStream) -> Self {
         Self {
             id,
+            is_early: recv.is_0rtt(),
             streams: Mutex::new(Streams {
                 send: Some(send),
                 recv,

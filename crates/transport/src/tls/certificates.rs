@@ -18,7 +18,8 @@ use rustls::sign::CertifiedKey;
 
 use super::client_authorities::ClientAuthorities;
 use super::identity::Identity;
-use super::{TlsConfigError, ring_provider, server_config};
+use super::sessions::Sessions;
+use super::{TlsConfigError, provider, server_config};
 
 /// What rustls says when [`Certificates`] has nothing for a client. It sends `access_denied`, where
 /// RFC 6066 section 3 asks for `unrecognized_name`; our streams put that right.
@@ -90,6 +91,27 @@ impl Certificates {
         server_config(self.resolver(), &self.tickets, alpn)
     }
 
+    /// The same for QUIC, with 0-RTT data (RFC 8446 section 2.3), and sessions that are resumed once, on
+    /// this node: those of `sessions`, instead of tickets.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn server_config_early(
+        &self,
+        alpn: &[&[u8]],
+        sessions: Arc<Sessions>,
+    ) -> Result<Arc<rustls::ServerConfig>, TlsConfigError> {
+        let mut config = rustls::ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_no_client_auth()
+            .with_cert_resolver(self.resolver());
+        config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+        config.session_storage = sessions;
+        // RFC 9001 section 4.6.1: QUIC's flow control is the limit.
+        config.max_early_data_size = u32::MAX;
+        Ok(Arc::new(config))
+    }
+
     /// The same for clients that have to show a certificate which one of `authorities` signed, for
     /// client authentication (RFC 5280 section 4.2.1.12).
     ///
@@ -105,10 +127,10 @@ impl Certificates {
     ) -> Result<Arc<rustls::ServerConfig>, TlsConfigError> {
         let roots = Arc::clone(authorities.roots());
         let verifier: Arc<dyn ClientCertVerifier> =
-            WebPkiClientVerifier::builder_with_provider(roots, ring_provider())
+            WebPkiClientVerifier::builder_with_provider(roots, provider())
                 .build()
                 .map_err(|error| TlsConfigError::ClientAuthorities(error.to_string()))?;
-        let mut config = rustls::ServerConfig::builder_with_provider(ring_provider())
+        let mut config = rustls::ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(self.resolver());

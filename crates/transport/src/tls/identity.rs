@@ -15,7 +15,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::time::ASN1Time;
 
 use super::self_signed::{self, SelfSignError};
-use super::{TlsConfigError, ring_provider, server_config};
+use super::{TlsConfigError, provider, server_config};
 
 /// Certificate chain and private key of a server, checked to belong together.
 ///
@@ -136,7 +136,7 @@ impl Identity {
         for certificate in chain.iter().skip(1) {
             X509Certificate::from_der(certificate).map_err(|e| unusable(e.to_string()))?;
         }
-        let certified = CertifiedKey::from_der(chain, key, &ring_provider()).map_err(|source| {
+        let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|source| {
             LoadIdentityError::Key {
                 path: key_path.to_owned(),
                 source,

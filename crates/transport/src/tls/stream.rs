@@ -17,7 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, SupportedCipherSuite};
+use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig, SupportedCipherSuite};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use session::{RECORD_MAX, RECORD_PLAINTEXT_MAX, SEALED_MAX, Session, WRITE_MAX};
@@ -101,6 +101,12 @@ impl<S> TlsStream<S> {
     /// The cipher suite agreed on.
     pub fn negotiated_cipher_suite(&self) -> Option<SupportedCipherSuite> {
         self.session.connection().negotiated_cipher_suite()
+    }
+
+    /// The group of the key exchange. TLS 1.2 has none when a session is resumed.
+    pub fn key_exchange_group(&self) -> Option<NamedGroup> {
+        let group = self.session.connection().negotiated_key_exchange_group()?;
+        Some(group.name())
     }
 
     /// The leaf of the client's certificate chain in DER, if it was asked for one and showed it.

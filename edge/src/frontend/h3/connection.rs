@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use limits::frames::{Budget, RESETS as RESETS_OF_H2};
 use limits::{Debt, Rate};
@@ -15,11 +15,13 @@ use pingora_proxy::{HttpProxy, ProxyHttp};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use transport::h3::{Code, ConnectionError, Delivery, Incoming, Refusal, Server};
+use transport::quic::Handshake;
 
 use super::session::{Addresses, Session};
 use super::{Options, stopping};
-use crate::frontend::Metrics;
+use crate::frontend::early::early;
 use crate::frontend::metrics::RefusedReason;
+use crate::frontend::{Early, Metrics};
 
 /// Heads that may be malformed, late or cut off before the connection is closed. A client that
 /// goes on sending them attacks (RFC 9114 section 10.5).
@@ -43,11 +45,19 @@ pub(super) struct Viewers<P> {
     handshaking: AtomicUsize,
 }
 
+/// A handshake in progress, counted.
+struct Handshaking<P> {
+    viewers: Arc<Viewers<P>>,
+    began: Instant,
+}
+
 /// What all requests of a connection share.
 struct Viewer<P> {
     viewers: Arc<Viewers<P>>,
     addresses: Addresses,
     shutdown: ShutdownWatch,
+    /// Of a connection whose 0-RTT data are taken.
+    early: Option<Early>,
     tasks: Arc<Semaphore>,
     refusals: Semaphore,
     /// What the client owes for answers that it gave up.
@@ -83,11 +93,10 @@ where
         shutdown: ShutdownWatch,
     ) {
         let peer = incoming.remote_address();
-        self.handshaking.fetch_add(1, Ordering::Relaxed);
-        let connection = timeout(self.options.handshake_timeout, async { incoming.await }).await;
-        self.handshaking.fetch_sub(1, Ordering::Relaxed);
-        let connection = match connection {
-            Ok(Ok(connection)) => connection,
+        let handshake = Handshaking::new(&self);
+        let begun = timeout(self.options.handshake_timeout, self.shake_hands(incoming)).await;
+        let (connection, zero_rtt) = match begun {
+            Ok(Ok(begun)) => begun,
             Ok(Err(e)) => {
                 tracing::debug!(%peer, error = %e, "QUIC handshake failed");
                 return;
@@ -97,17 +106,45 @@ where
                 return;
             }
         };
+        let data = connection
+            .handshake_data()
+            .and_then(|it| it.downcast::<Handshake>().ok());
+        if let Some(agreed) = data.and_then(|data| data.agreed) {
+            let group = Some(agreed.group);
+            self.metrics.shook_hands("quic", group, agreed.resumed);
+        }
         let _open = self.metrics.connection("h3");
-        if let Err(e) = self.serve_requests(connection, port, shutdown).await
+        let early = zero_rtt.map(|complete| handshake.go_on(connection.clone(), complete));
+        if let Err(e) = self.serve_requests(connection, early, port, shutdown).await
             && !e.is_h3_no_error()
         {
             tracing::debug!(%peer, error = %e, "HTTP/3 connection ended");
         }
     }
 
+    /// Ends with the handshake, or when 0-RTT data are taken.
+    async fn shake_hands(
+        &self,
+        incoming: quinn::Incoming,
+    ) -> Result<(quinn::Connection, Option<quinn::ZeroRttAccepted>), quinn::ConnectionError> {
+        let mut connecting = incoming.accept()?;
+        if self.options.early_data {
+            let data = connecting.handshake_data().await?;
+            if data.downcast::<Handshake>().is_ok_and(|it| it.is_early) {
+                match connecting.into_0rtt() {
+                    Ok((connection, complete)) => return Ok((connection, Some(complete))),
+                    // Only clients get here.
+                    Err(still) => connecting = still,
+                }
+            }
+        }
+        Ok((connecting.await?, None))
+    }
+
     async fn serve_requests(
         self: Arc<Self>,
         connection: quinn::Connection,
+        early: Option<Early>,
         port: u16,
         mut shutdown: ShutdownWatch,
     ) -> Result<(), ConnectionError> {
@@ -121,6 +158,7 @@ where
             resets: Mutex::default(),
             is_flooding: Notify::new(),
             viewers: Arc::clone(&self),
+            early,
         });
         let mut server =
             Server::handshake(connection.clone(), self.options.requests.clone()).await?;
@@ -212,7 +250,7 @@ where
     async fn serve(&self, incoming: Incoming, permit: OwnedSemaphorePermit) {
         let metrics = &self.viewers.metrics;
         let _in_progress = metrics.h3_request();
-        let request = match incoming.resolve().await {
+        let mut request = match incoming.resolve().await {
             Ok(request) => request,
             Err(refusal) => {
                 tracing::debug!(peer = %self.addresses.peer, %refusal, "HTTP/3 request refused");
@@ -226,6 +264,11 @@ where
                 return;
             }
         };
+        if request.is_early
+            && let Some(early) = &self.early
+        {
+            request.head.extensions_mut().insert(early.clone());
+        }
         let delivery = request.response.delivery();
         let write_timeout = self.viewers.options.write_timeout;
         match Session::open(request, &self.addresses, write_timeout, metrics.clone()).await {
@@ -265,6 +308,44 @@ where
         if let Ok(permit) = self.refusals.try_acquire() {
             permit.forget();
         }
+    }
+}
+
+impl<P> Handshaking<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    fn new(viewers: &Arc<Viewers<P>>) -> Self {
+        viewers.handshaking.fetch_add(1, Ordering::Relaxed);
+        Self {
+            viewers: Arc::clone(viewers),
+            began: Instant::now(),
+        }
+    }
+
+    /// 0-RTT data are taken meanwhile. A client that does not complete its handshake in time is cut off.
+    fn go_on(self, connection: quinn::Connection, complete: quinn::ZeroRttAccepted) -> Early {
+        let metrics = &self.viewers.metrics;
+        metrics.h3_early.inc();
+        let (completion, early) = early();
+        let within = self.viewers.options.handshake_timeout;
+        let left = within.saturating_sub(self.began.elapsed());
+        tokio::spawn(async move {
+            if timeout(left, complete).await.is_err() {
+                self.viewers.metrics.refused(RefusedReason::TooSlow);
+                connection.close(quinn::VarInt::from_u32(0), b"handshake timeout");
+            } else if connection.close_reason().is_none() {
+                completion.complete();
+            }
+        });
+        early
+    }
+}
+
+impl<P> Drop for Handshaking<P> {
+    fn drop(&mut self) {
+        self.viewers.handshaking.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
