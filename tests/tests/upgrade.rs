@@ -1,11 +1,14 @@
 //! SIGUSR2: a new process takes over, under load, and nobody notices but the operator.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
 use loadtest::client::Protocol;
 use loadtest::process::{Signal, send};
+use playback_token::{Key, Keyring, Scope};
 use serde_json::Value;
 use tests::edge::Edge;
+use tests::filters::{Filter, Fleet};
 use tests::node::Settings;
 use tests::parent::{Gate, Parent, Reply, Step, pattern};
 use tests::steady::Steady;
@@ -15,6 +18,10 @@ use tokio::task::JoinSet;
 const WITHIN: Duration = Duration::from_secs(40);
 /// Longer than all that the test does while downloads are held.
 const GRACE_SECONDS: i64 = 300;
+
+const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";
+const NEXT_SECRET: &str = "another-secret-of-thirty-two-bytes-at-least";
+const SEGMENT: &str = "/live/demo/720p/100.m4s";
 
 /// The process that serves now: not a child of the test after an upgrade.
 struct Serving(u32);
@@ -199,4 +206,80 @@ async fn an_upgrade_takes_what_a_reload_cannot() -> anyhow::Result<()> {
         Ok(std::net::TcpStream::connect(&plain).is_err().then_some(()))
     })
     .await
+}
+
+fn token(secret: &str, seconds: u64) -> anyhow::Result<String> {
+    let keys = Keyring::new([Key::new(None, secret.as_bytes())?])?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok(keys.sign(&Scope::All, now + seconds)?)
+}
+
+/// Over a new connection of each protocol.
+async fn statuses(edge: &Edge, token: &str) -> anyhow::Result<Vec<u16>> {
+    let mut statuses = Vec::new();
+    for client in edge.clients_of_all(1).await? {
+        let fetched = client
+            .fetch(&format!("{SEGMENT}?token={token}"), &[])
+            .await?;
+        statuses.push(fetched.status.as_u16());
+    }
+    Ok(statuses)
+}
+
+/// By the filter: 503 would be that there is none.
+fn are_refused(statuses: &[u16]) -> bool {
+    statuses.iter().all(|status| [401, 403].contains(status))
+}
+
+/// The new process lets nobody in, and turns nobody away, before it has its filters; and filters know
+/// the token keys of a reload.
+#[tokio::test]
+async fn filters_are_asked_through_an_upgrade_and_know_the_keys_of_a_reload() -> anyhow::Result<()>
+{
+    let keys = toml::Value::Array(vec![SECRET.into()]);
+    let by_filters =
+        Settings::default()
+            .set("playback", "auth", "filters")
+            .set("playback", "token_keys", keys);
+    let fleet = Fleet::start(1, &by_filters).await?;
+    fleet.parent.on(SEGMENT, Reply::ok(pattern(1_000)));
+    let auth = Filter::shipped("auth")?;
+    fleet.operator.deploy(&auth, fleet.nodes()).await?;
+    let edge = fleet.edges.first().context("an edge")?;
+    let pid = edge.process()?.pid();
+    assert_eq!(statuses(edge, &token(SECRET, 600)?).await?, [200; 3]);
+
+    send(pid, Signal::Upgrade)?;
+    let mut serving = None;
+    for seconds in 601.. {
+        assert_eq!(statuses(edge, &token(SECRET, seconds)?).await?, [200; 3]);
+        assert!(are_refused(&statuses(edge, "nonsense").await?));
+        let now = status(edge).await?;
+        let now = now.get("pid").and_then(Value::as_u64);
+        let now = u32::try_from(now.unwrap_or_default())?;
+        if now != pid {
+            serving.get_or_insert_with(|| Serving(now));
+        }
+        if serving.is_some() && seconds > 620 {
+            break;
+        }
+        assert!(seconds < 1_200, "no other process serves:\n{}", edge.log());
+    }
+
+    let file = edge.directory().join("config.toml");
+    let text = std::fs::read_to_string(&file)?;
+    std::fs::write(&file, text.replace(SECRET, NEXT_SECRET))?;
+    let serving = serving.context("another process")?;
+    send(serving.0, Signal::Hangup)?;
+    wait::until("the next key is good", WITHIN, async || {
+        let good = statuses(edge, &token(NEXT_SECRET, 600)?).await? == [200; 3];
+        Ok(good.then_some(()))
+    })
+    .await?;
+    let before = statuses(edge, &token(SECRET, 2_000)?).await?;
+    assert!(
+        are_refused(&before),
+        "the key before is good still: {before:?}"
+    );
+    Ok(())
 }

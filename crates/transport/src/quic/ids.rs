@@ -13,7 +13,7 @@ use quinn_proto::{ConnectionId, ConnectionIdGenerator, InvalidCid};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use siphasher::sip::SipHasher13;
 
-pub use super::destination::{ID_BYTES, destination};
+pub use super::destination::{ID_BYTES, OTHER_ID_BYTES_MAX, destination};
 
 const NONCE_BYTES: usize = 4;
 
