@@ -18,9 +18,9 @@ use quinn::{EndpointConfig, IdleTimeout, TokioRuntime, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Type};
 
 use ids::Ids;
-use takeover::{SharedSocket, Switch};
 pub use server_hello::Agreed;
 pub use session::Handshake;
+use takeover::{SharedSocket, Switch};
 
 /// Requests that one connection may have open by default. A viewer of LL-HLS holds a handful.
 pub const BIDI_STREAMS_MAX: u32 = 256;
