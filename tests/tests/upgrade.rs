@@ -199,8 +199,13 @@ async fn an_upgrade_takes_what_a_reload_cannot() -> anyhow::Result<()> {
         edge.log()
     );
     let _next = upgrade(&edge, pid).await?;
-    let status = status(&edge).await?;
-    assert_eq!(status["cache"]["bytes_max"], 100_000_000);
+    // Both processes take requests for a moment.
+    wait::until("the new process alone answers", WITHIN, async || {
+        let status = status(&edge).await?;
+        let bytes = status.pointer("/cache/bytes_max").and_then(Value::as_u64);
+        Ok((bytes == Some(100_000_000)).then_some(()))
+    })
+    .await?;
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     wait::until("the old listener is gone", WITHIN, async || {
         Ok(std::net::TcpStream::connect(&plain).is_err().then_some(()))

@@ -32,6 +32,8 @@ pub(super) struct Drain {
     pub(super) in_progress: IntGauge,
     /// Counts until the client has acknowledged the last byte, which `in_progress` does not.
     pub(super) h3_in_progress: IntGauge,
+    /// Open connections of each protocol.
+    pub(super) connections: [IntGauge; 3],
     pub(super) grace: Grace,
     pub(super) reloader: Reloader,
     pub(super) runtime: Handle,
@@ -70,7 +72,8 @@ impl ShutdownSignalWatch for Drain {
             upgraded,
             "draining"
         );
-        let (in_progress, h3) = (self.in_progress.clone(), self.h3_in_progress.clone());
+        let in_progress = self.in_progress.clone();
+        let served = self.served(upgraded);
         let deadline = Instant::now() + grace;
         let rooms = self.reloader.lasting().rooms.clone();
         let edge = self.reloader.live().current();
@@ -91,7 +94,7 @@ impl ShutdownSignalWatch for Drain {
                 }
                 let now = Instant::now();
                 let connected = rooms.as_ref().map_or(0, Rooms::connections);
-                if in_progress.get() > 0 || h3.get() > 0 || connected > 0 {
+                if served() > 0 || connected > 0 {
                     idle_since = None;
                 } else if now.duration_since(*idle_since.get_or_insert(now)) >= IDLE_FOR {
                     break;
@@ -111,5 +114,18 @@ impl ShutdownSignalWatch for Drain {
             std::process::exit(0);
         });
         ShutdownSignal::GracefulTerminate
+    }
+}
+
+impl Drain {
+    /// Counts who is being served.
+    fn served(&self, upgraded: bool) -> impl Fn() -> i64 + Send + 'static {
+        let mut gauges = vec![self.in_progress.clone(), self.h3_in_progress.clone()];
+        // Nobody waits for this process when another one serves: it stays to its last connection, whose
+        // client may be slow to read what was written.
+        if upgraded {
+            gauges.extend(self.connections.iter().cloned());
+        }
+        move || gauges.iter().map(IntGauge::get).sum()
     }
 }
