@@ -139,7 +139,7 @@ async fn who_waits_for_anothers_fetch_is_linked_to_it() -> anyhow::Result<()> {
         found.with_context(|| format!("no {wanted}: {spans:#?}"))
     };
     let (leader, follower) = (cache("miss")?, cache("collapsed")?);
-    assert_eq!(follower.links, [leader.id.clone()]);
+    assert_eq!(follower.links, [&*leader.id]);
     assert_ne!(follower.trace, leader.trace);
     // The parent was told of the leader's trace, and once.
     let told: Vec<String> = parent

@@ -4,7 +4,7 @@
 /// make up.
 pub const ID_BYTES: usize = 9;
 /// The longest id of any version that is known (RFC 9000 section 17.2).
-pub(super) const OTHER_ID_BYTES_MAX: usize = 20;
+pub const OTHER_ID_BYTES_MAX: usize = 20;
 
 /// The destination connection id of a datagram's first packet (RFC 8999 section 5), where short
 /// headers have ids of [`ID_BYTES`]. `None`: it has none, or one that is too long to be anybody's.
