@@ -79,6 +79,7 @@ pub struct FlightWriter {
     shared: Arc<Shared>,
     bytes: u64,
     bytes_max: u64,
+    withholds_end: bool,
 }
 
 /// A place in a flight for readers to start from; cheap to clone, kept in the table of flights.
@@ -112,6 +113,7 @@ pub fn flight(bytes_max: u64) -> (FlightWriter, Flight) {
         shared: Arc::clone(&shared),
         bytes: 0,
         bytes_max,
+        withholds_end: false,
     };
     (writer, Flight { shared })
 }
@@ -120,6 +122,12 @@ impl FlightWriter {
     /// Notes the request that began it.
     pub fn led_by(&mut self, request: Link) {
         let _ = self.shared.led_by.set(Box::new(request));
+    }
+
+    /// From here on no reader gets the piece that makes the announced length full before
+    /// [`FlightWriter::complete_kept`] has kept the object: whoever has everything may ask again at once.
+    pub fn withhold_end(&mut self) {
+        self.withholds_end = true;
     }
 
     /// Publishes the head. Later calls are ignored: a response has one head.
@@ -145,9 +153,13 @@ impl FlightWriter {
             return Err(FillError::TooLarge);
         }
         self.shared.chunks.write().push(chunk);
-        self.shared
-            .progress
-            .send_modify(|progress| progress.chunks += 1);
+        let head = self.shared.head.get();
+        let is_end = head.is_some_and(|head| head.content_length == Some(self.bytes));
+        if !(is_end && self.withholds_end) {
+            self.shared
+                .progress
+                .send_modify(|progress| progress.chunks += 1);
+        }
         Ok(())
     }
 
@@ -162,6 +174,11 @@ impl FlightWriter {
     /// `None` if the announced `Content-Length` was not met or no head was published: the flight
     /// is then aborted.
     pub fn complete(self) -> Option<Arc<Object>> {
+        self.complete_kept(|_| ())
+    }
+
+    /// The same, after `keep`: no reader knows of the end before.
+    pub fn complete_kept(self, keep: impl FnOnce(&Arc<Object>)) -> Option<Arc<Object>> {
         let head = self.shared.head.get().cloned();
         let whole = head.as_ref().is_some_and(|head| {
             head.content_length
@@ -171,12 +188,17 @@ impl FlightWriter {
             self.end(Phase::Aborted(FillError::Broken));
             return None;
         };
-        let body = join(&mut self.shared.chunks.write());
-        let object = self
-            .shared
-            .object
-            .get_or_init(|| Arc::new(Object::new(head, body)));
-        let object = Arc::clone(object);
+        let (body, chunks) = {
+            let mut chunks = self.shared.chunks.write();
+            (join(&mut chunks), chunks.len())
+        };
+        let object = Arc::new(Object::new(head, body));
+        keep(&object);
+        let object = Arc::clone(self.shared.object.get_or_init(|| object));
+        self.shared.progress.send_if_modified(|progress| {
+            progress.chunks = chunks;
+            false
+        });
         self.end(Phase::Complete);
         Some(object)
     }

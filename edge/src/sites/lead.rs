@@ -186,6 +186,8 @@ async fn land_shared(
     // What is stale on arrival is for those who wait by now, and for nobody who comes later.
     if sharing != Sharing::All {
         lead.guard.leave();
+        // Nor do they find a flight: what is to be validated has to be there when its client asks again.
+        writer.withhold_end();
     }
     lead.guard.land(Landed::Shared(shared));
     let read = fetch::body(inner, &lead.site, answer, Sink::Flight(&mut writer)).await;
@@ -196,20 +198,19 @@ async fn land_shared(
         tracing::warn!(key = %lead.key, %error, "a site's response broke off");
         return writer.abort(error);
     }
-    let Some(object) = writer.complete() else {
-        return;
-    };
-    let Ok(terms) = terms else {
-        return;
-    };
-    let mut stored = Stored::new(status, &headers, object.body.clone(), terms, request);
-    stored.received_at = received_at;
-    if stored.is_of_use() {
-        let most = lead.site.settings.variants_max;
-        let stored = Arc::new(stored);
-        lead.guard
-            .keep(|| inner.store.insert(&lead.key, stored, most));
-    }
+    writer.complete_kept(|object| {
+        let Ok(terms) = terms else {
+            return;
+        };
+        let mut stored = Stored::new(status, &headers, object.body.clone(), terms, request);
+        stored.received_at = received_at;
+        if stored.is_of_use() {
+            let most = lead.site.settings.variants_max;
+            let stored = Arc::new(stored);
+            lead.guard
+                .keep(|| inner.store.insert(&lead.key, stored, most));
+        }
+    });
 }
 
 /// RFC 5861 4: what `stale-if-error` counts as one.

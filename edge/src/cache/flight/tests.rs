@@ -87,3 +87,24 @@ async fn read_all(reader: &mut FlightReader) -> Result<Bytes, FillError> {
     }
     Ok(join(&mut pieces))
 }
+
+#[tokio::test]
+async fn nobody_has_everything_before_it_is_kept() {
+    use futures::FutureExt as _;
+
+    let (mut writer, flight) = flight(1000);
+    writer.withhold_end();
+    writer.head(head(Some(6)));
+    writer.push(Bytes::from_static(b"abc")).unwrap();
+    writer.push(Bytes::from_static(b"def")).unwrap();
+    let mut reader = flight.reader();
+    assert_eq!(reader.chunk().await.unwrap().unwrap(), "abc");
+    let kept = writer.complete_kept(|object| {
+        assert_eq!(object.body, "abcdef");
+        assert!(reader.chunk().now_or_never().is_none());
+        assert!(flight.reader().whole().now_or_never().is_none());
+    });
+    assert!(kept.is_some());
+    assert_eq!(read_all(&mut reader).await.unwrap(), "def");
+    assert_eq!(flight.reader().whole().await.unwrap().body, "abcdef");
+}
